@@ -1,0 +1,283 @@
+"""Every assumption and threshold of a plan, with unit, default and meaning; read from plan.toml.
+
+One frozen class per stage; `PlanConfig` holds them all. `dataclasses.replace` makes variants, unknown keys are
+refused with the nearest known one, and every value reappears in the plan's assumptions.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import difflib
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field, ValidationError
+from pydantic.dataclasses import dataclass
+
+from spareplan.errors import DataError, Problem
+
+_STRICT = ConfigDict(extra="forbid", frozen=True)
+
+
+def _option(default: Any, unit: str, meaning: str, **bounds: Any) -> Any:
+    """A field with unit and meaning beside its default (bounds: ge, gt, le, lt)."""
+    return Field(default, description=meaning, json_schema_extra={"unit": unit}, **bounds)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class ForecastOptions:
+    """Assumptions of the demand forecast."""
+
+    distribution: Literal["weibull", "lognormal", "exponential", "best"] = _option(
+        "weibull", "", "life distribution fitted to the spells of each part"
+    )
+    clock: Literal["auto", "hours", "calendar"] = _option(
+        "auto", "", "age counted in operating hours or calendar days; auto: hours where use is known"
+    )
+    levels: tuple[float, ...] = _option((0.5, 0.8, 0.9, 0.95, 0.99), "", "quantile levels that are published")
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Thresholds:
+    """Where the lines between the grades of parts are drawn; an analyst's to tune."""
+
+    long_lead_time_days: float = _option(60.0, "days", "lead time above which a part counts as long", ge=0)
+    high_value_share: float = _option(
+        0.80, "share", "parts dearer than the unit cost that splits annual value here are high value", gt=0, lt=1
+    )
+    high_unit_cost: float | None = _option(
+        None, "money", "fixed unit cost above which a part is high value, instead of the split", ge=0
+    )
+    abc_a_share: float = _option(0.80, "share", "cumulative annual value that closes class A", gt=0, lt=1)
+    abc_b_share: float = _option(0.95, "share", "cumulative annual value that closes class B", gt=0, lt=1)
+    adi: float = _option(1.32, "months", "mean months between demands above which demand is intermittent", ge=1)
+    cv2: float = _option(0.49, "", "squared variation of non-zero demand sizes above which it is erratic", ge=0)
+    third_party: bool = _option(False, "", "short, low-value, bought-in parts may go to a third party")
+    fill_rate_tier_1: float = _option(0.97, "share", "fill rate promised to products of tier 1", gt=0, lt=1)
+    fill_rate_tier_2: float = _option(0.95, "share", "fill rate promised to products of tier 2", gt=0, lt=1)
+    fill_rate_tier_3: float = _option(0.90, "share", "fill rate promised to products of tier 3", gt=0, lt=1)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class StockingOptions:
+    """Assumptions of the stock levels."""
+
+    method: Literal["exact", "two_moment", "metric"] = _option("exact", "", "evaluation of stock levels")
+
+
+@dataclass(frozen=True, config=_STRICT)
+class ReplenishmentOptions:
+    """Assumptions of the weekly replenishment."""
+
+    review_days: int = _option(7, "days", "time between two looks at a stock", ge=1)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class StaffingOptions:
+    """Assumptions of the head count."""
+
+    max_utilisation: float = _option(0.85, "share", "highest planned utilisation of an engineer", gt=0, lt=1)
+
+
+_STAGES = {
+    "forecast": ForecastOptions,
+    "thresholds": Thresholds,
+    "stocking": StockingOptions,
+    "replenishment": ReplenishmentOptions,
+    "staffing": StaffingOptions,
+}
+
+
+@dataclass(frozen=True, config=_STRICT)
+class PlanConfig:
+    """Everything a plan needs beside the data.
+
+    Parameters
+    ----------
+    months : int
+        Forecast horizon. [months]
+    as_of : date, optional
+        Last day that is known; None is the last day of the month of the latest record.
+    weeks : int
+        Replenishment horizon. [weeks]
+    budget : float, optional
+        Most money in base stock; None: as much as the targets need. [money]
+    seed : int
+        Seed of every simulation.
+    years : int
+        Length of the simulation that checks the plan. [years]
+    language : {"en", "zh"}
+        Language of headers and summaries.
+    engine : str
+        "local", "processes" or the address of a Dask cluster.
+    forecast, thresholds, stocking, replenishment, staffing
+        Options of the stages.
+    """
+
+    months: int = _option(12, "months", "forecast horizon", ge=1, le=120)
+    as_of: dt.date | None = _option(None, "", "last day that is known; empty: end of the month of the latest record")
+    weeks: int = _option(8, "weeks", "replenishment horizon", ge=1, le=104)
+    budget: float | None = _option(None, "money", "most money in base stock; empty: what the targets need", gt=0)
+    seed: int = _option(0, "", "seed of every simulation", ge=0)
+    years: int = _option(10, "years", "length of the simulation that checks the plan", ge=1)
+    language: Literal["en", "zh"] = _option("en", "", "language of headers and summaries")
+    engine: str = _option("local", "", "where per-part work runs: local, processes or a cluster address")
+    forecast: ForecastOptions = dataclasses.field(default_factory=ForecastOptions)
+    thresholds: Thresholds = dataclasses.field(default_factory=Thresholds)
+    stocking: StockingOptions = dataclasses.field(default_factory=StockingOptions)
+    replenishment: ReplenishmentOptions = dataclasses.field(default_factory=ReplenishmentOptions)
+    staffing: StaffingOptions = dataclasses.field(default_factory=StaffingOptions)
+
+
+def option_rows(stage: str, options: Any) -> Iterator[dict[str, Any]]:
+    """Rows of an assumptions table, one per option of a stage.
+
+    Parameters
+    ----------
+    stage : str
+        Name written into the rows.
+    options : frozen options class of this module
+        Nested stages are left to their own call.
+
+    Yields
+    ------
+    dict
+        stage, name, value, unit, origin ("default" or "set by the user"), meaning.
+    """
+    for field in dataclasses.fields(options):
+        if field.name in _STAGES:
+            continue
+        info: Any = field.default
+        value = getattr(options, field.name)
+        yield {
+            "stage": stage,
+            "name": field.name,
+            "value": value,
+            "unit": (info.json_schema_extra or {}).get("unit", ""),
+            "origin": "default" if value == info.default else "set by the user",
+            "meaning": info.description,
+        }
+
+
+def read_config(path: str | Path) -> PlanConfig:
+    """Read a plan.toml.
+
+    Parameters
+    ----------
+    path : path
+        A TOML file: keys of `PlanConfig` at the top, a section per stage.
+
+    Returns
+    -------
+    PlanConfig
+
+    Raises
+    ------
+    DataError
+        Unknown keys (the nearest known one is suggested) and values of the wrong kind, all at once.
+    """
+    source = Path(path)
+    try:
+        given = tomllib.loads(source.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError([Problem(source.name, 0, "", str(path), f"cannot be read ({error.strerror})",
+                                 "give the path of a plan.toml")]) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError([Problem(source.name, 0, "", "", f"is not TOML in UTF-8 ({error})", "mend the file")]) from error
+    return config_from(given, source.name)
+
+
+def config_from(given: dict[str, Any], source: str = "config") -> PlanConfig:
+    """Build a PlanConfig from nested plain values (arguments and errors as in `read_config`).
+
+    Parameters
+    ----------
+    given : dict
+        Keys of `PlanConfig`, a dict per stage.
+    source : str
+        Name shown in error messages.
+
+    Returns
+    -------
+    PlanConfig
+    """
+    problems: list[Problem] = []
+    stages: dict[str, Any] = {}
+    top = {key: value for key, value in given.items() if key not in _STAGES}
+    for name, kind in _STAGES.items():
+        section = given.get(name, {})
+        if not isinstance(section, dict):
+            problems.append(Problem(source, 0, name, str(section), "is a section", f"write [{name}] above its keys"))
+            continue
+        stages[name] = _build(kind, section, name, source, problems)
+    config = _build(PlanConfig, top, "", source, problems)
+    if problems:
+        raise DataError(problems)
+    return dataclasses.replace(config, **stages)
+
+
+def config_text(config: PlanConfig | None = None) -> str:
+    """Write a config as plan.toml, every value with unit and meaning.
+
+    Parameters
+    ----------
+    config : PlanConfig, optional
+        None: all defaults.
+
+    Returns
+    -------
+    str
+        TOML; empty values stand as comments because TOML knows no empty.
+    """
+    config = config or PlanConfig()
+    lines = ["# plan.toml: every assumption of a plan. Leave out what shall keep its default.", ""]
+    lines += _section(config)
+    for name in _STAGES:
+        lines += ["", f"[{name}]", *_section(getattr(config, name))]
+    return "\n".join(lines) + "\n"
+
+
+def _section(options: Any) -> list[str]:
+    lines = []
+    for row in option_rows("", options):
+        unit = f" [{row['unit']}]" if row["unit"] else ""
+        lines.append(f"# {row['meaning']}{unit}")
+        value = row["value"]
+        lines.append(f"# {row['name']} =" if value is None else f"{row['name']} = {_toml(value)}")
+    return lines
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return repr(value)
+
+
+def _build(kind: Any, given: dict[str, Any], section: str, source: str, problems: list[Problem]) -> Any:
+    known = [field.name for field in dataclasses.fields(kind)]
+    prefix = f"{section}." if section else ""
+    fine = {}
+    for key, value in given.items():
+        if key in known:
+            fine[key] = value
+            continue
+        every = known + (list(_STAGES) if not section else [])
+        near = difflib.get_close_matches(key, every, n=1)
+        remedy = f"did you mean {near[0]}?" if near else f"known here: {', '.join(every)}"
+        problems.append(Problem(source, 0, prefix + key, str(value), "is no known key", remedy))
+    try:
+        return kind(**fine)
+    except ValidationError as error:
+        for fault in error.errors():
+            column = prefix + ".".join(str(part) for part in fault["loc"])
+            problems.append(Problem(source, 0, column, str(fault["input"]), fault["msg"].lower(), "give such a value"))
+        return kind()

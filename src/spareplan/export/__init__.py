@@ -1,0 +1,1 @@
+"""Plans out: versioned columns, regional cuts, writers, HTTP."""

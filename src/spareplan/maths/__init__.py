@@ -1,0 +1,1 @@
+"""Formulas shared by the stages: distributions, units, the door to the solver."""

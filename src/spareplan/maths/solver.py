@@ -1,0 +1,193 @@
+"""The only door to PuLP and HiGHS: a model or arrays in; solution, duals and status out.
+
+Models that people want to read are written in PuLP (`solve_model`); problems of more than about a hundred
+thousand columns are handed to HiGHS as arrays (`solve_arrays`), because building them costs more than solving.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spareplan.errors import InfeasibleError, SolverError
+
+if TYPE_CHECKING:
+    import pulp
+    from scipy.sparse import spmatrix
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What a solver found.
+
+    Parameters
+    ----------
+    values : ndarray, shape (columns,)
+        The variables, in the order of the model.
+    duals : ndarray, shape (rows,)
+        Marginal cost of each row; empty for integer problems.
+    objective, bound : float
+        Cost of the solution, and the proven lower bound.
+    status : {"optimal", "limit"}
+        "limit": stopped by time or gap with a feasible solution.
+    """
+
+    values: NDArray[np.float64]
+    duals: NDArray[np.float64]
+    objective: float
+    bound: float
+    status: str
+
+    @property
+    def gap(self) -> float:
+        """objective / bound - 1, 0 where both vanish."""
+        difference = self.objective - self.bound
+        return 0.0 if abs(difference) < 1e-9 else difference / max(abs(self.bound), 1e-12)
+
+
+def solve_model(model: pulp.LpProblem, time_limit: float | None = None, gap: float = 1e-6) -> Solution:
+    """Solve a PuLP model by HiGHS on one thread.
+
+    Parameters
+    ----------
+    model : pulp.LpProblem
+        A minimisation, or a maximisation (its bound is then an upper bound).
+    time_limit : float, optional
+        [s]
+    gap : float
+        Relative gap at which an integer search may stop.
+
+    Returns
+    -------
+    Solution
+        Values in the order of ``model.variables()``, duals in the order of ``model.constraints``.
+
+    Raises
+    ------
+    InfeasibleError, SolverError
+    """
+    import pulp
+
+    solver = pulp.HiGHS(msg=False, timeLimit=time_limit, gapRel=gap, threads=1)
+    try:
+        model.solve(solver)
+    except pulp.PulpError as error:
+        raise SolverError(f"{model.name}: {error}") from error
+    highs = model.solverModel
+    status = _status(highs, model.name)
+    info = highs.getInfo()
+    variables = model.variables()
+    duals = np.array([c.pi if c.pi is not None else np.nan for c in model.constraints.values()], dtype=float)
+    objective = float(pulp.value(model.objective) or 0.0)
+    sign = -1.0 if model.sense == pulp.LpMaximize else 1.0
+    constant = float(model.objective.constant or 0.0)
+    bound = objective if not model.isMIP() else float(info.mip_dual_bound) * 1.0
+    if model.isMIP() and constant and abs(objective - constant - info.objective_function_value) < abs(
+        objective - info.objective_function_value
+    ):
+        bound += constant
+    bound = sign * min(sign * bound, sign * objective)
+    return Solution(
+        np.array([v.varValue if v.varValue is not None else 0.0 for v in variables], dtype=float),
+        np.empty(0) if model.isMIP() else duals,
+        objective,
+        bound,
+        status,
+    )
+
+
+def solve_arrays(
+    cost: NDArray[np.float64],
+    matrix: spmatrix,
+    row_lower: NDArray[np.float64],
+    row_upper: NDArray[np.float64],
+    column_lower: NDArray[np.float64] | float = 0.0,
+    column_upper: NDArray[np.float64] | float = np.inf,
+    integer: NDArray[np.bool_] | None = None,
+    time_limit: float | None = None,
+    gap: float = 1e-6,
+    name: str = "problem",
+    **options: Any,
+) -> Solution:
+    """Minimise cost @ x subject to row_lower <= matrix @ x <= row_upper by HiGHS on one thread.
+
+    Parameters
+    ----------
+    cost : ndarray, shape (columns,)
+    matrix : sparse matrix, shape (rows, columns)
+    row_lower, row_upper : ndarray, shape (rows,)
+        Use -inf and inf for one-sided rows.
+    column_lower, column_upper : ndarray, shape (columns,), or float
+    integer : ndarray of bool, shape (columns,), optional
+        Which columns are whole numbers.
+    time_limit : float, optional
+        [s]
+    gap : float
+        Relative gap at which an integer search may stop.
+    name : str
+        Shown in errors.
+    **options
+        Further HiGHS options, such as ``solver="ipm"``.
+
+    Returns
+    -------
+    Solution
+
+    Raises
+    ------
+    InfeasibleError, SolverError
+    """
+    import highspy
+    from scipy import sparse
+
+    columns = sparse.csc_matrix(matrix)
+    rows, width = columns.shape
+    lp = highspy.HighsLp()
+    lp.num_col_, lp.num_row_ = width, rows
+    lp.col_cost_ = np.asarray(cost, dtype=float)
+    lp.col_lower_ = np.broadcast_to(np.asarray(column_lower, float), width).copy()
+    lp.col_upper_ = np.broadcast_to(np.asarray(column_upper, float), width).copy()
+    lp.row_lower_ = np.asarray(row_lower, dtype=float)
+    lp.row_upper_ = np.asarray(row_upper, dtype=float)
+    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+    lp.a_matrix_.start_ = columns.indptr
+    lp.a_matrix_.index_ = columns.indices
+    lp.a_matrix_.value_ = columns.data
+    whole = integer is not None and bool(np.any(integer))
+    if integer is not None and whole:
+        kinds = highspy.HighsVarType
+        lp.integrality_ = [kinds.kInteger if flag else kinds.kContinuous for flag in integer]
+    highs = highspy.Highs()
+    highs.silent()
+    highs.setOptionValue("threads", 1)
+    highs.setOptionValue("mip_rel_gap", gap)
+    if time_limit is not None:
+        highs.setOptionValue("time_limit", float(time_limit))
+    for key, value in options.items():
+        highs.setOptionValue(key, value)
+    highs.passModel(lp)
+    highs.run()
+    status = _status(highs, name)
+    solution, info = highs.getSolution(), highs.getInfo()
+    objective = float(info.objective_function_value)
+    bound = float(info.mip_dual_bound) if whole else objective
+    duals = np.empty(0) if whole else np.asarray(solution.row_dual, dtype=float)
+    return Solution(np.asarray(solution.col_value, dtype=float), duals, objective, min(bound, objective), status)
+
+
+def _status(highs: Any, name: str) -> str:
+    """Translate the HiGHS model status; PuLP's own may call a time-limited solution optimal."""
+    import highspy
+
+    status, info, kind = highs.getModelStatus(), highs.getInfo(), highspy.HighsModelStatus
+    feasible = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
+    if status == kind.kOptimal:
+        return "optimal"
+    if status in (kind.kInfeasible, kind.kUnboundedOrInfeasible):
+        raise InfeasibleError(f"{name}: no solution keeps every row")
+    if feasible and status in (kind.kTimeLimit, kind.kIterationLimit, kind.kSolutionLimit, kind.kInterrupt):
+        return "limit"
+    raise SolverError(f"{name}: the solver stopped with '{highs.modelStatusToString(status)}' and no solution")

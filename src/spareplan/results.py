@@ -1,0 +1,279 @@
+"""What the stages hand on: frozen results with a table, the assumptions behind it, and a summary in words.
+
+Results know tables only. Columns of every ``.table`` are in the catalog (`spareplan.tables.catalog`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+ASSUMPTION_COLUMNS = ["stage", "name", "value", "unit", "origin", "meaning"]
+
+
+def assumptions_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Collect assumptions into their table.
+
+    Parameters
+    ----------
+    rows : iterable of mapping
+        Keys stage, name, value, unit, origin, meaning; a missing one is empty. `origin` says where the value
+        came from: "default", "set by the user", "data: parts.lead_time_days", "estimated from ...".
+
+    Returns
+    -------
+    DataFrame
+        Columns of ASSUMPTION_COLUMNS, values as text.
+    """
+    frame = pd.DataFrame(list(rows), columns=ASSUMPTION_COLUMNS)
+    frame["value"] = [_text(value) for value in frame["value"]]
+    return frame.fillna("").astype(str)
+
+
+@dataclass(frozen=True, repr=False)
+class Result:
+    """Base of all results.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Tidy rows, columns as in the catalog.
+    assumptions : DataFrame
+        Every parameter that went in, and where it came from (ASSUMPTION_COLUMNS).
+    lines : tuple of str
+        What a colleague would say about it, most important first.
+    """
+
+    table: pd.DataFrame
+    assumptions: pd.DataFrame
+    lines: tuple[str, ...] = ()
+
+    def summary(self) -> str:
+        """The result in a few sentences, one per line."""
+        return "\n".join(self.lines)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {len(self.table)} rows>\n{self.summary()}"
+
+    def _repr_html_(self) -> str:
+        said = "".join(f"<li>{html.escape(line)}</li>" for line in self.lines)
+        shown = self.table.head(12).to_html(index=False, border=0)
+        more = f"<p>{len(self.table):,} rows in .table</p>"
+        return f"<h4>{type(self).__name__}</h4><ul>{said}</ul>{shown}{more}"
+
+
+@dataclass(frozen=True, repr=False)
+class DemandForecast(Result):
+    """Demand per part x site x month, as a distribution.
+
+    Parameters
+    ----------
+    as_of : Timestamp
+        Last day that was known; the first forecast month follows it.
+    windows : DataFrame
+        Columns part_id, site_id, days, mean, vmr, rate_cv2: the pair for sums over the first `days` days, on a
+        grid of windows; `lead_time_demand` interpolates in it. A monthly vmr must never be summed.
+    contributions : DataFrame
+        Why: part_id, site_id, month, source, mean; the sources of a row add up to its mean.
+    spells, lifetimes : DataFrame, optional
+        The censored ages that were used and the laws fitted to them.
+    """
+
+    as_of: pd.Timestamp = field(default_factory=lambda: pd.Timestamp("1970-01-01"))
+    windows: pd.DataFrame = field(default_factory=pd.DataFrame)
+    contributions: pd.DataFrame = field(default_factory=pd.DataFrame)
+    spells: pd.DataFrame = field(default_factory=pd.DataFrame)
+    lifetimes: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    def lead_time_demand(self, days: float | pd.Series | pd.DataFrame) -> pd.DataFrame:
+        """Distribution of the demand in the next `days` days.
+
+        Parameters
+        ----------
+        days : float, Series or DataFrame
+            One window for all rows; or a Series indexed by part_id, or by part_id and site_id; or a frame with
+            part_id[, site_id] and days. [days]
+
+        Returns
+        -------
+        DataFrame
+            part_id, site_id, days, mean, variance, vmr, rate_cv2, q0.5 ... q0.99 of the sum.
+
+        Raises
+        ------
+        DataError
+            A part (and site) of the forecast has no window.
+        """
+        from spareplan.tables.frames import window_demand
+
+        return window_demand(self.windows, days, self.levels)
+
+    @property
+    def levels(self) -> list[float]:
+        """Published quantile levels."""
+        return [float(name[1:]) for name in self.table.columns if name.startswith("q0.")]
+
+
+@dataclass(frozen=True, repr=False)
+class PartGrades(Result):
+    """Who plans each part, and the service it is promised; `moved` lists what a threshold moved."""
+
+
+@dataclass(frozen=True, repr=False)
+class StockLevels(Result):
+    """Levels for every part and site, with the proof of how near to the optimum they are.
+
+    Parameters
+    ----------
+    cost, lower_bound : float
+        Money in base stock, and the least that any integer levels keeping the same promises could cost under
+        the same evaluation. [money]
+    service : DataFrame
+        group, measure, target, reached, slack per service group.
+    shadow_prices : DataFrame
+        group, measure, price: what one more unit of the promise costs here. [money per unit]
+    least_budget : float, optional
+        With a budget: the least that keeps every hard target. [money]
+    draw_curve : callable, optional
+        Computes the curve of money against service when it is asked for.
+    """
+
+    cost: float = 0.0
+    lower_bound: float = 0.0
+    service: pd.DataFrame = field(default_factory=pd.DataFrame)
+    shadow_prices: pd.DataFrame = field(default_factory=pd.DataFrame)
+    least_budget: float | None = None
+    draw_curve: Callable[..., pd.DataFrame] | None = None
+
+    @property
+    def gap(self) -> float:
+        """cost / lower_bound - 1; 0 where nothing needs to be stocked."""
+        return 0.0 if self.cost <= self.lower_bound else self.cost / self.lower_bound - 1 if self.lower_bound else float("inf")
+
+    def curve(self, **arguments: Any) -> pd.DataFrame:
+        """Money against service, with this plan and today's stock as points on it."""
+        if self.draw_curve is None:
+            return pd.DataFrame(columns=["money", "service", "what"])
+        return self.draw_curve(**arguments)
+
+
+@dataclass(frozen=True, repr=False)
+class Attainment(Result):
+    """Promised against achieved service, by simulation, with intervals."""
+
+    @property
+    def kept(self) -> bool:
+        """Whether every promise is kept within its interval."""
+        return bool(self.table["kept"].all())
+
+
+@dataclass(frozen=True, repr=False)
+class Orders(Result):
+    """Weekly moves: purchases, replenishment, laterals, repairs, emergencies."""
+
+
+@dataclass(frozen=True, repr=False)
+class Headcount(Result):
+    """Engineers per region, month and skill, with what binds each promise.
+
+    Parameters
+    ----------
+    workload : DataFrame
+        Orders and hours per region and month behind the requirement.
+    """
+
+    workload: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+
+@dataclass(frozen=True, repr=False)
+class Plan:
+    """A whole monthly plan.
+
+    Parameters
+    ----------
+    demand, grades, levels, check, orders, crew
+        Results of the stages; None where a stage was left out.
+    exceptions : DataFrame
+        What a planner must look at, worst first: rank, kind, part_id, site_id, region_id, money, machine_days,
+        message, action.
+    assumptions : DataFrame
+        All assumptions of all stages.
+    left_out : DataFrame
+        Stages and rows that were left out, and why: what, reason, remedy.
+    config : PlanConfig
+        What the plan was asked for.
+    as_of : Timestamp
+        Last day that was known.
+    inputs : Mapping of str to DataFrame
+        The tables that explanations and exports need again (parts, sites, regions, stock, overrides).
+    """
+
+    demand: DemandForecast
+    grades: PartGrades
+    levels: StockLevels
+    check: Attainment | None
+    orders: Orders
+    crew: Headcount | None
+    exceptions: pd.DataFrame
+    assumptions: pd.DataFrame
+    left_out: pd.DataFrame
+    config: Any
+    as_of: pd.Timestamp
+    inputs: Mapping[str, pd.DataFrame]
+    lines: tuple[str, ...] = ()
+
+    def explain(self, part_id: str, site_id: str) -> Any:
+        """Say in words and numbers why a level and its orders are what they are.
+
+        Parameters
+        ----------
+        part_id, site_id : str
+
+        Returns
+        -------
+        Explanation
+            A frame (step, value, unit, meaning) that adds up to the published level; prints as sentences.
+
+        Raises
+        ------
+        DataError
+            The plan has no such part or site.
+        """
+        from spareplan.explain import explain_level
+
+        return explain_level(self, part_id, site_id)
+
+    def summary(self) -> str:
+        """The plan in a dozen lines."""
+        return "\n".join(self.lines)
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """All tables of the plan by name, as they are stored and exported."""
+        stages = {"demand": self.demand, "grades": self.grades, "levels": self.levels, "check": self.check,
+                  "orders": self.orders, "crew": self.crew}
+        tables = {name: result.table for name, result in stages.items() if result is not None}
+        return tables | {"exceptions": self.exceptions, "assumptions": self.assumptions, "left_out": self.left_out}
+
+    def __repr__(self) -> str:
+        return f"<Plan as of {self.as_of:%Y-%m-%d}>\n{self.summary()}"
+
+    def _repr_html_(self) -> str:
+        said = "".join(f"<li>{html.escape(line)}</li>" for line in self.lines)
+        return f"<h4>Plan as of {self.as_of:%Y-%m-%d}</h4><ul>{said}</ul>{self.exceptions.head(10).to_html(index=False)}"
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_text(item) for item in value)
+    if dataclasses.is_dataclass(value):
+        return type(value).__name__
+    return str(value)

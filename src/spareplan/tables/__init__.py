@@ -1,0 +1,1 @@
+"""Tables in: the catalog, checks, reading, the network of sites, sample data."""
