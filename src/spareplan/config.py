@@ -19,7 +19,7 @@ from pydantic.dataclasses import dataclass
 
 from spareplan.errors import DataError, Problem
 
-_STRICT = ConfigDict(extra="forbid", frozen=True)
+_STRICT = ConfigDict(extra="forbid")
 
 
 def _option(default: Any, unit: str, meaning: str, **bounds: Any) -> Any:

@@ -109,7 +109,7 @@ class DemandForecast(Result):
         DataError
             A part (and site) of the forecast has no window.
         """
-        from spareplan.tables.frames import window_demand
+        from spareplan.tables.windows import window_demand
 
         return window_demand(self.windows, days, self.levels)
 
