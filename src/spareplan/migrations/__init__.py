@@ -1,0 +1,1 @@
+"""Steps that bring a plan store to the current shape (alembic)."""

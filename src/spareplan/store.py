@@ -1,0 +1,489 @@
+"""The plan store: versions, approvals and an audit trail, in SQLite or PostgreSQL.
+
+A version goes draft -> approved -> issued -> superseded and never back; what was approved never changes. Each
+table of a plan is kept as Parquet inside the database, so that types, leading zeros and Chinese text come back
+exactly as they went in, and saving is one transaction: whole or not at all.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import io
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import sqlalchemy as sa
+
+from spareplan import results
+from spareplan.config import config_from
+from spareplan.errors import StoreError
+from spareplan.results import Plan, Result
+
+ROWS_PER_PIECE = 1_000_000
+STAGES: dict[str, type[Result]] = {
+    "demand": results.DemandForecast,
+    "grades": results.PartGrades,
+    "levels": results.StockLevels,
+    "check": results.Attainment,
+    "orders": results.Orders,
+    "crew": results.Headcount,
+}
+# What a difference is about: the columns a planner decides on, and what tells the rows apart.
+COMPARED = {
+    "demand": (["part_id", "site_id", "month"], ["mean"]),
+    "levels": (["part_id", "site_id"], ["base_stock", "reorder_point", "order_quantity", "value"]),
+    "orders": (["week", "part_id", "from_site_id", "to_site_id", "kind"], ["quantity", "value"]),
+    "crew": (["region_id", "month", "skill"], ["required", "hire", "train"]),
+    "grades": (["part_id"], ["planner", "tier", "target_fill_rate"]),
+}
+
+METADATA = sa.MetaData()
+VERSIONS = sa.Table(
+    "plan_versions",
+    METADATA,
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("status", sa.String(12), nullable=False),
+    sa.Column("author", sa.Text, nullable=False),
+    sa.Column("note", sa.Text, nullable=False),
+    sa.Column("saved_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("as_of", sa.Date, nullable=False),
+    sa.Column("summary", sa.Text, nullable=False),
+    sa.Column("content", sa.Text, nullable=False),
+)
+PIECES = sa.Table(
+    "plan_pieces",
+    METADATA,
+    sa.Column("version", sa.Integer, sa.ForeignKey("plan_versions.version"), primary_key=True),
+    sa.Column("name", sa.String(80), primary_key=True),
+    sa.Column("piece", sa.Integer, primary_key=True),
+    sa.Column("rows", sa.Integer, nullable=False),
+    sa.Column("parquet", sa.LargeBinary, nullable=False),
+)
+EVENTS = sa.Table(
+    "plan_events",
+    METADATA,
+    sa.Column("event", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("version", sa.Integer, sa.ForeignKey("plan_versions.version"), nullable=False),
+    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("action", sa.String(12), nullable=False),
+    sa.Column("note", sa.Text, nullable=False),
+)
+
+
+def _utc_now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+class PlanStore:
+    """Versions of plans in a database.
+
+    Parameters
+    ----------
+    url : str
+        ``sqlite:///plans.db`` (made when missing) or ``postgresql+psycopg://user@host/database``.
+    now : callable, optional
+        Gives the time written into the audit trail; the clock (UTC) by default.
+
+    Raises
+    ------
+    StoreError
+        The database cannot be reached or is not a plan store of a known version.
+    """
+
+    def __init__(self, url: str, now: Callable[[], dt.datetime] = _utc_now) -> None:
+        self.url = url
+        self._now = now
+        try:
+            self._engine = sa.create_engine(url)
+            if self._engine.dialect.name == "sqlite":
+                sa.event.listen(self._engine, "connect", _set_up_sqlite)
+            _migrate(self._engine)
+        except (sa.exc.SQLAlchemyError, ImportError, ValueError, OSError) as error:
+            raise StoreError(f"the plan store {_shown(url)} cannot be opened: {_first_line(error)}; "
+                             "check the address, the rights and that the server runs") from error
+
+    def save(self, plan: Plan, author: str, note: str = "") -> int:
+        """Keep a plan as a new draft.
+
+        Parameters
+        ----------
+        plan : Plan
+        author, note : str
+            Who saved it, and why.
+
+        Returns
+        -------
+        int
+            The version.
+
+        Raises
+        ------
+        StoreError
+            No author, or the database refused; nothing is kept then.
+        """
+        author = _named(author, "author")
+        content, pieces = _take_apart(plan)
+        at = self._now()
+        row = {"status": "draft", "author": author, "note": note, "saved_at": at, "as_of": plan.as_of.date(),
+               "summary": plan.summary(), "content": json.dumps(content, ensure_ascii=False)}
+        with self._transaction() as connection:
+            version = int(connection.execute(VERSIONS.insert().values(row)).inserted_primary_key[0])
+            for name, frame in pieces.items():
+                for number, rows, data in _parquet_pieces(frame):
+                    connection.execute(PIECES.insert().values(
+                        version=version, name=name, piece=number, rows=rows, parquet=data))
+            self._record(connection, version, at, author, "saved", note)
+        return version
+
+    def approve(self, version: int, who: str, note: str = "") -> None:
+        """Approve a draft; from now on it never changes.
+
+        Parameters
+        ----------
+        version : int
+        who, note : str
+            Who approved it, and why.
+
+        Raises
+        ------
+        StoreError
+            No such version, or it is no draft.
+        """
+        with self._transaction() as connection:
+            self._move(connection, version, "draft", "approved", who, note)
+
+    def issue(self, version: int, who: str, note: str = "") -> None:
+        """Issue an approved version to purchasing and regions; the one issued before is superseded.
+
+        Parameters
+        ----------
+        version : int
+        who, note : str
+
+        Raises
+        ------
+        StoreError
+            No such version, or it is not approved.
+        """
+        with self._transaction() as connection:
+            before = connection.execute(sa.select(VERSIONS.c.version).where(VERSIONS.c.status == "issued")).scalars()
+            for old in list(before):
+                self._move(connection, old, "issued", "superseded", who, f"version {version} was issued")
+            self._move(connection, version, "approved", "issued", who, note)
+
+    def list(self) -> pd.DataFrame:
+        """All versions, newest first.
+
+        Returns
+        -------
+        DataFrame
+            version, status, author, note, saved_at, as_of, summary.
+        """
+        columns = [c for c in VERSIONS.columns if c.name != "content"]
+        return self._frame(sa.select(*columns).order_by(VERSIONS.c.version.desc()))
+
+    def audit(self, version: int | None = None) -> pd.DataFrame:
+        """Who did what, when and why.
+
+        Parameters
+        ----------
+        version : int, optional
+            None: all versions.
+
+        Returns
+        -------
+        DataFrame
+            event, version, at, who, action, note, in the order it happened.
+        """
+        query = sa.select(EVENTS).order_by(EVENTS.c.event)
+        return self._frame(query if version is None else query.where(EVENTS.c.version == version))
+
+    def status(self, version: int) -> str:
+        """Status of a version (errors as in `get`)."""
+        return str(self._row(version)["status"])
+
+    def get(self, version: int) -> Plan:
+        """A stored plan as it was saved (a curve that is computed on demand is not kept).
+
+        Parameters
+        ----------
+        version : int
+
+        Returns
+        -------
+        Plan
+
+        Raises
+        ------
+        StoreError
+            No such version.
+        """
+        content = json.loads(self._row(version)["content"])
+        frames = {name: self.table(version, name) for name in content["frames"]}
+        return _put_together(content, frames)
+
+    def table(self, version: int, name: str) -> pd.DataFrame:
+        """One table of a stored plan.
+
+        Parameters
+        ----------
+        version : int
+        name : str
+            As in ``tables(version)``, such as "levels.table".
+
+        Returns
+        -------
+        DataFrame
+
+        Raises
+        ------
+        StoreError
+            No such version or table.
+        """
+        query = (sa.select(PIECES.c.parquet).where(PIECES.c.version == version, PIECES.c.name == name)
+                 .order_by(PIECES.c.piece))
+        with self._transaction() as connection:
+            blobs = connection.execute(query).scalars().all()
+        if not blobs:
+            self._row(version)
+            raise StoreError(f"version {version} has no table {name!r}; it has {', '.join(self.tables(version))}")
+        frames = [pd.read_parquet(io.BytesIO(blob)) for blob in blobs]
+        return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+
+    def tables(self, version: int) -> list[str]:
+        """Names of the tables of a stored plan (errors as in `get`)."""
+        return list(json.loads(self._row(version)["content"])["frames"])
+
+    def diff(self, version: int, other: int) -> pd.DataFrame:
+        """What changes from one version to another.
+
+        Parameters
+        ----------
+        version, other : int
+            Before and after.
+
+        Returns
+        -------
+        DataFrame
+            table, key (the row in words), column, before, after, change; largest change of money first within
+            a table. Rows that appear or vanish have an empty side.
+        """
+        old, new = self.get(version), self.get(other)
+        found = []
+        for name, (keys, columns) in COMPARED.items():
+            before, after = getattr(old, name), getattr(new, name)
+            if before is not None and after is not None:
+                found.append(_changes(name, before.table, after.table, keys, columns))
+        empty = pd.DataFrame(columns=["table", "key", "column", "before", "after", "change"])
+        found = [frame for frame in found if len(frame)]
+        return pd.concat(found, ignore_index=True) if found else empty
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()
+
+    def _transaction(self) -> Any:
+        return _refused_in_words(self._engine, self.url)
+
+    def _frame(self, query: Any) -> pd.DataFrame:
+        with self._transaction() as connection:
+            answer = connection.execute(query)
+            frame = pd.DataFrame(answer.fetchall(), columns=list(answer.keys()))
+        for column in frame.columns.intersection(["saved_at", "at"]):
+            # SQLite forgets the zone; what was written is UTC.
+            frame[column] = pd.to_datetime(frame[column], utc=True)
+        return frame
+
+    def _row(self, version: int) -> dict[str, Any]:
+        with self._transaction() as connection:
+            row = connection.execute(sa.select(VERSIONS).where(VERSIONS.c.version == version)).mappings().first()
+            if row is None:
+                known = connection.execute(sa.select(VERSIONS.c.version).order_by(VERSIONS.c.version)).scalars().all()
+                raise StoreError(f"there is no version {version}; there are {', '.join(map(str, known)) or 'none yet'}")
+            return dict(row)
+
+    def _move(self, connection: Any, version: int, old: str, new: str, who: str, note: str) -> None:
+        who = _named(who, "who")
+        # The condition inside the update makes two approvals at once impossible.
+        moved = connection.execute(
+            VERSIONS.update().where(VERSIONS.c.version == version, VERSIONS.c.status == old).values(status=new))
+        if moved.rowcount != 1:
+            status = connection.execute(sa.select(VERSIONS.c.status).where(VERSIONS.c.version == version)).scalar()
+            if status is None:
+                raise StoreError(f"there is no version {version}; see the list of versions")
+            way = {"draft": "approve it first", "approved": "it can be issued"}.get(status, "save a new version")
+            raise StoreError(f"version {version} is {status}, so it cannot become {new}; {way}")
+        self._record(connection, version, self._now(), who, new, note)
+
+    @staticmethod
+    def _record(connection: Any, version: int, at: dt.datetime, who: str, action: str, note: str) -> None:
+        connection.execute(EVENTS.insert().values(version=version, at=at, who=who, action=action, note=note))
+
+
+class _refused_in_words:
+    """A transaction whose database errors become StoreErrors."""
+
+    def __init__(self, engine: sa.Engine, url: str) -> None:
+        self._context, self._url = engine.begin(), url
+
+    def __enter__(self) -> sa.Connection:
+        try:
+            return self._context.__enter__()
+        except sa.exc.SQLAlchemyError as error:
+            raise self._translated(error) from error
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> Any:
+        try:
+            done = self._context.__exit__(kind, error, trace)
+        except sa.exc.SQLAlchemyError as failure:
+            raise self._translated(failure) from failure
+        if isinstance(error, sa.exc.SQLAlchemyError):
+            raise self._translated(error) from error
+        return done
+
+    def _translated(self, error: Exception) -> StoreError:
+        return StoreError(f"the plan store {_shown(self._url)} refused: {_first_line(error)}; nothing was changed")
+
+
+def _set_up_sqlite(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "foreign_keys=ON", "busy_timeout=10000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _migrate(engine: sa.Engine) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _take_apart(plan: Plan) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
+    """Split a plan into plain values (JSON) and frames, named stage.field."""
+    frames: dict[str, pd.DataFrame] = {}
+    stages: dict[str, dict[str, Any]] = {}
+    for name in STAGES:
+        result = getattr(plan, name)
+        if result is not None:
+            stages[name] = {}
+            for field in dataclasses.fields(result):
+                _sort(getattr(result, field.name), f"{name}.{field.name}", frames, stages[name], field.name)
+    for name in ("exceptions", "assumptions", "left_out"):
+        frames[name] = getattr(plan, name)
+    frames |= {f"inputs.{name}": frame for name, frame in plan.inputs.items()}
+    content = {
+        "stages": stages,
+        "lines": list(plan.lines),
+        "as_of": plan.as_of.isoformat(),
+        "config": _config_values(plan.config),
+        "frames": sorted(frames),
+    }
+    return content, frames
+
+
+def _sort(value: Any, name: str, frames: dict[str, pd.DataFrame], plain: dict[str, Any], key: str) -> None:
+    if isinstance(value, pd.DataFrame):
+        frames[name] = value
+    elif isinstance(value, pd.Timestamp):
+        plain[key] = {"date": value.isoformat()}
+    elif callable(value):
+        return
+    elif value is None or isinstance(value, (str, int, float, bool, tuple)):
+        plain[key] = list(value) if isinstance(value, tuple) else value
+    else:
+        raise StoreError(f"{name} is a {type(value).__name__}, which the plan store cannot keep; store frames or numbers")
+
+
+def _put_together(content: dict[str, Any], frames: dict[str, pd.DataFrame]) -> Plan:
+    stages: dict[str, Result | None] = dict.fromkeys(STAGES)
+    for name, plain in content["stages"].items():
+        values = {key: _plain(value) for key, value in plain.items()}
+        prefix = f"{name}."
+        values |= {key.removeprefix(prefix): frame for key, frame in frames.items() if key.startswith(prefix)}
+        stages[name] = STAGES[name](**values)
+    inputs = {key.removeprefix("inputs."): frame for key, frame in frames.items() if key.startswith("inputs.")}
+    return Plan(
+        **stages,  # type: ignore[arg-type]
+        exceptions=frames["exceptions"],
+        assumptions=frames["assumptions"],
+        left_out=frames["left_out"],
+        config=config_from(content["config"], "stored config"),
+        as_of=pd.Timestamp(content["as_of"]),
+        inputs=inputs,
+        lines=tuple(content["lines"]),
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return pd.Timestamp(value["date"])
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _config_values(config: Any) -> dict[str, Any]:
+    from pydantic import TypeAdapter
+
+    values = TypeAdapter(type(config)).dump_python(config, mode="json")
+    return dict(values)
+
+
+def _parquet_pieces(frame: pd.DataFrame) -> Iterator[tuple[int, int, bytes]]:
+    for number, start in enumerate(range(0, max(len(frame), 1), ROWS_PER_PIECE)):
+        piece = frame.iloc[start : start + ROWS_PER_PIECE].reset_index(drop=True)
+        buffer = io.BytesIO()
+        piece.to_parquet(buffer, compression="zstd", index=False)
+        yield number, len(piece), buffer.getvalue()
+
+
+def _changes(name: str, before: pd.DataFrame, after: pd.DataFrame, keys: list[str], columns: list[str]) -> pd.DataFrame:
+    columns = [c for c in columns if c in before and c in after]
+    both = before[keys + columns].merge(after[keys + columns], on=keys, how="outer", suffixes=(" before", " after"))
+    words = [_words(both[column]) for column in keys]
+    key = words[0].str.cat(words[1:], sep=" · ") if len(words) > 1 else words[0]
+    parts = []
+    for column in columns:
+        old, new = both[f"{column} before"], both[f"{column} after"]
+        same = (old == new) | (old.isna() & new.isna())
+        if pd.api.types.is_numeric_dtype(old) and pd.api.types.is_numeric_dtype(new):
+            change = new.fillna(0) - old.fillna(0)
+            same |= (change.abs() <= 1e-9 * (1 + old.abs().fillna(0))) & (old.isna() == new.isna())
+        else:
+            change = pd.Series(float("nan"), index=both.index)
+        part = pd.DataFrame({"table": name, "key": key, "column": column, "before": old.astype(object),
+                             "after": new.astype(object), "change": change})[~same]
+        parts.append(part.reindex(part["change"].abs().sort_values(ascending=False, kind="stable").index))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _words(column: pd.Series) -> pd.Series:
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return column.dt.strftime("%Y-%m-%d").fillna("")
+    return column.where(column.notna(), "").astype(str)
+
+
+def _named(who: str, argument: str) -> str:
+    if not str(who or "").strip():
+        raise StoreError(f"{argument} is empty; every change needs a name")
+    return str(who).strip()
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+def _shown(url: str) -> str:
+    """The address without its password."""
+    try:
+        return sa.make_url(url).render_as_string(hide_password=True)
+    except sa.exc.ArgumentError:
+        return url
