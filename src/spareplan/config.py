@@ -56,9 +56,16 @@ class Thresholds:
     adi: float = _option(1.32, "months", "mean months between demands above which demand is intermittent", ge=1)
     cv2: float = _option(0.49, "", "squared variation of non-zero demand sizes above which it is erratic", ge=0)
     third_party: bool = _option(False, "", "short, low-value, bought-in parts may go to a third party")
+    tier_unknown: Literal[1, 2, 3] = _option(3, "", "tier of parts that fit no known product")
+    criticality_unknown: Literal["vital", "essential", "desirable"] = _option(
+        "essential", "", "criticality of parts that give none"
+    )
     fill_rate_tier_1: float = _option(0.97, "share", "fill rate promised to products of tier 1", gt=0, lt=1)
     fill_rate_tier_2: float = _option(0.95, "share", "fill rate promised to products of tier 2", gt=0, lt=1)
     fill_rate_tier_3: float = _option(0.90, "share", "fill rate promised to products of tier 3", gt=0, lt=1)
+    fill_rate_vital: float | None = _option(
+        None, "share", "least fill rate of vital parts whatever their tier; empty: the tier's", gt=0, lt=1
+    )
 
 
 @dataclass(frozen=True, config=_STRICT)

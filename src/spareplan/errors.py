@@ -61,7 +61,9 @@ class DataError(SpareplanError):
 
     def __init__(self, problems: Iterable[Problem] | pd.DataFrame) -> None:
         self.problems = problems_frame(problems)
-        lines = [str(Problem(*row)) for row in self.problems.head(SHOWN_PROBLEMS).itertuples(index=False)]
+        shown = self.problems.head(SHOWN_PROBLEMS).astype({"row": object})
+        shown["row"] = shown["row"].where(shown["row"].notna(), None)
+        lines = [str(Problem(*row)) for row in shown.itertuples(index=False)]
         hidden = len(self.problems) - len(lines)
         if hidden > 0:
             lines.append(f"... and {hidden} more problems, all in .problems")
