@@ -1,0 +1,158 @@
+"""The door of the history road: what the contract promises for any panel."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from spareplan.errors import DataError
+from spareplan.forecast.combine import forecast_history
+
+LEVELS = (0.5, 0.8, 0.9, 0.95, 0.99)
+QUANTILES = [f"q{level:g}" for level in LEVELS]
+
+
+def made_up(n=200, c=40, seed=0, size=3):
+    rng = np.random.default_rng(seed)
+    chance = rng.beta(0.8, 3, n)
+    sizes = 1 + rng.poisson(size, (n, c))
+    quantity = np.where(rng.random((n, c)) < chance[:, None], sizes, 0)
+    return long_table(quantity)
+
+
+def long_table(quantity):
+    n, c = quantity.shape
+    ids = np.array([f"P{i:04d}" for i in range(n)])
+    return pd.DataFrame({"part_id": np.repeat(ids, c), "period": np.tile(np.arange(c), n),
+                         "quantity": quantity.ravel()})
+
+
+def assert_sane(out):
+    values = out[["mean", "variance", *QUANTILES]].to_numpy()
+    assert np.isfinite(values).all()
+    assert (values >= 0).all()
+    assert (np.diff(out[QUANTILES].to_numpy(), axis=1) >= 0).all()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("rows", [
+    [("a", 1, 5)],
+    [("a", 1, 0)],
+    [("a", 1, np.nan)],
+    [("a", 1, 0), ("b", 9, 0)],
+    [("a", 1, -3), ("b", 9, 2)],
+    [("a", t, 0) for t in range(60)],
+    [("a", t, 7) for t in range(60)],
+    [("a", t, 1000.0 * (t == 30)) for t in range(60)] + [("b", 59, 1)],
+    [("a", t, 0.25) for t in range(9)],
+    [("a", t, t % 5) for t in range(300)],
+])
+def test_any_panel_gets_a_sane_forecast(rows):
+    for periods in (1, 3, 24):
+        for rounded in (True, False):
+            out = forecast_history(pd.DataFrame(rows, columns=["part_id", "period", "quantity"]), periods,
+                                   rounded=rounded)
+            assert out["part_id"].tolist() == sorted({row[0] for row in rows})
+            assert_sane(out)
+
+
+def test_every_key_gets_a_row_in_sorted_order_with_the_promised_columns():
+    history = made_up(30)
+    out = forecast_history(history, 3, levels=(0.5, 0.999))
+    assert out.columns.tolist() == ["part_id", "mean", "variance", "q0.5", "q0.999"]
+    assert out["part_id"].tolist() == sorted(history["part_id"].unique())
+
+
+def test_rows_absent_in_between_are_no_demand():
+    history = made_up(40)
+    first = ~history["part_id"].duplicated()
+    last = history["period"] == history["period"].max()
+    thin = history[(history["quantity"] != 0) | first | last]
+    assert len(thin) < 0.6 * len(history)
+    pd.testing.assert_frame_equal(forecast_history(history), forecast_history(thin))
+
+
+def test_row_order_and_numbering_do_not_matter():
+    history = made_up(60)
+    base = forecast_history(history, 4)
+    pd.testing.assert_frame_equal(base, forecast_history(history.sample(frac=1, random_state=1), 4))
+    months = pd.period_range("2020-01", periods=40, freq="M").to_timestamp()
+    dated = history.assign(period=months[history["period"]])
+    pd.testing.assert_frame_equal(base, forecast_history(dated, 4))
+
+
+def test_the_history_is_left_as_it_was():
+    history = made_up(20)
+    before = history.copy()
+    forecast_history(history)
+    pd.testing.assert_frame_equal(history, before)
+
+
+def test_quantiles_are_whole_only_where_all_history_is():
+    history = made_up(80)
+    whole = forecast_history(history)[QUANTILES].to_numpy()
+    assert (whole % 1 == 0).all()
+    parts = forecast_history(history.assign(quantity=history["quantity"] * 0.37))[QUANTILES].to_numpy()
+    assert (parts % 1 != 0).any()
+    assert np.median(parts[whole > 3] / whole[whole > 3]) == pytest.approx(0.37, rel=0.15)
+
+
+def test_periods_by_key_agree_with_the_same_number_for_all():
+    history = made_up(150)
+    ids = np.sort(history["part_id"].unique())
+    mixed = forecast_history(history, pd.Series(np.where(np.arange(150) % 2, 6, 2), index=ids))
+    for periods, rest in ((2, 0), (6, 1)):
+        alone = forecast_history(history, periods)
+        pick = np.arange(150) % 2 == rest
+        pd.testing.assert_frame_equal(mixed[pick], alone[pick])
+
+
+def test_longer_sums_are_larger():
+    history = made_up(100)
+    means = [forecast_history(history, periods)["mean"].sum() for periods in (1, 3, 9, 18)]
+    assert np.all(np.diff(means) > 0)
+    assert means[2] / means[0] == pytest.approx(9, rel=0.25)
+
+
+def test_a_stationary_panel_is_forecast_without_bias_and_calibrated():
+    history = made_up(1500, 48, seed=3)
+    known = history[history["period"] < 45]
+    actual = history[history["period"] >= 45].groupby("part_id")["quantity"].sum().sort_index().to_numpy()
+    out = forecast_history(known, 3)
+    assert out["mean"].sum() == pytest.approx(actual.sum(), rel=0.08)
+    for level in LEVELS:
+        below, reached = (actual < out[f"q{level:g}"]).mean(), (actual <= out[f"q{level:g}"]).mean()
+        assert max(level - reached, below - level) < 0.02
+
+
+def test_a_series_that_doubles_its_machines_doubles_its_demand():
+    history = made_up(120)
+    flat = pd.DataFrame({"part_id": history["part_id"].unique(), "period": 0, "exposure": 10.0})
+    grown = pd.concat([flat, flat.assign(period=40, exposure=20.0)])
+    one = forecast_history(history, 3, exposure=flat)
+    two = forecast_history(history, 3, exposure=grown)
+    assert two["mean"].sum() == pytest.approx(2 * one["mean"].sum(), rel=0.02)
+    assert_sane(two)
+
+
+def test_several_key_columns_name_a_series():
+    history = made_up(50)
+    split = history.assign(site_id=np.where(history["part_id"] < "P0025", "n", "s"))
+    out = forecast_history(split, 3, key=["part_id", "site_id"])
+    pd.testing.assert_frame_equal(out.drop(columns="site_id"), forecast_history(history, 3))
+
+
+def test_an_empty_history_gives_an_empty_forecast():
+    out = forecast_history(made_up(1).head(0))
+    assert out.empty
+    assert out.columns.tolist() == ["part_id", "mean", "variance", *QUANTILES]
+
+
+@pytest.mark.parametrize("arguments", [
+    {"levels": (0.5, 1.0)}, {"levels": ()}, {"levels": (0.5, 0.5)}, {"periods": 0}, {"periods": 1.5},
+    {"key": "item"}, {"exposure": pd.DataFrame({"part_id": ["P0000"]})},
+])
+def test_wrong_arguments_are_refused_by_name(arguments):
+    with pytest.raises(DataError):
+        forecast_history(made_up(5), **arguments)
