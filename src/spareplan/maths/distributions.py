@@ -18,6 +18,8 @@ from scipy import special, stats
 FloatArray = NDArray[np.float64]
 # Below this relative distance the two-parameter laws are numerically a Poisson.
 POISSON_TOLERANCE = 1e-9
+# Pieces that are summed beyond a stock far in the tail; enough while the tail falls by a tenth per piece.
+_STEPS = np.arange(1, 400)
 
 
 def cdf(count: ArrayLike, mean: ArrayLike, variance: ArrayLike | None = None) -> FloatArray:
@@ -72,6 +74,32 @@ def pmf(count: ArrayLike, mean: ArrayLike, variance: ArrayLike | None = None) ->
     return out
 
 
+def sf(count: ArrayLike, mean: ArrayLike, variance: ArrayLike | None = None) -> FloatArray:
+    """Probability of more than `count` pieces, exact far in the tail (arguments as in `cdf`).
+
+    Parameters
+    ----------
+    count, mean, variance : array-like, broadcast to shape (n,)
+        [pieces, pieces, pieces²]
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        P(N > count).
+    """
+    k, m, v = _moments(count, mean, variance)
+    out = np.where(k >= 0, special.pdtrc(np.maximum(np.floor(k), 0), m), 1.0)
+    over, under = _kinds(m, v)
+    if over.any():
+        size, keep = _negative_binomial(m[over], v[over])
+        whole = np.maximum(np.floor(k[over]), 0)
+        out[over] = np.where(k[over] >= 0, special.betainc(whole + 1, size, 1 - keep), 1.0)
+    if under.any():
+        trials, chance = _binomial(m[under], v[under])
+        out[under] = stats.binom.sf(k[under], trials, chance)
+    return out
+
+
 def loss(stock: ArrayLike, mean: ArrayLike, variance: ArrayLike | None = None) -> FloatArray:
     """Expected shortfall E[(N - stock)+] of a count (arguments as in `cdf`).
 
@@ -98,7 +126,7 @@ def loss(stock: ArrayLike, mean: ArrayLike, variance: ArrayLike | None = None) -
     whole = np.floor(k)
     base = np.maximum(whole, 0.0)
     over, under = _kinds(m, v)
-    above = 1.0 - cdf(base, m, v)
+    above = sf(base, m, v)
     at = pmf(base, m, v)
     edge = m * at
     if over.any():
@@ -108,15 +136,61 @@ def loss(stock: ArrayLike, mean: ArrayLike, variance: ArrayLike | None = None) -
         trials, chance = _binomial(m[under], v[under])
         edge[under] = (trials - base[under]) * chance * at[under]
     out = (m - base) * above + edge
-    far = (base > m + 4 * np.sqrt(np.maximum(v, m))) & (m > 0)
+    far = _far_tail(base, m, v)
     if far.any():
-        steps = np.arange(1, 400)
-        tail = pmf(base[far, None] + steps, m[far, None], v[far, None])
-        out[far] = (tail * steps).sum(axis=1)
+        out[far] = (_tail(base[far], m[far], v[far]) * _STEPS).sum(axis=1)
     out = np.maximum(out, 0.0)
     # Between whole pieces and below zero the loss is linear.
-    inside = np.where(k >= 0, (k - whole) * (1.0 - cdf(base, m, v)), 0.0)
+    inside = np.where(k >= 0, (k - whole) * above, 0.0)
     return np.where(k < 0, m - k, out - inside).reshape(shape)
+
+
+def backlog(
+    stock: ArrayLike, mean: ArrayLike, variance: ArrayLike | None = None
+) -> tuple[FloatArray, FloatArray]:
+    """Mean and variance of the shortfall (N - stock)+ over a whole stock (arguments as in `cdf`).
+
+    Parameters
+    ----------
+    stock : array-like of whole numbers >= 0, broadcast to shape (n,)
+        [pieces]
+    mean, variance : array-like, broadcast to shape (n,)
+        A variance below the mean counts as Poisson. [pieces, pieces²]
+
+    Returns
+    -------
+    mean, variance : ndarray, shape (n,)
+        [pieces, pieces²]
+
+    Notes
+    -----
+    With B the shortfall, E[B(B - 1)] is for a Poisson ((m - S)^2 + S) P(N > S) + m (m - S) p(S) and for a
+    negative binomial with size r and b = (1 - q)/q: (r (r + 1) b^2 - 2 r b S + S (S + 1)) P(N > S) +
+    ((r + 1) b - S)(S + r) b p(S) [2]_.
+
+    References
+    ----------
+    .. [2] Zipkin (2000), Foundations of Inventory Management, C.2.3.
+    """
+    k, m, v = _moments(stock, mean, variance)
+    k, m, v = (np.atleast_1d(a) for a in (k, m, v))
+    shape = k.shape
+    k, m, v = (a.ravel() for a in (k, m, np.maximum(v, m)))
+    first = loss(k, m, v)
+    above, at = sf(k, m, v), pmf(k, m, v)
+    second = ((m - k) ** 2 + k) * above + m * (m - k) * at
+    over, _ = _kinds(m, v)
+    if over.any():
+        size, keep = _negative_binomial(m[over], v[over])
+        odds, s = (1 - keep) / keep, k[over]
+        second[over] = (size * (size + 1) * odds**2 - 2 * size * odds * s + s * (s + 1)) * above[over] + (
+            (size + 1) * odds - s
+        ) * (s + size) * odds * at[over]
+    far = _far_tail(k, m, v)
+    if far.any():
+        second[far] = (_tail(k[far], m[far], v[far]) * _STEPS * (_STEPS - 1)).sum(axis=1)
+    spread = np.maximum(np.maximum(second, 0.0) + first - first**2, 0.0)
+    return first.reshape(shape), spread.reshape(shape)
 
 
 def quantile(level: ArrayLike, mean: ArrayLike, variance: ArrayLike | None = None) -> FloatArray:
@@ -167,3 +241,12 @@ def _binomial(mean: FloatArray, variance: FloatArray) -> tuple[FloatArray, Float
     # Whole trials keep the mean exact; the variance is matched to the nearest that a binomial can have.
     trials = np.maximum(np.ceil(mean**2 / np.maximum(mean - variance, 1e-12) - 1e-9), np.ceil(mean))
     return trials, mean / trials
+
+
+def _far_tail(stock: FloatArray, mean: FloatArray, variance: FloatArray) -> NDArray[np.bool_]:
+    top = np.maximum(variance, mean)
+    return (stock > mean + 4 * np.sqrt(top)) & (mean > 0) & (top < 8 * mean)
+
+
+def _tail(stock: FloatArray, mean: FloatArray, variance: FloatArray) -> FloatArray:
+    return pmf(stock[:, None] + _STEPS, mean[:, None], variance[:, None])
