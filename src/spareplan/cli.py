@@ -1,0 +1,358 @@
+"""The command line: every task as one command; numbers on stdout, problems on stderr.
+
+Exit codes: 0 done, 1 data refused, 2 usage, 3 infeasible as asked, 4 fit, storage, export or solver failure.
+Heavy imports stand inside the commands, so that ``spareplan --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+from rich.console import Console
+
+from spareplan.errors import DataError, InfeasibleError, SpareplanError
+
+DONE, REFUSED, USAGE, INFEASIBLE, FAILED = range(5)
+DEFAULT_STORE = "sqlite:///plans.db"
+
+app = typer.Typer(
+    help="Plan spare parts and the engineers who fit them.", no_args_is_help=True, add_completion=False,
+    pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]},
+)
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Data = Annotated[str, typer.Argument(help="folder of CSV or Parquet, an .xlsx workbook, or a database URL", metavar="DATA")]
+Store = Annotated[str, typer.Option(help="plan store", envvar="SPAREPLAN_STORE")]
+ConfigFile = Annotated[Optional[Path], typer.Option("--config", help="plan.toml")]
+ProblemsFile = Annotated[Optional[Path], typer.Option("--problems", help="also write the problems to this CSV")]
+Version = Annotated[int, typer.Argument(help="version in the plan store", metavar="VERSION")]
+Who = Annotated[str, typer.Option(help="your name, for the audit trail", envvar=["SPAREPLAN_USER", "USER"], show_default=False)]
+Note = Annotated[str, typer.Option(help="why")]
+Drop = Annotated[bool, typer.Option("--drop-bad-rows", help="leave bad rows out instead of refusing")]
+
+
+@app.command()
+def check(data: Data, problems: ProblemsFile = None) -> None:
+    """Check a dataset: every problem with table, row, column, value and remedy."""
+    from spareplan.tables.io import read_dataset
+
+    with _problems_to(problems):
+        dataset = read_dataset(data)
+    rows = ", ".join(f"{name} {len(dataset.tables[name]):,}" for name in sorted(dataset.given))
+    out.print(f"{data}: no problems. Rows: {rows}")
+    for note in dataset.notes.itertuples(index=False):
+        out.print(f"note: {note.table}: {note.note}", markup=False)
+
+
+@app.command()
+def plan(
+    data: Data,
+    config: ConfigFile = None,
+    out_folder: Annotated[Optional[Path], typer.Option("--out", help="write regional workbooks here")] = None,
+    store: Annotated[Optional[str], typer.Option(help="keep the plan here, such as sqlite:///plans.db")] = None,
+    author: Who = "planner",
+    language: Annotated[Optional[str], typer.Option(help="en or zh; otherwise that of plan.toml")] = None,
+    drop: Drop = False,
+    problems: ProblemsFile = None,
+) -> None:
+    """Run the whole month and say what came out."""
+    with _problems_to(problems):
+        made = _run_plan(data, config, drop, language)
+    out.print(made.summary(), markup=False)
+    if store:
+        from spareplan.store import PlanStore
+
+        version = PlanStore(store).save(made, author=author)
+        out.print(f"Kept as version {version} (draft) in {store}.", markup=False)
+    if out_folder:
+        _export(made, out_folder, None, "xlsx", made.config.language)
+
+
+@app.command()
+def export(
+    version: Version,
+    region: Annotated[Optional[str], typer.Option(help="id or name; all and HQ when left out")] = None,
+    format: Annotated[str, typer.Option(help="xlsx, csv, parquet or json")] = "xlsx",
+    out_folder: Annotated[Path, typer.Option("--out", help="folder")] = Path("out"),
+    language: Annotated[Optional[str], typer.Option(help="en or zh; otherwise that of the plan")] = None,
+    store: Store = DEFAULT_STORE,
+) -> None:
+    """Write a stored version for one region, or for all and HQ."""
+    from spareplan.store import PlanStore
+
+    _export(PlanStore(store).get(version), out_folder, region, format, language)
+
+
+@app.command()
+def approve(version: Version, who: Who = "", note: Note = "", store: Store = DEFAULT_STORE) -> None:
+    """Approve a draft; it never changes afterwards."""
+    from spareplan.store import PlanStore
+
+    PlanStore(store).approve(version, who, note)
+    out.print(f"Version {version} is approved.")
+
+
+@app.command()
+def issue(version: Version, who: Who = "", note: Note = "", store: Store = DEFAULT_STORE) -> None:
+    """Issue an approved version; the one issued before is superseded."""
+    from spareplan.store import PlanStore
+
+    PlanStore(store).issue(version, who, note)
+    out.print(f"Version {version} is issued.")
+
+
+@app.command()
+def diff(
+    version: Version,
+    other: Annotated[int, typer.Argument(help="the version to compare it with", metavar="OTHER")],
+    store: Store = DEFAULT_STORE,
+    csv: Annotated[Optional[Path], typer.Option(help="write all changes to this CSV")] = None,
+) -> None:
+    """Say what changes from one version to another."""
+    from spareplan.store import PlanStore
+
+    changes = PlanStore(store).diff(version, other)
+    if csv:
+        changes.to_csv(csv, index=False, encoding="utf-8-sig")
+    _show(changes.head(40), f"{len(changes):,} changes from version {version} to {other}")
+
+
+@app.command("list")
+def list_versions(store: Store = DEFAULT_STORE) -> None:
+    """List the stored versions, newest first."""
+    from spareplan.store import PlanStore
+
+    versions = PlanStore(store).list()
+    versions["saved_at"] = versions["saved_at"].dt.strftime("%Y-%m-%d %H:%M")
+    _show(versions[["version", "status", "author", "saved_at", "as_of", "note"]], f"{len(versions)} versions in {store}")
+
+
+@app.command()
+def compare(
+    data: Data,
+    scenarios: Annotated[list[Path], typer.Argument(help="one plan.toml per scenario", metavar="SCENARIO.toml...")],
+    csv: Annotated[Optional[Path], typer.Option(help="write the figures to this CSV")] = None,
+) -> None:
+    """Run several scenarios on the same data and show them side by side."""
+    from spareplan.config import read_config
+    from spareplan.plan import compare_plans, make_plan
+    from spareplan.tables.io import read_dataset
+
+    configs = {path.stem: read_config(path) for path in scenarios}
+    dataset = read_dataset(data)
+    plans = {}
+    for name, settings in configs.items():
+        with _progress(name) as tell:
+            plans[name] = make_plan(dataset, settings, progress=tell)
+    figures = compare_plans(plans).reset_index()
+    if csv:
+        figures.to_csv(csv, index=False, encoding="utf-8-sig")
+    _show(figures, "Scenarios side by side")
+
+
+@app.command()
+def simulate(
+    version: Version,
+    data: Annotated[str, typer.Option(help="the dataset the version was made from")],
+    years: Annotated[int, typer.Option(min=1, help="length of the simulation")] = 50,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    store: Store = DEFAULT_STORE,
+) -> None:
+    """Doubt a stored version: play its levels for years and compare with the promises."""
+    from spareplan.store import PlanStore
+    from spareplan.stocking.simulation import simulate_levels
+    from spareplan.tables.io import read_dataset
+
+    stored = PlanStore(store).get(version)
+    result = simulate_levels(read_dataset(data), stored.demand, stored.levels, years=years, seed=seed)
+    out.print(result.summary(), markup=False)
+    _show(result.table.sort_values("kept", kind="stable").head(40), "Promised against simulated")
+
+
+@app.command()
+def accuracy(
+    version: Version,
+    data: Annotated[str, typer.Option(help="a dataset that holds what really happened")],
+    store: Store = DEFAULT_STORE,
+    csv: Annotated[Optional[Path], typer.Option(help="write the comparison to this CSV")] = None,
+) -> None:
+    """Compare a stored plan with what really happened, per region and part."""
+    from spareplan.feedback import score_plan
+    from spareplan.store import PlanStore
+    from spareplan.tables.io import read_dataset
+
+    report = score_plan(PlanStore(store).get(version), read_dataset(data))
+    if csv:
+        report.table.to_csv(csv, index=False, encoding="utf-8-sig")
+    out.print(report.summary(), markup=False)
+    _show(report.table.head(40), "Plan against actual")
+
+
+@app.command()
+def sample(
+    folder: Annotated[Path, typer.Argument(help="folder to write", metavar="DIR")],
+    kind: Annotated[str, typer.Option(help="network, delivery_pump or overseas_rail")] = "network",
+    parts: Annotated[int, typer.Option(min=1)] = 100,
+    sites: Annotated[int, typer.Option(min=1)] = 10,
+    machines: Annotated[int, typer.Option(min=1)] = 500,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+) -> None:
+    """Make up a dataset of any size from a seed."""
+    from spareplan.tables.samples import make_sample
+
+    make_sample(folder, kind=kind, parts=parts, sites=sites, machines=machines, seed=seed)
+    out.print(f"A {kind} dataset is in {folder}; look at it with: spareplan check {folder}", markup=False)
+
+
+@app.command()
+def serve(
+    store: Store = DEFAULT_STORE,
+    host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+) -> None:
+    """Serve issued plans over HTTP; tokens are made with `spareplan token`."""
+    from spareplan.export.http import serve as run
+
+    run(store, host, port)
+
+
+@app.command()
+def config() -> None:
+    """Print a plan.toml with every assumption, its unit and its default."""
+    from spareplan.config import config_text
+
+    sys.stdout.write(config_text())
+
+
+@app.command()
+def demo(
+    out_folder: Annotated[Path, typer.Option("--out", help="folder for the results")] = Path("out"),
+    data: Annotated[Path, typer.Option(help="sample dataset")] = Path("data/samples/delivery_pump"),
+) -> None:
+    """Run the main job on the sample data and name the results."""
+    from spareplan.store import PlanStore
+
+    started = time.perf_counter()
+    made = _run_plan(str(data), None, False, None)
+    out_folder.mkdir(parents=True, exist_ok=True)
+    url = f"sqlite:///{out_folder / 'plans.db'}"
+    version = PlanStore(url).save(made, author="demo")
+    files = _export(made, out_folder, None, "xlsx", None, quiet=True)
+    out.print()
+    out.print(made.summary(), markup=False)
+    out.print(f"\nVersion {version} is kept in {out_folder / 'plans.db'}; {len(files)} workbooks are in {out_folder}/, "
+              f"such as {files[0]} and {files[-1]} ({time.perf_counter() - started:.0f} s).", markup=False)
+    out.print(f"Next: open a workbook; .venv/bin/spareplan list --store {url}; notebooks/01_monthly_forecast.ipynb; "
+              "docs/tutorial.md", markup=False)
+
+
+def main() -> None:
+    """Run the command line and turn refusals into exit codes."""
+    try:
+        app(standalone_mode=False)
+    except typer.Exit as stop:
+        sys.exit(stop.exit_code)
+    except DataError as error:
+        _refuse(error)
+        sys.exit(REFUSED)
+    except InfeasibleError as error:
+        err.print(f"not possible as asked: {error}", markup=False, style="red")
+        sys.exit(INFEASIBLE)
+    except SpareplanError as error:
+        err.print(str(error), markup=False, style="red")
+        sys.exit(FAILED)
+    except (KeyboardInterrupt, typer.Abort):
+        err.print("interrupted; nothing was left half done")
+        sys.exit(130)
+    except Exception as error:
+        # Click raises its own usage errors, which know how to show themselves.
+        if hasattr(error, "show") and hasattr(error, "exit_code"):
+            error.show()
+            sys.exit(USAGE)
+        raise
+
+
+def _refuse(error: DataError) -> None:
+    from spareplan.errors import Problem
+
+    total = len(error.problems)
+    err.print(f"{total:,} problem{'s' if total != 1 else ''}, nothing was written:", style="bold red")
+    for row in error.problems.head(100).itertuples(index=False):
+        err.print(f"  {Problem(*row)}", markup=False)
+    if total > 100:
+        err.print(f"  ... and {total - 100:,} more; see them all with --problems FILE")
+
+
+@contextmanager
+def _problems_to(path: Path | None) -> Iterator[None]:
+    """Also write the problems of a refused dataset to a CSV that Excel opens."""
+    try:
+        yield
+    except DataError as error:
+        if path:
+            error.problems.to_csv(path, index=False, encoding="utf-8-sig")
+            err.print(f"all problems are in {path}", markup=False)
+        raise
+
+
+def _run_plan(data: str, config: Path | None, drop: bool, language: str | None) -> Any:
+    from dataclasses import replace
+
+    from spareplan.config import PlanConfig, read_config
+    from spareplan.plan import make_plan
+    from spareplan.tables.io import read_dataset
+
+    settings = read_config(config) if config else PlanConfig()
+    if language:
+        settings = replace(settings, language=language)
+    with _progress("plan") as tell:
+        tell("reading", 0, 1)
+        dataset = read_dataset(data, on_bad_rows="drop" if drop else "raise")
+        return make_plan(dataset, settings, progress=tell)
+
+
+def _export(plan: Any, folder: Path, region: str | None, format: str, language: str | None, quiet: bool = False) -> list[Path]:
+    from spareplan.export.writers import export_plan
+
+    files = export_plan(plan, folder, region=region, format=format, language=language)
+    if not quiet:
+        for path in files:
+            out.print(str(path), markup=False)
+    return files
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[Any]:
+    """A bar with the step at hand and the time left, on stderr; silent where stderr is no terminal."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description:<24}"), BarColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task(title, total=1)
+
+        def tell(step: str, done: int, total: int) -> None:
+            bar.update(task, description=step, completed=done, total=total)
+
+        yield tell
+
+
+def _show(frame: Any, title: str) -> None:
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for name in frame.columns:
+        table.add_column(str(name), justify="right" if frame[name].dtype.kind in "if" else "left")
+    for row in frame.itertuples(index=False):
+        table.add_row(*(f"{value:,.4g}" if isinstance(value, float) else "" if value is None else str(value) for value in row))
+    out.print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,332 @@
+"""Write a plan for its readers: workbooks, CSV, Parquet, JSON (door `export_plan`).
+
+Files appear whole or not at all. Text is written as text and never becomes a formula; the same plan gives the
+same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from spareplan.errors import ExportError
+from spareplan.export.contract import (
+    CODED_COLUMNS,
+    CONTRACT_VERSION,
+    COUNT_COLUMNS,
+    MONEY_COLUMNS,
+    SHARE_COLUMNS,
+)
+from spareplan.export.regional import HQ, RegionalPlan, cut_plan, find_region, region_names
+from spareplan.language import header, word
+from spareplan.results import Plan
+
+SHEET_ROWS = 1_048_575
+WIDEST = 60
+BLUE, GREY, LIGHT = "#1F4E79", "#595959", "#EAF1F8"
+
+
+def export_plan(
+    plan: Plan,
+    folder: str | Path,
+    region: str | None = None,
+    format: str = "xlsx",
+    language: str | None = None,
+) -> list[Path]:
+    """Write a plan, one file (or folder) per region.
+
+    Parameters
+    ----------
+    plan : Plan
+    folder : path
+        Made when missing.
+    region : str, optional
+        Id or name of a region, or "HQ"; None: every region and HQ.
+    format : {"xlsx", "csv", "parquet", "json"}
+        csv and parquet make a folder per region with a file per table.
+    language : {"en", "zh"}, optional
+        Language of headers; None: that of the plan. Parquet and JSON keep the English column names.
+
+    Returns
+    -------
+    list of Path
+        The files written.
+
+    Raises
+    ------
+    ExportError
+        Unknown region or format, too many rows for a workbook, or the folder cannot be written; no half-written
+        file is left behind.
+    """
+    writers = {"xlsx": _write_workbook, "csv": _write_csv, "parquet": _write_parquet, "json": _write_json}
+    if format not in writers:
+        raise ExportError(f"format {format!r} is not known; use {', '.join(writers)}")
+    language = language or plan.config.language
+    wanted = [*region_names(plan), HQ] if region is None else [find_region(plan, region)]
+    folder = Path(folder)
+    written: list[Path] = []
+    for region_id in wanted:
+        cut = cut_plan(plan, region_id)
+        stem = folder / f"plan_{plan.as_of:%Y-%m}_{_file_name(cut.name)}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            written += writers[format](cut, plan, stem, language)
+        except OSError as error:
+            raise ExportError(f"{stem} cannot be written ({error.strerror}); close the file if it is open, or choose "
+                              "another folder") from error
+    return written
+
+
+def workbook_bytes(sheets: Mapping[str, pd.DataFrame], created: pd.Timestamp, language: str = "en") -> bytes:
+    """A workbook with one sheet per frame, in the house's looks.
+
+    Parameters
+    ----------
+    sheets : mapping of str to DataFrame
+        Sheet key of the export contract (or any title) to its rows.
+    created : Timestamp
+        Written as the creation date, so that the same plan gives the same bytes.
+    language : {"en", "zh"}
+
+    Returns
+    -------
+    bytes
+    """
+    import io
+
+    buffer = io.BytesIO()
+    with _Workbook(buffer, created, language) as book:
+        for name, frame in sheets.items():
+            book.add_table(name, frame)
+    return buffer.getvalue()
+
+
+def _write_workbook(cut: RegionalPlan, plan: Plan, stem: Path, language: str) -> list[Path]:
+    path = stem.with_name(stem.name + ".xlsx")
+
+    def fill(target: Path) -> None:
+        with _Workbook(target, plan.as_of, language) as book:
+            book.add_summary(cut, plan)
+            for name, frame in cut.sheets.items():
+                book.add_table(name, frame)
+
+    return [_whole(path, fill)]
+
+
+def _write_csv(cut: RegionalPlan, plan: Plan, stem: Path, language: str) -> list[Path]:
+    stem.mkdir(parents=True, exist_ok=True)
+
+    def save(frame: pd.DataFrame, target: Path) -> None:
+        # The mark at the start tells Excel that the file is UTF-8.
+        frame.to_csv(target, index=False, encoding="utf-8-sig", lineterminator="\r\n", date_format="%Y-%m-%d")
+
+    return [_whole(stem / f"{name}.csv", lambda target, f=frame, n=name: save(_spoken(n, f, language), target))
+            for name, frame in cut.sheets.items()]
+
+
+def _write_parquet(cut: RegionalPlan, plan: Plan, stem: Path, language: str) -> list[Path]:
+    stem.mkdir(parents=True, exist_ok=True)
+    return [_whole(stem / f"{name}.parquet", lambda target, f=frame: f.to_parquet(target, index=False))
+            for name, frame in cut.sheets.items()]
+
+
+def _write_json(cut: RegionalPlan, plan: Plan, stem: Path, language: str) -> list[Path]:
+    body = {
+        "contract": CONTRACT_VERSION,
+        "as_of": f"{plan.as_of:%Y-%m-%d}",
+        "region_id": cut.region_id,
+        "region_name": cut.name,
+        "summary": list(cut.lines),
+        "tables": {name: records(frame) for name, frame in cut.sheets.items()},
+    }
+    text = json.dumps(body, ensure_ascii=False, indent=1, allow_nan=False)
+    path = stem.with_name(stem.name + ".json")
+    return [_whole(path, lambda target: target.write_text(text, encoding="utf-8"))]
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as plain JSON values: dates as ISO text, missing as null.
+
+    Parameters
+    ----------
+    frame : DataFrame
+
+    Returns
+    -------
+    list of dict
+    """
+    plain = frame.copy()
+    for column in plain.columns:
+        if pd.api.types.is_datetime64_any_dtype(plain[column]):
+            plain[column] = plain[column].dt.strftime("%Y-%m-%d")
+    plain = plain.astype(object).where(plain.notna(), None)
+    return [dict(zip(plain.columns, row)) for row in plain.itertuples(index=False, name=None)]
+
+
+def _spoken(sheet: str, frame: pd.DataFrame, language: str) -> pd.DataFrame:
+    """Headers and coded values in the reader's language."""
+    out = frame.copy()
+    for column in out.columns.intersection(list(CODED_COLUMNS)):
+        codes = out[column].dropna().unique()
+        out[column] = out[column].map({code: word(str(code), language) for code in codes})
+    return out.rename(columns={column: header(sheet, column, language) for column in out.columns})
+
+
+class _Workbook:
+    """An xlsx file in the house's looks: frozen bold headers, filters, widths that fit, numbers with units."""
+
+    def __init__(self, target: Any, created: pd.Timestamp, language: str) -> None:
+        import xlsxwriter
+
+        self.language = language
+        options = {"strings_to_formulas": False, "strings_to_urls": False, "nan_inf_to_errors": False,
+                   "default_date_format": "yyyy-mm-dd", "remove_timezone": True}
+        self._book = xlsxwriter.Workbook(target, options)
+        self._book.set_properties({"title": "spareplan", "created": created.to_pydatetime()})
+        add = self._book.add_format
+        font = {"font_name": "Arial", "font_size": 10, "valign": "top"}
+        self._head = add(font | {"bold": True, "font_color": "white", "bg_color": BLUE, "text_wrap": True,
+                                 "valign": "vcenter", "border": 1, "border_color": "#FFFFFF"})
+        self._text = add(font)
+        self._wrapped = add(font | {"text_wrap": True})
+        self._title = add(font | {"bold": True, "font_size": 16, "font_color": BLUE})
+        self._grey = add(font | {"font_color": GREY})
+        self._fact = add(font | {"bold": True, "bg_color": LIGHT})
+        self._formats = {
+            "date": add(font | {"num_format": "yyyy-mm-dd", "align": "left"}),
+            "month": add(font | {"num_format": "yyyy-mm", "align": "left"}),
+            "money": add(font | {"num_format": "#,##0"}),
+            "share": add(font | {"num_format": "0.0%"}),
+            "count": add(font | {"num_format": "#,##0"}),
+            "number": add(font | {"num_format": "#,##0.000"}),
+            "text": self._text,
+        }
+        self._used: set[str] = set()
+
+    def __enter__(self) -> _Workbook:
+        return self
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        if error is None:
+            self._book.close()
+
+    def add_summary(self, cut: RegionalPlan, plan: Plan) -> None:
+        say = lambda key: word(key, self.language)  # noqa: E731
+        sheet = self._book.add_worksheet(self._sheet_name(say("summary")))
+        sheet.hide_gridlines(2)
+        sheet.set_column(0, 0, 34)
+        sheet.set_column(1, 1, 90)
+        name = say("hq") if cut.region_id == HQ else cut.name
+        sheet.write_string(0, 0, f"{say('plan_title')} · {name}", self._title)
+        sheet.write_string(1, 0, f"{say('contract_version')} {CONTRACT_VERSION}", self._grey)
+        row = 3
+        for key, value in cut.facts:
+            sheet.write_string(row, 0, say(key), self._fact)
+            self._write_cell(sheet, row, 1, value, "share" if key == "fill_rate" else "date" if key == "as_of" else "count")
+            row += 1
+        row += 1
+        for line in cut.lines:
+            sheet.merge_range(row, 0, row, 1, "", self._wrapped)
+            sheet.write_string(row, 0, line, self._wrapped)
+            sheet.set_row(row, 15 * (1 + _width(line) // 120))
+            row += 1
+
+    def add_table(self, name: str, frame: pd.DataFrame) -> None:
+        if len(frame) > SHEET_ROWS:
+            raise ExportError(f"sheet {name!r} has {len(frame):,} rows, a workbook takes {SHEET_ROWS:,}; "
+                              "export csv or parquet, or one region at a time")
+        sheet = self._book.add_worksheet(self._sheet_name(_title(name, self.language)))
+        shown = _spoken(name, frame, self.language)
+        for column, (key, title) in enumerate(zip(frame.columns, shown.columns)):
+            sheet.write_string(0, column, str(title), self._head)
+            values = shown[title]
+            kind = _kind(key, values)
+            style = self._formats[kind]
+            width = min(WIDEST, max([_width(str(title)) + 3, *(_width(_as_shown(v, kind)) + 2 for v in values.head(500))]))
+            sheet.set_column(column, column, width, style)
+            for row, value in enumerate(values.array, start=1):
+                self._write_cell(sheet, row, column, value, kind)
+        sheet.set_row(0, 32)
+        sheet.freeze_panes(1, min(2, len(frame.columns)))
+        if len(frame.columns):
+            sheet.autofilter(0, 0, max(len(frame), 1), len(frame.columns) - 1)
+
+    def _write_cell(self, sheet: Any, row: int, column: int, value: Any, kind: str) -> None:
+        if value is None or value is pd.NaT or (isinstance(value, float) and value != value) or value is pd.NA:
+            return
+        if isinstance(value, pd.Timestamp):
+            sheet.write_datetime(row, column, value.to_pydatetime(), self._formats[kind if kind in ("date", "month") else "date"])
+        elif isinstance(value, bool) or type(value).__name__ == "bool_" or type(value).__name__ == "bool":
+            sheet.write_boolean(row, column, bool(value), self._text)
+        elif isinstance(value, str):
+            sheet.write_string(row, column, value, self._text)
+        elif value in (float("inf"), float("-inf")):
+            sheet.write_string(row, column, "∞" if value > 0 else "-∞", self._text)
+        else:
+            sheet.write_number(row, column, float(value), self._formats[kind])
+
+    def _sheet_name(self, wanted: str) -> str:
+        base = re.sub(r"[\[\]:*?/\\]", " ", wanted).strip("' ")[:31] or "Sheet"
+        name, number = base, 2
+        while name.lower() in self._used:
+            suffix = f" ({number})"
+            name, number = base[: 31 - len(suffix)] + suffix, number + 1
+        self._used.add(name.lower())
+        return name
+
+
+def _title(name: str, language: str) -> str:
+    try:
+        return word(name, language)
+    except KeyError:
+        return name
+
+
+def _kind(column: str, values: pd.Series) -> str:
+    if pd.api.types.is_datetime64_any_dtype(values):
+        return "month" if column == "month" else "date"
+    if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
+        return "text"
+    for kind, columns in (("money", MONEY_COLUMNS), ("share", SHARE_COLUMNS), ("count", COUNT_COLUMNS)):
+        if column in columns:
+            return kind
+    return "number"
+
+
+def _as_shown(value: Any, kind: str) -> str:
+    if isinstance(value, str):
+        return value
+    if value is None or value is pd.NaT or value != value:
+        return ""
+    return {"date": "2026-01-01", "month": "2026-01", "share": "100.0%"}.get(kind) or f"{value:,.3f}"
+
+
+def _width(text: str) -> int:
+    """Width of a text in a cell; Chinese characters take two places."""
+    return sum(2 if ord(letter) > 0x2E80 else 1 for letter in text)
+
+
+def _whole(path: Path, fill: Callable[[Path], object]) -> Path:
+    """Write beside the target and move it into place, so that no half file is ever seen."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        fill(temporary)
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def _file_name(name: str) -> str:
+    return re.sub(r'[\\/:*?"<>|\s]+', "_", name).strip("._") or "region"
+

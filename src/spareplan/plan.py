@@ -1,0 +1,237 @@
+"""The monthly run from tables to plan: the only place that knows the order of the stages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pandas as pd
+
+from spareplan import overrides as planners
+from spareplan.classify import grade_parts
+from spareplan.config import PlanConfig, option_rows
+from spareplan.explain import find_exceptions
+from spareplan.forecast.demand import forecast_demand
+from spareplan.results import Attainment, Headcount, Orders, Plan, PartGrades, StockLevels, assumptions_frame
+from spareplan.staffing.headcount import can_size, size_headcount
+from spareplan.stocking.levels import optimize_levels
+from spareplan.stocking.replenish import plan_replenishment
+from spareplan.stocking.simulation import simulate_levels
+from spareplan.tables.dataset import Dataset
+
+STEPS = ("forecast", "grades", "stock levels", "simulation", "replenishment", "head count", "exceptions")
+# Tables that explanations and exports need again beside the results.
+KEPT_TABLES = ("products", "parts", "fitment", "regions", "sites", "stock", "overrides")
+Progress = Callable[[str, int, int], None]
+
+
+def make_plan(data: Dataset, config: PlanConfig | None = None, progress: Progress | None = None) -> Plan:
+    """Run the whole month: forecast, grade, stock, simulate, replenish, size the crew.
+
+    Parameters
+    ----------
+    data : Dataset
+    config : PlanConfig, optional
+        None: all defaults.
+    progress : callable, optional
+        Called with (name of the step, steps done, all steps) before each step and once at the end.
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    DataError
+        The data cannot carry a plan.
+    InfeasibleError
+        The budget cannot keep the promises; `least` names the least that would.
+    """
+    config = config or PlanConfig()
+    say = _steps(progress)
+    as_of = data.as_of(config.as_of)
+    data = planners.apply_to_parts(data, as_of)
+
+    say("forecast")
+    demand = forecast_demand(data, months=config.months, as_of=as_of, options=config.forecast)
+    demand = planners.apply_to_demand(demand, data, as_of)
+
+    say("grades")
+    grades = grade_parts(data, demand, thresholds=config.thresholds)
+
+    say("stock levels")
+    fixed = planners.fixed_levels(data, as_of)
+    levels = optimize_levels(data, demand, grades, budget=config.budget, fixed=fixed, options=config.stocking)
+
+    say("simulation")
+    check = simulate_levels(data, demand, levels, years=config.years, seed=config.seed)
+
+    say("replenishment")
+    orders = plan_replenishment(data, demand, levels, weeks=config.weeks, as_of=as_of, grades=grades,
+                                options=config.replenishment)
+
+    say("head count")
+    left_out = _dropped_rows(data)
+    crew = None
+    if missing := can_size(data):
+        left_out.append({"what": "head count", "reason": missing, "remedy": "give the tables named and run again"})
+    else:
+        crew = size_headcount(data, demand, levels, as_of=as_of, months=config.months, options=config.staffing)
+
+    say("exceptions")
+    exceptions = find_exceptions(data, demand, levels, check, orders, crew, as_of)
+    stages = [stage for stage in (demand, grades, levels, check, orders, crew) if stage is not None]
+    general = assumptions_frame([
+        *option_rows("plan", config),
+        {"stage": "plan", "name": "as_of used", "value": f"{as_of:%Y-%m-%d}", "origin":
+         "set by the user" if config.as_of else "end of the month of the latest record", "meaning": "last day known"},
+        *_missing_tables(data),
+        *({"stage": "data", "name": str(row.table), "value": str(row.note), "origin": "data: notes",
+           "meaning": "noticed while reading"} for row in data.notes.itertuples(index=False)),
+    ])
+    assumptions = pd.concat([general, *(stage.assumptions for stage in stages)], ignore_index=True)
+    applied = planners.list_overrides(data, as_of)
+    inputs = {name: data.tables[name] for name in KEPT_TABLES} | {"applied_overrides": applied}
+    lines = _summary(grades, levels, check, orders, crew, exceptions, as_of, config, left_out)
+    if progress:
+        progress("done", len(STEPS), len(STEPS))
+    return Plan(demand, grades, levels, check, orders, crew, exceptions, assumptions,
+                pd.DataFrame(left_out, columns=["what", "reason", "remedy"]), config, as_of, inputs, lines)
+
+
+def compare_plans(plans: Mapping[str, Plan]) -> pd.DataFrame:
+    """Plans side by side.
+
+    Parameters
+    ----------
+    plans : mapping of str to Plan
+
+    Returns
+    -------
+    DataFrame
+        Index "figure" (with its unit), a column per plan.
+    """
+    figures = pd.DataFrame({name: _figures(plan) for name, plan in plans.items()})
+    return figures.rename_axis("figure")
+
+
+def served_share(levels: pd.DataFrame) -> float:
+    """Share of the sites' own demand met from the shelf, HQ's role as supplier left aside.
+
+    Parameters
+    ----------
+    levels : DataFrame
+        A StockLevels table.
+
+    Returns
+    -------
+    float
+        NaN where there is no demand.
+    """
+    front = levels[levels["region_id"].notna()] if levels["region_id"].notna().any() else levels
+    weight = front["demand_per_day"].fillna(0)
+    total = weight.sum()
+    return float((front["fill_rate"].fillna(0) * weight).sum() / total) if total > 0 else float("nan")
+
+
+def _steps(progress: Progress | None) -> Callable[[str], None]:
+    def say(step: str) -> None:
+        if progress:
+            progress(step, STEPS.index(step), len(STEPS))
+
+    return say
+
+
+def _dropped_rows(data: Dataset) -> list[dict[str, str]]:
+    return [
+        {"what": f"{row.table} row {row.row}: {row.column} = {row.value}", "reason": row.rule, "remedy": row.remedy}
+        for row in data.dropped.itertuples(index=False)
+    ]
+
+
+MISSING_MEANS = {
+    "stock": "nothing is on hand",
+    "open_orders": "nothing is on order beside stock.on_order",
+    "reservations": "nothing is reserved",
+    "sales_plan": "no machines are sold or retired beyond today's fleet",
+    "targets": "the fill rates of the thresholds are promised",
+    "promises": "the default P1 to P4 promises hold",
+    "usage": "age counts in calendar days",
+    "calendar": "every Monday to Friday is a working day",
+    "engineers": "no engineers are present",
+    "work_orders": "nothing is known of visits, travel and outcomes",
+    "site_repairs": "nothing is repaired at the sites",
+    "overrides": "no planner changed a number",
+}
+
+
+def _missing_tables(data: Dataset) -> list[dict[str, str]]:
+    return [
+        {"stage": "data", "name": table, "value": "not given", "origin": "missing table", "meaning": implied}
+        for table, implied in MISSING_MEANS.items()
+        if table not in data.given
+    ]
+
+
+def _summary(
+    grades: PartGrades,
+    levels: StockLevels,
+    check: Attainment,
+    orders: Orders,
+    crew: Headcount | None,
+    exceptions: pd.DataFrame,
+    as_of: pd.Timestamp,
+    config: PlanConfig,
+    left_out: list[dict[str, str]],
+) -> tuple[str, ...]:
+    table, moves = levels.table, orders.table
+    kept = check.table["kept"]
+    lines = [
+        f"Plan as of {as_of:%Y-%m-%d}: {table['part_id'].nunique():,} parts at {table['site_id'].nunique():,} sites, "
+        f"{config.months} months ahead.",
+        f"Money in base stock {levels.cost:,.0f}; no plan that keeps the same promises can cost less than "
+        f"{levels.lower_bound:,.0f} (gap {levels.gap:.2%}).",
+        f"Service: {served_share(table):.1%} of demand is met from the shelf; simulation of {config.years} years keeps "
+        f"{int(kept.sum())} of {len(kept)} promises.",
+        "Who plans: " + ", ".join(f"{count:,} parts {planner.replace('_', ' ')}" for planner, count in
+                                  grades.table["planner"].value_counts().sort_index().items()) + ".",
+    ]
+    if len(moves):
+        bought = moves[moves["kind"] == "purchase"]
+        urgent = moves[moves["kind"] == "emergency"]
+        lines.append(f"Orders for {config.weeks} weeks: {len(moves):,} worth {moves['value'].sum():,.0f}, of these "
+                     f"{len(bought):,} purchases worth {bought['value'].sum():,.0f} and {len(urgent):,} emergencies.")
+    else:
+        lines.append(f"No orders are needed in the next {config.weeks} weeks.")
+    if crew is not None and len(crew.table):
+        lines += [line for line in crew.lines[:2]]
+    if len(exceptions):
+        worst = exceptions.iloc[0]
+        lines.append(f"{len(exceptions):,} exceptions; the worst: {worst['message']} -> {worst['action']}")
+    lines += [f"Left out: {row['what']} ({row['reason']})" for row in left_out[:3]]
+    return tuple(lines)
+
+
+def _figures(plan: Plan) -> dict[str, float]:
+    levels, orders = plan.levels, plan.orders.table
+    figures = {
+        "money in base stock [money]": levels.cost,
+        "lower bound [money]": levels.lower_bound,
+        "gap to the bound [share]": levels.gap,
+        "demand met from the shelf [share]": served_share(levels.table),
+        "expected backorders at the sites [pieces]": float(
+            levels.table.loc[levels.table["region_id"].notna(), "ebo"].sum()),
+        "pieces in base stock [pieces]": float(levels.table["base_stock"].sum()),
+        "expected demand in the horizon [pieces]": float(plan.demand.table["mean"].sum()),
+        "orders [count]": float(len(orders)),
+        "value of orders [money]": float(orders["value"].sum()),
+        "value of purchases [money]": float(orders.loc[orders["kind"] == "purchase", "value"].sum()),
+        "emergency orders [count]": float((orders["kind"] == "emergency").sum()),
+        "exceptions [count]": float(len(plan.exceptions)),
+    }
+    if plan.check is not None:
+        figures["promises kept in simulation [share]"] = float(plan.check.table["kept"].mean())
+    if plan.crew is not None and len(plan.crew.table):
+        by_month = plan.crew.table.groupby("month")[["required", "headcount"]].sum()
+        figures["engineers required, busiest month [people]"] = float(by_month["required"].max())
+        figures["engineers present, first month [people]"] = float(by_month["headcount"].iloc[0])
+    return figures
