@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from spareplan.errors import problem_in_argument
 from spareplan.forecast import pooling
 from spareplan.forecast.panels import Panel, read_exposure, read_panel, read_periods
+from spareplan.forecast.pooled_sums import forecast_sums
 
 FloatArray = NDArray[np.float64]
 DISCOUNT = 0.97
@@ -77,7 +78,17 @@ def _forecast(
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     rates = pooling.pool_rates(demand, DISCOUNT)
     mean, variance = pooling.sum_moments(rates, ahead)
-    return mean, variance, pooling.sum_quantiles(rates, ahead, levels, whole)
+    quantiles = pooling.sum_quantiles(rates, ahead, levels, whole)
+    for lead in np.unique(ahead):
+        rows = ahead == lead
+        pooled = forecast_sums(demand, int(lead), levels)
+        if pooled is None:
+            continue
+        share = 300 / (300 + pooled.evidence)
+        mean[rows] = share * mean[rows] + (1 - share) * pooled.mean[rows]
+        variance[rows] = share * variance[rows] + (1 - share) * pooled.variance[rows]
+        quantiles[rows] = share * quantiles[rows] + (1 - share) * pooled.quantiles[rows]
+    return mean, variance, quantiles
 
 
 def _read_levels(levels: Sequence[float]) -> FloatArray:
