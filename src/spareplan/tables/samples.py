@@ -1,0 +1,113 @@
+"""Seeded made-up fleets: the two shipped samples, and networks of any size for scale tests.
+
+The lives behind a sample are known and kept beside it in the subfolder `truth`, no part of the dataset.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from spareplan.errors import problem_in_argument
+from spareplan.tables.samples_delivery_pump import delivery_pump
+from spareplan.tables.samples_facts import Sample
+
+SHIPPED_SEED = 2026
+MOST_CSV_ROWS = 200_000
+_MOMENTS = ("opened_at", "responded_at", "resolved_at")
+_KINDS = ("delivery_pump", "overseas_rail", "network")
+
+
+def make_sample(
+    folder: str | Path,
+    kind: str | None = None,
+    parts: int | None = None,
+    sites: int | None = None,
+    machines: int | None = None,
+    seed: int = SHIPPED_SEED,
+) -> Path:
+    """Write a made-up dataset, and the truth behind it, to a folder.
+
+    Parameters
+    ----------
+    folder : path
+        Made if it does not exist; files of the same names are replaced.
+    kind : {"delivery_pump", "overseas_rail", "network"}, optional
+        None: "network" if a size is given, else "delivery_pump". The first two are the shipped samples.
+    parts, sites, machines : int, optional
+        Size of a "network" (1,000 parts, 20 sites, 2,000 machines); the other kinds have their own.
+    seed : int
+        Same seed, same files.
+
+    Returns
+    -------
+    Path
+        The folder. Up to 200,000 rows in all the tables are CSV, more are Parquet.
+
+    Raises
+    ------
+    DataError
+        Unknown kind, a size below its least, a size for a kind that has its own, or a negative seed.
+    """
+    sample = sample_tables(kind, parts, sites, machines, seed)
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    large = sum(len(frame) for frame in sample.tables.values()) > MOST_CSV_ROWS
+    for name, frame in sample.tables.items():
+        _write(frame, target / name, large)
+    (target / "truth").mkdir(exist_ok=True)
+    for name, frame in sample.truth.items():
+        _write(frame, target / "truth" / name, large)
+    return target
+
+
+def sample_tables(
+    kind: str | None = None,
+    parts: int | None = None,
+    sites: int | None = None,
+    machines: int | None = None,
+    seed: int = SHIPPED_SEED,
+) -> Sample:
+    """Make a sample without writing it (parameters and errors as in `make_sample`).
+
+    Parameters
+    ----------
+    kind, parts, sites, machines, seed
+        See `make_sample`.
+
+    Returns
+    -------
+    Sample
+        `.tables` and `.truth`, each a dict from table name to frame.
+    """
+    sizes = {"parts": parts, "sites": sites, "machines": machines}
+    given = {name: size for name, size in sizes.items() if size is not None}
+    kind = kind or ("network" if given else "delivery_pump")
+    if kind not in _KINDS:
+        raise problem_in_argument(
+            "make_sample", "kind", kind, "is no kind of sample", f"use {', '.join(_KINDS)}"
+        )
+    if seed < 0:
+        raise problem_in_argument("make_sample", "seed", seed, "is negative", "use 0 or above")
+    if kind != "network" and given:
+        name, size = next(iter(given.items()))
+        raise problem_in_argument(
+            "make_sample", name, size, f"is fixed for {kind}", 'leave it out or use kind="network"'
+        )
+    return delivery_pump(seed)
+
+
+def _write(frame: pd.DataFrame, path: Path, large: bool) -> None:
+    if large:
+        frame.to_parquet(path.with_suffix(".parquet"), index=False)
+        return
+    text = frame.copy()
+    for name in text.columns:
+        if pd.api.types.is_datetime64_any_dtype(text[name]):
+            text[name] = text[name].dt.strftime("%Y-%m-%d %H:%M" if name in _MOMENTS else "%Y-%m-%d")
+        elif pd.api.types.is_bool_dtype(text[name]):
+            text[name] = text[name].map({True: "true", False: "false"})
+    text.to_csv(
+        path.with_suffix(".csv"), index=False, lineterminator="\n", encoding="utf-8", float_format="%.10g"
+    )
