@@ -26,9 +26,15 @@ def law(mean, variance):
 def test_cdf_pmf_and_survival_are_those_of_the_matched_law(mean, variance):
     counts = np.arange(0, 40)
     expected = law(mean, variance)
-    np.testing.assert_allclose(distributions.cdf(counts, mean, variance), expected.cdf(counts), rtol=1e-9, atol=1e-14)
-    np.testing.assert_allclose(distributions.pmf(counts, mean, variance), expected.pmf(counts), rtol=1e-9, atol=1e-14)
-    np.testing.assert_allclose(distributions.sf(counts, mean, variance), expected.sf(counts), rtol=1e-8, atol=1e-300)
+    np.testing.assert_allclose(
+        distributions.cdf(counts, mean, variance), expected.cdf(counts), rtol=1e-9, atol=1e-14
+    )
+    np.testing.assert_allclose(
+        distributions.pmf(counts, mean, variance), expected.pmf(counts), rtol=1e-9, atol=1e-14
+    )
+    np.testing.assert_allclose(
+        distributions.sf(counts, mean, variance), expected.sf(counts), rtol=1e-8, atol=1e-300
+    )
 
 
 def test_nothing_lies_below_zero():

@@ -1,0 +1,537 @@
+"""Backorders through the tree of sites: exact, two-moment and METRIC evaluation of given levels.
+
+Every site follows one-for-one replenishment, first come first served; HQ may order in quantities. With l the
+demand arriving at a site, L the time from its parent, r the share repaired at the site in T days, p the site's
+share of the parent's demand and B the parent's backorders, the pieces on order at the site are
+N = Poisson(l ((1 - r) L + r T)) + Binomial(B, p), and its own backorders are (N - S)+.
+
+By Palm's theorem only the mean of a lead time matters for a Poisson stream, so repair shares enter as mixtures
+and the spread of lead times changes neither backorders nor fill rates (only the law of the wait, `waiting`).
+
+References
+----------
+.. [1] Sherbrooke (1968), METRIC: a multi-echelon technique for recoverable item control.
+.. [2] Simon (1971), Stationary properties of a two-echelon inventory model for low demand items.
+.. [3] Graves (1985), A multi-echelon inventory model for a repairable item with one-for-one replenishment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import special
+
+from spareplan.errors import problem_in_argument
+from spareplan.maths import distributions
+from spareplan.stocking._forest import Forest, read_forest
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+Method = Literal["exact", "two_moment", "metric"]
+METHODS = ("exact", "two_moment", "metric")
+# Probability beyond which a count is cut; far below the 1e-8 that results promise.
+TAIL = 1e-15
+# Up to this many rows the plain road is used, so that small questions never wait for a compiler.
+SMALL = 3_000
+
+
+class Service(NamedTuple):
+    """What every row of a forest gives (arrays, shape (n,)).
+
+    Parameters
+    ----------
+    ebo, pipeline : ndarray
+        Expected backorders, and mean pieces on order. [pieces]
+    fill_rate, ready_rate : ndarray
+        P(N < S) and P(N <= S).
+    """
+
+    ebo: FloatArray
+    pipeline: FloatArray
+    fill_rate: FloatArray
+    ready_rate: FloatArray
+
+
+def count_reach(mean: float) -> int:
+    """Count that a Poisson of this mean passes with probability below `TAIL` [pieces]."""
+    return int(mean + 9.0 * np.sqrt(mean) + 22.0)
+
+
+def poisson_pmf(mean: float, reach: int) -> FloatArray:
+    """Poisson probabilities of 0 .. reach pieces.
+
+    Parameters
+    ----------
+    mean : float
+        [pieces]
+    reach : int
+        Last count. [pieces]
+
+    Returns
+    -------
+    ndarray, shape (reach + 1,)
+    """
+    count = np.arange(reach + 1)
+    if mean <= 0:
+        return (count == 0).astype(float)
+    return np.exp(count * np.log(mean) - mean - special.gammaln(count + 1.0))
+
+
+def backorder_pmf(on_order: FloatArray, least: int, most: int | None = None) -> FloatArray:
+    """Law of the backorders (N - S)+ from the law of the pieces on order.
+
+    Parameters
+    ----------
+    on_order : ndarray, shape (k,)
+        P(N = 0 .. k - 1), the whole law up to `TAIL`.
+    least, most : int
+        Base stock S, or a position that is uniform on least .. most (ordering in quantities).
+
+    Returns
+    -------
+    ndarray
+        P(B = 0, 1, ...).
+    """
+    last = least if most is None else most
+    out = np.zeros(max(len(on_order) - least, 1))
+    for stock in range(least, last + 1):
+        out[0] += on_order[: stock + 1].sum()
+        beyond = on_order[stock + 1 :]
+        out[1 : 1 + len(beyond)] += beyond
+    return out / (last - least + 1)
+
+
+def thin(backorders: FloatArray, share: float, reach: int) -> FloatArray:
+    """Law of a binomial share of the backorders: those that one child waits for.
+
+    Parameters
+    ----------
+    backorders : ndarray, shape (k,)
+        P(B = 0 .. k - 1).
+    share : float
+        Share of the parent's demand that the child's orders are.
+    reach : int
+        Last count that is wanted. [pieces]
+
+    Returns
+    -------
+    ndarray, shape (reach + 1,)
+        P(Binomial(B, share) = 0 .. reach).
+
+    Notes
+    -----
+    In logs: (1 - share)^b underflows for large backlogs, and would lose all mass.
+    """
+    out = np.zeros(reach + 1)
+    if share <= 0:
+        out[0] = backorders.sum()
+        return out
+    if share >= 1:
+        keep = min(len(backorders), reach + 1)
+        out[:keep] = backorders[:keep]
+        return out
+    size = np.flatnonzero(backorders > 0)
+    top = min(reach, int(size[-1])) if len(size) else 0
+    count = np.arange(top + 1)
+    rest = size[:, None] - count
+    log_factorial = special.gammaln(np.arange(size[-1] + 2) + 1.0)
+    ways = log_factorial[size][:, None] - log_factorial[count] - log_factorial[np.maximum(rest, 0)]
+    chance = np.exp(
+        ways + count * np.log(share) + rest * np.log1p(-share) + np.log(backorders[size])[:, None]
+    )
+    out[: top + 1] = np.where(rest >= 0, chance, 0.0).sum(axis=0)
+    return out
+
+
+def convolve_poisson(law: FloatArray, mean: float, reach: int) -> FloatArray:
+    """Law of a count plus an independent Poisson.
+
+    Parameters
+    ----------
+    law : ndarray
+        P(count = 0, 1, ...).
+    mean : float
+        Mean of the Poisson. [pieces]
+    reach : int
+        Last count that is wanted. [pieces]
+
+    Returns
+    -------
+    ndarray, shape (reach + 1,)
+    """
+    out = np.zeros(reach + 1)
+    both = np.convolve(law[: reach + 1], poisson_pmf(mean, reach))[: reach + 1]
+    out[: len(both)] = both
+    return out
+
+
+def evaluate_forest(forest: Forest, method: Method = "exact") -> tuple[Service, NDArray[np.bool_]]:
+    """Evaluate every row of a forest.
+
+    Parameters
+    ----------
+    forest : Forest
+    method : {"exact", "two_moment", "metric"}
+        "exact" takes overdispersed parts by two moments.
+
+    Returns
+    -------
+    Service
+    ndarray of bool, shape (n,)
+        Rows that were evaluated exactly.
+    """
+    if method == "metric":
+        return metric_service(forest), np.zeros(len(forest), dtype=bool)
+    if method == "two_moment":
+        return two_moment_service(forest), np.zeros(len(forest), dtype=bool)
+    exact = ~forest.overdispersed
+    parts_exact = exact_service(forest, exact)
+    if exact.all():
+        return parts_exact, exact
+    by_moments = two_moment_service(forest)
+    return Service(*(np.where(exact, a, b) for a, b in zip(parts_exact, by_moments))), exact
+
+
+def exact_service(forest: Forest, wanted: NDArray[np.bool_]) -> Service:
+    """Backorders by the binomial split of the parent's backlog [2]_, [3]_ (row by row, plain numpy).
+
+    Parameters
+    ----------
+    forest : Forest
+    wanted : ndarray of bool, shape (n,)
+        Rows to evaluate, whole parts; the others stay NaN.
+
+    Returns
+    -------
+    Service
+    """
+    out = Service(*(np.full(len(forest), np.nan) for _ in Service._fields))
+    local, supplies = forest.pipeline, forest.has_children
+    backlogs: dict[int, FloatArray] = {}
+    current = -1
+    for row in np.flatnonzero(wanted):
+        if forest.part[row] != current:
+            backlogs, current = {}, forest.part[row]
+        parent, least, most = int(forest.parent[row]), int(forest.least[row]), int(forest.most[row])
+        waited = out.ebo[parent] * forest.share[row] if parent >= 0 else 0.0
+        mean = float(local[row] + waited)
+        above = backlogs.get(parent) if parent >= 0 else None
+        # A site that supplies others needs its whole law; the others only what decides their own service.
+        reach = most
+        if supplies[row]:
+            reach = max(most, count_reach(local[row]) + (len(above) if above is not None else 0))
+        if above is None:
+            law = poisson_pmf(float(local[row]), reach)
+        else:
+            law = convolve_poisson(thin(above, float(forest.share[row]), reach), float(local[row]), reach)
+        below = np.cumsum(law)
+        served = _average_service(below, mean, least, most)
+        out.pipeline[row] = mean
+        out.ebo[row], out.fill_rate[row], out.ready_rate[row] = served
+        if supplies[row]:
+            held = np.flatnonzero(law > TAIL * 1e-4)
+            backlog = backorder_pmf(law[: held[-1] + 1] if len(held) else law[:1], least, most)
+            backlogs[int(row)] = backlog
+            # Summing the law keeps the digits of a tiny backlog that the difference would lose.
+            out.ebo[row] = np.arange(len(backlog)) @ backlog
+    return out
+
+
+def metric_service(forest: Forest) -> Service:
+    """Backorders with every count on order taken as Poisson [1]_; kept for comparison only.
+
+    Parameters
+    ----------
+    forest : Forest
+
+    Returns
+    -------
+    Service
+    """
+    out = Service(*(np.zeros(len(forest)) for _ in Service._fields))
+    local = forest.pipeline
+    for depth in range(int(forest.depth.max(initial=-1)) + 1):
+        rows = forest.rows_at(depth)
+        parent = np.maximum(forest.parent[rows], 0)
+        mean = local[rows] + np.where(depth > 0, forest.share[rows] * out.ebo[parent], 0.0)
+        out.pipeline[rows] = mean
+        for stock, part, weight in positions(forest.least[rows], forest.most[rows]):
+            at = rows[part]
+            out.ebo[at] += weight * distributions.loss(stock, mean[part])
+            out.fill_rate[at] += weight * distributions.cdf(stock - 1, mean[part])
+            out.ready_rate[at] += weight * distributions.cdf(stock, mean[part])
+    return out
+
+
+class Moments(NamedTuple):
+    """Two moments per row of a forest (arrays, shape (n,)).
+
+    Parameters
+    ----------
+    mean, variance : ndarray
+        Pieces on order. [pieces, pieces²]
+    backlog, backlog_variance : ndarray
+        Backorders. [pieces, pieces²]
+    rate_backlog : ndarray
+        Covariance of the backorders and the part's common rate (relative to its mean). [pieces]
+    """
+
+    mean: FloatArray
+    variance: FloatArray
+    backlog: FloatArray
+    backlog_variance: FloatArray
+    rate_backlog: FloatArray
+
+
+def station_moments(
+    local: FloatArray,
+    local_variance: FloatArray,
+    share: FloatArray,
+    backlog: FloatArray,
+    backlog_variance: FloatArray,
+    lump: FloatArray | float = 1.0,
+    common: FloatArray | float = 0.0,
+) -> tuple[FloatArray, FloatArray]:
+    """Two moments of the pieces on order at a site from those of its parent's backlog [3]_.
+
+    Parameters
+    ----------
+    local, local_variance : ndarray, shape (n,)
+        Pieces on the way from a parent that is in stock. [pieces, pieces²]
+    share : ndarray, shape (n,)
+        Share of the parent's demand that the site's orders are.
+    backlog, backlog_variance : ndarray, shape (n,)
+        Of the parent. [pieces, pieces²]
+    lump : ndarray, shape (n,)
+        Pieces that wait together, because orders are for more than one: their mean squared size over their
+        mean size.
+    common : ndarray, shape (n,)
+        Covariance of the pieces on the way and the share of the backlog through a common rate. [pieces²]
+
+    Returns
+    -------
+    mean, variance : ndarray, shape (n,)
+        [pieces, pieces²]
+    """
+    mean = local + share * backlog
+    split = lump * share * (1 - share) * backlog + share**2 * backlog_variance
+    return mean, np.maximum(local_variance + split + 2 * common, mean)
+
+
+def forest_moments(forest: Forest) -> Moments:
+    """Two moments of orders and backorders down the forest, overdispersion included.
+
+    Parameters
+    ----------
+    forest : Forest
+
+    Returns
+    -------
+    Moments
+
+    Notes
+    -----
+    A rate that is unknown but common to all sites ties a site's own pipeline to its parent's backlog. With G
+    the relative rate, Cov(G, B) = Cov(G, N)/Var(N) E[B (N - E N)] is exact at HQ for Poisson demand given a
+    gamma rate and taken at every site.
+    """
+    out = Moments(*(np.zeros(len(forest)) for _ in Moments._fields))
+    keep = 1 - forest.repair_share
+    with np.errstate(invalid="ignore", divide="ignore"):
+        wobble = np.where(forest.demand > 0, forest.spread / forest.demand, 0.0)
+        lump = np.where(forest.demand > 0, 1 + np.maximum(forest.excess, 0) / forest.demand, 1.0)
+    local = forest.pipeline
+    direct = local + forest.excess * (
+        keep**2 * forest.supply_days + forest.repair_share**2 * forest.repair_days
+    )
+    direct = np.maximum(direct, 0.0) + (wobble * local) ** 2
+    for depth in range(int(forest.depth.max(initial=-1)) + 1):
+        rows = forest.rows_at(depth)
+        parent = np.maximum(forest.parent[rows], 0)
+        share = np.where(depth > 0, forest.share[rows], 0.0)
+        tie = share * out.rate_backlog[parent]
+        mean, variance = station_moments(
+            local[rows],
+            direct[rows],
+            share,
+            out.backlog[parent],
+            out.backlog_variance[parent],
+            lump[parent],
+            local[rows] * tie,
+        )
+        out.mean[rows], out.variance[rows] = mean, variance
+        rate_orders = wobble[rows] ** 2 * local[rows] + tie
+        second = np.zeros(len(rows))
+        crossed = np.zeros(len(rows))
+        for stock, part, weight in positions(forest.least[rows], forest.most[rows]):
+            e, v = distributions.backlog(stock, mean[part], variance[part])
+            out.backlog[rows[part]] += weight * e
+            second[part] += weight * (v + e**2)
+            crossed[part] += weight * (v + e**2 + (stock - mean[part]) * e)
+        out.backlog_variance[rows] = np.maximum(second - out.backlog[rows] ** 2, 0.0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            out.rate_backlog[rows] = np.where(variance > 0, rate_orders / variance * crossed, 0.0)
+    return out
+
+
+def two_moment_service(forest: Forest) -> Service:
+    """Backorders with pieces on order as a negative binomial of their mean and variance [3]_.
+
+    Parameters
+    ----------
+    forest : Forest
+
+    Returns
+    -------
+    Service
+    """
+    moments = forest_moments(forest)
+    fill, ready = np.zeros(len(forest)), np.zeros(len(forest))
+    for stock, part, weight in positions(forest.least, forest.most):
+        fill[part] += weight * distributions.cdf(stock - 1, moments.mean[part], moments.variance[part])
+        ready[part] += weight * distributions.cdf(stock, moments.mean[part], moments.variance[part])
+    return Service(moments.backlog, moments.mean, fill, ready)
+
+
+def positions(least: IntArray, most: IntArray) -> list[tuple[IntArray, IntArray, FloatArray]]:
+    """Stock positions to average over: (position, rows that have it, weight), one entry per step of a quantity.
+
+    Parameters
+    ----------
+    least, most : ndarray of int, shape (n,)
+        The position is uniform on least .. most. [pieces]
+
+    Returns
+    -------
+    list of tuple
+        Base-stock rows stand in the first entry alone, with weight 1.
+    """
+    steps = most - least
+    out = []
+    for step in range(int(steps.max(initial=0)) + 1):
+        rows = np.flatnonzero(steps >= step)
+        out.append((least[rows] + step, rows, 1.0 / (steps[rows] + 1)))
+    return out
+
+
+def evaluate_levels(
+    sites: pd.DataFrame,
+    parts: pd.DataFrame,
+    rates: pd.DataFrame,
+    levels: pd.DataFrame,
+    method: Method = "exact",
+    times: Sequence[float] = (),
+) -> pd.DataFrame:
+    """Service of given stock levels in a tree of sites.
+
+    Parameters
+    ----------
+    sites : DataFrame
+        site_id, parent_id (empty at the one HQ), lead_time_days (parent to site; HQ 0). Any depth.
+    parts : DataFrame
+        part_id, lead_time_days (supplier to HQ) and, if pieces come back, repairable_share and repair_days:
+        that share of HQ's orders is covered by a repaired piece instead of a bought one.
+    rates : DataFrame
+        part_id, site_id, demand_per_day; optional vmr, rate_cv2 (demand that varies more than Poisson),
+        repair_share_site, repair_days_site (share of all demand arriving at the site, its children's too, that
+        is repaired there and never seen by the parent).
+    levels : DataFrame
+        part_id, site_id, base_stock; at HQ optionally reorder_point and order_quantity (together they replace
+        base_stock: results are averaged over the positions R+1 .. R+Q, which is exact). Missing rows are 0;
+        rows where nothing is demanded below are left aside.
+    method : {"exact", "two_moment", "metric"}
+        "exact" is exact for Poisson demand; parts with vmr above 1 or rate_cv2 above 0 are taken by two moments.
+        A vmr below 1 alone counts as Poisson, the safe side.
+    times : sequence of float
+        Waits to give the probability of. [days]
+
+    Returns
+    -------
+    DataFrame
+        A row per part x every site from each demanding site up to HQ, sorted by part as in `parts` and by
+        echelon: part_id, site_id, base_stock, ebo, fill_rate, ready_rate, mean_wait_days, on_hand E(S - N)+,
+        pipeline E N (all ordered, not yet received), evaluation, and wait_le_<t> per time. Fill and waits are of
+        all demand arriving at the site; NaN where there is none.
+
+    Raises
+    ------
+    DataError
+        Unknown or doubled ids, missing columns, negative or missing numbers, a tree with no or two
+        headquarters or with a circle: all at once.
+
+    References
+    ----------
+    .. [1] Sherbrooke (1968), METRIC: a multi-echelon technique for recoverable item control.
+    .. [2] Simon (1971), Stationary properties of a two-echelon inventory model for low demand items.
+    .. [3] Graves (1985), A multi-echelon inventory model for a repairable item with one-for-one replenishment.
+    """
+    if method not in METHODS:
+        raise problem_in_argument(
+            "evaluate_levels", "method", method, "is no evaluation", f"use one of {', '.join(METHODS)}"
+        )
+    bad_times = [t for t in times if not (t >= 0 and np.isfinite(t))]
+    if bad_times:
+        raise problem_in_argument(
+            "evaluate_levels",
+            "times",
+            bad_times,
+            "holds no finite days of at least 0",
+            "give days of at least 0",
+        )
+    forest = read_forest(sites, parts, rates, levels)
+    service, exact = evaluate_forest(forest, method)
+    table = service_table(forest, service)
+    other = "metric" if method == "metric" else "two_moment"
+    table["evaluation"] = np.where(exact, "exact", other)
+    if len(times):
+        from spareplan.stocking.waiting import wait_shares
+
+        shares = wait_shares(forest, np.asarray(times, dtype=float), method)
+        for column, time in enumerate(times):
+            table[f"wait_le_{time:g}"] = shares[:, column]
+    return table
+
+
+def service_table(forest: Forest, service: Service) -> pd.DataFrame:
+    """Rows of `evaluate_levels` without evaluation and waits.
+
+    Parameters
+    ----------
+    forest : Forest
+    service : Service
+
+    Returns
+    -------
+    DataFrame
+    """
+    demanded = forest.demand > 0
+    mean_stock = (forest.least + forest.most) / 2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        wait = np.where(demanded, service.ebo / forest.demand, np.nan)
+    return pd.DataFrame(
+        {
+            "part_id": forest.part_ids.take(forest.part),
+            "site_id": forest.site_ids.take(forest.site),
+            "base_stock": forest.stock,
+            "ebo": service.ebo,
+            "fill_rate": np.where(demanded, service.fill_rate, np.nan),
+            "ready_rate": service.ready_rate,
+            "mean_wait_days": wait,
+            "on_hand": np.maximum(mean_stock - service.pipeline + service.ebo, 0.0),
+            "pipeline": service.pipeline,
+        }
+    )
+
+
+def _average_service(below: FloatArray, mean: float, least: int, most: int) -> tuple[float, float, float]:
+    """Backorders, fill and ready rate from P(N <= 0 .. most), averaged over the positions least .. most."""
+    stocks = np.arange(least, most + 1)
+    summed = np.r_[0.0, np.cumsum(below)]
+    ebo = float(np.maximum(mean - stocks + summed[stocks], 0.0).mean())
+    fill = float(np.r_[0.0, below][stocks].mean())
+    ready = float(below[stocks].mean())
+    return ebo, min(fill, 1.0), min(ready, 1.0)
