@@ -28,9 +28,9 @@ class Solution:
     values : ndarray, shape (columns,)
         The variables, in the order of the model.
     duals : ndarray, shape (rows,)
-        Marginal cost of each row; empty for integer problems.
+        What the objective gains per unit of each row's limit; empty for integer problems.
     objective, bound : float
-        Cost of the solution, and the proven lower bound.
+        Value of the solution, and the proven bound: lower of a minimisation, upper of a maximisation.
     status : {"optimal", "limit"}
         "limit": stopped by time or gap with a feasible solution.
     """
@@ -43,8 +43,8 @@ class Solution:
 
     @property
     def gap(self) -> float:
-        """objective / bound - 1, 0 where both vanish."""
-        difference = self.objective - self.bound
+        """Distance of objective and bound relative to the bound, 0 where both vanish."""
+        difference = abs(self.objective - self.bound)
         return 0.0 if abs(difference) < 1e-9 else difference / max(abs(self.bound), 1e-12)
 
 
@@ -54,7 +54,8 @@ def solve_model(model: pulp.LpProblem, time_limit: float | None = None, gap: flo
     Parameters
     ----------
     model : pulp.LpProblem
-        A minimisation, or a maximisation (its bound is then an upper bound).
+        A minimisation, or a maximisation (its bound is then an upper bound). The values are written into its
+        variables, the duals into the ``pi`` of its constraints.
     time_limit : float, optional
         [s]
     gap : float
@@ -70,33 +71,42 @@ def solve_model(model: pulp.LpProblem, time_limit: float | None = None, gap: flo
     InfeasibleError, SolverError
     """
     import pulp
+    from scipy import sparse
 
-    solver = pulp.HiGHS(msg=False, timeLimit=time_limit, gapRel=gap, threads=1)
-    try:
-        model.solve(solver)
-    except pulp.PulpError as error:
-        raise SolverError(f"{model.name}: {error}") from error
-    highs = model.solverModel
-    status = _status(highs, model.name)
-    info = highs.getInfo()
-    variables = model.variables()
-    duals = np.array([c.pi if c.pi is not None else np.nan for c in model.constraints.values()], dtype=float)
-    objective = float(pulp.value(model.objective) or 0.0)
+    variables, constraints = model.variables(), list(model.constraints.values())
+    place = {variable.name: column for column, variable in enumerate(variables)}
     sign = -1.0 if model.sense == pulp.LpMaximize else 1.0
-    constant = float(model.objective.constant or 0.0)
-    bound = objective if not model.isMIP() else float(info.mip_dual_bound) * 1.0
-    if model.isMIP() and constant and abs(objective - constant - info.objective_function_value) < abs(
-        objective - info.objective_function_value
-    ):
-        bound += constant
-    bound = sign * min(sign * bound, sign * objective)
-    return Solution(
-        np.array([v.varValue if v.varValue is not None else 0.0 for v in variables], dtype=float),
-        np.empty(0) if model.isMIP() else duals,
-        objective,
-        bound,
-        status,
+    objective = model.objective if model.objective is not None else pulp.LpAffineExpression()
+    cost = np.zeros(len(variables))
+    for variable, factor in objective.items():
+        cost[place[variable.name]] += factor
+    counts = [len(constraint) for constraint in constraints]
+    columns = [place[variable.name] for constraint in constraints for variable in constraint]
+    factors = [factor for constraint in constraints for factor in constraint.values()]
+    rows = np.repeat(np.arange(len(constraints)), counts)
+    matrix = sparse.csc_matrix((factors, (rows, columns)), shape=(len(constraints), len(variables)))
+    limit = np.array([-constraint.constant for constraint in constraints], dtype=float)
+    sense = np.array([constraint.sense for constraint in constraints], dtype=int)
+    found = solve_arrays(
+        sign * cost,
+        matrix,
+        np.where(sense == pulp.LpConstraintLE, -np.inf, limit),
+        np.where(sense == pulp.LpConstraintGE, np.inf, limit),
+        np.array([-np.inf if v.lowBound is None else v.lowBound for v in variables], dtype=float),
+        np.array([np.inf if v.upBound is None else v.upBound for v in variables], dtype=float),
+        np.array([v.cat == pulp.LpInteger for v in variables], dtype=bool),
+        time_limit,
+        gap,
+        model.name,
     )
+    constant = float(objective.constant or 0.0)
+    solution = Solution(found.values, sign * found.duals, sign * found.objective + constant,
+                        sign * found.bound + constant, found.status)
+    for variable, value in zip(variables, solution.values, strict=True):
+        variable.varValue = float(value)
+    for constraint, dual in zip(constraints, solution.duals, strict=False):
+        constraint.pi = float(dual)
+    return solution
 
 
 def solve_arrays(
@@ -179,12 +189,12 @@ def solve_arrays(
 
 
 def _status(highs: Any, name: str) -> str:
-    """Translate the HiGHS model status; PuLP's own may call a time-limited solution optimal."""
+    """Translate the HiGHS model status."""
     import highspy
 
     status, info, kind = highs.getModelStatus(), highs.getInfo(), highspy.HighsModelStatus
     feasible = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
-    if status == kind.kOptimal:
+    if status in (kind.kOptimal, kind.kModelEmpty):
         return "optimal"
     if status in (kind.kInfeasible, kind.kUnboundedOrInfeasible):
         raise InfeasibleError(f"{name}: no solution keeps every row")
