@@ -224,6 +224,24 @@ def serve(
 
 
 @app.command()
+def token(
+    name: Annotated[str, typer.Argument(help="whose key it is", metavar="NAME")],
+    role: Annotated[str, typer.Option(help="hq or region")] = "region",
+    region: Annotated[Optional[list[str]], typer.Option(help="region id; may be given several times")] = None,
+    revoke: Annotated[bool, typer.Option("--revoke", help="make all keys of this name worthless")] = False,
+    store: Store = DEFAULT_STORE,
+) -> None:
+    """Make a key for the HTTP service (shown once), or revoke those of a name."""
+    from spareplan.store import PlanStore
+
+    plans = PlanStore(store)
+    if revoke:
+        out.print(f"{plans.revoke_tokens(name)} keys of {name} are worthless now.", markup=False)
+    else:
+        out.print(plans.make_token(name, role, tuple(region or ())), markup=False)
+
+
+@app.command()
 def config() -> None:
     """Print a plan.toml with every assumption, its unit and its default."""
     from spareplan.config import config_text

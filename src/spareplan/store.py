@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import hashlib
 import io
 import json
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -73,6 +75,34 @@ EVENTS = sa.Table(
     sa.Column("action", sa.String(12), nullable=False),
     sa.Column("note", sa.Text, nullable=False),
 )
+TOKENS = sa.Table(
+    "api_tokens",
+    METADATA,
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("role", sa.String(8), nullable=False),
+    sa.Column("regions", sa.Text, nullable=False),
+    sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Token:
+    """What the bearer of a key may do.
+
+    Parameters
+    ----------
+    name : str
+        Whose key it is; written into the audit trail.
+    role : {"hq", "region"}
+        HQ reads everything, approves and issues; a region reads its own rows of issued versions.
+    regions : tuple of str
+        Region ids of a region's token.
+    """
+
+    name: str
+    role: str
+    regions: tuple[str, ...] = ()
 
 
 def _utc_now() -> dt.datetime:
@@ -171,10 +201,10 @@ class PlanStore:
             No such version, or it is not approved.
         """
         with self._transaction() as connection:
-            before = connection.execute(sa.select(VERSIONS.c.version).where(VERSIONS.c.status == "issued")).scalars()
-            for old in list(before):
-                self._move(connection, old, "issued", "superseded", who, f"version {version} was issued")
             self._move(connection, version, "approved", "issued", who, note)
+            others = sa.select(VERSIONS.c.version).where(VERSIONS.c.status == "issued", VERSIONS.c.version != version)
+            for old in connection.execute(others).scalars().all():
+                self._move(connection, old, "issued", "superseded", who, f"version {version} was issued")
 
     def list(self) -> pd.DataFrame:
         """All versions, newest first.
@@ -282,6 +312,50 @@ class PlanStore:
         empty = pd.DataFrame(columns=["table", "key", "column", "before", "after", "change"])
         found = [frame for frame in found if len(frame)]
         return pd.concat(found, ignore_index=True) if found else empty
+
+    def make_token(self, name: str, role: str, regions: tuple[str, ...] = ()) -> str:
+        """Make a key for the HTTP service; only its hash is kept, so it is shown once.
+
+        Parameters
+        ----------
+        name : str
+            Whose key it is.
+        role : {"hq", "region"}
+        regions : tuple of str
+            Region ids; at least one for role "region".
+
+        Returns
+        -------
+        str
+            The key.
+
+        Raises
+        ------
+        StoreError
+            No name, an unknown role, or a region's key without regions.
+        """
+        name = _named(name, "name")
+        if role not in ("hq", "region"):
+            raise StoreError(f"role {role!r} is not known; use hq or region")
+        if role == "region" and not regions:
+            raise StoreError("a region's key needs at least one region id")
+        key = "sp_" + secrets.token_urlsafe(32)
+        row = {"digest": _digest(key), "name": name, "role": role, "regions": json.dumps(list(regions)),
+               "made_at": self._now()}
+        with self._transaction() as connection:
+            connection.execute(TOKENS.insert().values(row))
+        return key
+
+    def token(self, key: str) -> Token | None:
+        """What a key may do; None for an unknown one."""
+        with self._transaction() as connection:
+            row = connection.execute(sa.select(TOKENS).where(TOKENS.c.digest == _digest(key))).mappings().first()
+        return None if row is None else Token(row["name"], row["role"], tuple(json.loads(row["regions"])))
+
+    def revoke_tokens(self, name: str) -> int:
+        """Make all keys of a name worthless; gives how many there were."""
+        with self._transaction() as connection:
+            return int(connection.execute(TOKENS.delete().where(TOKENS.c.name == name)).rowcount)
 
     def close(self) -> None:
         """Let go of the database."""
@@ -469,6 +543,11 @@ def _words(column: pd.Series) -> pd.Series:
     if pd.api.types.is_datetime64_any_dtype(column):
         return column.dt.strftime("%Y-%m-%d").fillna("")
     return column.where(column.notna(), "").astype(str)
+
+
+def _digest(key: str) -> str:
+    # A plain hash is enough: the keys are long and random, there is nothing to guess.
+    return hashlib.sha256(key.encode()).hexdigest()
 
 
 def _named(who: str, argument: str) -> str:

@@ -1,4 +1,4 @@
-"""Versions, their Parquet pieces, and the audit trail."""
+"""Versions, their Parquet pieces, the audit trail, and the keys of the HTTP service."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Make the three tables of a new store."""
+    """Make the tables of a new store."""
     op.create_table(
         "plan_versions",
         sa.Column("version", sa.Integer, primary_key=True, autoincrement=True),
@@ -36,4 +36,12 @@ def upgrade() -> None:
         sa.Column("who", sa.Text, nullable=False),
         sa.Column("action", sa.String(12), nullable=False),
         sa.Column("note", sa.Text, nullable=False),
+    )
+    op.create_table(
+        "api_tokens",
+        sa.Column("digest", sa.String(64), primary_key=True),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("role", sa.String(8), nullable=False),
+        sa.Column("regions", sa.Text, nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
     )
