@@ -1,4 +1,4 @@
-"""Small networks for the stocking tests, and a brute-force evaluation that shares no code with the package."""
+"""Small networks for the stocking tests, and a brute-force evaluation that shares no package code."""
 
 from __future__ import annotations
 

@@ -92,6 +92,13 @@ class Forest:
         return self.demand * self.mean_days
 
     @property
+    def pipeline_variance(self) -> FloatArray:
+        """Variance of the pieces on the way; Poisson for parts that are not overdispersed. [pieces²]."""
+        days = self.mean_days
+        beyond = np.maximum(self.excess, 0.0) * days + (self.spread * days) ** 2
+        return self.pipeline + np.where(self.overdispersed, beyond, 0.0)
+
+    @property
     def has_children(self) -> BoolArray:
         """Rows that supply another row."""
         out = np.zeros(len(self), dtype=bool)

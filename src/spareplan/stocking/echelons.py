@@ -1,12 +1,14 @@
 """Backorders through the tree of sites: exact, two-moment and METRIC evaluation of given levels.
 
-Every site follows one-for-one replenishment, first come first served; HQ may order in quantities. With l the
-demand arriving at a site, L the time from its parent, r the share repaired at the site in T days, p the site's
-share of the parent's demand and B the parent's backorders, the pieces on order at the site are
+Every site follows one-for-one replenishment, first come first served; HQ may order in quantities. With l
+the demand arriving at a site, L the time from its parent, r the share repaired at the site in T days, p the
+site's share of the parent's demand and B the parent's backorders, the pieces on order at the site are
 N = Poisson(l ((1 - r) L + r T)) + Binomial(B, p), and its own backorders are (N - S)+.
 
-By Palm's theorem only the mean of a lead time matters for a Poisson stream, so repair shares enter as mixtures
-and the spread of lead times changes neither backorders nor fill rates (only the law of the wait, `waiting`).
+By Palm's theorem only the mean of a lead time matters for a Poisson stream, so repair shares enter as
+mixtures, and the spread of lead times changes neither backorders nor fill rates (only the law of the wait,
+see `waiting`). Demand that varies more than Poisson is matched by two moments at every site; there
+simulation is the judge.
 
 References
 ----------
@@ -276,15 +278,12 @@ class Moments(NamedTuple):
         Pieces on order. [pieces, pieces²]
     backlog, backlog_variance : ndarray
         Backorders. [pieces, pieces²]
-    rate_backlog : ndarray
-        Covariance of the backorders and the part's common rate (relative to its mean). [pieces]
     """
 
     mean: FloatArray
     variance: FloatArray
     backlog: FloatArray
     backlog_variance: FloatArray
-    rate_backlog: FloatArray
 
 
 def station_moments(
@@ -293,8 +292,6 @@ def station_moments(
     share: FloatArray,
     backlog: FloatArray,
     backlog_variance: FloatArray,
-    lump: FloatArray | float = 1.0,
-    common: FloatArray | float = 0.0,
 ) -> tuple[FloatArray, FloatArray]:
     """Two moments of the pieces on order at a site from those of its parent's backlog [3]_.
 
@@ -306,11 +303,6 @@ def station_moments(
         Share of the parent's demand that the site's orders are.
     backlog, backlog_variance : ndarray, shape (n,)
         Of the parent. [pieces, pieces²]
-    lump : ndarray, shape (n,)
-        Pieces that wait together, because orders are for more than one: their mean squared size over their
-        mean size.
-    common : ndarray, shape (n,)
-        Covariance of the pieces on the way and the share of the backlog through a common rate. [pieces²]
 
     Returns
     -------
@@ -318,8 +310,7 @@ def station_moments(
         [pieces, pieces²]
     """
     mean = local + share * backlog
-    split = lump * share * (1 - share) * backlog + share**2 * backlog_variance
-    return mean, np.maximum(local_variance + split + 2 * common, mean)
+    return mean, local_variance + share * (1 - share) * backlog + share**2 * backlog_variance
 
 
 def forest_moments(forest: Forest) -> Moments:
@@ -332,49 +323,23 @@ def forest_moments(forest: Forest) -> Moments:
     Returns
     -------
     Moments
-
-    Notes
-    -----
-    A rate that is unknown but common to all sites ties a site's own pipeline to its parent's backlog. With G
-    the relative rate, Cov(G, B) = Cov(G, N)/Var(N) E[B (N - E N)] is exact at HQ for Poisson demand given a
-    gamma rate and taken at every site.
     """
     out = Moments(*(np.zeros(len(forest)) for _ in Moments._fields))
-    keep = 1 - forest.repair_share
-    with np.errstate(invalid="ignore", divide="ignore"):
-        wobble = np.where(forest.demand > 0, forest.spread / forest.demand, 0.0)
-        lump = np.where(forest.demand > 0, 1 + np.maximum(forest.excess, 0) / forest.demand, 1.0)
-    local = forest.pipeline
-    direct = local + forest.excess * (
-        keep**2 * forest.supply_days + forest.repair_share**2 * forest.repair_days
-    )
-    direct = np.maximum(direct, 0.0) + (wobble * local) ** 2
+    local, direct = forest.pipeline, forest.pipeline_variance
     for depth in range(int(forest.depth.max(initial=-1)) + 1):
         rows = forest.rows_at(depth)
         parent = np.maximum(forest.parent[rows], 0)
         share = np.where(depth > 0, forest.share[rows], 0.0)
-        tie = share * out.rate_backlog[parent]
         mean, variance = station_moments(
-            local[rows],
-            direct[rows],
-            share,
-            out.backlog[parent],
-            out.backlog_variance[parent],
-            lump[parent],
-            local[rows] * tie,
+            local[rows], direct[rows], share, out.backlog[parent], out.backlog_variance[parent]
         )
         out.mean[rows], out.variance[rows] = mean, variance
-        rate_orders = wobble[rows] ** 2 * local[rows] + tie
         second = np.zeros(len(rows))
-        crossed = np.zeros(len(rows))
         for stock, part, weight in positions(forest.least[rows], forest.most[rows]):
             e, v = distributions.backlog(stock, mean[part], variance[part])
             out.backlog[rows[part]] += weight * e
             second[part] += weight * (v + e**2)
-            crossed[part] += weight * (v + e**2 + (stock - mean[part]) * e)
         out.backlog_variance[rows] = np.maximum(second - out.backlog[rows] ** 2, 0.0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            out.rate_backlog[rows] = np.where(variance > 0, rate_orders / variance * crossed, 0.0)
     return out
 
 
@@ -398,7 +363,7 @@ def two_moment_service(forest: Forest) -> Service:
 
 
 def positions(least: IntArray, most: IntArray) -> list[tuple[IntArray, IntArray, FloatArray]]:
-    """Stock positions to average over: (position, rows that have it, weight), one entry per step of a quantity.
+    """List the stock positions to average over, one entry per step of an order quantity.
 
     Parameters
     ----------
@@ -407,7 +372,7 @@ def positions(least: IntArray, most: IntArray) -> list[tuple[IntArray, IntArray,
 
     Returns
     -------
-    list of tuple
+    list of (position, rows that have it, weight)
         Base-stock rows stand in the first entry alone, with weight 1.
     """
     steps = most - least
@@ -437,15 +402,15 @@ def evaluate_levels(
         that share of HQ's orders is covered by a repaired piece instead of a bought one.
     rates : DataFrame
         part_id, site_id, demand_per_day; optional vmr, rate_cv2 (demand that varies more than Poisson),
-        repair_share_site, repair_days_site (share of all demand arriving at the site, its children's too, that
-        is repaired there and never seen by the parent).
+        repair_share_site, repair_days_site (share of all demand arriving at the site, its children's too,
+        that is repaired there and never seen by the parent).
     levels : DataFrame
         part_id, site_id, base_stock; at HQ optionally reorder_point and order_quantity (together they replace
         base_stock: results are averaged over the positions R+1 .. R+Q, which is exact). Missing rows are 0;
         rows where nothing is demanded below are left aside.
     method : {"exact", "two_moment", "metric"}
-        "exact" is exact for Poisson demand; parts with vmr above 1 or rate_cv2 above 0 are taken by two moments.
-        A vmr below 1 alone counts as Poisson, the safe side.
+        "exact" is exact for Poisson demand; parts with vmr above 1 or rate_cv2 above 0 are taken by two
+        moments. A vmr below 1 alone counts as Poisson, the safe side.
     times : sequence of float
         Waits to give the probability of. [days]
 
@@ -454,8 +419,8 @@ def evaluate_levels(
     DataFrame
         A row per part x every site from each demanding site up to HQ, sorted by part as in `parts` and by
         echelon: part_id, site_id, base_stock, ebo, fill_rate, ready_rate, mean_wait_days, on_hand E(S - N)+,
-        pipeline E N (all ordered, not yet received), evaluation, and wait_le_<t> per time. Fill and waits are of
-        all demand arriving at the site; NaN where there is none.
+        pipeline E N (all ordered, not yet received), evaluation, and wait_le_<t> per time. Fill and waits are
+        of all demand arriving at the site; NaN where there is none.
 
     Raises
     ------
@@ -467,7 +432,8 @@ def evaluate_levels(
     ----------
     .. [1] Sherbrooke (1968), METRIC: a multi-echelon technique for recoverable item control.
     .. [2] Simon (1971), Stationary properties of a two-echelon inventory model for low demand items.
-    .. [3] Graves (1985), A multi-echelon inventory model for a repairable item with one-for-one replenishment.
+    .. [3] Graves (1985), A multi-echelon inventory model for a repairable item with one-for-one
+       replenishment.
     """
     if method not in METHODS:
         raise problem_in_argument(

@@ -56,8 +56,8 @@ def expected_backorders(stock: ArrayLike, mean: ArrayLike, variance: ArrayLike |
     mean : array-like, broadcast to shape (n,)
         Mean lead-time demand. [pieces]
     variance : array-like, broadcast to shape (n,), optional
-        Variance of lead-time demand: above the mean negative binomial, at or below it Poisson (the safe side);
-        None means Poisson. [pieces²]
+        Variance of lead-time demand: above the mean negative binomial, at or below it Poisson (the safe
+        side); None means Poisson. [pieces²]
 
     Returns
     -------
