@@ -1,0 +1,355 @@
+"""Lives of parts that hardly ever failed: empirical Bayes across kin, finite for every part.
+
+Given the shape beta, the likelihood of lambda = eta^-beta is that of a gamma law, truncation and censoring
+included. A grid over beta with a conjugate gamma at each node is therefore the whole posterior; what the parts
+of a family have in common (mean and spread of ln eta and ln beta) is found by its evidence.
+
+References
+----------
+.. [1] Robbins (1956), An empirical Bayes approach to statistics. Proc. 3rd Berkeley Symposium 1, 157-163.
+.. [2] Efron (2010), Large-Scale Inference, ch. 1.
+.. [3] Soland (1969), IEEE Trans. Reliability 18(4): discrete shapes and conjugate gamma for the Weibull.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import digamma, gammaln, polygamma
+
+from spareplan.forecast.likelihood import CHUNK_ROWS, FloatArray, IntArray, LifeFit, Spells, powers_segment
+
+LOG_SHAPES = np.linspace(np.log(0.45), np.log(7.0), 9)
+SHAPES = np.exp(LOG_SHAPES)
+ROUNDS = 4
+# What spare parts are like before any is seen: spread of ln eta in a family, ln beta, its spread.
+SPREAD_CENTRE, SPREAD_SD = np.log(0.6), 0.4
+SHAPE_CENTRE, SHAPE_SD = np.log(1.5), 0.5
+SHAPE_SPREAD_CENTRE, SHAPE_SPREAD_SD = np.log(0.25), 0.35
+LEVEL_SD = 2.0
+FAILURES_TO_SPEAK = 8
+# Engineers' expected lives: factor of bias (log) and spread (log) that are tried, with their prior.
+BIASES = np.linspace(-0.6, 0.6, 7)
+BIAS_SD = 0.4
+EXPERT_SPREADS = np.array([0.2, 0.35, 0.6, 1.0])
+
+
+@dataclass(frozen=True)
+class PooledLives:
+    """Posterior of the lives of all keys.
+
+    Parameters
+    ----------
+    weight : ndarray, shape (keys, nodes)
+        Posterior weight of each shape in SHAPES.
+    failures, exposure : ndarray, shape (keys, nodes)
+        lambda given the node is gamma with shape `failures` (A) and rate `exposure` (R). [-, unit^beta]
+    unit : float
+        Age that counts as 1 in `exposure`. [unit of the ages]
+    families : FamilyPrior
+        What the kin have in common.
+    bias, expert_spread : float
+        Engineers' lives are exp(bias) times too long, with this spread; NaN without any.
+    """
+
+    weight: FloatArray
+    failures: FloatArray
+    exposure: FloatArray
+    unit: float
+    families: FamilyPrior
+    bias: float
+    expert_spread: float
+
+    def scales(self) -> FloatArray:
+        """Scale eta at each node, from the mean of lambda. [unit of the ages]"""
+        return self.unit * (self.exposure / self.failures) ** (1 / SHAPES)
+
+    def point_fit(self, spells: Spells) -> LifeFit:
+        """One law per key, for tables and pictures.
+
+        The shape is the posterior mean of ln beta; the scale lets the law expect as many failures as the whole
+        posterior does, over the next quarter of the time watched so far, of the pieces still alive (of all
+        pieces watched where none is). Standard errors are posterior.
+        """
+        log_shape = self.weight @ LOG_SHAPES
+        log_scale = (np.log(self.exposure) - digamma(self.failures)) / SHAPES
+        centre = (self.weight * log_scale).sum(axis=1)
+        spread = (self.weight * ((log_scale - centre[:, None]) ** 2
+                                 + polygamma(1, self.failures) / SHAPES**2)).sum(axis=1)
+        shape = np.exp(log_shape)
+        shape_sd = np.sqrt(self.weight @ LOG_SHAPES**2 - log_shape**2)
+        ahead = _ahead(spells)
+        sums = np.column_stack([_power_sums(ahead, self.unit, np.full(len(shape), node)) for node in SHAPES])
+        expected = (self.weight * self.failures / self.exposure * sums).sum(axis=1)
+        log_rate = np.log(expected / _power_sums(ahead, self.unit, shape))
+        weighted = spells.count * spells.failed
+        k, log_sum = spells.sums(weighted), spells.sums(weighted * np.log(spells.exit))
+        past = np.exp(log_rate) * _power_sums(spells, self.unit, shape)
+        loglik = k * np.log(shape) + (shape - 1) * (log_sum - k * np.log(self.unit)) + k * log_rate - past
+        loglik -= k * np.log(self.unit)
+        scale = self.unit * np.exp(-log_rate / shape)
+        return LifeFit(shape, scale, shape * shape_sd, scale * np.sqrt(spread), loglik)
+
+
+class FamilyPrior(NamedTuple):
+    """Per family: mean and spread of ln eta (in units), mean and spread of ln beta."""
+
+    level: FloatArray
+    log_spread: FloatArray
+    shape: FloatArray
+    log_shape_spread: FloatArray
+
+
+class _Kin(NamedTuple):
+    """Sufficient statistics of all keys, and the grouping that saves special functions."""
+
+    k: FloatArray
+    log_sum: FloatArray
+    log_s: FloatArray
+    family: IntArray
+    families: int
+    log_life: FloatArray
+    known: NDArray[np.bool_]
+    pair: IntArray
+    pair_cell: IntArray
+    pair_k: FloatArray
+
+
+def pool_lifetimes(spells: Spells, family: IntArray, expected_life: FloatArray) -> PooledLives:
+    """Posterior lives of every key, borrowing strength within families and between them.
+
+    Parameters
+    ----------
+    spells : Spells
+    family : ndarray of int, shape (keys,)
+        Number of the family of each key, from 0.
+    expected_life : ndarray, shape (keys,)
+        Engineer's expected mean life, NaN where there is none. [unit of the ages]
+
+    Returns
+    -------
+    PooledLives
+
+    Notes
+    -----
+    Hyperparameters of all families rise together, by parabola steps along one coordinate at a time. Families
+    with enough failures then say how families differ, and the others are fitted again under that law; the
+    uncertainty of a family's level is added to its spread.
+    """
+    unit = float(np.exp(np.average(np.log(spells.exit), weights=np.maximum(spells.count, 1e-12))))
+    k, log_sum, sums = sufficient_sums(spells, unit)
+    kin = _kin(k, log_sum, sums, family, expected_life / unit)
+    start = _start(kin, sums)
+    bias = spread = np.nan
+    level_sd = np.full(kin.families, LEVEL_SD)
+    centre = FamilyPrior(np.full(kin.families, np.median(start.level)), *start[1:])
+    shape_law = (np.full(kin.families, SHAPE_CENTRE), np.full(kin.families, SHAPE_SD))
+    if kin.known.any():
+        bias, spread = _expert(kin, start)
+    fitted = _climb(kin, start, centre.level, level_sd, shape_law, bias, spread)
+    failures = np.bincount(kin.family, weights=k, minlength=kin.families)
+    speak = failures >= FAILURES_TO_SPEAK
+    if speak.sum() >= 2:
+        level_sd = np.full(kin.families, max(0.15, float(fitted.level[speak].std(ddof=1))))
+        centre = centre._replace(level=np.full(kin.families, fitted.level[speak].mean()))
+        shape_law = (np.full(kin.families, fitted.shape[speak].mean()),
+                     np.full(kin.families, max(0.1, float(fitted.shape[speak].std(ddof=1)))))
+        fitted = _climb(kin, fitted, centre.level, level_sd, shape_law, bias, spread)
+    if kin.known.any():
+        bias, spread = _expert(kin, fitted)
+        fitted = _climb(kin, fitted, centre.level, level_sd, shape_law, bias, spread)
+    width = 0.2
+    around = [_objective(kin, fitted._replace(level=fitted.level + move), centre.level, level_sd, shape_law, bias, spread)
+              for move in (-width, 0.0, width)]
+    bend = (around[0] - 2 * around[1] + around[2]) / width**2
+    doubt = np.where(bend < 0, np.minimum(-1 / np.minimum(bend, -1e-12), level_sd**2), level_sd**2)
+    wide = fitted._replace(log_spread=0.5 * np.log(np.exp(2 * fitted.log_spread) + doubt))
+    log_m, a, log_r = _node_terms(kin, wide, bias, spread)
+    weight = np.exp(log_m - log_m.max(axis=1, keepdims=True))
+    weight /= weight.sum(axis=1, keepdims=True)
+    return PooledLives(weight, a + k[:, None], np.exp(log_r) + sums, unit, wide, bias, spread)
+
+
+def sufficient_sums(spells: Spells, unit: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Failures, sum of ln age over failures, and S = sum(exit^beta - entry^beta) at every node.
+
+    Parameters
+    ----------
+    spells : Spells
+    unit : float
+        Age that counts as 1.
+
+    Returns
+    -------
+    tuple of ndarray, shapes (keys,), (keys,), (keys, nodes)
+    """
+    weighted = spells.count * spells.failed
+    k = spells.sums(weighted)
+    log_sum = spells.sums(weighted * (np.log(spells.exit) - np.log(unit)))
+    sums = np.empty((len(spells.starts), len(SHAPES)))
+    for node, shape in enumerate(SHAPES):
+        sums[:, node] = _power_sums(spells, unit, np.full(len(spells.starts), shape))
+    return k, log_sum, np.maximum(sums, 1e-300)
+
+
+def _power_sums(spells: Spells, unit: float, shape: FloatArray) -> FloatArray:
+    """S at one shape per key."""
+    segment = powers_segment(spells)
+    rows = len(spells.exit)
+    power = np.empty(rows)
+    for low in range(0, rows, CHUNK_ROWS):
+        part = slice(low, low + CHUNK_ROWS)
+        b = shape[segment[part]]
+        power[part] = np.exp(b * np.log(spells.exit[part] / unit))
+        late = np.flatnonzero(spells.entry[part] > 0)
+        power[low + late] -= np.exp(b[late] * np.log(spells.entry[part][late] / unit))
+    return spells.sums(power * spells.count)
+
+
+def _ahead(spells: Spells) -> Spells:
+    """The next quarter of the watched time, for pieces still alive; the past where none is alive."""
+    alive = spells.count * ~spells.failed
+    watched = spells.sums(spells.count * (spells.exit - spells.entry)) / spells.sums(spells.count)
+    segment = powers_segment(spells)
+    some = (spells.sums(alive) > 0)[segment]
+    entry = np.where(some, spells.exit, spells.entry)
+    exit_ = np.where(some, spells.exit + 0.25 * watched[segment], spells.exit)
+    return spells._replace(entry=entry, exit=exit_, count=np.where(some, alive, spells.count))
+
+
+def _kin(k: FloatArray, log_sum: FloatArray, sums: FloatArray, family: IntArray, life: FloatArray) -> _Kin:
+    known = np.isfinite(life) & (life > 0)
+    log_life = np.log(np.where(known, life, 1.0))
+    families = int(family.max()) + 1 if len(family) else 0
+    cell = 2 * family + known
+    pairs, pair = np.unique(np.column_stack([cell, k]), axis=0, return_inverse=True)
+    return _Kin(k, log_sum, np.log(sums), family, families, log_life, known, pair.ravel(),
+                pairs[:, 0].astype(np.int64), pairs[:, 1])
+
+
+def _start(kin: _Kin, sums: FloatArray) -> FamilyPrior:
+    """Pooled profile of each family over the nodes, as if half a failure more had been seen."""
+    def total(values: FloatArray) -> FloatArray:
+        return np.bincount(kin.family, weights=values, minlength=kin.families)
+
+    k, log_sum = total(kin.k)[:, None], total(kin.log_sum)[:, None]
+    s = np.column_stack([total(sums[:, node]) for node in range(len(SHAPES))])
+    log_rate = np.log((k + 0.5) / s)
+    profile = k * LOG_SHAPES + (SHAPES - 1) * log_sum + k * log_rate - 0.5 * ((LOG_SHAPES - SHAPE_CENTRE) / SHAPE_SD) ** 2
+    best = profile.argmax(axis=1)
+    level = -log_rate[np.arange(kin.families), best] / SHAPES[best]
+    def flat(value: float) -> FloatArray:
+        return np.full(kin.families, value)
+
+    return FamilyPrior(level, flat(SPREAD_CENTRE), LOG_SHAPES[best].copy(), flat(SHAPE_SPREAD_CENTRE))
+
+
+def _node_terms(
+    kin: _Kin, prior: FamilyPrior, bias: float, expert: float
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """ln of weight times evidence, prior gamma shape a and ln rate r, per key and node."""
+    spread2 = np.exp(2 * prior.log_spread)
+    cell_spread2 = np.repeat(spread2, 2)
+    level = prior.level[kin.family]
+    if kin.known.any():
+        trust = spread2 / (spread2 + expert**2)
+        cell_spread2[1::2] = spread2 * (1 - trust)
+        wish = _expert_level(kin, prior, bias)
+        level = np.where(kin.known, level + trust[kin.family] * (wish - level), level)
+    a_cell = _inverse_trigamma(SHAPES**2 * cell_spread2[:, None])
+    log_weight = -0.5 * ((LOG_SHAPES - prior.shape[:, None]) / np.exp(prior.log_shape_spread)[:, None]) ** 2
+    log_weight -= np.log(np.exp(log_weight).sum(axis=1, keepdims=True))
+    pair_a = a_cell[kin.pair_cell]
+    pair_part = gammaln(pair_a + kin.pair_k[:, None]) - gammaln(pair_a)
+    cell = 2 * kin.family + kin.known
+    a = a_cell[cell]
+    log_r = digamma(a_cell)[cell] + SHAPES * level[:, None]
+    k = kin.k[:, None]
+    log_m = log_weight[kin.family] + k * LOG_SHAPES + (SHAPES - 1) * kin.log_sum[:, None] + pair_part[kin.pair]
+    log_m += a * log_r - (a + k) * np.logaddexp(log_r, kin.log_s)
+    return log_m, a, log_r
+
+
+def _expert_level(kin: _Kin, prior: FamilyPrior, bias: float) -> FloatArray:
+    """ln eta that the engineer's mean life says, at the family's shape."""
+    return kin.log_life - gammaln(1 + np.exp(-prior.shape))[kin.family] - bias
+
+
+def _key_evidence(kin: _Kin, prior: FamilyPrior, bias: float, expert: float) -> FloatArray:
+    log_m = _node_terms(kin, prior, bias, expert)[0]
+    top = log_m.max(axis=1)
+    evidence = top + np.log(np.exp(log_m - top[:, None]).sum(axis=1))
+    if kin.known.any():
+        variance = (np.exp(2 * prior.log_spread) + expert**2)[kin.family]
+        off = _expert_level(kin, prior, bias) - prior.level[kin.family]
+        evidence += np.where(kin.known, -0.5 * (off**2 / variance + np.log(variance)), 0.0)
+    return evidence
+
+
+def _objective(
+    kin: _Kin, prior: FamilyPrior, centre: FloatArray, level_sd: FloatArray,
+    shape_law: tuple[FloatArray, FloatArray], bias: float, expert: float,
+) -> FloatArray:
+    """Evidence plus log prior of the hyperparameters, per family."""
+    evidence = _key_evidence(kin, prior, bias, expert)
+    total = np.bincount(kin.family, weights=evidence, minlength=kin.families)
+    penalty = (((prior.log_spread - SPREAD_CENTRE) / SPREAD_SD) ** 2
+               + ((prior.shape - shape_law[0]) / shape_law[1]) ** 2
+               + ((prior.log_shape_spread - SHAPE_SPREAD_CENTRE) / SHAPE_SPREAD_SD) ** 2
+               + ((prior.level - centre) / level_sd) ** 2)
+    return total - 0.5 * penalty
+
+
+def _climb(
+    kin: _Kin, start: FamilyPrior, centre: FloatArray, level_sd: FloatArray,
+    shape_law: tuple[FloatArray, FloatArray], bias: float, expert: float,
+) -> FamilyPrior:
+    """Maximise the objective by parabola steps along each coordinate, all families at once."""
+    law = (centre, level_sd, shape_law, bias, expert)
+    here = list(start)
+    value = _objective(kin, start, *law)
+    width = [np.full(kin.families, size) for size in (0.5, 0.3, 0.3, 0.3)]
+    for _ in range(ROUNDS):
+        for axis in range(4):
+            h = width[axis]
+            sides = []
+            for sign in (1.0, -1.0):
+                moved = [*here[:axis], here[axis] + sign * h, *here[axis + 1:]]
+                sides.append(_objective(kin, FamilyPrior(*moved), *law))
+            bend = sides[0] - 2 * value + sides[1]
+            with np.errstate(divide="ignore", invalid="ignore"):
+                move = 0.5 * h * (sides[1] - sides[0]) / bend
+            uphill = np.where(sides[0] > sides[1], 2.5 * h, -2.5 * h)
+            move = np.where((bend < 0) & np.isfinite(move), np.clip(move, -2.5 * h, 2.5 * h), uphill)
+            vertex = _objective(kin, FamilyPrior(*here[:axis], here[axis] + move, *here[axis + 1:]), *law)
+            moves = np.array([np.zeros_like(h), h, -h, move])
+            values = np.array([value, *sides, vertex])
+            best = np.where(np.isfinite(values), values, -np.inf).argmax(axis=0)
+            columns = np.arange(kin.families)
+            taken = moves[best, columns]
+            here[axis] = here[axis] + taken
+            value = values[best, columns]
+            width[axis] = np.maximum(np.where(taken == 0, 0.4 * h, 0.7 * np.abs(taken)), 0.02)
+    return FamilyPrior(*here)
+
+
+def _expert(kin: _Kin, prior: FamilyPrior) -> tuple[float, float]:
+    """Bias and spread of the engineers' lives that the failures make most likely."""
+    best = (-np.inf, 0.0, 0.35)
+    for spread in EXPERT_SPREADS:
+        for bias in BIASES:
+            value = _key_evidence(kin, prior, float(bias), float(spread)).sum() - 0.5 * (bias / BIAS_SD) ** 2
+            best = max(best, (float(value), float(bias), float(spread)))
+    return best[1], best[2]
+
+
+_TRIGAMMA_GRID = np.exp(np.linspace(np.log(1e-6), np.log(1e8), 4000))
+_TRIGAMMA_LOG = np.log(polygamma(1, _TRIGAMMA_GRID))
+
+
+def _inverse_trigamma(value: FloatArray) -> FloatArray:
+    """Argument whose trigamma is `value`, by a log-log table (relative error below 1e-5)."""
+    return np.exp(np.interp(np.log(value), _TRIGAMMA_LOG[::-1], np.log(_TRIGAMMA_GRID)[::-1]))
