@@ -1,0 +1,67 @@
+"""plan.toml: every value once, unknown keys refused with the nearest known one."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from pathlib import Path
+
+import pytest
+
+from spareplan import DataError, PlanConfig, Thresholds, read_config
+from spareplan.config import config_from, config_text, option_rows
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    config = PlanConfig(months=6, as_of=dt.date(2025, 12, 31), budget=2.5e6, thresholds=Thresholds(long_lead_time_days=45))
+    path = tmp_path / "plan.toml"
+    path.write_text(config_text(config), encoding="utf-8")
+    assert read_config(path) == config
+
+
+def test_the_defaults_written_out_are_the_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "plan.toml"
+    path.write_text(config_text(), encoding="utf-8")
+    assert read_config(path) == PlanConfig()
+
+
+def test_all_faults_of_a_config_are_told_at_once_with_the_nearest_known_key() -> None:
+    with pytest.raises(DataError) as caught:
+        config_from({"month": 3, "weeks": 0, "thresholds": {"long_leadtime_days": 50, "abc_a_share": 2}, "stocking": 7}, "plan.toml")
+    problems = caught.value.problems.set_index("column")
+    assert set(problems.index) == {"month", "weeks", "thresholds.long_leadtime_days", "thresholds.abc_a_share", "stocking"}
+    assert problems.loc["month", "remedy"] == "did you mean months?"
+    assert problems.loc["thresholds.long_leadtime_days", "remedy"] == "did you mean long_lead_time_days?"
+
+
+@pytest.mark.parametrize("text", ["months = ", "months = 3\nmonths = 4"])
+def test_a_file_that_is_no_toml_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "plan.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match="is not TOML"):
+        read_config(path)
+
+
+def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot be read"):
+        read_config(tmp_path / "none.toml")
+
+
+def test_every_option_has_a_meaning_and_says_whether_it_was_set() -> None:
+    config = PlanConfig(months=6)
+    rows = [*option_rows("plan", config)]
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            rows += option_rows(field.name, value)
+    assert all(row["meaning"] for row in rows)
+    assert {row["name"]: row["origin"] for row in rows}["months"] == "set by the user"
+    assert {row["name"]: row["origin"] for row in rows}["weeks"] == "default"
+
+
+def test_a_variant_leaves_its_origin_unchanged() -> None:
+    base = PlanConfig(budget=2_500_000)
+    lean = dataclasses.replace(base, budget=2_000_000)
+    assert (base.budget, lean.budget) == (2_500_000, 2_000_000)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        base.budget = 1.0  # type: ignore[misc]
