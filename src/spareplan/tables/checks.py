@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spareplan.errors import DataError, Problem, problem_in_argument, problems_frame
+from spareplan.errors import Problem, problem_in_argument
 from spareplan.tables import relations
 from spareplan.tables.catalog import FLEET_TABLES, INPUT_TABLES
 from spareplan.tables.frames import key_text
-from spareplan.tables.parse import parse_column
+from spareplan.tables.parse import SPACES, cells_of, parse_column
 from spareplan.tables.raw import RawTable, match_headers
 from spareplan.tables.relations import Finding
 from spareplan.tables.schema import Column, Table
@@ -25,23 +25,27 @@ NOTE_COLUMNS = ["table", "note"]
 
 @dataclass(frozen=True)
 class Checked:
-    """Tables that passed.
+    """Tables and what was found in them.
 
     Parameters
     ----------
     tables : dict of str to DataFrame
-        Every input table, with every column and its dtype; empty where it was not given.
+        Every input table, with every column and its dtype; empty where it was not given. Not to be used while
+        there are problems.
     given : frozenset of str
         Names of the tables that were given.
-    dropped : DataFrame
-        Problems of the rows that were dropped.
+    problems : list of Problem
+        Why the tables are refused; empty if they are not.
+    dropped : list of Problem
+        Of the rows that were dropped.
     notes : DataFrame
         table, note: what was read in a way the user should know.
     """
 
     tables: dict[str, pd.DataFrame]
     given: frozenset[str]
-    dropped: pd.DataFrame
+    problems: list[Problem]
+    dropped: list[Problem]
     notes: pd.DataFrame
 
 
@@ -73,7 +77,9 @@ class Draft:
         return f"{value} ({', '.join(shown)})" if keys != [finding.column] else value
 
 
-def check_tables(raws: Mapping[str, RawTable], on_bad_rows: str = "raise") -> Checked:
+def check_tables(
+    raws: Mapping[str, RawTable], on_bad_rows: str = "raise", notes: Iterable[tuple[str, str]] = ()
+) -> Checked:
     """Read the cells of all tables and check them.
 
     Parameters
@@ -82,51 +88,49 @@ def check_tables(raws: Mapping[str, RawTable], on_bad_rows: str = "raise") -> Ch
         The tables that were given.
     on_bad_rows : {"raise", "drop"}
         Refuse everything, or drop bad rows and what hangs on them.
+    notes : iterable of (table, note)
+        Said already while reading.
 
     Returns
     -------
     Checked
+        With all problems at once; with "drop" only those of whole tables count as problems.
 
     Raises
     ------
     DataError
-        All problems at once; with "drop" only those of whole tables.
+        `on_bad_rows` is none of the choices.
     """
     if on_bad_rows not in ("raise", "drop"):
-        raise problem_in_argument("read_dataset", "on_bad_rows", on_bad_rows, "is none of the choices", "use raise or drop")
-    notes: list[tuple[str, str]] = []
-    whole: list[Problem] = []
+        raise problem_in_argument("read_dataset", "on_bad_rows", on_bad_rows, "is none of the choices",
+                                  "use raise or drop")
+    said = list(notes)
+    refused = [problem for raw in raws.values() for problem in raw.problems if problem.row == 0]
+    ragged = [problem for raw in raws.values() for problem in raw.problems if problem.row != 0]
     findings: list[Finding] = []
     drafts: dict[str, Draft] = {}
     for name in INPUT_TABLES:
-        if name in raws:
-            draft, found, wrong, said = read_table(raws[name])
-            drafts[name] = draft
+        if name in raws and raws[name].headers:
+            drafts[name], found, whole, told = read_table(raws[name])
             findings += found
-            whole += wrong
-            notes += [(name, note) for note in said]
-    whole += [problem for raw in raws.values() for problem in raw.problems if problem.row == 0]
-    whole += missing_tables(drafts)
-    ragged = [problem for raw in raws.values() for problem in raw.problems if problem.row != 0]
+            refused += whole
+            said += [(name, note) for note in told]
+    refused += missing_tables(drafts, frozenset(raws))
     tables = {name: drafts[name].frame if name in drafts else table.empty() for name, table in INPUT_TABLES.items()}
     given = frozenset(drafts)
     findings += relations.find(tables, given)
-    if on_bad_rows == "drop":
-        fatal = [finding for finding in findings if finding.position < 0 or finding.fatal]
-        if whole or fatal:
-            raise DataError([*whole, *_problems(fatal, drafts)])
-        dropped = ragged + drop_rows(tables, given, findings, drafts)
-    elif whole or findings or ragged:
-        raise DataError([*whole, *ragged, *_problems(findings, drafts)])
+    dropped: list[Problem] = []
+    if on_bad_rows == "raise":
+        refused += ragged + _problems(findings, drafts)
+    elif refused:
+        refused += _problems([finding for finding in findings if finding.whole], drafts)
     else:
-        dropped = []
-    finished = {name: _finish(frame, INPUT_TABLES[name]) for name, frame in tables.items()}
-    notes += relations.notes(finished, given)
-    if dropped:
-        bad = problems_frame(dropped)
-        notes += [(str(name), f"{count} rows were dropped because of problems")
-                  for name, count in bad.groupby("table").size().items()]
-    return Checked(finished, given, problems_frame(dropped), pd.DataFrame(notes, columns=NOTE_COLUMNS).astype(str))
+        refused, dropped = drop_rows(tables, given, findings, drafts)
+        dropped += ragged
+    if not refused:
+        tables = {name: _finish(frame, INPUT_TABLES[name]) for name, frame in tables.items()}
+        said += relations.notes(tables, given) + _dropped_notes(dropped)
+    return Checked(tables, given, refused, dropped, pd.DataFrame(said, columns=NOTE_COLUMNS).astype(str))
 
 
 def read_table(raw: RawTable) -> tuple[Draft, list[Finding], list[Problem], list[str]]:
@@ -279,12 +283,15 @@ def doubled_keys(frame: pd.DataFrame, table: Table, raw: RawTable) -> list[Findi
     return findings
 
 
-def missing_tables(drafts: Mapping[str, Draft]) -> list[Problem]:
+def missing_tables(drafts: Mapping[str, Draft], there: frozenset[str]) -> list[Problem]:
     """Tables without which nothing can be planned.
 
     Parameters
     ----------
     drafts : mapping of str to Draft
+        Tables that could be read.
+    there : frozenset of str
+        Tables that were given, readable or not.
 
     Returns
     -------
@@ -292,22 +299,26 @@ def missing_tables(drafts: Mapping[str, Draft]) -> list[Problem]:
     """
     problems = []
     for name in ALWAYS_REQUIRED:
-        if name not in drafts:
+        if name not in there:
             problems.append(Problem(name, 0, "", "", "is a required table", f"add the table {name}"))
-        elif drafts[name].frame.empty:
+        elif name in drafts and drafts[name].frame.empty:
             problems.append(Problem(name, 0, "", "", "is a required table and has no rows", "fill it in"))
-    fleet = [name for name in FLEET_TABLES if name not in drafts or (name != "replacements" and drafts[name].frame.empty)]
-    history = "demand" in drafts and not drafts["demand"].frame.empty
-    if fleet and not history:
-        remedy = f"fill in demand, or {' and '.join(fleet)}"
+
+    def useless(name: str) -> bool:
+        # no replacement yet is news about the lives of parts; no machine is not
+        return name not in there or (name in drafts and drafts[name].frame.empty and name != "replacements")
+
+    fleet = [name for name in FLEET_TABLES if useless(name)]
+    if fleet and useless("demand"):
         problems.append(Problem("demand", 0, "", "", "is missing or empty, and so is part of units, fitment, "
-                                "products and replacements: nothing tells the demand", remedy))
+                                "products and replacements: nothing tells the demand",
+                                f"fill in demand, or {' and '.join(fleet)}"))
     return problems
 
 
 def drop_rows(
     tables: dict[str, pd.DataFrame], given: frozenset[str], findings: list[Finding], drafts: Mapping[str, Draft]
-) -> list[Problem]:
+) -> tuple[list[Problem], list[Problem]]:
     """Drop bad rows, then what hung on them, until nothing bad is left.
 
     Parameters
@@ -321,29 +332,33 @@ def drop_rows(
 
     Returns
     -------
-    list of Problem
+    refused : list of Problem
+        Why what is left is no dataset, with the problems that led there; empty if it is one.
+    dropped : list of Problem
         Of every dropped row.
-
-    Raises
-    ------
-    DataError
-        What is left is no dataset.
     """
     dropped: list[Problem] = []
     while findings:
-        fatal = [finding for finding in findings if finding.position < 0 or finding.fatal]
-        if fatal:
-            raise DataError([*_problems(fatal, drafts), *dropped])
+        whole = [finding for finding in findings if finding.whole]
+        if whole:
+            return _problems(whole, drafts) + dropped, []
         dropped += _problems(findings, drafts)
         for name in {finding.table for finding in findings}:
             bad = {finding.position for finding in findings if finding.table == name}
             tables[name] = tables[name][~tables[name].index.isin(list(bad))]
             drafts[name].frame = tables[name]
-        gone = missing_tables(drafts)
+        gone = missing_tables(drafts, given)
         if gone:
-            raise DataError([*gone, *dropped])
+            return gone + dropped, []
         findings = relations.find(tables, given)
-    return dropped
+    return [], dropped
+
+
+def _dropped_notes(dropped: list[Problem]) -> list[tuple[str, str]]:
+    rows: dict[str, set[object]] = {}
+    for problem in dropped:
+        rows.setdefault(problem.table, set()).add(problem.value if problem.row is None else problem.row)
+    return [(table, f"{len(places)} bad rows were dropped") for table, places in sorted(rows.items())]
 
 
 def _problems(findings: Iterable[Finding], drafts: Mapping[str, Draft]) -> list[Problem]:
@@ -355,17 +370,24 @@ def _problems(findings: Iterable[Finding], drafts: Mapping[str, Draft]) -> list[
 def _filled_rows(raw: RawTable) -> np.ndarray:
     """Rows with at least one cell that is not empty."""
     filled = np.zeros(len(raw), dtype=bool)
-    for column in raw.columns:
-        present = column.notna().to_numpy()
-        if column.dtype == object or isinstance(column.dtype, pd.CategoricalDtype | pd.StringDtype):
-            text = column.astype(object)[~filled & present] if filled.all() else column[~filled & present].astype(object)
-            blank = text.map(lambda cell: isinstance(cell, str) and not cell.strip()).to_numpy(dtype=bool)
-            present = present.copy()
-            present[np.flatnonzero(~filled & present)[blank]] = False
-        filled |= present
+    # numbers and dates first: one full column of them settles it
+    for column in sorted(raw.columns, key=lambda cells: getattr(cells.dtype, "kind", "O") not in "iufbM"):
+        filled |= _filled_cells(column)
         if filled.all():
             break
     return filled
+
+
+def _filled_cells(column: pd.Series) -> np.ndarray:
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        some = np.array([bool(str(cell).strip(SPACES)) for cell in column.cat.categories] + [False])
+        return some[column.cat.codes.to_numpy()]
+    present = column.notna().to_numpy()
+    if column.dtype == object or isinstance(column.dtype, pd.StringDtype):
+        codes, cells = cells_of(column)
+        some = np.array([bool(cell.strip(SPACES)) for cell in cells] + [False])
+        return some[codes]
+    return present
 
 
 def _all_default(column: Column, length: int) -> pd.Series:

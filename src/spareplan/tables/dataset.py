@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import pandas as pd
 
-from spareplan.errors import DataError, Problem
+from spareplan.errors import DataError, Problem, problems_frame
 from spareplan.tables.catalog import INPUT_TABLES, RECORDS
 from spareplan.tables.network import Network, build_network
 from spareplan.tables.raw import RawTable, raw_from_frame, table_named
@@ -168,6 +167,7 @@ def dataset_from(
     on_bad_rows: str = "raise",
     source: str = "frames",
     assumed: Mapping[str, str] | None = None,
+    notes: Iterable[tuple[str, str]] = (),
 ) -> Dataset:
     """Check tables as given and build a dataset (errors as in `Dataset.from_frames`).
 
@@ -177,6 +177,8 @@ def dataset_from(
     on_bad_rows : {"raise", "drop"}
     source : str
     assumed : mapping of str to str, optional
+    notes : iterable of (table, note)
+        Said already while reading.
 
     Returns
     -------
@@ -184,6 +186,20 @@ def dataset_from(
     """
     from spareplan.tables.checks import check_tables
 
-    checked = check_tables(raws, on_bad_rows)
-    extra: dict[str, Any] = {"dropped": checked.dropped, "notes": checked.notes, "assumed": dict(assumed or {})}
-    return Dataset(checked.tables, checked.given, build_network(checked.tables["sites"]), source, **extra)
+    _known_columns(assumed or {})
+    checked = check_tables(raws, on_bad_rows, notes)
+    if checked.problems:
+        raise DataError(checked.problems)
+    network = build_network(checked.tables["sites"])
+    return Dataset(checked.tables, checked.given, network, source, problems_frame(checked.dropped), checked.notes,
+                   dict(assumed or {}))
+
+
+def _known_columns(assumed: Mapping[str, str]) -> None:
+    problems = []
+    for name in assumed:
+        table, _, column = name.partition(".")
+        if table not in INPUT_TABLES or column not in INPUT_TABLES[table].names:
+            problems.append(Problem("assumed", 0, "", name, "is no column of a dataset", "write it as parts.unit_cost"))
+    if problems:
+        raise DataError(problems)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from spareplan.errors import Problem
+from spareplan.errors import DataError, Problem
 from spareplan.tables.catalog import INPUT_TABLES
 from spareplan.tables.frames import FIRST_ROW
 from spareplan.tables.parse import cell_text, fold
@@ -82,6 +82,22 @@ def raw_from_frame(name: str, frame: pd.DataFrame, numbered: bool = True) -> Raw
     rows = np.arange(FIRST_ROW, FIRST_ROW + len(frame)) if numbered else None
     columns = [frame.iloc[:, at].reset_index(drop=True) for at in range(frame.shape[1])]
     return RawTable(name, [str(header) for header in frame.columns], columns, rows)
+
+
+def unreadable(name: str, error: DataError) -> RawTable:
+    """A table that is there and cannot be read; the other tables are checked all the same.
+
+    Parameters
+    ----------
+    name : str
+    error : DataError
+
+    Returns
+    -------
+    RawTable
+        Without headers.
+    """
+    return RawTable(name, [], [], None, problems=[Problem(*row) for row in error.problems.itertuples(index=False)])
 
 
 def table_named(given: str) -> str | None:

@@ -25,7 +25,12 @@ class Finding(NamedTuple):
     rule: str
     remedy: str
     value: str | None = None
-    fatal: bool = False
+    structural: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether dropping a row cannot mend it."""
+        return self.position < 0 or self.structural
 
 
 def find(tables: Tables, given: frozenset[str]) -> list[Finding]:
