@@ -10,14 +10,16 @@ if TYPE_CHECKING:
     from spareplan.forecast.backtest import backtest_demand
     from spareplan.forecast.combine import forecast_history
     from spareplan.forecast.demand import forecast_demand
-    from spareplan.forecast.lifetimes import fit_interval_lifetimes, fit_lifetimes, fit_recurrent
+    from spareplan.forecast.interval_lives import fit_interval_lifetimes
+    from spareplan.forecast.lifetimes import fit_lifetimes
+    from spareplan.forecast.recurrent import fit_recurrent
     from spareplan.forecast.renewal import expected_renewals
     from spareplan.forecast.scores import score_quantiles
 
 _HOMES = {
     "fit_lifetimes": "spareplan.forecast.lifetimes",
-    "fit_interval_lifetimes": "spareplan.forecast.lifetimes",
-    "fit_recurrent": "spareplan.forecast.lifetimes",
+    "fit_interval_lifetimes": "spareplan.forecast.interval_lives",
+    "fit_recurrent": "spareplan.forecast.recurrent",
     "expected_renewals": "spareplan.forecast.renewal",
     "forecast_history": "spareplan.forecast.combine",
     "score_quantiles": "spareplan.forecast.scores",

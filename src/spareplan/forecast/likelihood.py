@@ -181,7 +181,8 @@ def _weibull_chunk(spells: Spells) -> LifeFit:
             determinant = information * safe**2 * k - (safe * q1) ** 2
             scale = np.exp(log_scale + reference)
             se = np.sqrt(safe**2 * k / determinant), scale * np.sqrt(information / determinant)
-            rows &= np.isfinite(scale) & (determinant > 0)
+            # A scale that no float holds belongs to a shape of nearly nothing: no usable maximum.
+            rows &= np.isfinite(scale) & (scale > 1e-300) & (determinant > 0)
         values = (safe, scale, se[0], se[1], relative - k * reference)
         for whole, part in zip(out, values):
             whole[rows] = part[rows]
