@@ -12,11 +12,14 @@ import pandas as pd
 from spareplan.errors import problem_in_argument
 from spareplan.tables.samples_delivery_pump import delivery_pump
 from spareplan.tables.samples_facts import Sample
+from spareplan.tables.samples_network import network
+from spareplan.tables.samples_overseas_rail import overseas_rail
 
 SHIPPED_SEED = 2026
 MOST_CSV_ROWS = 200_000
 _MOMENTS = ("opened_at", "responded_at", "resolved_at")
 _KINDS = ("delivery_pump", "overseas_rail", "network")
+_NETWORK = {"parts": 1_000, "sites": 20, "machines": 2_000}
 
 
 def make_sample(
@@ -95,7 +98,9 @@ def sample_tables(
         raise problem_in_argument(
             "make_sample", name, size, f"is fixed for {kind}", 'leave it out or use kind="network"'
         )
-    return delivery_pump(seed)
+    if kind == "network":
+        return network(**{**_NETWORK, **given}, seed=seed)
+    return overseas_rail(seed) if kind == "overseas_rail" else delivery_pump(seed)
 
 
 def _write(frame: pd.DataFrame, path: Path, large: bool) -> None:

@@ -1,4 +1,4 @@
-"""Made-up fleets wear out by true renewal: a piece lives its Weibull life in operating hours, then a new one starts.
+"""Made-up fleets wear out by true renewal: a piece lives its Weibull life, then a new one starts.
 
 Operating hours run by a clock per product and region (use and season); lives are drawn for all positions of a
 fleet at once, the loop runs over the number of the renewal.
@@ -220,3 +220,112 @@ def to_date(days: Any) -> pd.DatetimeIndex:
     DatetimeIndex, shape (n,)
     """
     return pd.DatetimeIndex(np.asarray(days).astype(np.int64).astype("datetime64[D]").astype("datetime64[s]"))
+
+
+def renew_fleet(rng: np.random.Generator, clock: Clock, pieces: pd.DataFrame) -> pd.DataFrame:
+    """Renew the pieces of a fleet, position by position.
+
+    Parameters
+    ----------
+    rng : Generator
+    clock : Clock
+    pieces : DataFrame
+        A row per machine and part: quantity; as_set (all positions renewed together); group (row of the
+        clock); start_day, end_day [days since 1970-01-01]; shape, scale_hours; planned_age_hours (infinite:
+        never); use (multiple of the group's hours).
+
+    Returns
+    -------
+    DataFrame
+        piece (position of the row in `pieces`), replaced_on, quantity, position (from 1), planned.
+    """
+    quantity = pieces["quantity"].to_numpy()
+    as_set = pieces["as_set"].to_numpy()
+    positions = np.where(as_set, 1, quantity)
+    row = np.repeat(np.arange(len(pieces)), positions)
+    position = np.arange(len(row)) - np.repeat(np.cumsum(positions) - positions, positions) + 1
+    columns = ["group", "start_day", "end_day", "shape", "scale_hours", "planned_age_hours", "use"]
+    group, *numbers = (pieces[name].to_numpy()[row] for name in columns)
+    found = simulate_renewals(rng, clock, group, *numbers)
+    piece = row[found.position]
+    return pd.DataFrame(
+        {
+            "piece": piece,
+            "replaced_on": to_date(found.day),
+            "quantity": np.where(as_set[piece], quantity[piece], 1),
+            "position": position[found.position],
+            "planned": found.planned,
+        }
+    )
+
+
+def compound_sales(
+    rng: np.random.Generator, orders_per_month: Floats, mean_size: Floats, months: int
+) -> tuple[Ints, Ints, Ints]:
+    """Monthly sales of orders that come at random with geometric sizes.
+
+    Parameters
+    ----------
+    rng : Generator
+    orders_per_month : ndarray, shape (n,)
+        [orders per month]
+    mean_size : ndarray, shape (n,)
+        At least 1. [pieces]
+    months : int
+        Months of history.
+
+    Returns
+    -------
+    row, month, quantity : ndarray of int, shape (k,)
+        Only months with sales, sorted by row and month.
+    """
+    # Poisson totals spread over the months at random are Poisson by month, and cost only what is sold.
+    count = rng.poisson(orders_per_month * months)
+    row = np.repeat(np.arange(len(count)), count)
+    cell, orders = np.unique(row * months + rng.integers(0, months, len(row)), return_counts=True)
+    row, month = np.divmod(cell, months)
+    return row, month, orders + rng.negative_binomial(orders, 1 / mean_size[row])
+
+
+def renew_products(
+    rng: np.random.Generator, clock: Clock, units: pd.DataFrame, fits: pd.DataFrame, lives: pd.DataFrame
+) -> pd.DataFrame:
+    """Renew a large fleet product by product, so that only one product's pieces are held at a time.
+
+    Parameters
+    ----------
+    rng : Generator
+    clock : Clock
+    units : DataFrame
+        A row per machine: product (code), group, start_day, end_day, use.
+    fits : DataFrame
+        product, part (row of `lives`), quantity.
+    lives : DataFrame
+        A row per part: shape, scale_hours, planned_age_hours.
+
+    Returns
+    -------
+    DataFrame
+        unit (row of `units`), part, replaced_on, quantity, position, planned; sorted by day, unit, part.
+    """
+    found = []
+    for product, fitted in fits.groupby("product"):
+        unit = np.flatnonzero(units["product"].to_numpy() == product)
+        row, place = np.repeat(unit, len(fitted)), np.tile(np.arange(len(fitted)), len(unit))
+        part = fitted["part"].to_numpy()[place]
+        pieces = pd.DataFrame(
+            {
+                **{name: units[name].to_numpy()[row] for name in ("group", "start_day", "end_day", "use")},
+                **{
+                    name: lives[name].to_numpy()[part]
+                    for name in ("shape", "scale_hours", "planned_age_hours")
+                },
+                "quantity": fitted["quantity"].to_numpy()[place],
+                "as_set": False,
+            }
+        )
+        events = renew_fleet(rng, clock, pieces)
+        piece = events.pop("piece").to_numpy()
+        found.append(events.assign(unit=row[piece], part=part[piece]))
+    events = pd.concat(found, ignore_index=True)
+    return events.sort_values(["replaced_on", "unit", "part", "position"], ignore_index=True)

@@ -22,7 +22,7 @@ class Sample(NamedTuple):
     truth: dict[str, pd.DataFrame]
 
 
-# region_id, name, area_km2, market_stage, share of the fleet, hours against the mean, winter (1: machines rest)
+# region_id, name, area_km2, market_stage, share of the fleet, hours against the mean, winter (1: all rest)
 REGIONS = (
     ("华南", "South", 452_700, "mature", 0.22, 1.10, 0.05),
     ("北京", "Beijing", 16_410, "potential", 0.08, 1.00, 0.55),
@@ -139,8 +139,8 @@ PRODUCTS = (
 SEGMENTS = (("城建", 0.27), ("轨道交通", 0.21), ("房建", 0.27), ("路桥", 0.15), ("租赁", 0.10))
 PLANNED_SEGMENT = "轨道交通"
 
-# part_id, name, family, supplier, unit_cost, lead_time_days, lead_time_sd_days, source, repairable_share, repair_days,
-# shape, mean life in hours, planned age in hours (0: none), replaced as a set, fits (product: quantity)
+# part_id, name, family, supplier, unit_cost, lead_time_days, lead_time_sd_days, source, repairable_share,
+# repair_days, shape, mean life in hours, planned age in hours (0: none), replaced as a set, fits (product: quantity)
 KEY_PARTS = (
     (
         "00101",
@@ -233,8 +233,8 @@ KEY_PARTS = (
     ("00116", "搅拌叶片", "易损件", "自制", 320, 12, 3, "make", 0, 0, 2.4, 4600, 0, True, {"DP": 4}),
 )
 
-# family, parts, shape, median of the mean life in hours, median cost, median lead time, source shares (make, buy,
-# import), repairable share, criticality (vital, essential, desirable), suppliers
+# family, parts, shape, median of the mean life in hours, median cost, median lead time, source shares (make,
+# buy, import), repairable share, criticality (vital, essential, desirable), suppliers
 FAMILIES = (
     ("液压阀", 14, 1.8, 62_000, 2_600, 60, (0.1, 0.5, 0.4), 0.3, (0.5, 0.4, 0.1), ("力士乐", "恒立", "华德")),
     ("密封件", 14, 2.2, 45_000, 120, 25, (0.0, 0.8, 0.2), 0.0, (0.2, 0.6, 0.2), ("派克", "安徽橡塑")),

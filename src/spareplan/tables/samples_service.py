@@ -101,7 +101,8 @@ def service_orders(
         visits["opened"].between(first * HOURS_PER_DAY, (last + 1) * HOURS_PER_DAY, inclusive="left")
     ]
     visits = visits.sort_values(["opened", "unit_id", "kind"], kind="stable", ignore_index=True)
-    visits["order_id"] = [f"W{number:05d}" for number in range(1, len(visits) + 1)]
+    width = max(5, len(str(len(visits))))
+    visits["order_id"] = [f"W{number:0{width}d}" for number in range(1, len(visits) + 1)]
     count = len(visits)
     area = visits["region_id"].map({row[0]: row[2] for row in regions}).to_numpy(dtype=float)
     travel = (0.8 + 0.0035 * np.sqrt(area)) * np.exp(rng.normal(-0.125, 0.5, count))
@@ -241,9 +242,10 @@ def _inspections(rng: np.random.Generator, units: pd.DataFrame, first: int, last
 def _times(rng: np.random.Generator, visits: pd.DataFrame) -> pd.DataFrame:
     """Draw priority, outcome, skill and the three moments [hours since 1970]; a repair ends on its day."""
     count = len(visits)
-    shares = np.array([PRIORITY_SHARES[kind] for kind in visits["kind"]])
+    kind = pd.Index(PRIORITY_SHARES).get_indexer(pd.Index(visits["kind"]))
+    shares = np.array(list(PRIORITY_SHARES.values()))[kind]
     grade = (rng.random(count)[:, None] > shares.cumsum(axis=1)).sum(axis=1).clip(max=3)
-    ends = np.array([OUTCOME_SHARES["part" if part else "other"] for part in visits["with_part"]])
+    ends = np.where(visits["with_part"].to_numpy()[:, None], OUTCOME_SHARES["part"], OUTCOME_SHARES["other"])
     outcome = (rng.random(count)[:, None] > ends.cumsum(axis=1)).sum(axis=1).clip(max=2)
     length = RESOLVE_HOURS[grade] * np.exp(rng.normal(0, SPREAD, count))
     length += np.where(outcome == 1, HOURS_PER_DAY * (1 + rng.gamma(2.0, 2.0, count)), 0)

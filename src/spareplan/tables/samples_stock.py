@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from spareplan.maths.units import DAYS_PER_YEAR, MONTHS_PER_YEAR
+from spareplan.maths.units import DAYS_PER_MONTH, DAYS_PER_YEAR, MONTHS_PER_YEAR
 from spareplan.tables.samples_engine import stream, to_date, to_day
 
 LOOK_BACK_YEARS = 2
@@ -13,6 +13,9 @@ FAST_PER_YEAR = 6.0
 # Pieces held: months of use of fast parts, a fixed handful of slow ones, whatever they cost.
 FAST_MONTHS = (0.5, 2.0)
 MOST_SLOW_PIECES = 3
+# Rows of parts a site never used: a share of all, and at most so many per part.
+NEVER_USED_SHARE = 0.04
+MOST_NEVER_USED = 2
 
 
 def month_end_stock(
@@ -39,8 +42,8 @@ def month_end_stock(
     count = len(stock)
     at_hq = stock["parent_id"].isna().to_numpy()
     yearly = stock["yearly"].to_numpy()
-    lead_months = np.where(at_hq, stock["lead_time_days"] * MONTHS_PER_YEAR / DAYS_PER_YEAR, 1.0)
-    months = rng.uniform(*FAST_MONTHS, count) + np.where(at_hq, lead_months * rng.uniform(0.4, 1.1, count), 0)
+    lead_months = np.where(at_hq, stock["lead_time_days"], stock["site_days"]) / DAYS_PER_MONTH
+    months = rng.uniform(*FAST_MONTHS, count) + lead_months * rng.uniform(0.4, 1.1, count)
     fast = np.ceil(yearly / MONTHS_PER_YEAR * months)
     slow = rng.integers(1, MOST_SLOW_PIECES + 1, count) * np.where(at_hq, 2, 1)
     most = np.where(yearly >= FAST_PER_YEAR, fast, slow).astype(np.int64)
@@ -104,11 +107,27 @@ def _held_rows(
     supply = parts[["part_id", "lead_time_days", "min_order", "pack_size", "repairable_share", "repair_days"]]
     supply = supply.assign(successor=parts["part_id"].isin(parts["superseded_by"].dropna()))
     places = sites[["site_id", "parent_id", "lead_time_days"]].rename(columns={"lead_time_days": "site_days"})
-    rows = supply.merge(places, how="cross").merge(yearly, on=["part_id", "site_id"], how="left")
+    centre = sites.loc[sites["parent_id"].isna(), "site_id"].iloc[0]
+    never = min(int(NEVER_USED_SHARE * len(parts) * len(sites)), MOST_NEVER_USED * len(parts))
+    cells = pd.concat(
+        [
+            parts[["part_id"]].assign(site_id=centre),
+            yearly[["part_id", "site_id"]],
+            pd.DataFrame(
+                {
+                    "part_id": parts["part_id"].to_numpy()[rng.integers(0, len(parts), never)],
+                    "site_id": sites["site_id"].to_numpy()[rng.integers(0, len(sites), never)],
+                }
+            ),
+        ]
+    ).drop_duplicates()
+    rows = cells.merge(supply, on="part_id").merge(places, on="site_id")
+    rows = rows.merge(yearly, on=["part_id", "site_id"], how="left")
     rows["yearly"] = rows["yearly"].fillna(0.0)
-    chance = np.where(rows["yearly"] >= 1, 0.97, np.where(rows["yearly"] > 0, 0.6, 0.05))
+    rows = rows.sort_values(["part_id", "site_id"], ignore_index=True)
+    chance = np.where(rows["yearly"].between(0, 1, inclusive="neither"), 0.6, 0.97)
     held = rows["parent_id"].isna() | ((rng.random(len(rows)) < chance) & ~rows["successor"])
-    return rows[held].sort_values(["part_id", "site_id"], ignore_index=True)
+    return rows[held].reset_index(drop=True)
 
 
 def _orders(rng: np.random.Generator, stock: pd.DataFrame, last_day: pd.Timestamp) -> pd.DataFrame:
