@@ -16,6 +16,9 @@ FloatArray = NDArray[np.float64]
 OVERLAP_BELOW = 30_000
 MOST_WINDOWS = 100_000
 LEAST_WINDOWS = 30
+FEWEST_ORIGINS = 4
+# Sums longer than this part of the history are stretched from shorter ones, which have more origins.
+LONGEST_PART = 4
 
 
 @dataclass(frozen=True)
@@ -28,19 +31,25 @@ class PooledSums:
         [pieces, pieces²]
     quantiles : ndarray, shape (n, k)
         [pieces]
-    evidence : int
-        Training windows in which something was demanded.
+    evidence : float
+        Effective number of training windows in which something was demanded: few heavy parts count as few,
+        and windows that overlap count once.
     """
 
     mean: FloatArray
     variance: FloatArray
     quantiles: FloatArray
-    evidence: int
+    evidence: float
 
 
 def shortest_training(lead: int, length: int) -> int:
     """First origin of the training windows. [periods]"""
     return max(9, min(round(12 * tick_length(lead, length)), length // 2))
+
+
+def longest_lead(length: int) -> int:
+    """Longest sum that a history of some length can teach; longer ones must be stretched. [periods]"""
+    return max(1, length // LONGEST_PART)
 
 
 def forecast_sums(
@@ -68,7 +77,7 @@ def forecast_sums(
     if c - lead < first:
         return None
     history = History(demand, tick_length(lead, c), exposure)
-    step = 1 if n * (c - 12) < OVERLAP_BELOW else lead
+    step = 1 if n * (c - 12) < OVERLAP_BELOW else max(1, min(lead, (c - lead - first) // FEWEST_ORIGINS))
     origins = list(range(c - lead, first - 1, -step))[::-1]
     *past, now = history.snapshots([*origins, c], lead)
     features = np.concatenate([snapshot.features for snapshot in past])
@@ -78,6 +87,7 @@ def forecast_sums(
     if use.sum() < LEAST_WINDOWS:
         return None
     features, unit, ratio = features[use], unit[use], followed[use] / unit[use]
+    evidence = effective_number(np.sqrt(unit[ratio > 0])) * min(step / lead, 1.0)
     if len(ratio) > MOST_WINDOWS:
         pick = np.linspace(0, len(ratio) - 1, MOST_WINDOWS).astype(np.int64)
         features, unit, ratio = features[pick], unit[pick], ratio[pick]
@@ -92,4 +102,23 @@ def forecast_sums(
     quantiles[now.rows] = tables[:, :-2]
     mean, variance = np.zeros(n), np.zeros(n)
     mean[now.rows], variance[now.rows] = tables[:, -2], tables[:, -1]
-    return PooledSums(mean, variance, quantiles, int((ratio > 0).sum()))
+    return PooledSums(mean, variance, quantiles, evidence)
+
+
+def effective_number(weight: FloatArray) -> float:
+    """Number of equal weights that would say as much, (sum w)² / sum w² [1]_.
+
+    Parameters
+    ----------
+    weight : ndarray, shape (m,)
+        Positive.
+
+    Returns
+    -------
+    float
+
+    References
+    ----------
+    .. [1] Kish (1965), Survey Sampling, section 11.7.
+    """
+    return float(weight.sum() ** 2 / np.square(weight).sum()) if weight.size else 0.0
