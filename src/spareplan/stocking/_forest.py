@@ -40,6 +40,8 @@ class Forest:
         Share of all demand arriving that is repaired at the site, and how long that takes. [share, days]
     return_share, return_days : ndarray, shape (n,)
         At HQ: share of the rest that comes back as a repaired piece instead of a bought one. [share, days]
+    vmr : ndarray, shape (n,)
+        Variance to mean of the site's own demand, given its rate.
     excess : ndarray, shape (n,)
         Variance of the demand per day beyond Poisson, given the rate. [pieces² per day]
     spread : ndarray, shape (n,)
@@ -66,6 +68,7 @@ class Forest:
     repair_days: FloatArray
     return_share: FloatArray
     return_days: FloatArray
+    vmr: FloatArray
     excess: FloatArray
     spread: FloatArray
     overdispersed: BoolArray
@@ -245,6 +248,7 @@ def read_forest(
         repair_days=np.nan_to_num(spread_out(repaired_days, 0.0)),
         return_share=np.where(top, returned[row_part], 0.0),
         return_days=np.where(top, np.nan_to_num(returned_days[row_part]), 0.0),
+        vmr=own_vmr,
         excess=excess,
         spread=spread,
         overdispersed=wild_parts[row_part],

@@ -1,0 +1,250 @@
+"""Simulated years against the formulas, an event-by-event twin, and properties."""
+
+from __future__ import annotations
+
+import heapq
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from spareplan.errors import DataError
+from spareplan.results import StockLevels
+from spareplan.stocking import _paths, evaluate_levels, simulate
+from spareplan.stocking._forest import read_forest
+from spareplan.stocking.simulation import attainment_table, ratio_interval, run_forest, simulate_levels
+from tests.stocking import networks
+
+MEASURES = ["ebo", "fill_rate", "ready_rate", "mean_wait_days", "on_hand"]
+TREE = ([-1, 0, 0, 1, 1], [30.0, 4, 2, 3, 1.0], [0.02, 0.05, 0.3, 0.2, 0.1], [18, 3, 2, 2, 0])
+
+
+def wide(table, column="value"):
+    return table.pivot(index=["part_id", "site_id"], columns="measure", values=column)
+
+
+def misfits(given, years, seed=3, measures=MEASURES, **arguments):
+    """Distance of simulation and formula in half-widths of the 95 % interval."""
+    simulated = simulate(*given, years=years, seed=seed, **arguments)
+    formula = evaluate_levels(*given, **arguments).set_index(["part_id", "site_id"])
+    values, widths = wide(simulated), wide(simulated, "half_width")
+    return ((values - formula)[measures] / np.maximum(widths[measures], 1e-6)).abs()
+
+
+def test_simulation_and_formula_agree_within_the_interval():
+    away = misfits(networks.tables(*TREE), years=2000)
+    assert (away <= 2).all(axis=None)
+    assert (away <= 1).mean(axis=None) > 0.8
+
+
+def test_repair_at_sites_and_at_headquarters_agrees():
+    sites, parts, rates, levels = networks.tables(*TREE)
+    parts = parts.assign(repairable_share=0.4, repair_days=12.0)
+    rates = rates.assign(
+        repair_share_site=[0.0, 0.3, 0.5, 0.0, 0.2], repair_days_site=[0.0, 6.0, 9.0, 0.0, 1.0]
+    )
+    assert (misfits((sites, parts, rates, levels), years=2000) <= 2).all(axis=None)
+
+
+@pytest.mark.parametrize("point, quantity", [(12, 6), (-1, 3), (0, 25)])
+def test_order_quantities_at_headquarters_agree(point, quantity):
+    sites, parts, rates, levels = networks.tables(*TREE)
+    levels = levels.assign(reorder_point=[point, *[np.nan] * 4], order_quantity=[quantity, *[np.nan] * 4])
+    assert (misfits((sites, parts, rates, levels), years=2000) <= 2).all(axis=None)
+
+
+def test_order_sizes_at_one_site_agree_with_the_negative_binomial():
+    sites, parts, rates, levels = networks.tables([-1], [20.0], [0.2], [6])
+    rates = rates.assign(vmr=3.0)
+    away = misfits((sites, parts, rates, levels), years=4000, measures=["ebo", "ready_rate", "on_hand"])
+    assert (away <= 2).all(axis=None)
+
+
+def test_an_unknown_rate_at_one_site_agrees_with_the_negative_binomial():
+    sites, parts, rates, levels = networks.tables([-1], [20.0], [0.2], [6])
+    many = [f"P{n}" for n in range(300)]
+    parts = pd.concat([parts.assign(part_id=p) for p in many])
+    rates = pd.concat([rates.assign(part_id=p, rate_cv2=0.5) for p in many])
+    levels = pd.concat([levels.assign(part_id=p) for p in many])
+    simulated = wide(simulate(sites, parts, rates, levels, years=60, seed=1))
+    formula = evaluate_levels(sites, parts.head(1), rates.head(1), levels.head(1)).iloc[0]
+    for measure in ("ebo", "ready_rate", "on_hand"):
+        error = simulated[measure].std() / np.sqrt(len(many))
+        assert abs(simulated[measure].mean() - formula[measure]) < 3 * error
+
+
+def test_a_steady_stream_has_the_asked_variance():
+    forest = read_forest(*networks.tables([-1], [20.0], [2.0], [6])[:3])
+    forest = SimpleNamespace(**{**vars(forest), "vmr": np.array([0.25])})
+    runs = SimpleNamespace(
+        source=np.array([0]),
+        parent=np.array([-1]),
+        warm=np.array([0.0]),
+        length=np.array([200_000.0]),
+        first_batch=np.array([0]),
+    )
+    events = _paths.draw_demand(forest, runs, seed=5)
+    counts = np.histogram(events.time, bins=np.arange(0, 200_001, 50))[0]
+    assert counts.mean() == pytest.approx(100, rel=0.01)
+    assert counts.var() / counts.mean() == pytest.approx(0.25, rel=0.1)
+
+
+def event_by_event(forest, own_times, stock, lead, parent):
+    """Plain event list: base stock, one for one, first come first served; returns the wait of each demand."""
+    shelf, queues, waits = list(stock), [[] for _ in stock], {}
+    calendar, order = [], 0
+    for site, times in enumerate(own_times):
+        for number, time in enumerate(times):
+            heapq.heappush(calendar, (time, order, "demand", site, ("own", site, number, time)))
+            order += 1
+    while calendar:
+        time, _, kind, site, claim = heapq.heappop(calendar)
+        if kind == "demand":
+            queues[site].append(claim)
+            if parent[site] < 0:
+                heapq.heappush(calendar, (time + lead[site], order, "receipt", site, None))
+            else:
+                heapq.heappush(calendar, (time, order, "demand", parent[site], ("child", site, 0, time)))
+            order += 1
+        else:
+            shelf[site] += 1
+        while shelf[site] and queues[site]:
+            shelf[site] -= 1
+            what, who, number, since = queues[site].pop(0)
+            if what == "own":
+                waits[(who, number)] = time - since
+            else:
+                heapq.heappush(calendar, (time + lead[who], order, "receipt", who, None))
+                order += 1
+    return waits
+
+
+def test_sample_paths_equal_an_event_list():
+    parent, lead, demand, stock = TREE
+    forest = read_forest(*networks.tables(*TREE))
+    runs = _paths.lay_runs(forest, np.arange(len(forest)), years=3)
+    own = _paths.draw_demand(forest, runs, seed=8)
+    echelons = _paths.climb(forest, runs, own, seed=8)
+    paths = _paths.descend(forest, runs, echelons, seed=8)
+    names = [f"S{n:02d}" for n in range(5)]
+    of_name = [names.index(forest.site_ids[forest.site[row]]) for row in range(5)]
+    times = {of_name[row]: np.sort(own.time[own.row == row]) for row in range(5)}
+    waits = event_by_event(forest, [times[n] for n in range(5)], stock, lead, parent)
+    checked = 0
+    for events, (served, _) in zip(echelons, paths):
+        for row in np.unique(events.row):
+            mine = (events.row == row) & (events.child < 0)
+            ours = served[mine] - events.time[mine]
+            theirs = [waits[(of_name[row], n)] for n in range(mine.sum())]
+            np.testing.assert_allclose(ours, theirs, atol=1e-9)
+            checked += len(ours)
+    assert checked > 500
+
+
+def test_a_part_does_not_care_for_its_neighbours_or_the_order_of_rows():
+    first = networks.tables(*TREE, part="A")
+    second = networks.tables(*TREE, part="B")
+    together = [first[0], *(pd.concat([b, a])[::-1] for a, b in zip(first[1:], second[1:]))]
+    alone = simulate(*first, years=5, seed=11)
+    both = simulate(*together, years=5, seed=11)
+    pd.testing.assert_frame_equal(alone, both[both["part_id"] == "A"].reset_index(drop=True))
+    other = simulate(*second, years=5, seed=11)
+    assert not np.allclose(other["value"].fillna(0), alone["value"].fillna(0))
+
+
+def test_chunks_do_not_change_the_result(monkeypatch):
+    first, second = networks.tables(*TREE, part="A"), networks.tables(*TREE, part="B")
+    together = [first[0], *(pd.concat([a, b]) for a, b in zip(first[1:], second[1:]))]
+    whole = simulate(*together, years=5, seed=11)
+    monkeypatch.setattr("spareplan.stocking.simulation.CHUNK_EVENTS", 10)
+    pd.testing.assert_frame_equal(whole, simulate(*together, years=5, seed=11))
+
+
+def test_nothing_asked_for_means_no_share():
+    sites, parts, _, levels = networks.tables(*TREE)
+    rates = pd.DataFrame({"part_id": ["P1"], "site_id": ["S01"], "demand_per_day": [0.0]})
+    values = wide(simulate(sites, parts, rates, levels, years=1, seed=0))
+    assert values["fill_rate"].isna().all() and values["mean_wait_days"].isna().all()
+    assert (values["ebo"] == 0).all()
+    assert values.loc[("P1", "S01"), "on_hand"] == 3
+
+
+def test_a_share_without_a_miss_has_the_rule_of_three():
+    value, width = ratio_interval(np.full((1, 20), 10.0), np.full((1, 20), 10.0), share=True)
+    assert value[0] == 1 and width[0] == pytest.approx(3 / 200)
+
+
+def test_intervals_cover_the_mean_of_a_known_law():
+    draw = np.random.default_rng(2)
+    bottom = draw.poisson(50, (400, 20)).astype(float)
+    top = draw.binomial(bottom.astype(int), 0.8).astype(float)
+    value, width = ratio_interval(top, bottom, share=True)
+    assert 0.91 < (abs(value - 0.8) <= width).mean() < 0.98
+
+
+@pytest.mark.parametrize("years, seed, word", [(0, 1, "years"), (np.nan, 1, "years"), (1, -1, "seed")])
+def test_silly_arguments_are_refused(years, seed, word):
+    with pytest.raises(DataError, match=word):
+        simulate(*networks.tables(*TREE), years=years, seed=seed)
+
+
+def planned(service):
+    sites, parts, rates, levels = networks.tables(*TREE)
+    table = levels.assign(reorder_point=levels["base_stock"] - 1, order_quantity=1, tier=1)
+    return (sites, parts, rates, levels), StockLevels(
+        table=table, assumptions=pd.DataFrame(), service=service
+    )
+
+
+def test_promises_are_judged_by_the_demand_of_their_own_site():
+    service = pd.DataFrame({
+        "group": ["S02|1", "S02|1", "S02|1"], "site_id": "S02", "tier": 1, "slack": 0.0, "reached": 0.0,
+        "measure": ["fill_rate", "mean_wait_days", "in_window"], "target": [0.0, 1000.0, 0.999999],
+        "window_days": [np.nan, np.nan, 0.5],
+    })  # fmt: skip
+    given, levels = planned(service)
+    forest = read_forest(*given)
+    times = np.array([0.5])
+    table = attainment_table(forest, run_forest(forest, 200, 4, times), levels, times)
+    formula = evaluate_levels(*given, times=[0.5]).set_index("site_id").loc["S02"]
+    assert list(table["kept"]) == [True, True, False]
+    for achieved, low, high, expected in zip(
+        table["achieved"],
+        table["low"],
+        table["high"],
+        [formula["fill_rate"], formula["mean_wait_days"], formula["wait_le_0.5"]],
+    ):
+        assert low <= achieved <= high
+        assert achieved == pytest.approx(expected, abs=2 * (high - low))
+
+
+def test_the_door_compares_promised_and_achieved():
+    service = pd.DataFrame(
+        {
+            "group": ["S02|1"],
+            "site_id": ["S02"],
+            "tier": [1],
+            "measure": ["fill_rate"],
+            "target": [0.2],
+            "reached": [0.2],
+            "slack": [0.0],
+        }
+    )
+    (sites, parts, rates, _), levels = planned(service)
+    data = SimpleNamespace(
+        sites=sites, parts=parts.assign(repairable_share=0.0, repair_days=np.nan),
+        site_repairs=pd.DataFrame(columns=["part_id", "site_id", "repair_share_site", "repair_days_site"]),
+        network=SimpleNamespace(path_to_hq=lambda site: [site]),
+    )  # fmt: skip
+    demand = SimpleNamespace(
+        windows=rates,
+        lead_time_demand=lambda asked: asked.merge(rates).assign(
+            mean=lambda t: t["demand_per_day"] * t["days"], vmr=1.0, rate_cv2=0.0
+        ),
+    )
+    check = simulate_levels(data, demand, levels, years=50, seed=2)
+    assert list(check.table.columns) == ["group", "measure", "promised", "achieved", "low", "high", "kept"]
+    assert check.kept == bool(check.table["kept"].all())
+    assert "promises are kept" in check.summary()
+    assert {"years", "seed"} <= set(check.assumptions["name"])
