@@ -25,3 +25,6 @@ def test_data() -> Path:
 def samples() -> Path:
     """Folder of the sample datasets that ship with the project."""
     return SAMPLES
+
+
+pytest_plugins = ["tests.postgres"]

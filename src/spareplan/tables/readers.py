@@ -289,25 +289,29 @@ def _cells(
             raise DataError([Problem(name, 0, "", "", f"cannot be read as a table ({error})",
                                      "look for a quotation mark that is not closed")]) from error
     columns = [column.unify_dictionaries().combine_chunks().to_pandas() for column in table.columns]
-    bad = {number for number, _, _ in ragged}
-    count = table.num_rows + len(bad)
-    rows = np.arange(FIRST_ROW, FIRST_ROW + count)
-    if bad:
-        rows = rows[~np.isin(rows, list(bad))]
-    problems = [Problem(name, number, "", text[:80], f"has {actual} cells where the header has {len(headers)}",
+    bad = np.array([number for number, _, _ in ragged], dtype=np.int64)
+    rows = np.arange(FIRST_ROW, FIRST_ROW + table.num_rows + len(bad))
+    breaks = np.zeros(len(rows), dtype=np.int64)
+    good = np.ones(len(rows), dtype=bool)
+    good[bad - FIRST_ROW] = False
+    breaks[good] = _breaks_inside(columns, table.num_rows)
+    breaks[bad - FIRST_ROW] = [text.count("\n") for _, _, text in ragged]
+    lines = rows + np.cumsum(breaks) - breaks
+    problems = [Problem(name, int(lines[number - FIRST_ROW]), "", text[:80],
+                        f"has {actual} cells where the header has {len(headers)}",
                         "look for a missing or extra delimiter, or an open quotation mark")
                 for number, actual, text in ragged if text.strip()]
-    return columns, rows + _breaks_before(columns, len(rows)), problems
+    return columns, lines[good], problems
 
 
-def _breaks_before(columns: list[pd.Series], count: int) -> np.ndarray:
-    """Line breaks inside the cells of all rows above each row."""
+def _breaks_inside(columns: list[pd.Series], count: int) -> np.ndarray:
+    """Line breaks inside the cells of each row."""
     inside = np.zeros(count, dtype=np.int64)
     for column in columns:
         breaks = np.array([str(cell).count("\n") for cell in column.cat.categories] + [0])
         if breaks.any():
             inside += breaks[column.cat.codes.to_numpy()]
-    return np.cumsum(inside) - inside
+    return inside
 
 
 def _sheet_table(cells: list[list[Any]], name: str, date_system: int) -> RawTable:

@@ -10,9 +10,11 @@ import pandas as pd
 from spareplan.tables.catalog import INPUT_TABLES, PLAN_TABLES
 from spareplan.tables.frames import positions
 from spareplan.tables.network import circles, echelons
-from spareplan.tables.parse import fold
+from spareplan.tables.parse import Fault, fold, parse_column
+from spareplan.tables.schema import Column
 
 OVERRIDABLE = ("demand", "grades", "levels", "orders", "crew")
+NEVER_OVERRIDDEN = ("reason", "region_id", "evaluation", "method")
 Tables = dict[str, pd.DataFrame]
 
 
@@ -234,7 +236,7 @@ def order_times(orders: pd.DataFrame) -> list[Finding]:
 
 
 def override_targets(overrides: pd.DataFrame) -> list[Finding]:
-    """Overrides of tables or columns that do not exist.
+    """Find overrides of tables or columns that do not exist, and values those columns cannot hold.
 
     Parameters
     ----------
@@ -245,18 +247,44 @@ def override_targets(overrides: pd.DataFrame) -> list[Finding]:
     list of Finding
     """
     found = []
-    known = {name: [column.name for column in PLAN_TABLES[name].columns if column.dtype in ("number", "integer")]
-             for name in OVERRIDABLE}
-    for at, table, column in zip(overrides.index, overrides["table"], overrides["column"]):
-        if pd.isna(table) or pd.isna(column):
+    for at, name, wanted, value in zip(overrides.index, *(overrides[word] for word in ("table", "column", "value"))):
+        if pd.isna(name) or pd.isna(wanted):
             continue
-        if table not in known:
+        if name not in OVERRIDABLE:
             found.append(Finding("overrides", int(at), "table", "is no result that can be overridden",
                                  f"use one of: {', '.join(OVERRIDABLE)}"))
-        elif column not in known[table]:
-            found.append(Finding("overrides", int(at), "column", f"is no number of {table}",
-                                 f"use one of: {', '.join(known[table])}"))
+            continue
+        known = {column.name: column for column in PLAN_TABLES[name].columns
+                 if not column.key and column.name not in NEVER_OVERRIDDEN}
+        if wanted not in known:
+            found.append(Finding("overrides", int(at), "column", f"is no column of {name} that can be overridden",
+                                 f"use one of: {', '.join(known)}"))
+        elif not pd.isna(value):
+            fault = misfit(str(value), known[wanted])
+            if fault:
+                found.append(Finding("overrides", int(at), "value", fault.rule, fault.remedy))
     return found
+
+
+def misfit(text: str, column: Column) -> Fault | None:
+    """Say why a column cannot hold a value.
+
+    Parameters
+    ----------
+    text : str
+    column : Column
+
+    Returns
+    -------
+    Fault or None
+    """
+    values = parse_column(pd.Series([text]), column)
+    if values.faults:
+        return values.faults[0]
+    number = values.values.iloc[0]
+    if column.dtype in ("number", "integer") and not column.allows(number):
+        return Fault(f"is not {column.bounds}", f"give a value {column.bounds}")
+    return None
 
 
 def window_targets(targets: pd.DataFrame) -> list[Finding]:

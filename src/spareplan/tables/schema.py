@@ -78,6 +78,12 @@ class Column:
         never_empty = self.required or self.default is not None
         return "int64" if self.dtype == "integer" and never_empty else "float64"
 
+    def allows(self, number: float) -> bool:
+        """Whether a number lies within the bounds."""
+        above = self.low is None or number > self.low or (number == self.low and not self.low_open)
+        below = self.high is None or number < self.high or (number == self.high and not self.high_open)
+        return above and below
+
     @property
     def bounds(self) -> str:
         """The bounds in words; empty where there are none."""
