@@ -35,7 +35,7 @@ def make_sample(
     Parameters
     ----------
     folder : path
-        Made if it does not exist; files of the same names are replaced.
+        Made if it does not exist; an older sample of the same kind and format is replaced.
     kind : {"delivery_pump", "overseas_rail", "network"}, optional
         None: "network" if a size is given, else "delivery_pump". The first two are the shipped samples.
     parts, sites, machines : int, optional
@@ -51,17 +51,27 @@ def make_sample(
     Raises
     ------
     DataError
-        Unknown kind, a size below its least, a size for a kind that has its own, or a negative seed.
+        Unknown kind, a size below its least, a size for a kind that has its own, a negative seed, or a folder
+        that holds other tables.
     """
     sample = sample_tables(kind, parts, sites, machines, seed)
     target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
-    large = sum(len(frame) for frame in sample.tables.values()) > MOST_CSV_ROWS
-    for name, frame in sample.tables.items():
-        _write(frame, target / name, large)
-    (target / "truth").mkdir(exist_ok=True)
-    for name, frame in sample.truth.items():
-        _write(frame, target / "truth" / name, large)
+    suffix = ".parquet" if sum(map(len, sample.tables.values())) > MOST_CSV_ROWS else ".csv"
+    files = {target / f"{name}{suffix}": frame for name, frame in sample.tables.items()}
+    files |= {target / "truth" / f"{name}{suffix}": frame for name, frame in sample.truth.items()}
+    present = [*target.glob("*.csv"), *target.glob("*.parquet"), *target.glob("*.xlsx")]
+    strange = sorted(path.name for path in present if path not in files)
+    if strange:
+        raise problem_in_argument(
+            "make_sample",
+            "folder",
+            folder,
+            f"holds other tables ({', '.join(strange)})",
+            "give an empty folder",
+        )
+    (target / "truth").mkdir(parents=True, exist_ok=True)
+    for path, frame in files.items():
+        _write(frame, path)
     return target
 
 
@@ -103,9 +113,9 @@ def sample_tables(
     return overseas_rail(seed) if kind == "overseas_rail" else delivery_pump(seed)
 
 
-def _write(frame: pd.DataFrame, path: Path, large: bool) -> None:
-    if large:
-        frame.to_parquet(path.with_suffix(".parquet"), index=False)
+def _write(frame: pd.DataFrame, path: Path) -> None:
+    if path.suffix == ".parquet":
+        frame.to_parquet(path, index=False)
         return
     text = frame.copy()
     for name in text.columns:
@@ -113,6 +123,4 @@ def _write(frame: pd.DataFrame, path: Path, large: bool) -> None:
             text[name] = text[name].dt.strftime("%Y-%m-%d %H:%M" if name in _MOMENTS else "%Y-%m-%d")
         elif pd.api.types.is_bool_dtype(text[name]):
             text[name] = text[name].map({True: "true", False: "false"})
-    text.to_csv(
-        path.with_suffix(".csv"), index=False, lineterminator="\n", encoding="utf-8", float_format="%.10g"
-    )
+    text.to_csv(path, index=False, lineterminator="\n", encoding="utf-8", float_format="%.10g")

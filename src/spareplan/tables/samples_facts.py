@@ -140,7 +140,7 @@ SEGMENTS = (("城建", 0.27), ("轨道交通", 0.21), ("房建", 0.27), ("路桥
 PLANNED_SEGMENT = "轨道交通"
 
 # part_id, name, family, supplier, unit_cost, lead_time_days, lead_time_sd_days, source, repairable_share,
-# repair_days, shape, mean life in hours, planned age in hours (0: none), replaced as a set, fits (product: quantity)
+# repair_days, shape, mean life in hours, planned age in hours (0: none), replaced as a set, fits
 KEY_PARTS = (
     (
         "00101",
