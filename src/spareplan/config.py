@@ -79,7 +79,12 @@ class StockingOptions:
 class ReplenishmentOptions:
     """Assumptions of the weekly replenishment."""
 
-    review_days: int = _option(7, "days", "time between two looks at a stock", ge=1)
+    laterals: bool = _option(True, "", "neighbours give what they hold above base stock before more is sent or bought")
+    emergencies: bool = _option(True, "", "emergency deliveries where pieces would be owed before a routine one")
+    emergency_gain_days: float = _option(1.0, "days", "least time an emergency delivery must save", ge=0)
+    projection: Literal["moved", "all", "none"] = _option(
+        "moved", "", "pairs whose projected stock is listed: with an order or a shortage, all, or none"
+    )
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -87,6 +92,75 @@ class StaffingOptions:
     """Assumptions of the head count."""
 
     max_utilisation: float = _option(0.85, "share", "highest planned utilisation of an engineer", gt=0, lt=1)
+    coverage_hours_per_week: float = _option(
+        168.0, "hours/week", "hours in which orders are served, on shift or on call", gt=0, le=168
+    )
+    paid_hours_per_week: float = _option(40.0, "hours/week", "paid working time of an engineer", gt=0, le=168)
+    on_call_hours_per_week: float = _option(
+        44.0, "hours/week", "time beyond the paid hours in which an engineer can be called out", ge=0, le=128
+    )
+    absence_share: float = _option(0.12, "share", "leave, illness, courses and meetings", ge=0, lt=1)
+    travel_speed: float = _option(50.0, "km/hour", "mean speed on the road", gt=0)
+    circuity: float = _option(1.3, "ratio", "road distance against the straight line", ge=1)
+    return_share: float = _option(
+        0.5, "share", "part of the recorded travel hours that is the way back", ge=0, lt=1
+    )
+    default_travel_hours: float = _option(
+        2.0, "hours", "travel there and back where neither orders nor machines nor an area tell", gt=0
+    )
+    default_work_hours: float = _option(3.0, "hours", "time at the machine where no order tells", gt=0)
+    default_work_scv: float = _option(
+        0.8, "ratio", "squared variation of the time at the machine where no order tells", gt=0
+    )
+    diagnose_hours: float = _option(1.0, "hours", "time at the machine until a part is found missing", gt=0)
+    part_order_share: float = _option(
+        0.6, "share", "failure orders that need a part, where no replacement names its order", ge=0, le=1
+    )
+    part_missing_share: float = _option(
+        0.1, "share", "failure orders missing their part, where neither levels nor outcomes tell", ge=0, le=1
+    )
+    part_known_share: float = _option(
+        0.0, "share", "missing parts that are known at the call, so that the visit waits for them", ge=0, le=1
+    )
+    parts_wait_hours: float = _option(
+        72.0, "hours", "wait for a missing part, where no stock levels tell", gt=0
+    )
+    not_fixed_share: float = _option(
+        0.05, "share", "visits after which the machine still fails, where no outcomes tell", ge=0, lt=1
+    )
+    inspection_months: tuple[int, ...] = _option(
+        (1, 3, 6, 12), "months", "months after handover in which a machine is inspected"
+    )
+    inspections_made: float = _option(
+        0.9, "share", "due inspections that are made, where no work orders tell", ge=0, le=1
+    )
+    history_months: int = _option(24, "months", "latest months of work orders that rates come from", ge=1)
+    kin_orders: float = _option(
+        50.0, "orders", "weight of all regions' rates beside a region's own", gt=0
+    )
+    desk_minutes: float = _option(12.0, "minutes", "mean length of a call at the desk", gt=0)
+    desk_fix_share: float = _option(0.0, "share", "orders the desk solves without a visit", ge=0, lt=1)
+    hour_profile: bool = _option(True, "", "calls follow the hours of the day of the work orders")
+    hire_lead_months: int = _option(3, "months", "from the decision to hire to the first day", ge=0)
+    hire_cost_share: float = _option(
+        0.2, "share of annual cost", "cost of finding and starting one engineer", ge=0
+    )
+    train_months: int = _option(6, "months", "time to train for the next skill, on the job", ge=0)
+    train_cost_share: float = _option(
+        0.15, "share of annual cost", "cost of training for the next skill", ge=0
+    )
+    lend_loss_share: float = _option(0.2, "share", "time of a lent engineer lost on the way", ge=0, lt=1)
+    lend_cost_share: float = _option(
+        0.3, "share of wage", "extra cost of a month lent to another region", ge=0
+    )
+    leave_share_per_year: float = _option(0.0, "share/year", "engineers who leave", ge=0, lt=1)
+    shortage_cost_share: float = _option(
+        3.0, "share of wage", "price of a missing engineer: above it promises are broken knowingly", gt=0
+    )
+    plan_gap: float = _option(
+        0.01, "share", "cost above the optimum at which the head count search may stop", ge=0
+    )
+    plan_seconds: float = _option(60.0, "s", "longest head count search", gt=0)
 
 
 _STAGES = {

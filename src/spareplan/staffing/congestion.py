@@ -1,0 +1,249 @@
+"""A region under load: the fuller it is, the farther the next engineer has to drive.
+
+Orders that find many engineers free are served from near by, orders that had to queue are served from wherever
+an engineer comes free. So the service rate depends on the state; a birth and death chain carries that, where
+Erlang's formula with the mean travel is too hopeful just when it matters.
+
+References
+----------
+.. [1] Larson (1974), A hypercube queuing model for facility location, Computers and Operations Research 1.
+.. [2] Davis (1966), Operations Research 14: the wait under priorities (`spareplan.staffing.waits`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spareplan.staffing.waits import delayed_tail
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+# Weight of the wait scaled for variable service at waits of half a service time; checked by simulation.
+_SCALED_FROM = 0.5
+# The arrival law needs the travel of queued orders only in steps of 4 %.
+_QUEUED_STEPS = 25
+
+
+@dataclass(frozen=True)
+class RegionRows:
+    """Regions (or region-months) with their orders, one row each.
+
+    Parameters
+    ----------
+    rates : ndarray, shape (R, K)
+        Visits wanted per hour, most urgent class first. [1/hour]
+    work : ndarray, shape (R, K)
+        Mean time at the machine and on the way back. [hours]
+    scv : ndarray, shape (R,)
+        Squared coefficient of variation of work and travel together.
+    place : ndarray of int, shape (R,)
+        Row of `travel` and `spread` that holds the region.
+    travel : ndarray, shape (places, F)
+        Mean drive of the nearest of 1..F free engineers. [hours]
+    spread : ndarray, shape (places, F, Q)
+        Its quantiles at the shares (i + 0.5) / Q. [hours]
+    """
+
+    rates: FloatArray
+    work: FloatArray
+    scv: FloatArray
+    place: IntArray
+    travel: FloatArray
+    spread: FloatArray
+
+    def pick(self, rows: IntArray) -> RegionRows:
+        """Some of the rows."""
+        return replace(self, rates=self.rates[rows], work=self.work[rows], scv=self.scv[rows], place=self.place[rows])
+
+    def times(self, factor: float) -> RegionRows:
+        """The same rows with all rates multiplied."""
+        return replace(self, rates=self.rates * factor)
+
+
+class Congestion(NamedTuple):
+    """State of each row with its engineers.
+
+    Parameters
+    ----------
+    free : ndarray, shape (R, F)
+        Probability that an order finds 1..F engineers free (F: or more).
+    waiting : ndarray, shape (R,)
+        Probability that it finds none.
+    service : ndarray, shape (R,)
+        Mean drive and work of an order that waited. [hours]
+    utilisation : ndarray, shape (R,)
+        Busy share of an engineer; 1 where the load cannot be carried.
+    drive : ndarray, shape (R,)
+        Mean drive over all orders. [hours]
+    """
+
+    free: FloatArray
+    waiting: FloatArray
+    service: FloatArray
+    utilisation: FloatArray
+    drive: FloatArray
+
+
+def congestion(rows: RegionRows, servers: IntArray) -> Congestion:
+    """Solve the chain of busy engineers with state-dependent service.
+
+    Parameters
+    ----------
+    rows : RegionRows
+    servers : ndarray of int, shape (R,)
+        Engineers on duty, at least 1.
+
+    Returns
+    -------
+    Congestion
+
+    Notes
+    -----
+    An order that finds n - j engineers free takes S_j = work + drive(n - j); p_{j+1} = p_j lambda S_j / (j + 1);
+    with S_q = work + drive(1) and rho_q = lambda S_q / n the waiting share is p_n / (1 - rho_q), normalised.
+    """
+    total = rows.rates.sum(axis=1)
+    lam = np.maximum(total, 1e-300)
+    work = np.where(total > 0, (rows.rates * rows.work).sum(axis=1) / lam, rows.work.mean(axis=1))
+    hours = rows.travel[rows.place]
+    places = hours.shape[1]
+    widest = int(servers.max(initial=1))
+    busy = np.arange(widest)
+    free = servers[:, None] - busy[None, :]
+    exists = free >= 1
+    column = np.clip(free, 1, places) - 1
+    drive = np.take_along_axis(hours, column, axis=1)
+    # Beyond the table distance falls with the root of the number of free engineers.
+    drive = drive * np.sqrt(places / np.maximum(free, places))
+    service = work[:, None] + drive
+    steps = np.where(exists, np.log(lam[:, None] * service / (busy + 1.0)), 0.0)
+    logs = np.concatenate([np.zeros((len(lam), 1)), np.cumsum(steps, axis=1)], axis=1)
+    last = np.take_along_axis(logs, servers[:, None], axis=1)[:, 0]
+    queued = work + hours[:, 0]
+    load = total * queued / servers
+    stable = load < 1.0
+    logs = np.where(exists, logs[:, :-1], -np.inf)
+    top = np.maximum(logs.max(axis=1), last)
+    chance = np.exp(logs - top[:, None])
+    waits = np.exp(last - top) / np.where(stable, 1.0 - load, 1.0)
+    whole = chance.sum(axis=1) + waits
+    chance = np.where(stable[:, None], chance / whole[:, None], 0.0)
+    waiting = np.where(stable, waits / whole, 1.0)
+    seen = np.zeros((len(lam), places))
+    np.add.at(seen, (np.arange(len(lam))[:, None], column), np.where(exists, chance, 0.0))
+    mean_drive = (chance * np.where(exists, drive, 0.0)).sum(axis=1) + waiting * hours[:, 0]
+    utilisation = np.where(stable, total * (work + mean_drive) / servers, 1.0)
+    return Congestion(seen, waiting, queued, utilisation, mean_drive)
+
+
+def queue_tail(rows: RegionRows, state: Congestion, servers: IntArray, times: FloatArray) -> FloatArray:
+    """P(wait > t) of orders that have to wait, by class.
+
+    Parameters
+    ----------
+    rows : RegionRows
+    state : Congestion
+    servers : ndarray of int, shape (R,)
+    times : ndarray, shape (R, K) or (R, K, T)
+        [hours]
+
+    Returns
+    -------
+    ndarray, shape of `times`
+        Exact for exponential service with equal means; classes of other means enter by their work, and the
+        variability of service scales long waits only (short ones end with the next departure, whatever the law).
+    """
+    wide = times.ndim == 3
+    capacity = servers / state.service
+    per_order = rows.work + rows.travel[rows.place, 0][:, None]
+    own = np.cumsum(rows.rates * per_order, axis=1) / servers[:, None]
+    above = np.concatenate([np.zeros((len(own), 1)), own[:, :-1]], axis=1)
+    expand = (slice(None), slice(None), None) if wide else (slice(None), slice(None))
+    first = (slice(None), None, None) if wide else (slice(None), None)
+    stretch = 2.0 / (1.0 + rows.scv)
+    args = (above[expand], own[expand], capacity[first])
+    plain = delayed_tail(*args, times)
+    scaled = delayed_tail(*args, times * stretch[first])
+    ratio = np.maximum(times, 0.0) / state.service[first]
+    weight = ratio / (ratio + _SCALED_FROM)
+    with np.errstate(divide="ignore"):
+        return np.exp((1.0 - weight) * np.log(plain) + weight * np.log(scaled))
+
+
+def response_kept(
+    rows: RegionRows, state: Congestion, servers: IntArray, limits: FloatArray, arrival: NDArray[np.bool_]
+) -> FloatArray:
+    """Share of orders answered within their limit.
+
+    Parameters
+    ----------
+    rows : RegionRows
+    state : Congestion
+    servers : ndarray of int, shape (R,)
+    limits : ndarray, shape (K,)
+        NaN: no promise. [hours]
+    arrival : ndarray of bool, shape (K,)
+        True: the engineer must have arrived; False: he must have been sent.
+
+    Returns
+    -------
+    ndarray, shape (R, K)
+        NaN without a promise.
+    """
+    wide = np.broadcast_to(limits, rows.rates.shape)
+    tail = queue_tail(rows, state, servers, np.nan_to_num(wide))
+    kept = 1.0 - state.waiting[:, None] * tail
+    for k in np.flatnonzero(arrival & ~np.isnan(limits)):
+        near = share_within(rows.spread, float(limits[k]))[rows.place]
+        kept[:, k] = (state.free * near).sum(axis=1)
+        size = rows.spread.shape[2]
+        middles = rows.spread[:, 0, (np.arange(_QUEUED_STEPS) * size + size // 2) // _QUEUED_STEPS]
+        left = limits[k] - middles[rows.place]
+        late = queue_tail_of(rows, state, servers, k, left)
+        kept[:, k] += state.waiting * (1.0 - late).mean(axis=1)
+    return np.where(np.isnan(wide), np.nan, np.clip(kept, 0.0, 1.0))
+
+
+def queue_tail_of(rows: RegionRows, state: Congestion, servers: IntArray, k: int, times: FloatArray) -> FloatArray:
+    """`queue_tail` of one class at several times, shape (R, T); 1 at times below 0. [hours]"""
+    share = np.cumsum(rows.rates, axis=1)
+    only = replace(
+        rows,
+        rates=np.stack([share[:, k] - rows.rates[:, k], rows.rates[:, k]], axis=1),
+        work=np.stack([_mean_work(rows, k), rows.work[:, k]], axis=1),
+    )
+    both = np.stack([np.zeros_like(times), times], axis=1)
+    return np.where(times < 0, 1.0, queue_tail(only, state, servers, both)[:, 1])
+
+
+def share_within(spread: FloatArray, limit: float) -> FloatArray:
+    """Share of drives not above a limit, between the quantiles on a straight line.
+
+    Parameters
+    ----------
+    spread : ndarray, shape (..., Q)
+        Quantiles at (i + 0.5) / Q. [hours]
+    limit : float
+        [hours]
+
+    Returns
+    -------
+    ndarray, shape (...)
+    """
+    size = spread.shape[-1]
+    below = (spread <= limit).sum(axis=-1)
+    low = np.take_along_axis(spread, np.clip(below - 1, 0, size - 1)[..., None], axis=-1)[..., 0]
+    high = np.take_along_axis(spread, np.clip(below, 0, size - 1)[..., None], axis=-1)[..., 0]
+    gap = np.where(high > low, high - low, 1.0)
+    part = np.where((below > 0) & (below < size) & (high > low), (limit - low) / gap, 0.5)
+    return np.where(below == 0, 0.0, np.where(below == size, 1.0, (below - 0.5 + part) / size))
+
+
+def _mean_work(rows: RegionRows, k: int) -> FloatArray:
+    """Mean work of the classes above k; any value where they have no orders."""
+    rate = rows.rates[:, :k].sum(axis=1)
+    return np.where(rate > 0, (rows.rates[:, :k] * rows.work[:, :k]).sum(axis=1) / np.maximum(rate, 1e-300), 1.0)

@@ -1,0 +1,228 @@
+"""Regions as rows of the queue model: rates, work and drives from tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from spareplan.config import StaffingOptions
+from spareplan.maths.units import DAYS_PER_WEEK, HOURS_PER_DAY, MINUTES_PER_HOUR
+from spareplan.staffing.congestion import RegionRows, congestion
+from spareplan.staffing.queues import erlang_b
+from spareplan.staffing.sizing import Promises
+from spareplan.staffing.travel import QUANTILES, DistanceTable, distance_table, flat_km, unit_square_table
+from spareplan.staffing.waits import delayed_tail
+
+FloatArray = NDArray[np.float64]
+PRIORITIES = ("P1", "P2", "P3", "P4")
+# The promise of the field where no table gives one: hours to respond and to resolve, share kept, what responds.
+USUAL_PROMISES = pd.DataFrame({
+    "priority": list(PRIORITIES),
+    "respond_hours": [20 / MINUTES_PER_HOUR, 1.0, 8.0, 24.0],
+    "resolve_hours": [8.0, 48.0, 168.0, 336.0],
+    "target": [0.95] * 4,
+    "response_mode": ["desk", "desk", "dispatch", "dispatch"],
+    "clock": ["calendar"] * 4,
+})
+_FIXED_POINT_STEPS = 5
+
+
+def read_promises(
+    table: pd.DataFrame, options: StaffingOptions
+) -> tuple[Promises, NDArray[np.bool_], FloatArray, list[dict[str, Any]]]:
+    """Promises per class in hours of the covered clock.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns of the input table promises; empty: the usual ones.
+    options : StaffingOptions
+
+    Returns
+    -------
+    promises : Promises
+        Of the field, P1..P4; classes answered by the desk have no field response.
+    desk : ndarray of bool, shape (4,)
+        Classes whose response is an answer of the desk.
+    desk_limits : ndarray, shape (4,)
+        [hours]
+    notes : list of dict
+        What was assumed, a row of an assumptions table each.
+    """
+    notes = []
+    given = table
+    if table.empty:
+        given = USUAL_PROMISES
+        notes.append(_note("promises", "P1 to P4", "default", "no promises given: 20 min, 1 h, 8 h, 24 h to respond; "
+                           "8 h, 48 h, 7 d, 14 d to resolve; 95 %"))
+    rows = given.set_index("priority").reindex(list(PRIORITIES))
+    for priority in rows.index[rows["respond_hours"].isna()]:
+        notes.append(_note(f"promise_{priority}", "none", "data: promises",
+                           f"{priority} has no promise: its orders are work, but nothing is kept or broken"))
+    mode = rows["response_mode"] if "response_mode" in rows else pd.Series(np.nan, index=rows.index)
+    unsaid = mode.isna() & rows["respond_hours"].notna()
+    if unsaid.any():
+        notes.append(_note("response_mode", "dispatch", "default",
+                           f"what counts as a response of {', '.join(rows.index[unsaid])} is not said"))
+    mode = mode.fillna("dispatch")
+    target = rows["target"].fillna(0.95).to_numpy(dtype=float) if "target" in rows else np.full(4, 0.95)
+    working = (rows["clock"] == "working").to_numpy() if "clock" in rows else np.zeros(4, dtype=bool)
+    respond = _covered(rows["respond_hours"].to_numpy(dtype=float), working, options)
+    resolve = _covered(rows["resolve_hours"].to_numpy(dtype=float), working, options)
+    desk = (mode == "desk").to_numpy() & ~np.isnan(respond)
+    promises = Promises(np.where(desk, np.nan, respond), resolve, target, (mode == "arrival").to_numpy())
+    return promises, desk, rows["respond_hours"].to_numpy(dtype=float), notes
+
+
+def region_travel(
+    regions: pd.Index, units: pd.DataFrame, areas: pd.Series, recorded: FloatArray, busy: FloatArray, work: FloatArray,
+    posts: NDArray[np.int64], options: StaffingOptions, seed: int = 0,
+) -> tuple[FloatArray, FloatArray, FloatArray, list[dict[str, Any]]]:
+    """Drives per region by the number of free engineers, matched to the recorded travel where there is some.
+
+    Parameters
+    ----------
+    regions : Index
+        R region ids.
+    units : DataFrame
+        region_id, latitude, longitude of the machines.
+    areas : Series
+        By region_id; NaN unknown. [km²]
+    recorded : ndarray, shape (R,)
+        Mean recorded travel there and back; NaN unknown. [hours]
+    busy : ndarray, shape (R,)
+        Visits per hour. [1/hour]
+    work : ndarray, shape (R,)
+        Mean work of a visit. [hours]
+    posts : ndarray of int, shape (R,)
+        Engineers on duty today.
+    options : StaffingOptions
+    seed : int
+
+    Returns
+    -------
+    travel : ndarray, shape (R, F)
+        Mean drive out of the nearest of 1..F free engineers. [hours]
+    spread : ndarray, shape (R, F, Q)
+        Its quantiles. [hours]
+    back : ndarray, shape (R,)
+        Mean way back. [hours]
+    notes : list of dict
+    """
+    most = int(np.clip(2 * posts.max(initial=1) + 10, 16, 48))
+    pace = options.circuity / options.travel_speed
+    places = [units.loc[units["region_id"] == r, ["latitude", "longitude"]].dropna() for r in regions]
+    means, spreads = np.empty((len(regions), most)), np.empty((len(regions), most, QUANTILES))
+    by_area, by_default = [], []
+    for row, (region, place) in enumerate(zip(regions, places, strict=True)):
+        points = flat_km(place["latitude"], place["longitude"])
+        if len(np.unique(points, axis=0)) > 1:
+            table = distance_table(points, most, seed)
+        else:
+            area = float(areas.get(region, np.nan))
+            square = unit_square_table(most)
+            if np.isnan(area):
+                by_default.append(str(region))
+                area = (options.default_travel_hours * (1.0 - options.return_share) / pace / square.mean[0]) ** 2
+            else:
+                by_area.append(str(region))
+            table = DistanceTable(square.mean * np.sqrt(area), square.quantiles * np.sqrt(area))
+        means[row], spreads[row] = table.mean * pace, table.quantiles * pace
+    out = recorded * (1.0 - options.return_share)
+    factor = np.ones(len(regions))
+    told = np.isfinite(out) & (out > 0)
+    ratio = options.return_share / (1.0 - options.return_share)
+    posts = np.maximum(posts, np.floor(busy * (work + 2.0 * np.nan_to_num(out, nan=1.0))).astype(np.int64) + 1)
+    drive = np.zeros(len(regions))
+    for _ in range(_FIXED_POINT_STEPS):
+        drive = _mean_drive(means * factor[:, None], busy, work + ratio * np.where(told, out, drive), posts)
+        factor = np.where(told, factor * out / np.maximum(drive, 1e-9), factor)
+    back = ratio * np.where(told, out, drive)
+    notes = []
+    if by_area:
+        notes.append(_note("travel_from_area", ", ".join(by_area), "data: regions.area_km2",
+                           "machines have no coordinates: evenly spread over the area"))
+    untold = [name for name in by_default if not told[list(regions).index(name)]]
+    if untold:
+        notes.append(_note("travel_unknown", ", ".join(untold), "default",
+                           "neither coordinates, nor area, nor recorded travel: default_travel_hours"))
+    return means * factor[:, None], spreads * factor[:, None, None], back, notes
+
+
+def coverage_hours(days: FloatArray, options: StaffingOptions) -> FloatArray:
+    """Hours of a month in which orders are served. [hours]"""
+    return days * options.coverage_hours_per_week / DAYS_PER_WEEK
+
+
+def duty_share(options: StaffingOptions) -> float:
+    """Part of the covered hours that one engineer is on shift or on call."""
+    reach = min(options.paid_hours_per_week + options.on_call_hours_per_week, options.coverage_hours_per_week)
+    return reach * (1.0 - options.absence_share) / options.coverage_hours_per_week
+
+
+def size_desk(
+    rates: FloatArray, profile: FloatArray, limits: FloatArray, targets: FloatArray, desk: NDArray[np.bool_],
+    options: StaffingOptions,
+) -> tuple[int, FloatArray]:
+    """Least people at the national desk round the clock that answer every desk class in time.
+
+    Parameters
+    ----------
+    rates : ndarray, shape (M, K)
+        Calls per hour and month, all regions. [1/hour]
+    profile : ndarray, shape (24,)
+        Calls per hour of the day against the mean.
+    limits, targets : ndarray, shape (K,)
+        [hours, share]
+    desk : ndarray of bool, shape (K,)
+        Classes with a desk response.
+    options : StaffingOptions
+
+    Returns
+    -------
+    people : int
+        On duty at every hour; 0 without desk classes.
+    kept : ndarray, shape (M, K)
+        Share answered in time; NaN for classes without.
+    """
+    kept = np.full(rates.shape, np.nan)
+    if not desk.any() or rates.sum() <= 0:
+        return 0, kept
+    # Calls last minutes, so every hour of the day is in its own steady state.
+    hourly = rates[:, None, :] * profile[None, :, None]
+    work = np.cumsum(hourly, axis=2) * options.desk_minutes / MINUTES_PER_HOUR
+    weight = profile / profile.sum()
+    people = int(np.floor(work[..., -1].max())) + 1
+    while True:
+        sigma = work / people
+        above = np.concatenate([np.zeros_like(sigma[..., :1]), sigma[..., :-1]], axis=2)
+        blocked = erlang_b(work[..., -1], people)
+        delay = blocked / (1.0 - sigma[..., -1] * (1.0 - blocked))
+        capacity = people * MINUTES_PER_HOUR / options.desk_minutes
+        tail = delay[..., None] * delayed_tail(above, sigma, capacity, np.nan_to_num(limits))
+        kept = 1.0 - np.einsum("mhk,h->mk", tail, weight)
+        if (kept >= targets)[:, desk].all():
+            return people, np.where(desk, kept, np.nan)
+        people += 1
+
+
+def _mean_drive(travel: FloatArray, busy: FloatArray, work: FloatArray, posts: NDArray[np.int64]) -> FloatArray:
+    rows = RegionRows(busy[:, None], work[:, None], np.ones(len(busy)), np.arange(len(busy)), travel,
+                      np.zeros((len(busy), 1, 1)))
+    return congestion(rows, posts).drive
+
+
+def _covered(limit: FloatArray, working: NDArray[np.bool_], options: StaffingOptions) -> FloatArray:
+    """Limits of the calendar or the working clock, in hours in which orders are served."""
+    per_week = HOURS_PER_DAY * DAYS_PER_WEEK
+    long = limit >= HOURS_PER_DAY
+    calendar = np.where(long, limit * options.coverage_hours_per_week / per_week, limit)
+    in_week = np.where(limit >= 8.0, limit * options.coverage_hours_per_week / options.paid_hours_per_week, limit)
+    return np.where(working, in_week, calendar)
+
+
+def _note(name: str, value: Any, origin: str, meaning: str) -> dict[str, Any]:
+    return {"stage": "staffing", "name": name, "value": value, "unit": "", "origin": origin, "meaning": meaning}

@@ -1,0 +1,151 @@
+"""Time to the solution: wait, drive, parts and repair, put together on a grid.
+
+Wait and drive are not independent (who waits is served from far away), so they enter as one law; a missing part
+or a failed repair means a second visit with its own wait and drive.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spareplan.staffing.congestion import Congestion, IntArray, RegionRows, queue_tail
+
+FloatArray = NDArray[np.float64]
+CELLS = 256
+# What wraps around the transform is damped by exp(-_DAMPING).
+_DAMPING = 18.4
+_WAIT_POINTS = 26
+
+
+@dataclass(frozen=True)
+class Repairs:
+    """What happens at the machine, a row per region (or region-month) and class.
+
+    Parameters
+    ----------
+    work : ndarray, shape (R, K)
+        Mean repair. [hours]
+    scv : ndarray, shape (K,)
+        Squared coefficient of variation of the repair (gamma law).
+    diagnose : float
+        Mean time at the machine before a part is found missing (exponential). [hours]
+    missing, known, again : ndarray, shape (R, K)
+        Share of orders whose part is found missing on site; is known missing at the call (the visit waits for
+        it); that are not fixed and need a second visit.
+    parts : ndarray, shape (R,)
+        Mean wait for a missing part (exponential). [hours]
+    """
+
+    work: FloatArray
+    scv: FloatArray
+    diagnose: float
+    missing: FloatArray
+    known: FloatArray
+    again: FloatArray
+    parts: FloatArray
+
+    def pick(self, rows: IntArray) -> Repairs:
+        """Some of the rows."""
+        return Repairs(self.work[rows], self.scv, self.diagnose, self.missing[rows], self.known[rows],
+                       self.again[rows], self.parts[rows])
+
+
+def visit_law(rows: RegionRows, state: Congestion, servers: IntArray, limits: FloatArray) -> FloatArray:
+    """Wait and drive together, as probabilities on a grid of 0..limit.
+
+    Parameters
+    ----------
+    rows : RegionRows
+    state : Congestion
+    servers : ndarray of int, shape (R,)
+    limits : ndarray, shape (K,)
+        End of the grid of each class. [hours]
+
+    Returns
+    -------
+    ndarray, shape (R, K, CELLS + 1)
+        Mass beyond the limit is left out.
+    """
+    count, classes = rows.rates.shape
+    out = np.zeros((count, classes, CELLS + 1))
+    points = np.concatenate([[0.0], np.geomspace(0.25 / CELLS, 1.0 + 1.0 / CELLS, _WAIT_POINTS)])
+    edges = (np.arange(CELLS + 1) + 0.5) / CELLS
+    blend = np.stack([np.interp(edges, points, row) for row in np.eye(len(points))])
+    times = limits[None, :, None] * points[None, None, :]
+    tail = queue_tail(rows, state, servers, np.broadcast_to(times, (count, classes, len(points))))
+    survival = np.exp(np.log(np.maximum(tail, 1e-300)) @ blend)
+    waits = -np.diff(np.concatenate([np.ones((count, classes, 1)), survival], axis=2), axis=2)
+    for k in range(classes):
+        drives = _drive_grid(rows.spread, limits[k] / CELLS)
+        for place in np.unique(rows.place):
+            here = rows.place == place
+            out[here, k] = state.free[here] @ drives[place]
+        out[:, k] += state.waiting[:, None] * _product(waits[:, k], drives[rows.place, 0])
+    return out
+
+
+def free_drive_law(rows: RegionRows, free: IntArray, limits: FloatArray) -> FloatArray:
+    """`visit_law` if nobody ever had to wait and always `free` engineers were free."""
+    column = np.clip(free, 1, rows.spread.shape[1]) - 1
+    grids = [_drive_grid(rows.spread, limit / CELLS)[rows.place, column] for limit in limits]
+    return np.stack(grids, axis=1)
+
+
+def resolution_kept(visits: FloatArray, repairs: Repairs, limits: FloatArray) -> FloatArray:
+    """Share of orders solved within their limit.
+
+    Parameters
+    ----------
+    visits : ndarray, shape (R, K, CELLS + 1)
+        Law of wait and drive (`visit_law`).
+    repairs : Repairs
+    limits : ndarray, shape (K,)
+        NaN: no promise. [hours]
+
+    Returns
+    -------
+    ndarray, shape (R, K)
+        NaN without a promise.
+    """
+    from scipy import special
+
+    edges = (np.arange(CELLS + 1) + 0.5) / CELLS * np.nan_to_num(limits, nan=1.0)[:, None]
+    shape = 1.0 / np.maximum(repairs.scv, 1e-3)
+    scale = np.maximum(repairs.work, 1e-9) / shape
+    repair = _masses(special.gammainc(shape[:, None], edges / scale[..., None]))
+    parts = _masses(-np.expm1(-edges / np.maximum(repairs.parts, 1e-9)[:, None, None]))
+    diagnose = _masses(-np.expm1(-edges / max(repairs.diagnose, 1e-9)))[None]
+    damp = np.exp(-_DAMPING / _length() * np.arange(CELLS + 1))
+    v, r, p, d = (np.fft.rfft(law * damp, _length(), axis=-1) for law in (visits, repair, parts, diagnose))
+    known, missing, again = (share[..., None] for share in (repairs.known, repairs.missing, repairs.again))
+    once = v * r
+    total = (1.0 - known - missing - again) * once + known * p * once + missing * v * d * p * once + again * once**2
+    law = np.fft.irfft(total, _length(), axis=-1)[..., : CELLS + 1] / damp
+    kept = law[..., :-1].sum(axis=-1) + 0.5 * law[..., -1]
+    return np.where(np.isnan(limits), np.nan, np.clip(kept, 0.0, 1.0))
+
+
+def _drive_grid(spread: FloatArray, cell: float) -> FloatArray:
+    """Drives as masses on the grid, shape (places, F, CELLS + 1)."""
+    places, most, size = spread.shape
+    index = np.minimum(np.rint(spread / cell), CELLS + 1).astype(np.int64)
+    flat = index + (CELLS + 2) * np.arange(places * most).reshape(places, most, 1)
+    counts = np.bincount(flat.ravel(), minlength=places * most * (CELLS + 2))
+    return counts.reshape(places, most, CELLS + 2)[..., : CELLS + 1] / size
+
+
+def _masses(cdf: FloatArray) -> FloatArray:
+    first = cdf[..., :1]
+    return np.concatenate([first, np.diff(cdf, axis=-1)], axis=-1)
+
+
+def _product(left: FloatArray, right: FloatArray) -> FloatArray:
+    both = np.fft.rfft(left, _length(), axis=-1) * np.fft.rfft(right, _length(), axis=-1)
+    return np.fft.irfft(both, _length(), axis=-1)[..., : CELLS + 1]
+
+
+def _length() -> int:
+    return 1 << int(np.ceil(np.log2(2 * (CELLS + 1))))

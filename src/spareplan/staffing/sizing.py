@@ -1,0 +1,230 @@
+"""Least engineers on duty that keep every promise that engineers can keep.
+
+A promise that repair, parts or distance alone breaks is named and left out of the search: no number of people
+cures it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spareplan.staffing.congestion import Congestion, IntArray, RegionRows, congestion, response_kept
+from spareplan.staffing.resolution import CELLS, Repairs, free_drive_law, resolution_kept, visit_law
+
+FloatArray = NDArray[np.float64]
+NONE, STAFF, PARTS, REPAIR, REACH = "none", "staff", "parts", "repair", "reach"
+# A promise counts as beyond people if this many engineers more would not keep it.
+SPARE_ENGINEERS = 10
+
+
+@dataclass(frozen=True)
+class Promises:
+    """What is promised per class, NaN where nothing is.
+
+    Parameters
+    ----------
+    respond, resolve : ndarray, shape (K,)
+        Limits. [hours]
+    target : ndarray, shape (K,)
+        Share to be kept.
+    arrival : ndarray of bool, shape (K,)
+        Whether responding means being there, not being on the way.
+    """
+
+    respond: FloatArray
+    resolve: FloatArray
+    target: FloatArray
+    arrival: NDArray[np.bool_]
+
+
+class Phases(NamedTuple):
+    """Times of the day: share of the time, load against the mean, share of the calls; each of shape (P,)."""
+
+    share: FloatArray
+    factor: FloatArray
+    calls: FloatArray
+
+
+ALL_DAY = Phases(np.ones(1), np.ones(1), np.ones(1))
+
+
+class Kept(NamedTuple):
+    """Shares kept per row and class (NaN without promise), and the state of each row averaged over the day."""
+
+    respond: FloatArray
+    resolve: FloatArray
+    waiting: FloatArray
+    utilisation: FloatArray
+    drive: FloatArray
+
+
+class Sized(NamedTuple):
+    """Result of `size_rows`.
+
+    Parameters
+    ----------
+    servers : ndarray of int, shape (R,)
+        Engineers on duty.
+    kept : Kept
+        What they keep.
+    ceiling : ndarray of int, shape (R,)
+        Most engineers that were considered.
+    respond_cause, resolve_cause : ndarray of str, shape (R, K)
+        "none", or what breaks the promise whatever the number of engineers: "parts", "repair", "reach".
+    """
+
+    servers: IntArray
+    kept: Kept
+    ceiling: IntArray
+    respond_cause: NDArray[np.str_]
+    resolve_cause: NDArray[np.str_]
+
+
+def promises_kept(
+    rows: RegionRows,
+    servers: IntArray,
+    promises: Promises,
+    repairs: Repairs | None = None,
+    phases: Phases = ALL_DAY,
+) -> Kept:
+    """Shares of orders that keep their promises with given engineers.
+
+    Parameters
+    ----------
+    rows : RegionRows
+    servers : ndarray of int, shape (R,)
+        Engineers on duty; 0 keeps nothing where there are orders.
+    promises : Promises
+    repairs : Repairs, optional
+        None: resolution is not looked at.
+    phases : Phases
+        Each phase is taken in its own steady state, its load smoothed by the length of the work
+        (`spareplan.staffing.shifts.day_phases`).
+
+    Returns
+    -------
+    Kept
+    """
+    staffed = np.maximum(servers, 1)
+    count, classes = rows.rates.shape
+    sums: dict[str, FloatArray] = {}
+    limits = np.nan_to_num(promises.resolve, nan=1.0)
+    for share, factor, calls in zip(*phases, strict=True):
+        now = rows.times(float(factor))
+        state = congestion(now, staffed)
+        part = {"respond": response_kept(now, state, staffed, promises.respond, promises.arrival),
+                "waiting": state.waiting, "drive": state.drive}
+        if repairs is not None:
+            part["visits"] = visit_law(now, state, staffed, limits)
+        for name, value in part.items():
+            sums[name] = sums.get(name, 0.0) + calls * value
+        sums["utilisation"] = sums.get("utilisation", 0.0) + share * state.utilisation
+    resolve = np.full((count, classes), np.nan)
+    if repairs is not None:
+        resolve = resolution_kept(sums["visits"], repairs, promises.resolve)
+    nobody = (servers < 1)[:, None]
+    return Kept(np.where(nobody, 0.0 * sums["respond"], sums["respond"]), np.where(nobody, 0.0 * resolve, resolve),
+                sums["waiting"], sums["utilisation"], sums["drive"])
+
+
+def size_rows(
+    rows: RegionRows,
+    promises: Promises,
+    repairs: Repairs | None = None,
+    max_utilisation: float = 1.0,
+    phases: Phases = ALL_DAY,
+) -> Sized:
+    """Least engineers on duty per row that keep every promise people can keep.
+
+    Parameters
+    ----------
+    rows : RegionRows
+    promises : Promises
+    repairs : Repairs, optional
+        None: response only.
+    max_utilisation : float
+        Highest busy share of an engineer.
+    phases : Phases
+
+    Returns
+    -------
+    Sized
+        0 engineers where there are no orders.
+    """
+    count, classes = rows.rates.shape
+    total = rows.rates.sum(axis=1)
+    least = _least_for_load(rows, max_utilisation, phases)
+    ceiling = 2 * least + SPARE_ENGINEERS
+    respond_cause = _respond_causes(rows, ceiling, promises)
+    resolve_cause = np.full((count, classes), NONE)
+    if repairs is not None:
+        resolve_cause = _resolve_causes(rows, ceiling, promises, repairs)
+    servers = least.copy()
+    for stage in ("respond", "resolve"):
+        if stage == "resolve" and repairs is None:
+            continue
+        cause = respond_cause if stage == "respond" else resolve_cause
+        open_ = np.flatnonzero(total > 0)
+        while len(open_):
+            some = None if stage == "respond" or repairs is None else repairs.pick(open_)
+            kept = promises_kept(rows.pick(open_), servers[open_], promises, some, phases)
+            share = kept.respond if stage == "respond" else kept.resolve
+            short = (share < promises.target) & (cause[open_] == NONE)
+            more = short.any(axis=1) & (servers[open_] < ceiling[open_])
+            open_ = open_[more]
+            servers[open_] += 1
+    servers = np.where(total > 0, servers, 0)
+    kept = promises_kept(rows, np.maximum(servers, 1), promises, repairs, phases)
+    return Sized(servers, kept, ceiling, respond_cause, resolve_cause)
+
+
+def _least_for_load(rows: RegionRows, max_utilisation: float, phases: Phases) -> IntArray:
+    rate = rows.rates.sum(axis=1)
+    servers = np.floor((rows.rates * rows.work).sum(axis=1) / max_utilisation).astype(np.int64) + 1
+    open_ = np.flatnonzero(rate > 0)
+    while len(open_):
+        some = rows.pick(open_)
+        busy = sum(share * congestion(some.times(float(factor)), servers[open_]).utilisation
+                   for share, factor, _ in zip(*phases, strict=True))
+        full = congestion(some, servers[open_]).utilisation >= 1.0
+        open_ = open_[(busy > max_utilisation) | full]
+        servers[open_] += 1
+    return servers
+
+
+def _respond_causes(rows: RegionRows, ceiling: IntArray, promises: Promises) -> NDArray[np.str_]:
+    """Reach-bound: even the ceiling of engineers, all free, would arrive too late."""
+    count, classes = rows.rates.shape
+    places = rows.spread.shape[1]
+    idle = Congestion(np.zeros((count, places)), np.zeros(count), np.ones(count), np.zeros(count), np.zeros(count))
+    idle.free[np.arange(count), np.minimum(ceiling, places) - 1] = 1.0
+    share = response_kept(rows, idle, ceiling, promises.respond, promises.arrival)
+    return np.where(share < promises.target, REACH, NONE)
+
+
+def _resolve_causes(rows: RegionRows, ceiling: IntArray, promises: Promises, repairs: Repairs) -> NDArray[np.str_]:
+    """Which of repair, parts and distance breaks the promise if nobody ever waits for an engineer."""
+    limits = np.nan_to_num(promises.resolve, nan=1.0)
+    count, classes = rows.rates.shape
+    at_once = np.zeros((count, classes, CELLS + 1))
+    at_once[..., 0] = 1.0
+    drives = free_drive_law(rows, ceiling, limits)
+    nothing = np.zeros_like(repairs.missing)
+    stocked = replace(repairs, missing=nothing, known=nothing)
+
+    def short(visits: FloatArray, what: Repairs) -> NDArray[np.bool_]:
+        return resolution_kept(visits, what, promises.resolve) < promises.target
+
+    broken = short(drives, repairs)
+    repair = short(at_once, stocked)
+    parts = short(at_once, repairs)
+    # Where only the sum breaks it, the one whose absence mends most is named.
+    without_parts = resolution_kept(drives, stocked, promises.resolve)
+    without_drive = resolution_kept(at_once, repairs, promises.resolve)
+    distance = ~parts & (without_drive >= without_parts)
+    cause = np.where(repair, REPAIR, np.where(distance, REACH, PARTS))
+    return np.where(broken, cause, NONE)
