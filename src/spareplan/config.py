@@ -92,6 +92,9 @@ class StaffingOptions:
     """Assumptions of the head count."""
 
     max_utilisation: float = _option(0.85, "share", "highest planned utilisation of an engineer", gt=0, lt=1)
+    least_gain: float = _option(
+        0.005, "share", "least gain of a broken solution promise that is worth one engineer more on duty", ge=0, lt=1
+    )
     coverage_hours_per_week: float = _option(
         168.0, "hours/week", "hours in which orders are served, on shift or on call", gt=0, le=168
     )

@@ -93,7 +93,7 @@ def size_headcount(
     teams = _teams(data.engineers, pd.Index(sorted(data.regions["region_id"])))
     rows, repairs, hours, drive_notes = _rows(data, load, teams, ahead, options)
     phases = day_phases(load.profile, float(np.average(hours["visit_hours"], weights=hours["visits"] + 1e-9)))
-    sized = size_rows(rows, promises, repairs, phases=phases)
+    sized = size_rows(rows, promises, repairs, phases=phases, least_gain=options.least_gain)
     count, periods = len(teams.regions), len(ahead)
 
     need = _people_needed(sized, rows, hours, teams, options)

@@ -137,6 +137,7 @@ def size_rows(
     repairs: Repairs | None = None,
     max_utilisation: float = 1.0,
     phases: Phases = ALL_DAY,
+    least_gain: float = 0.0,
 ) -> Sized:
     """Least engineers on duty per row that keep every promise people can keep.
 
@@ -149,6 +150,9 @@ def size_rows(
     max_utilisation : float
         Highest busy share of an engineer.
     phases : Phases
+    least_gain : float
+        An engineer more must raise a broken share of solutions in time by this much; else what breaks it is
+        named and no engineer added.
 
     Returns
     -------
@@ -164,22 +168,46 @@ def size_rows(
     if repairs is not None:
         resolve_cause = _resolve_causes(rows, ceiling, promises, repairs)
     servers = least.copy()
-    for stage in ("respond", "resolve"):
-        if stage == "resolve" and repairs is None:
-            continue
-        cause = respond_cause if stage == "respond" else resolve_cause
-        open_ = np.flatnonzero(total > 0)
-        while len(open_):
-            some = None if stage == "respond" or repairs is None else repairs.pick(open_)
-            kept = promises_kept(rows.pick(open_), servers[open_], promises, some, phases)
-            share = kept.respond if stage == "respond" else kept.resolve
-            short = (share < promises.target) & (cause[open_] == NONE)
-            more = short.any(axis=1) & (servers[open_] < ceiling[open_])
-            open_ = open_[more]
-            servers[open_] += 1
+    open_ = np.flatnonzero(total > 0)
+    while len(open_):
+        kept = promises_kept(rows.pick(open_), servers[open_], promises, None, phases)
+        short = (kept.respond < promises.target) & (respond_cause[open_] == NONE)
+        open_ = open_[short.any(axis=1) & (servers[open_] < ceiling[open_])]
+        servers[open_] += 1
     servers = np.where(total > 0, servers, 0)
     kept = promises_kept(rows, np.maximum(servers, 1), promises, repairs, phases)
+    if repairs is not None:
+        kept = _add_for_resolution(rows, servers, kept, ceiling, resolve_cause, promises, repairs, phases, least_gain)
     return Sized(servers, kept, ceiling, respond_cause, resolve_cause)
+
+
+def _add_for_resolution(
+    rows: RegionRows, servers: IntArray, kept: Kept, ceiling: IntArray, cause: NDArray[np.str_], promises: Promises,
+    repairs: Repairs, phases: Phases, least_gain: float,
+) -> Kept:
+    """Add engineers (in place) while they mend a broken solution promise by at least `least_gain` each."""
+    best = Kept(*(np.array(part) for part in kept))
+    open_ = np.flatnonzero(servers > 0)
+    largest: NDArray[np.str_] | None = None
+    while len(open_):
+        short = (best.resolve[open_] < promises.target) & (cause[open_] == NONE)
+        open_ = open_[short.any(axis=1) & (servers[open_] < ceiling[open_])]
+        if not len(open_):
+            break
+        more = promises_kept(rows.pick(open_), servers[open_] + 1, promises, repairs.pick(open_), phases)
+        short = (best.resolve[open_] < promises.target) & (cause[open_] == NONE)
+        gain = np.where(short, np.nan_to_num(more.resolve - best.resolve[open_]), 0.0)
+        tiny = short & (gain < least_gain)
+        if tiny.any():
+            if largest is None:
+                largest = _largest_loss(rows, ceiling, promises, repairs)
+            cause[open_] = np.where(tiny, largest[open_], cause[open_])
+        go = (short & ~tiny).any(axis=1)
+        open_ = open_[go]
+        servers[open_] += 1
+        for name, part in zip(Kept._fields, best, strict=True):
+            part[open_] = getattr(more, name)[go]
+    return best
 
 
 def _least_for_load(rows: RegionRows, max_utilisation: float, phases: Phases) -> IntArray:
@@ -207,24 +235,25 @@ def _respond_causes(rows: RegionRows, ceiling: IntArray, promises: Promises) -> 
 
 
 def _resolve_causes(rows: RegionRows, ceiling: IntArray, promises: Promises, repairs: Repairs) -> NDArray[np.str_]:
-    """Which of repair, parts and distance breaks the promise if nobody ever waits for an engineer."""
+    """Promises that stay broken if nobody ever waits for an engineer, by what breaks them."""
     limits = np.nan_to_num(promises.resolve, nan=1.0)
-    count, classes = rows.rates.shape
-    at_once = np.zeros((count, classes, CELLS + 1))
+    broken = resolution_kept(free_drive_law(rows, ceiling, limits), repairs, promises.resolve) < promises.target
+    if not broken.any():
+        return np.full(broken.shape, NONE)
+    return np.where(broken, _largest_loss(rows, ceiling, promises, repairs), NONE)
+
+
+def _largest_loss(rows: RegionRows, ceiling: IntArray, promises: Promises, repairs: Repairs) -> NDArray[np.str_]:
+    """Which of repair, parts and distance breaks the promise alone; else the one whose absence mends most."""
+    limits = np.nan_to_num(promises.resolve, nan=1.0)
+    at_once = np.zeros((*rows.rates.shape, CELLS + 1))
     at_once[..., 0] = 1.0
-    drives = free_drive_law(rows, ceiling, limits)
     nothing = np.zeros_like(repairs.missing)
     stocked = replace(repairs, missing=nothing, known=nothing)
-
-    def short(visits: FloatArray, what: Repairs) -> NDArray[np.bool_]:
-        return resolution_kept(visits, what, promises.resolve) < promises.target
-
-    broken = short(drives, repairs)
-    repair = short(at_once, stocked)
-    parts = short(at_once, repairs)
-    # Where only the sum breaks it, the one whose absence mends most is named.
-    without_parts = resolution_kept(drives, stocked, promises.resolve)
+    drives = free_drive_law(rows, ceiling, limits)
     without_drive = resolution_kept(at_once, repairs, promises.resolve)
-    distance = ~parts & (without_drive >= without_parts)
-    cause = np.where(repair, REPAIR, np.where(distance, REACH, PARTS))
-    return np.where(broken, cause, NONE)
+    without_parts = resolution_kept(drives, stocked, promises.resolve)
+    alone = resolution_kept(at_once, stocked, promises.resolve)
+    repair = (alone < promises.target) | np.isnan(alone)
+    distance = (without_drive >= promises.target) & (without_drive >= without_parts)
+    return np.where(repair, REPAIR, np.where(distance, REACH, PARTS))
