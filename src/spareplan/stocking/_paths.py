@@ -78,7 +78,7 @@ class Batched(NamedTuple):
     Parameters
     ----------
     days : measured time. [days]
-    demands, filled, wait : all pieces asked for at the site, those served at once, their summed wait. [pieces, days]
+    demands, filled, wait : all pieces asked for at the site, those served at once, their summed wait. [days]
     own, own_filled, own_wait : the same of the site's own demand.
     late, shelf : time integrals of backorders and of pieces on the shelf. [piece days]
     short : days with a backorder. [days]
@@ -159,8 +159,8 @@ def draw_demand(forest: Forest, runs: Runs, seed: int) -> Events:
     -------
     Events
         Of all echelons, unsorted. Order sizes are logarithmic, which makes the demand of any window negative
-        binomial of that vmr; a steadier stream is a gamma renewal process whose long windows have that vmr; an
-        unknown rate is gamma, common to all sites of the part in a run.
+        binomial of that vmr; a steadier stream is a gamma renewal process whose long windows have that vmr;
+        an unknown rate is gamma, common to all sites of the part in a run.
     """
     rows, times = [], []
     starts = np.flatnonzero(np.r_[True, np.diff(forest.part[runs.source]) != 0])
@@ -221,7 +221,7 @@ def climb(forest: Forest, runs: Runs, own: Events, seed: int) -> list[Events]:
     """
     deepest = int(runs.depth.max(initial=0))
     echelons: list[Events] = [own] * (deepest + 1)
-    orders = Events(*(a[:0] for a in own))
+    orders = Events(own.row[:0], own.time[:0], own.child[:0], own.repaired[:0])
     for depth in range(deepest, -1, -1):
         mine = np.flatnonzero(runs.depth[own.row] == depth)
         row = np.concatenate([own.row[mine], orders.row])
@@ -344,9 +344,10 @@ def measure(
         before[np.r_[True, np.diff(events.row) != 0]] = -np.inf
         begun = np.maximum(events.time, before)
         broken = served > begun + INSTANT
+        always = np.ones(len(broken), dtype=bool)
         for name, moments, sign, which in (
-            ("late", events.time, 1.0, None), ("late", served, -1.0, None),
-            ("shelf", received, 1.0, None), ("shelf", served, -1.0, None),
+            ("late", events.time, 1.0, always), ("late", served, -1.0, always),
+            ("shelf", received, 1.0, always), ("shelf", served, -1.0, always),
             ("short", begun, 1.0, broken), ("short", served, -1.0, broken),
         ):  # fmt: skip
             sums[name] += sign * _time_integral(runs, events.row, moments, which, into, step, size)
@@ -354,12 +355,11 @@ def measure(
 
 
 def _time_integral(
-    runs: Runs, row: IntArray, moment: FloatArray, which: NDArray[np.bool_] | None, into: IntArray,
+    runs: Runs, row: IntArray, moment: FloatArray, which: NDArray[np.bool_], into: IntArray,
     step: FloatArray, size: tuple[int, int],
 ) -> FloatArray:  # fmt: skip
     """Integral over each batch of the number of moments that lie before; per forest row and batch."""
-    if which is not None:
-        row, moment, into = row[which], moment[which], into[which]
+    row, moment, into = row[which], moment[which], into[which]
     since = np.maximum(moment - runs.warm[row], 0.0)
     live = since < runs.length[row]
     row, since, into = row[live], since[live], into[live]
@@ -370,13 +370,13 @@ def _time_integral(
     # Later batches of the same run hold the moment for their whole length.
     long_run = runs.batches[row] > 1
     started = np.bincount(cell[long_run], step[row[long_run]], minlength=size[0] * size[1]).reshape(size)
-    return partly + np.cumsum(started, axis=1) - started
+    return np.asarray(partly + np.cumsum(started, axis=1) - started, dtype=float)
 
 
 def _order_times(
     forest: Forest, runs: Runs, events: Events, bought: NDArray[np.bool_], seed: int
 ) -> FloatArray:
-    """When the order that brings each bought piece is placed: at its own demand, or when a whole lot is due."""
+    """When the order that brings each bought piece is placed: at its demand, or when a whole lot is due."""
     quantity = (forest.most - forest.least + 1)[runs.source[events.row]]
     ordered = events.time.copy()
     lots = np.flatnonzero(bought & (quantity > 1))

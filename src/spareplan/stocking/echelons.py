@@ -137,7 +137,9 @@ def thin(backorders: FloatArray, share: float, reach: int) -> FloatArray:
         out[:keep] = backorders[:keep]
         return out
     size = np.flatnonzero(backorders > 0)
-    top = min(reach, int(size[-1])) if len(size) else 0
+    if not len(size):
+        return out
+    top = min(reach, int(size[-1]))
     count = np.arange(top + 1)
     rest = size[:, None] - count
     log_factorial = special.gammaln(np.arange(size[-1] + 2) + 1.0)
@@ -457,8 +459,8 @@ def evaluate_levels(
         from spareplan.stocking.waiting import wait_shares
 
         shares = wait_shares(forest, np.asarray(times, dtype=float), method)
-        for column, time in enumerate(times):
-            table[f"wait_le_{time:g}"] = shares[:, column]
+        names = [f"wait_le_{time:g}" for time in times]
+        table = pd.concat([table, pd.DataFrame(shares, columns=names)], axis=1)
     return table
 
 

@@ -37,8 +37,8 @@ def network_tables(data: Dataset) -> tuple[pd.DataFrame, pd.DataFrame]:
     sites : DataFrame
         site_id, parent_id, lead_time_days, sorted by site.
     parts : DataFrame
-        part_id, lead_time_days, unit_cost, repairable_share, repair_days, sorted by part. A part that comes back
-        without a known repair time takes its supply lead time, which changes nothing.
+        part_id, lead_time_days, unit_cost, repairable_share, repair_days, sorted by part. A part that comes
+        back without a known repair time takes its supply lead time, which changes nothing.
     """
     sites = data.sites[["site_id", "parent_id", "lead_time_days"]].sort_values("site_id", ignore_index=True)
     top = sites["parent_id"].isna()

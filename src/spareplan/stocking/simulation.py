@@ -57,8 +57,9 @@ def simulate(
     -------
     DataFrame
         part_id, site_id, measure, value, half_width: ebo, fill_rate, ready_rate, mean_wait_days, on_hand and
-        wait_le_<t> per part x site, as in `evaluate_levels`; half_width of the 95 % interval, from 20 batches.
-        NaN where nothing was asked for. A share that was never missed has the width of the rule of three.
+        wait_le_<t> per part x site, as in `evaluate_levels`; half_width of the 95 % interval from 20
+        batches. NaN where nothing was asked for. A share that was never missed has the width of the rule
+        of three.
 
     Raises
     ------
@@ -114,7 +115,8 @@ def run_forest(forest: Forest, years: float, seed: int, times: FloatArray) -> _p
     if not pieces:
         empty = np.zeros((0, _paths.BATCHES))
         shares = np.zeros((0, _paths.BATCHES, len(times)))
-        return _paths.Batched(*([empty] * 10), shares, shares)
+        counted = {"waits_le": shares, "own_waits_le": shares}
+        return _paths.Batched(**{name: counted.get(name, empty) for name in _paths.Batched._fields})
     return _paths.Batched(*(np.concatenate(columns) for columns in zip(*pieces)))
 
 
@@ -208,8 +210,8 @@ def simulate_levels(
     Returns
     -------
     Attainment
-        group, measure, promised, achieved, low, high, kept: a row per row of `levels.service`; kept unless the
-        whole 95 % interval misses the promise. The demand that counts is that of the group's own site.
+        group, measure, promised, achieved, low, high, kept: a row per row of `levels.service`; kept unless
+        the whole 95 % interval misses the promise. The demand that counts is that of the group's own site.
 
     Raises
     ------
@@ -351,13 +353,14 @@ def _shown(chunks: list[IntArray], forest: Forest, years: float) -> Any:
 
 
 def _assumptions(years: float, seed: int, forest: Forest) -> Iterator[dict[str, Any]]:
+    uncertain = len(np.unique(forest.part[forest.spread > 0]))
     facts = [
         ("years", years, "years", "default" if years == 50 else "set by the user", "time measured per part"),
         ("seed", seed, "", "default" if seed == 0 else "set by the user", "seed of the simulation"),
         ("batches", _paths.BATCHES, "", "default", "batches from which the intervals are computed"),
         ("lead_times", "fixed", "", "data: parts.lead_time_days, sites.lead_time_days",
          "every supply takes its mean lead time"),
-        ("uncertain_rates", int(len(np.unique(forest.part[forest.spread > 0]))), "parts", "estimated by the forecast",
+        ("uncertain_rates", uncertain, "parts", "estimated by the forecast",
          "parts whose rate is drawn anew in each of the independent runs"),
     ]  # fmt: skip
     for name, value, unit, origin, meaning in facts:
@@ -375,7 +378,7 @@ def _lines(table: pd.DataFrame, batched: _paths.Batched, years: float) -> tuple[
     pieces = float(batched.own.sum())
     kept = int(table["kept"].sum())
     lines = [
-        f"{years:g} simulated years, {pieces:,.0f} pieces asked for: {kept} of {len(table)} promises are kept."
+        f"{years:g} simulated years, {pieces:,.0f} pieces asked for: {kept} of {len(table)} promises kept."
     ]
     broken = table[~table["kept"].astype(bool)]
     for row in broken.head(3).itertuples():

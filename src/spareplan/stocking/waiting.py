@@ -1,0 +1,323 @@
+"""Exact law of the wait: the share of demand that is served within t days, in any tree.
+
+Tag a demand at time 0 and ask t days later: of the pieces ordered before it, how many are still to come
+(Y)? With tau = 1 while its own order is to come, first come first served gives W <= t exactly if
+Y + tau <= S. At a site with lead time L below a parent with stock S', for t < L: Y = Poisson(l (L - t)) + Binomial(B', p)
+and tau = 1; for t >= L the parent's own (Y', tau') at t - L decide: K = (Y' + tau' - S')+ orders are unserved
+there, the tagged one among them (tau = 1) unless K = 0, and Y = Binomial(K - 1, p).
+
+Pieces may overtake each other where lead times are mixed (repaired at HQ or bought): there Y also falls by
+the later orders that came first, and the law is exact, too. At a site that repairs part of its own failures,
+later orders that the parent serves first are not counted in its favour: the share is then slightly too low,
+on the safe side.
+
+References
+----------
+.. [1] Graves (1985), A multi-echelon inventory model for a repairable item with one-for-one replenishment.
+.. [2] Kruse (1981), Waiting time in a continuous review (s, S) inventory system with constant lead times.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spareplan.maths import distributions
+from spareplan.stocking._forest import Forest
+from spareplan.stocking.echelons import (
+    backorder_pmf,
+    convolve_poisson,
+    count_reach,
+    forest_moments,
+    metric_service,
+    poisson_pmf,
+    positions,
+    station_moments,
+    thin,
+)
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+# Times closer than this are the same moment: differences of lead times carry rounding.
+INSTANT = 1e-9
+
+
+class Ahead(NamedTuple):
+    """Law of the pieces still to come of those ordered before a tagged demand, t days after it.
+
+    Parameters
+    ----------
+    lowest : int
+        Count of the first entry; below 0 where later orders came first. [pieces]
+    pending, done : ndarray, shape (k,)
+        Joint probability with the tagged order still to come, and with it received.
+    """
+
+    lowest: int
+    pending: FloatArray
+    done: FloatArray
+
+
+def wait_shares(forest: Forest, times: FloatArray, method: str = "exact") -> FloatArray:
+    """Share of all demand arriving at each row that waits at most each time.
+
+    Parameters
+    ----------
+    forest : Forest
+    times : ndarray, shape (T,)
+        [days]
+    method : {"exact", "two_moment", "metric"}
+        "exact" takes overdispersed parts by two moments.
+
+    Returns
+    -------
+    ndarray, shape (n, T)
+        NaN where nothing is demanded.
+    """
+    exact = ~forest.overdispersed & (method == "exact")
+    out = np.full((len(forest), len(times)), np.nan)
+    if exact.any():
+        out[exact] = exact_shares(forest, times, exact)[exact]
+    if not exact.all():
+        out[~exact] = moment_shares(forest, times, method == "metric")[~exact]
+    out[forest.demand <= 0] = np.nan
+    return np.clip(out, 0.0, 1.0)
+
+
+def exact_shares(forest: Forest, times: FloatArray, wanted: BoolArray) -> FloatArray:
+    """Share that waits at most each time, by whole laws (row by row, plain numpy).
+
+    Parameters
+    ----------
+    forest : Forest
+    times : ndarray, shape (T,)
+        [days]
+    wanted : ndarray of bool, shape (n,)
+        Rows to compute; the others stay NaN.
+
+    Returns
+    -------
+    ndarray, shape (n, T)
+    """
+    out = np.full((len(forest), len(times)), np.nan)
+    part, laws = -1, _Laws(forest)
+    for row in np.flatnonzero(wanted):
+        if forest.part[row] != part:
+            part, laws = forest.part[row], _Laws(forest)
+        for column, time in enumerate(times):
+            out[row, column] = laws.share(int(row), float(time))
+    return out
+
+
+class _Laws:
+    """Laws of one part's rows, each computed once."""
+
+    def __init__(self, forest: Forest) -> None:
+        self.forest = forest
+        self.backlogs: dict[int, FloatArray] = {}
+        self.known: dict[tuple[int, float], Ahead] = {}
+
+    def share(self, row: int, time: float) -> float:
+        ahead = self.ahead(row, time)
+        least, most = int(self.forest.least[row]), int(self.forest.most[row])
+        total = 0.0
+        for stock in range(least, most + 1):
+            total += ahead.pending[: max(stock - ahead.lowest, 0)].sum()
+            total += ahead.done[: max(stock - ahead.lowest + 1, 0)].sum()
+        return float(total / (most - least + 1))
+
+    def backlog(self, row: int) -> FloatArray:
+        """Backorders of a row at any time."""
+        if row not in self.backlogs:
+            f = self.forest
+            parent, local = int(f.parent[row]), float(f.pipeline[row])
+            if parent < 0:
+                law = poisson_pmf(local, max(count_reach(local), int(f.most[row])))
+            else:
+                above = self.backlog(parent)
+                reach = max(count_reach(local) + len(above), int(f.most[row]))
+                law = convolve_poisson(thin(above, float(f.share[row]), reach), local, reach)
+            backlog = backorder_pmf(law, int(f.least[row]), int(f.most[row]))
+            held = np.flatnonzero(backlog > 1e-19)
+            self.backlogs[row] = backlog[: held[-1] + 1] if len(held) else backlog[:1]
+        return self.backlogs[row]
+
+    def ahead(self, row: int, time: float) -> Ahead:
+        key = (row, round(time, 9))
+        if key not in self.known:
+            self.known[key] = self._ahead(row, time)
+        return self.known[key]
+
+    def _ahead(self, row: int, time: float) -> Ahead:
+        f = self.forest
+        demand, repaired = float(f.demand[row]), float(f.repair_share[row])
+        streams = [(repaired, float(f.repair_days[row]))]
+        if f.parent[row] < 0:
+            bought = (1 - repaired) * (1 - float(f.return_share[row]))
+            streams += [(bought, float(f.lead[row])), (1 - repaired - bought, float(f.return_days[row]))]
+            late = sum(share for share, days in streams if time < days - INSTANT)
+            return _supplied(Ahead(0, np.array([late]), np.array([1 - late])), demand, streams, time)
+        ours, others = self._at_parent(row, time)
+        if repaired <= 0:
+            return ours
+        # The tagged piece goes up, or is repaired on the spot while all orders at the parent are others'.
+        under_repair = repaired if time < streams[0][1] - INSTANT else 0.0
+        mixed = Ahead(
+            0,
+            _add((1 - repaired) * ours.pending, under_repair * others),
+            _add((1 - repaired) * ours.done, (repaired - under_repair) * others),
+        )
+        return _supplied(mixed, demand, streams, time)
+
+    def _at_parent(self, row: int, time: float) -> tuple[Ahead, FloatArray]:
+        """Orders sent up before the tagged one and not yet in: if it goes up too, and if it does not."""
+        f = self.forest
+        parent, lead, share = int(f.parent[row]), float(f.lead[row]), float(f.share[row])
+        if time < lead - INSTANT:
+            rest = (1 - float(f.repair_share[row])) * float(f.demand[row]) * (lead - time)
+            above = self.backlog(parent)
+            reach = max(count_reach(rest) + len(above), int(f.most[row]))
+            law = convolve_poisson(thin(above, share, reach), rest, reach)
+            return Ahead(0, law, np.zeros(1)), law
+        before = self.ahead(parent, max(time - lead, 0.0))
+        least, most = int(f.least[parent]), int(f.most[parent])
+        both = _add(before.pending, before.done)
+        tagged, untagged = np.zeros(1), np.zeros(1)
+        for stock in range(least, most + 1):
+            # Unserved at the parent are K = (Y + tau - S)+ orders, the tagged one last: K - 1 before it.
+            first = stock - before.lowest
+            tagged = _add(tagged, _add(_beyond(before.pending, first), _beyond(before.done, first + 1)))
+            untagged = _add(untagged, _beyond(both, first))
+        tagged, untagged = tagged / (most - least + 1), untagged / (most - least + 1)
+        untagged[0] += 1 - untagged.sum()
+        pending = thin(tagged, share, len(tagged) - 1)
+        return Ahead(0, pending, np.array([1 - tagged.sum()])), thin(untagged, share, len(untagged) - 1)
+
+
+def _supplied(ahead: Ahead, demand: float, streams: list[tuple[float, float]], time: float) -> Ahead:
+    """Add supplies of fixed duration, (share, days) each: orders still out, less later ones in."""
+    live = [(share, days) for share, days in streams if share > 0]
+    owed = sum(demand * share * max(days - time, 0.0) for share, days in live)
+    early = sum(demand * share * max(time - days, 0.0) for share, days in live)
+    if len(live) == 1 and ahead.pending.size == 1:
+        # With one supply nothing overtakes: later orders never come before the tagged one.
+        early = 0.0
+    law = poisson_pmf(owed, count_reach(owed))
+    came = poisson_pmf(early, count_reach(early)) if early > 0 else np.ones(1)
+    net = np.convolve(law, came[::-1])
+    return Ahead(
+        ahead.lowest - (len(came) - 1), np.convolve(ahead.pending, net), np.convolve(ahead.done, net)
+    )
+
+
+def _beyond(law: FloatArray, first: int) -> FloatArray:
+    """Law from its entry `first` on; entries before the law are zero."""
+    if first < 0:
+        return np.r_[np.zeros(-first), law]
+    return law[first:] if first < len(law) else np.zeros(1)
+
+
+def _add(a: FloatArray, b: FloatArray) -> FloatArray:
+    if len(a) < len(b):
+        a, b = b, a
+    out = a.copy()
+    out[: len(b)] += b
+    return out
+
+
+def moment_shares(forest: Forest, times: FloatArray, metric: bool = False) -> FloatArray:
+    """Share that waits at most each time, pieces still to come taken as negative binomial.
+
+    Parameters
+    ----------
+    forest : Forest
+    times : ndarray, shape (T,)
+        [days]
+    metric : bool
+        Every count as Poisson.
+
+    Returns
+    -------
+    ndarray, shape (n, T)
+    """
+    rows = np.arange(len(forest))
+    if metric:
+        ebo = metric_service(forest).ebo
+        backlog, spread = ebo, ebo
+    else:
+        moments = forest_moments(forest)
+        backlog, spread = moments.backlog, moments.backlog_variance
+    out = np.empty((len(forest), len(times)))
+    for column, time in enumerate(times):
+        out[:, column] = _moment_share(forest, rows, np.full(len(rows), time), backlog, spread, metric)
+    return out
+
+
+def _moment_share(
+    forest: Forest,
+    rows: NDArray[np.int64],
+    time: FloatArray,
+    backlog: FloatArray,
+    spread: FloatArray,
+    metric: bool,
+) -> FloatArray:
+    mean, variance = _still_to_come(forest, rows, time, backlog, spread, metric)
+    out = np.zeros(len(rows))
+    for stock, part, weight in positions(forest.least[rows], forest.most[rows]):
+        out[part] += weight * distributions.cdf(stock - 1, mean[part], variance[part])
+    # Without stock the tagged piece itself must come.
+    bare = np.flatnonzero(forest.least[rows] == 0)
+    if not len(bare):
+        return out
+    at, when = rows[bare], time[bare]
+    come = forest.repair_share[at] * (when >= forest.repair_days[at] - INSTANT)
+    up = np.zeros(len(at))
+    top = forest.parent[at] < 0
+    back = forest.return_share[at]
+    in_time = (when >= forest.lead[at] - INSTANT).astype(float)
+    up[top] = ((1 - back) * in_time + back * (when >= forest.return_days[at] - INSTANT))[top]
+    lower = np.flatnonzero(~top & (in_time > 0))
+    if len(lower):
+        later = np.maximum(when[lower] - forest.lead[at[lower]], 0.0)
+        up[lower] = _moment_share(forest, forest.parent[at[lower]], later, backlog, spread, metric)
+    chance = come + (1 - forest.repair_share[at]) * up
+    out[bare] += chance / (forest.most[at] - forest.least[at] + 1)
+    return out
+
+
+def _still_to_come(
+    forest: Forest,
+    rows: NDArray[np.int64],
+    time: FloatArray,
+    backlog: FloatArray,
+    spread: FloatArray,
+    metric: bool,
+) -> tuple[FloatArray, FloatArray]:
+    """Two moments of the pieces ordered before a tagged demand and not received `time` days after it."""
+    repaired, back = forest.repair_share[rows], forest.return_share[rows]
+    lead_left = np.maximum(forest.lead[rows] - time, 0.0)
+    days = repaired * np.maximum(forest.repair_days[rows] - time, 0.0) + (1 - repaired) * (
+        (1 - back) * lead_left + back * np.maximum(forest.return_days[rows] - time, 0.0)
+    )
+    local = forest.demand[rows] * days
+    beyond = np.maximum(forest.excess[rows], 0.0) * days + (forest.spread[rows] * days) ** 2
+    direct = local + np.where(forest.overdispersed[rows], beyond, 0.0)
+    parent = forest.parent[rows]
+    e, v = np.zeros(len(rows)), np.zeros(len(rows))
+    below = parent >= 0
+    e[below], v[below] = backlog[parent[below]], spread[parent[below]]
+    past = np.flatnonzero(below & (time >= forest.lead[rows] - INSTANT))
+    if len(past):
+        up = parent[past]
+        later = np.maximum(time[past] - forest.lead[rows[past]], 0.0)
+        mean, variance = _still_to_come(forest, up, later, backlog, spread, metric)
+        first, second = np.zeros(len(up)), np.zeros(len(up))
+        for stock, part, weight in positions(forest.least[up], forest.most[up]):
+            some_e, some_v = distributions.backlog(stock, mean[part], variance[part])
+            first[part] += weight * some_e
+            second[part] += weight * (some_v + some_e**2)
+        e[past], v[past] = first, np.maximum(second - first**2, 0.0)
+    mean, variance = station_moments(local, direct, forest.share[rows], e, v)
+    return mean, mean if metric else variance
