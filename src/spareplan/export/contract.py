@@ -40,8 +40,3 @@ HQ_SHEETS = ("purchasing", "orders", "shipments", "levels", "exceptions", "forec
 # Columns whose values are words of our own; exports in Chinese translate them.
 CODED_COLUMNS = ("kind", "plan", "planner", "skill", "lead_time_grade", "value_grade", "demand_class", "criticality",
                  "measure", *(f"bound_p{k}" for k in range(1, 5)))
-MONEY_COLUMNS = ("value", "money", "unit_cost", "annual_value")
-SHARE_COLUMNS = ("fill_rate", "in_window", "utilisation", "target_fill_rate",
-                 *(f"{what}_p{k}" for what in ("respond", "resolve") for k in range(1, 5)))
-COUNT_COLUMNS = ("quantity", "base_stock", "reorder_point", "order_quantity", "on_hand", "rank", "priority",
-                 "headcount", "hire", "train", "transfer_in", "transfer_out", "tier", "q0.5", "q0.9", "q0.95")

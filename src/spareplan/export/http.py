@@ -16,10 +16,10 @@ from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from spareplan import __version__
-from spareplan.errors import StoreError
+from spareplan.errors import ExportError, StoreError
 from spareplan.export.contract import CONTRACT_VERSION, SHEETS
-from spareplan.export.regional import HQ, cut_plan, full_sheets
-from spareplan.export.writers import records, workbook_bytes
+from spareplan.export.regional import cut_plan, find_region, full_sheets, region_names
+from spareplan.export.writers import csv_bytes, records, workbook_bytes
 from spareplan.results import Plan
 from spareplan.store import PlanStore, Token
 
@@ -34,6 +34,24 @@ KEPT_PLANS = 4
 bearer = HTTPBearer(auto_error=False)
 
 
+def _token(request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> Token:
+    known = request.app.state.store.token(given.credentials) if given else None
+    if known is None:
+        raise HTTPException(401, "send a valid key as 'Authorization: Bearer ...'", {"WWW-Authenticate": "Bearer"})
+    return known
+
+
+def _hq_token(known: Annotated[Token, Depends(_token)]) -> Token:
+    if known.role != "hq":
+        raise HTTPException(403, "this is HQ's to do")
+    return known
+
+
+Bearer = Annotated[Token, Depends(_token)]
+Headquarters = Annotated[Token, Depends(_hq_token)]
+Note = Annotated[str, Body(embed=True)]
+
+
 def create_app(store: PlanStore) -> FastAPI:
     """The service over one plan store.
 
@@ -46,26 +64,20 @@ def create_app(store: PlanStore) -> FastAPI:
     FastAPI
     """
     app = FastAPI(title="spareplan", version=__version__, docs_url=None, redoc_url=None)
+    app.state.store = store
     plans = _Plans(store)
-
-    def token(given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> Token:
-        known = store.token(given.credentials) if given else None
-        if known is None:
-            raise HTTPException(401, "send a valid key as 'Authorization: Bearer ...'", {"WWW-Authenticate": "Bearer"})
-        return known
-
-    def hq(known: Annotated[Token, Depends(token)]) -> Token:
-        if known.role != "hq":
-            raise HTTPException(403, "this is HQ's to do")
-        return known
 
     @app.exception_handler(StoreError)
     def refused(_request: Request, error: StoreError) -> JSONResponse:
         missing = "there is no version" in str(error)
         return JSONResponse({"detail": str(error)}, 404 if missing else 409)
 
+    @app.exception_handler(ExportError)
+    def unknown(_request: Request, error: ExportError) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, 404)
+
     @app.get("/versions")
-    def versions(known: Annotated[Token, Depends(token)]) -> list[dict[str, Any]]:
+    def versions(known: Bearer) -> list[dict[str, Any]]:
         """Versions the bearer may read, newest first."""
         table = store.list()
         if known.role != "hq":
@@ -74,7 +86,7 @@ def create_app(store: PlanStore) -> FastAPI:
         return records(table)
 
     @app.get("/versions/{version}/tables")
-    def tables(version: int, known: Annotated[Token, Depends(token)]) -> dict[str, Any]:
+    def tables(version: int, known: Bearer) -> dict[str, Any]:
         """Tables of a version, with their columns and rows."""
         sheets = plans.sheets(version, known)
         return {"version": version, "contract": CONTRACT_VERSION,
@@ -84,7 +96,7 @@ def create_app(store: PlanStore) -> FastAPI:
     def rows(
         version: int,
         table: str,
-        known: Annotated[Token, Depends(token)],
+        known: Bearer,
         part_id: str | None = None,
         site_id: str | None = None,
         region: str | None = None,
@@ -108,13 +120,13 @@ def create_app(store: PlanStore) -> FastAPI:
         return Response(_encoded(page, table, format, plans.get(version)), media_type=MEDIA[format], headers=headers)
 
     @app.post("/versions/{version}/approve")
-    def approve(version: int, known: Annotated[Token, Depends(hq)], note: Annotated[str, Body(embed=True)] = "") -> dict[str, str]:
+    def approve(version: int, known: Headquarters, note: Note = "") -> dict[str, str]:
         """Approve a draft (HQ)."""
         store.approve(version, known.name, note)
         return {"status": "approved"}
 
     @app.post("/versions/{version}/issue")
-    def issue(version: int, known: Annotated[Token, Depends(hq)], note: Annotated[str, Body(embed=True)] = "") -> dict[str, str]:
+    def issue(version: int, known: Headquarters, note: Note = "") -> dict[str, str]:
         """Issue an approved version (HQ)."""
         store.issue(version, known.name, note)
         return {"status": "issued"}
@@ -155,16 +167,17 @@ class _Plans:
         """Tables of a version as this token may see them: a region's token never sees another region's rows."""
         if token.role == "hq":
             plan = self.get(version)
-            return full_sheets(plan) if region is None else dict(cut_plan(plan, region).sheets)
+            return full_sheets(plan) if region is None else dict(cut_plan(plan, find_region(plan, region)).sheets)
         if self._store.status(version) != "issued":
             raise HTTPException(403, f"version {version} is not issued to regions")
         if region is not None and region not in token.regions:
             raise HTTPException(403, f"this key does not read region {region}")
         plan = self.get(version)
         wanted = token.regions if region is None else (region,)
-        cuts = [cut_plan(plan, one).sheets for one in wanted if one != HQ]
-        if not cuts:
-            raise HTTPException(403, "this key reads no region")
+        known = [one for one in wanted if one in region_names(plan)]
+        if not known:
+            raise HTTPException(404, f"version {version} has nothing for {', '.join(wanted)}")
+        cuts = [cut_plan(plan, one).sheets for one in known]
         names = [name for name in SHEETS if name in cuts[0]]
         whole = {"assumptions"}
         return {name: cuts[0][name] if name in whole else pd.concat([cut[name] for cut in cuts], ignore_index=True)
@@ -173,7 +186,7 @@ class _Plans:
 
 def _encoded(frame: pd.DataFrame, table: str, format: Format, plan: Plan) -> bytes:
     if format == "csv":
-        return frame.to_csv(index=False, date_format="%Y-%m-%d").encode("utf-8-sig")
+        return csv_bytes(frame)
     if format == "parquet":
         buffer = io.BytesIO()
         frame.to_parquet(buffer, index=False)

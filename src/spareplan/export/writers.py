@@ -17,19 +17,15 @@ from typing import Any
 import pandas as pd
 
 from spareplan.errors import ExportError
-from spareplan.export.contract import (
-    CODED_COLUMNS,
-    CONTRACT_VERSION,
-    COUNT_COLUMNS,
-    MONEY_COLUMNS,
-    SHARE_COLUMNS,
-)
+from spareplan.export.contract import CODED_COLUMNS, CONTRACT_VERSION
 from spareplan.export.regional import HQ, RegionalPlan, cut_plan, find_region, region_names
-from spareplan.language import header, word
+from spareplan.language import SHEET_TABLES, header, word
 from spareplan.results import Plan
+from spareplan.tables.catalog import INPUT_TABLES, OUTPUT_TABLES
 
 SHEET_ROWS = 1_048_575
 WIDEST = 60
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 BLUE, GREY, LIGHT = "#1F4E79", "#595959", "#EAF1F8"
 
 
@@ -123,11 +119,7 @@ def _write_workbook(cut: RegionalPlan, plan: Plan, stem: Path, language: str) ->
 def _write_csv(cut: RegionalPlan, plan: Plan, stem: Path, language: str) -> list[Path]:
     stem.mkdir(parents=True, exist_ok=True)
 
-    def save(frame: pd.DataFrame, target: Path) -> None:
-        # The mark at the start tells Excel that the file is UTF-8.
-        frame.to_csv(target, index=False, encoding="utf-8-sig", lineterminator="\r\n", date_format="%Y-%m-%d")
-
-    return [_whole(stem / f"{name}.csv", lambda target, f=frame, n=name: save(_spoken(n, f, language), target))
+    return [_whole(stem / f"{name}.csv", lambda target, f=frame, n=name: target.write_bytes(csv_bytes(_spoken(n, f, language))))
             for name, frame in cut.sheets.items()]
 
 
@@ -149,6 +141,27 @@ def _write_json(cut: RegionalPlan, plan: Plan, stem: Path, language: str) -> lis
     text = json.dumps(body, ensure_ascii=False, indent=1, allow_nan=False)
     path = stem.with_name(stem.name + ".json")
     return [_whole(path, lambda target: target.write_text(text, encoding="utf-8"))]
+
+
+def csv_bytes(frame: pd.DataFrame) -> bytes:
+    """A CSV that Excel opens right: UTF-8 with its mark, ISO dates, and no text that Excel would compute.
+
+    Parameters
+    ----------
+    frame : DataFrame
+
+    Returns
+    -------
+    bytes
+        Text that starts like a formula stands behind an apostrophe, which `read_dataset` takes off again.
+    """
+    safe = frame.copy()
+    for column in safe.columns:
+        if not pd.api.types.is_numeric_dtype(safe[column]) and not pd.api.types.is_datetime64_any_dtype(safe[column]):
+            text = safe[column].astype(object)
+            risky = text.map(lambda value: isinstance(value, str) and value.startswith(FORMULA_STARTS))
+            safe[column] = text.where(~risky.astype(bool), "'" + text.astype(str))
+    return safe.to_csv(index=False, lineterminator="\r\n", date_format="%Y-%m-%d").encode("utf-8-sig")
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -221,8 +234,11 @@ class _Workbook:
         say = lambda key: word(key, self.language)  # noqa: E731
         sheet = self._book.add_worksheet(self._sheet_name(say("summary")))
         sheet.hide_gridlines(2)
-        sheet.set_column(0, 0, 34)
-        sheet.set_column(1, 1, 90)
+        _print_on_one_width(sheet)
+        sheet.set_column(0, 0, 30)
+        sheet.set_column(1, 1, 18)
+        sheet.set_column(2, 2, 80)
+        sheet.set_row(0, 26)
         name = say("hq") if cut.region_id == HQ else cut.name
         sheet.write_string(0, 0, f"{say('plan_title')} · {name}", self._title)
         sheet.write_string(1, 0, f"{say('contract_version')} {CONTRACT_VERSION}", self._grey)
@@ -233,7 +249,7 @@ class _Workbook:
             row += 1
         row += 1
         for line in cut.lines:
-            sheet.merge_range(row, 0, row, 1, "", self._wrapped)
+            sheet.merge_range(row, 0, row, 2, "", self._wrapped)
             sheet.write_string(row, 0, line, self._wrapped)
             sheet.set_row(row, 15 * (1 + _width(line) // 120))
             row += 1
@@ -247,13 +263,15 @@ class _Workbook:
         for column, (key, title) in enumerate(zip(frame.columns, shown.columns)):
             sheet.write_string(0, column, str(title), self._head)
             values = shown[title]
-            kind = _kind(key, values)
+            kind = _kind(name, key, values)
             style = self._formats[kind]
             width = min(WIDEST, max([_width(str(title)) + 3, *(_width(_as_shown(v, kind)) + 2 for v in values.head(500))]))
             sheet.set_column(column, column, width, style)
             for row, value in enumerate(values.array, start=1):
                 self._write_cell(sheet, row, column, value, kind)
         sheet.set_row(0, 32)
+        _print_on_one_width(sheet)
+        sheet.repeat_rows(0)
         sheet.freeze_panes(1, min(2, len(frame.columns)))
         if len(frame.columns):
             sheet.autofilter(0, 0, max(len(frame), 1), len(frame.columns) - 1)
@@ -282,6 +300,13 @@ class _Workbook:
         return name
 
 
+def _print_on_one_width(sheet: Any) -> None:
+    a4 = 9
+    sheet.set_landscape()
+    sheet.set_paper(a4)
+    sheet.fit_to_pages(1, 0)
+
+
 def _title(name: str, language: str) -> str:
     try:
         return word(name, language)
@@ -289,15 +314,22 @@ def _title(name: str, language: str) -> str:
         return name
 
 
-def _kind(column: str, values: pd.Series) -> str:
+def _kind(sheet: str, column: str, values: pd.Series) -> str:
+    """How a column is shown: by its unit in the catalog, whole numbers without decimals."""
     if pd.api.types.is_datetime64_any_dtype(values):
         return "month" if column == "month" else "date"
     if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
         return "text"
-    for kind, columns in (("money", MONEY_COLUMNS), ("share", SHARE_COLUMNS), ("count", COUNT_COLUMNS)):
-        if column in columns:
-            return kind
-    return "number"
+    for table in (OUTPUT_TABLES.get(SHEET_TABLES.get(sheet, sheet)), INPUT_TABLES["parts"], INPUT_TABLES["stock"]):
+        if table is not None and column in table.names:
+            unit = table[column].unit
+            if unit.startswith("money"):
+                return "money"
+            if unit == "share":
+                return "share"
+            break
+    known = values.dropna()
+    return "count" if bool((known == known.round()).all()) else "number"
 
 
 def _as_shown(value: Any, kind: str) -> str:

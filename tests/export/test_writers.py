@@ -1,0 +1,130 @@
+"""Exports: every row in one cut, text stays text, files whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import openpyxl
+import pandas as pd
+import pytest
+
+import spareplan as sp
+from spareplan.export.regional import HQ, cut_plan, merge_purchases, region_names
+from spareplan.export.writers import csv_bytes, workbook_bytes
+from tests.plans import small_plan
+
+
+def test_the_cuts_of_all_regions_and_hq_add_up_to_the_plan() -> None:
+    plan = small_plan()
+    cuts = [cut_plan(plan, region) for region in [*region_names(plan), HQ]]
+    for sheet, table, column in [("levels", plan.levels.table, "value"), ("orders", plan.orders.table, "value"),
+                                 ("forecast", plan.demand.table, "mean"), ("exceptions", plan.exceptions, "money")]:
+        assert sum(cut.sheets[sheet][column].sum() for cut in cuts) == pytest.approx(table[column].sum()), sheet
+        assert sum(len(cut.sheets[sheet]) for cut in cuts) == len(table), sheet
+
+
+def test_what_leaves_a_region_is_shown_to_the_sender() -> None:
+    cut = cut_plan(small_plan(), HQ)
+    assert cut.sheets["shipments"]["to_site_id"].tolist() == ["上海"]
+    assert cut.sheets["orders"]["kind"].tolist() == ["purchase"]
+
+
+def test_purchases_of_a_part_in_a_week_become_one_line_and_keep_their_total() -> None:
+    plan = small_plan()
+    double = pd.concat([plan.orders.table, plan.orders.table.iloc[[0]]], ignore_index=True)
+    merged = merge_purchases(replace(plan, orders=replace(plan.orders, table=double)))
+    assert merged["quantity"].tolist() == [4]
+    assert merged["value"].sum() == 4e5
+    assert merged["arrives_on"].tolist() == [pd.Timestamp("2026-01-05") + pd.Timedelta(days=60)]
+
+
+def test_text_in_a_workbook_never_becomes_a_formula_or_a_link(tmp_path: Path) -> None:
+    paths = sp.export_plan(small_plan(), tmp_path)
+    found = []
+    for path in paths:
+        for sheet in openpyxl.load_workbook(path).worksheets:
+            for row in sheet.iter_rows():
+                for cell in row:
+                    assert cell.data_type != "f", (path.name, sheet.title, cell.coordinate)
+                    assert cell.hyperlink is None
+                    found.append(cell.value)
+    assert "=SUM(A1:A9)" in found and "=1+1" in found and "00123" in found
+
+
+def test_a_workbook_has_dates_numbers_and_text_of_the_right_kind(tmp_path: Path) -> None:
+    (path,) = sp.export_plan(small_plan(), tmp_path, region="East China")
+    book = openpyxl.load_workbook(path)
+    assert book.sheetnames == ["Summary", "Orders by week", "Shipments", "Stock levels", "Exceptions", "Forecast", "Engineers",
+                               "Assumptions"]
+    orders = book["Orders by week"]
+    heads = [cell.value for cell in orders[1]]
+    first = dict(zip(heads, [cell.value for cell in orders[2]]))
+    assert first["Week"] == pd.Timestamp("2026-01-05").to_pydatetime()
+    assert (first["Part"], first["Quantity"], first["Kind"]) == ("主油缸", 1, "Replenishment")
+    assert orders.freeze_panes == "C2" and orders.auto_filter.ref == "A1:M2"
+
+
+def test_headers_speak_chinese_on_demand(tmp_path: Path) -> None:
+    (path,) = sp.export_plan(small_plan(), tmp_path, region="华东", language="zh")
+    book = openpyxl.load_workbook(path)
+    assert book.sheetnames[:2] == ["摘要", "每周订单"]
+    assert [cell.value for cell in book["库存水平"][1]][:2] == ["物料编码", "物料名称"]
+
+
+def test_the_same_plan_gives_the_same_bytes(tmp_path: Path) -> None:
+    for format in ("xlsx", "csv", "json"):
+        one = sp.export_plan(small_plan(), tmp_path / "one", format=format)
+        two = sp.export_plan(small_plan(), tmp_path / "two", format=format)
+        assert [p.read_bytes() for p in one] == [p.read_bytes() for p in two], format
+
+
+def test_csv_guards_text_that_excel_would_compute() -> None:
+    text = csv_bytes(pd.DataFrame({"name": ["=1+1", "@x", "plain", None], "n": [-1.5, 2, 3, 4]})).decode("utf-8-sig")
+    assert text.splitlines() == ["name,n", "'=1+1,-1.5", "'@x,2.0", "plain,3.0", ",4.0"]
+    assert csv_bytes(pd.DataFrame({"a": ["主"]})).startswith(b"\xef\xbb\xbf")
+
+
+def test_json_and_parquet_hold_what_the_plan_holds(tmp_path: Path) -> None:
+    plan = small_plan()
+    (path,) = sp.export_plan(plan, tmp_path, region="华东", format="json")
+    body = json.loads(path.read_text(encoding="utf-8"))
+    assert (body["contract"], body["region_id"], body["as_of"]) == ("1.0", "华东", "2025-12-31")
+    assert body["tables"]["levels"][0]["part_id"] == "00123"
+    files = {path.stem: path for path in sp.export_plan(plan, tmp_path, region="华东", format="parquet")}
+    levels = pd.read_parquet(files["levels"])
+    assert levels["base_stock"].tolist() == [3, 1] and levels["part_name"].tolist() == ["泵", "=1+1"]
+
+
+def test_unknown_regions_and_formats_are_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(sp.ExportError, match=r"no region '火星'; there are 华东 \(East China\) and HQ"):
+        sp.export_plan(small_plan(), tmp_path, region="火星")
+    with pytest.raises(sp.ExportError, match="'pdf' is not known"):
+        sp.export_plan(small_plan(), tmp_path, format="pdf")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_export_leaves_no_half_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from spareplan.export import writers
+
+    (path,) = sp.export_plan(small_plan(), tmp_path, region="华东")
+    before = path.read_bytes()
+
+    def full(self: object, *_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(writers._Workbook, "add_table", full)
+    with pytest.raises(sp.ExportError, match="No space left"):
+        sp.export_plan(small_plan(9), tmp_path, region="华东")
+    assert [p.name for p in tmp_path.iterdir()] == [path.name] and path.read_bytes() == before
+
+
+def test_sheet_names_are_short_unique_and_legal() -> None:
+    frame = pd.DataFrame({"part_id": ["a"]})
+    names = ["x" * 40, "X" * 40, "a/b:c*?[d]\\", "''"]
+    import io
+
+    book = openpyxl.load_workbook(io.BytesIO(workbook_bytes({name: frame for name in names}, pd.Timestamp("2026-01-01"))))
+    assert len({name.lower() for name in book.sheetnames}) == 4
+    assert all(1 <= len(name) <= 31 and not set("[]:*?/\\") & set(name) for name in book.sheetnames)
