@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from spareplan.errors import problem_in_argument
 from spareplan.forecast import pooling
+from spareplan.forecast.history_features import FEWEST_TICKS
 from spareplan.forecast.panels import Panel, read_exposure, read_panel, read_periods
 from spareplan.forecast.pooled_sums import PooledSums, forecast_sums, longest_lead
 
@@ -79,7 +80,7 @@ def forecast_history(
 def _forecast(
     demand: FloatArray, ahead: NDArray[np.int64], levels: FloatArray, whole: bool
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    rates = pooling.pool_rates(demand, DISCOUNT)
+    rates = pooling.pool_rates(demand, DISCOUNT ** (1 / max(demand.shape[1] / FEWEST_TICKS, 1.0)))
     mean, variance = pooling.sum_moments(rates, ahead)
     quantiles = pooling.sum_quantiles(rates, ahead, levels, whole)
     direct = np.minimum(ahead, longest_lead(demand.shape[1]))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spareplan.forecast.history_quantiles import group_tables
+from spareplan.forecast.history_quantiles import group_tables, largest_ratio
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -110,17 +110,18 @@ def grow_forest(
     bins = _binned(features, edges)
     target, weight = np.sqrt(ratio), np.sqrt(unit)
     leaf = int(min(LARGEST_LEAF, max(SMALLEST_LEAF, len(ratio) / LEAVES)))
+    largest = largest_ratio(ratio, weight)
     draws = np.random.default_rng(seed)
     trees = []
     for _ in range(TREES):
         chosen = [np.sort(draws.permutation(len(edges))[:DRAWN]) for _ in range(DEPTH)]
-        trees.append(_grow(bins, target, weight, ratio, unit, levels, leaf, chosen))
+        trees.append(_grow(bins, target, weight, ratio, unit, levels, largest, leaf, chosen))
     return Forest(edges, trees)
 
 
 def _grow(
     bins: NDArray[np.uint8], target: FloatArray, weight: FloatArray, ratio: FloatArray, unit: FloatArray,
-    levels: FloatArray, leaf: int, chosen: list[IntArray],
+    levels: FloatArray, largest: float, leaf: int, chosen: list[IntArray],
 ) -> Tree:
     node = np.zeros(len(target), dtype=np.int64)
     rows = np.arange(len(target))
@@ -141,7 +142,7 @@ def _grow(
         node = 2 * node + (bins[feature[node], rows] > cut[node])
     used, compact = np.unique(node, return_inverse=True)
     tables = np.zeros((2 ** len(chosen), len(levels) + 2))
-    tables[used] = group_tables(compact, len(used), ratio, unit, levels)
+    tables[used] = group_tables(compact, len(used), ratio, unit, levels, largest)
     # A leaf no training window reached can still be reached later: it takes the nearest used one.
     empty = np.setdiff1d(np.arange(len(tables)), used)
     tables[empty] = tables[used[np.minimum(np.searchsorted(used, empty), len(used) - 1)]]

@@ -22,6 +22,7 @@ RIDGE = 1e-4
 LARGEST_GROUP, SMALLEST_GROUP, GROUPS = 800, 30, 30
 INDEX_FLOOR = 1e-3
 FARTHEST = 5.0
+ONE_OFF_LEVEL = 0.99
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,7 @@ def fit_log_linear(design: FloatArray, ratio: FloatArray, weight: FloatArray) ->
     spread = np.where(spread > 1e-9, spread, 1.0)
     x = _standard(design, centre, spread)
     w = weight / weight.mean()
-    some = ratio > 0
-    cap = weighted_quantile(ratio[some], w[some], np.array([0.99]))[0] if some.any() else 1.0
-    y = np.minimum(ratio, cap)
+    y = np.minimum(ratio, largest_ratio(ratio, w))
     beta = np.zeros(x.shape[1])
     beta[0] = np.log(max((w * y).sum() / w.sum(), 1e-6))
     ridge = RIDGE * len(y) * np.eye(x.shape[1])
@@ -147,7 +146,7 @@ def rank_windows(index: FloatArray, ratio: FloatArray, unit: FloatArray, levels:
     order = np.argsort(index, kind="stable")
     group = np.empty(len(index), dtype=np.int64)
     group[order] = np.arange(len(index)) * groups // len(index)
-    tables = group_tables(group, groups, ratio, unit, levels)
+    tables = group_tables(group, groups, ratio, unit, levels, largest_ratio(ratio, np.sqrt(unit)))
     smooth = tables.copy()
     if groups > 2:
         smooth[1:-1] = 0.25 * tables[:-2] + 0.5 * tables[1:-1] + 0.25 * tables[2:]
@@ -156,7 +155,7 @@ def rank_windows(index: FloatArray, ratio: FloatArray, unit: FloatArray, levels:
 
 
 def group_tables(
-    group: NDArray[np.int64], groups: int, ratio: FloatArray, unit: FloatArray, levels: FloatArray
+    group: NDArray[np.int64], groups: int, ratio: FloatArray, unit: FloatArray, levels: FloatArray, largest: float
 ) -> FloatArray:
     """Weighted quantiles, mean and variance of the ratio in every group.
 
@@ -167,6 +166,8 @@ def group_tables(
     groups : int
     ratio, unit : ndarray, shape (m,)
     levels : ndarray, shape (k,)
+    largest : float
+        Ratio beyond which a window counts as no more for the mean and the variance (`largest_ratio`).
 
     Returns
     -------
@@ -175,7 +176,7 @@ def group_tables(
     Notes
     -----
     Quantiles weigh a window by the root of its unit, between one part one vote and one piece one vote; means
-    weigh by the unit, so that pieces add up.
+    weigh by the unit, so that pieces add up, and are capped, so that one project does not.
     """
     order = np.lexsort((ratio, group))
     weight = np.sqrt(unit)[order]
@@ -189,9 +190,28 @@ def group_tables(
                     ends[:, None] - 1)
     quantiles = ratio[order][place]
     pieces = np.bincount(group, unit, groups)
-    mean = np.bincount(group, unit * ratio, groups) / pieces
-    spread = np.bincount(group, unit * (ratio - mean[group]) ** 2, groups) / pieces
+    tame = np.minimum(ratio, largest)
+    mean = np.bincount(group, unit * tame, groups) / pieces
+    spread = np.bincount(group, unit * (tame - mean[group]) ** 2, groups) / pieces
     return np.column_stack([quantiles, mean, spread])
+
+
+def largest_ratio(ratio: FloatArray, weight: FloatArray) -> float:
+    """Quantile of the positive ratios above which a window is taken for a one-off.
+
+    Parameters
+    ----------
+    ratio, weight : ndarray, shape (m,)
+
+    Returns
+    -------
+    float
+        Infinite where there are no positive ratios.
+    """
+    some = ratio > 0
+    if not some.any():
+        return float("inf")
+    return float(weighted_quantile(ratio[some], weight[some], np.array([ONE_OFF_LEVEL]))[0])
 
 
 def weighted_quantile(values: FloatArray, weight: FloatArray, levels: FloatArray) -> FloatArray:
