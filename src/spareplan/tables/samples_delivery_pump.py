@@ -17,7 +17,9 @@ from spareplan.tables.samples_pump_fleet import (
     pump_sites,
     pump_units,
     pump_usage,
+    use_groups,
 )
+from spareplan.tables.samples_pump_future import next_year
 from spareplan.tables.samples_pump_parts import fitted_parts, parts_master, site_repairs
 from spareplan.tables.samples_service import engineers_for, service_orders
 from spareplan.tables.samples_stock import month_end_stock
@@ -45,10 +47,12 @@ def delivery_pump(seed: int) -> Sample:
     clock = Clock.from_monthly(
         pd.date_range(FIRST_MONTH, RUN_OUT, freq="MS"),
         usage.pivot_table(index=["product_id", "region_id"], columns="month", values="hours_per_unit")
-        .reindex(_groups())
+        .reindex(use_groups())
         .to_numpy(dtype=float),
     )
-    events = _replacements(seed, clock, units, known, fits)
+    pieces = _pieces(units, known, fits)
+    renewals = renew_fleet(stream(seed, "replacements"), clock, pieces)
+    events = _recorded(pieces, renewals)
     orders, events = service_orders(seed, events, units, known, LAST_DAY, facts.REGIONS)
     in_records = events["replaced_on"].le(LAST_DAY)
     replacements = events[in_records].drop(columns=["site_id", "region_id"]).reset_index(drop=True)
@@ -89,8 +93,10 @@ def delivery_pump(seed: int) -> Sample:
         "calendar": _calendar(),
         "overrides": _overrides(),
     }
+    # What nobody knows on the last day stands in the truth: lives, rates, and the year that followed.
     lives = known[["part_id", "shape", "scale_hours", "planned_age_hours", "as_set", "position_known"]]
-    return Sample(tables, {"lives": lives, "counter_rates": counter_truth})
+    actual = next_year(seed, clock, pieces, renewals, tables["sales_plan"], counter_truth)
+    return Sample(tables, {"lives": lives, "counter_rates": counter_truth, "next_year": actual})
 
 
 def _regions() -> pd.DataFrame:
@@ -107,27 +113,25 @@ def _products() -> pd.DataFrame:
     )
 
 
-def _groups() -> pd.MultiIndex:
-    return pd.MultiIndex.from_product([[row[0] for row in facts.PRODUCTS], [row[0] for row in facts.REGIONS]])
-
-
-def _replacements(
-    seed: int, clock: Clock, units: pd.DataFrame, known: pd.DataFrame, fits: pd.DataFrame
-) -> pd.DataFrame:
-    """Every renewal since the records of the region began, up to the unseen month after the last day."""
+def _pieces(units: pd.DataFrame, known: pd.DataFrame, fits: pd.DataFrame) -> pd.DataFrame:
+    """Every part in every machine with its truth; rail customers have some replaced at a planned age."""
     truth = known[["part_id", "shape", "scale_hours", "planned_age_hours", "as_set", "position_known"]]
     pieces = units.merge(fits, on="product_id").merge(truth, on="part_id")
     pieces = pieces.sort_values(["unit_id", "part_id"], ignore_index=True)
     serviced = pieces["customer_segment"].eq(facts.PLANNED_SEGMENT) & pieces["planned_age_hours"].gt(0)
-    pieces = pieces.assign(
-        group=_groups().get_indexer(pd.MultiIndex.from_frame(pieces[["product_id", "region_id"]])),
+    return pieces.assign(
+        group=use_groups().get_indexer(pd.MultiIndex.from_frame(pieces[["product_id", "region_id"]])),
         start_day=to_day(pieces["commissioned_on"]).astype(float),
         end_day=np.minimum(pieces["latent_end"].to_numpy(), to_day([RUN_OUT])[0]).astype(float),
         planned_age_hours=pieces["planned_age_hours"].where(serviced, np.inf),
         use=1.0,
     )
-    events = renew_fleet(stream(seed, "replacements"), clock, pieces)
-    hit = pieces.iloc[events.pop("piece").to_numpy()].reset_index(drop=True)
+
+
+def _recorded(pieces: pd.DataFrame, renewals: pd.DataFrame) -> pd.DataFrame:
+    """Keep renewals since the records of the region began, up to the unseen month after the last day."""
+    hit = pieces.iloc[renewals["piece"].to_numpy()].reset_index(drop=True)
+    events = renewals.drop(columns="piece")
     several = hit["position_known"] & hit["quantity"].gt(1) & ~hit["as_set"]
     events["position"] = events["position"].astype(str).where(several)
     events = hit[["unit_id", "part_id"]].join(events).join(hit[["site_id", "region_id"]])
@@ -156,8 +160,8 @@ def _counter_sales(seed: int, sites: pd.DataFrame, units: pd.DataFrame) -> tuple
 
 def _reservations() -> pd.DataFrame:
     rows = [
-        ("00101", "010", "2026-01-19", 1, "计划大修 DP0012"),
-        ("00103", "010", "2026-01-19", 2, "计划大修 DP0012"),
+        ("00101", "010", "2026-01-19", 1, "计划大修 DP0027"),
+        ("00103", "010", "2026-01-19", 2, "计划大修 DP0027"),
         ("00115", "040", "2026-02-09", 2, "客户订单 轨道交通"),
         ("00113", "041", "2026-01-26", 8, "节前保养"),
         ("00111", "060", "2026-03-02", 4, "春节后开工检修"),

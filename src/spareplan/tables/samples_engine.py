@@ -127,6 +127,7 @@ def simulate_renewals(
     scale: Floats,
     planned_age: Floats | float = np.inf,
     use: Floats | float = 1.0,
+    age: Floats | float = 0.0,
 ) -> Renewals:
     """Renew every position from its start to its end, one Weibull life after the other.
 
@@ -144,24 +145,30 @@ def simulate_renewals(
         Age at which a piece alive is replaced as planned; infinite: never. [operating hours]
     use : ndarray or float
         Use of the machine as a multiple of its group's.
+    age : ndarray or float
+        Age of the piece that is in at the start; 0: a new one. [operating hours]
 
     Returns
     -------
     Renewals
-        Only replacements strictly inside (start_day, end_day).
+        Replacements from start_day to before end_day.
     """
     count = len(group)
     planned_age = np.broadcast_to(np.asarray(planned_age, dtype=float), count)
     use = np.broadcast_to(np.asarray(use, dtype=float), count)
+    age = np.broadcast_to(np.asarray(age, dtype=float), count)
     alive = np.arange(count)
     hours = clock.hours_at(group, start_day) * use
     end_hours = clock.hours_at(group, end_day) * use
     found: list[tuple[Ints, Floats, NDArray[np.bool_]]] = []
     while alive.size:
-        life = scale[alive] * rng.standard_exponential(alive.size) ** (1 / shape[alive])
+        # The hazard outlived is added to the exponential draw: the life given survival to this age.
+        outlived = (age[alive] / scale[alive]) ** shape[alive]
+        life = scale[alive] * (outlived + rng.standard_exponential(alive.size)) ** (1 / shape[alive])
         planned = life > planned_age[alive]
         life = np.maximum(np.where(planned, planned_age[alive], life), SHORTEST_LIFE_HOURS)
-        hours = hours + life
+        hours = hours + np.maximum(life - age[alive], 0)
+        age = np.zeros(count)
         inside = hours < end_hours[alive]
         alive, hours, planned = alive[inside], hours[inside], planned[inside]
         found.append((alive, hours, planned))
@@ -169,7 +176,7 @@ def simulate_renewals(
     reached = np.concatenate([item[1] for item in found]) if found else np.zeros(0)
     was_planned = np.concatenate([item[2] for item in found]) if found else np.zeros(0, dtype=bool)
     day = np.floor(clock.day_at(group[position], reached / use[position])).astype(np.int64)
-    keep = (day > start_day[position]) & (day < end_day[position])
+    keep = (day >= start_day[position]) & (day < end_day[position])
     position, day, was_planned = position[keep], day[keep], was_planned[keep]
     order = np.lexsort((position, day))
     return Renewals(position[order], day[order], was_planned[order])
@@ -241,9 +248,7 @@ def renew_fleet(rng: np.random.Generator, clock: Clock, pieces: pd.DataFrame) ->
     """
     quantity = pieces["quantity"].to_numpy()
     as_set = pieces["as_set"].to_numpy()
-    positions = np.where(as_set, 1, quantity)
-    row = np.repeat(np.arange(len(pieces)), positions)
-    position = np.arange(len(row)) - np.repeat(np.cumsum(positions) - positions, positions) + 1
+    row, position = expand_positions(pieces)
     columns = ["group", "start_day", "end_day", "shape", "scale_hours", "planned_age_hours", "use"]
     group, *numbers = (pieces[name].to_numpy()[row] for name in columns)
     found = simulate_renewals(rng, clock, group, *numbers)
@@ -257,6 +262,24 @@ def renew_fleet(rng: np.random.Generator, clock: Clock, pieces: pd.DataFrame) ->
             "planned": found.planned,
         }
     )
+
+
+def expand_positions(pieces: pd.DataFrame) -> tuple[Ints, Ints]:
+    """Give every position in a machine its own place; a set that is renewed together has one.
+
+    Parameters
+    ----------
+    pieces : DataFrame
+        quantity, as_set.
+
+    Returns
+    -------
+    row, position : ndarray of int, shape (n,)
+        Row of `pieces`, and number of the position from 1.
+    """
+    positions = np.where(pieces["as_set"], 1, pieces["quantity"])
+    row = np.repeat(np.arange(len(pieces)), positions)
+    return row, np.arange(len(row)) - np.repeat(np.cumsum(positions) - positions, positions) + 1
 
 
 def compound_sales(

@@ -13,6 +13,7 @@ FIRST_MONTH = pd.Timestamp("2015-01-01")
 LAST_DAY = pd.Timestamp("2025-12-31")
 # Orders still open on the last day end a little later, so the fleet runs on unseen.
 RUN_OUT = pd.Timestamp("2026-02-01")
+USAGE_NOISE = 0.04
 PLAN_MONTHS = pd.date_range("2026-01-01", periods=12, freq="MS")
 
 
@@ -101,25 +102,48 @@ def pump_usage(seed: int) -> pd.DataFrame:
         Up to the month after the last day.
     """
     months = pd.date_range(FIRST_MONTH, RUN_OUT, freq="MS")
-    rng = stream(seed, "usage")
+    hours = usual_hours(months)
+    hours = np.round(hours * np.exp(stream(seed, "usage").normal(0, USAGE_NOISE, hours.shape)), 1)
+    groups = use_groups().repeat(len(months))
+    return pd.DataFrame(
+        {
+            "product_id": groups.get_level_values(0),
+            "region_id": groups.get_level_values(1),
+            "month": np.tile(months, len(hours)),
+            "hours_per_unit": hours.ravel(),
+        }
+    )
+
+
+def use_groups() -> pd.MultiIndex:
+    """Products x regions: machines of one pair are used alike.
+
+    Returns
+    -------
+    MultiIndex
+    """
+    return pd.MultiIndex.from_product([[row[0] for row in facts.PRODUCTS], [row[0] for row in facts.REGIONS]])
+
+
+def usual_hours(months: pd.DatetimeIndex) -> np.ndarray:
+    """Hours of use to be expected, without the chance of single months.
+
+    Parameters
+    ----------
+    months : DatetimeIndex, shape (m,)
+
+    Returns
+    -------
+    ndarray, shape (g, m)
+        A row per pair of `use_groups`. [hours]
+    """
     calm = np.array([0.80, 0.62, 1.02, 1.10, 1.12, 1.04, 0.98, 0.97, 1.08, 1.14, 1.10, 1.03])
     frost = np.array([0.20, 0.25, 0.70, 1.20, 1.45, 1.40, 1.30, 1.35, 1.45, 1.30, 0.85, 0.55])
-    frames = []
-    for product, _, _, _, _, hours, _ in facts.PRODUCTS:
-        for region, _, _, _, _, level, winter in facts.REGIONS:
-            season = ((1 - winter) * calm + winter * frost)[months.month - 1]
-            noise = np.exp(rng.normal(0, 0.04, len(months)))
-            frames.append(
-                pd.DataFrame(
-                    {
-                        "product_id": product,
-                        "region_id": region,
-                        "month": months,
-                        "hours_per_unit": np.round(hours * level * season * noise, 1),
-                    }
-                )
-            )
-    return pd.concat(frames, ignore_index=True)
+    winter = np.array([row[6] for row in facts.REGIONS])[:, None]
+    level = np.array([row[5] for row in facts.REGIONS])[:, None]
+    hours = np.array([row[5] for row in facts.PRODUCTS], dtype=float)[:, None, None]
+    season = ((1 - winter) * calm + winter * frost)[:, months.month - 1]
+    return (hours * level * season).reshape(-1, len(months))
 
 
 def pump_units(seed: int, sites: pd.DataFrame) -> pd.DataFrame:
