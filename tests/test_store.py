@@ -16,7 +16,6 @@ import pytest
 import sqlalchemy as sa
 
 import spareplan as sp
-from spareplan.store import METADATA
 from tests.plans import small_plan
 
 NOON = dt.datetime(2026, 1, 5, 12, 0, tzinfo=dt.UTC)
@@ -27,13 +26,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'plans.db'}"
         return
-    address = request.getfixturevalue("postgres_url")
-    yield address
-    engine = sa.create_engine(address)
-    with engine.begin() as connection:
-        METADATA.drop_all(connection)
-        connection.execute(sa.text("drop table if exists alembic_version"))
-    engine.dispose()
+    yield request.getfixturevalue("postgres_url")
 
 
 @pytest.fixture
