@@ -31,6 +31,7 @@ from spareplan.tables.schema import STAMP, TEXT, Column
 
 FIRST_YEAR, LAST_YEAR = 1900, 2200
 EXACT_DIGITS = 1e15
+SERIAL_ZERO = dt.datetime(1899, 12, 30)
 SERIAL_1904_SHIFT = 1462
 EXCEL_ERRORS = {"#N/A", "#REF!", "#DIV/0!", "#VALUE!", "#NAME?", "#NULL!", "#NUM!", "#SPILL!", "#CALC!"}
 NO_NUMBERS = {"nan", "inf", "-inf", "+inf", "infinity", "-infinity", "+infinity", "1.#inf", "1.#qnan"}
@@ -361,23 +362,25 @@ def read_date(text: str, date_system: int | None = None, with_time: bool = False
     datetime or Fault
     """
     plain = _narrow(text)
+    moment: dt.datetime | Fault
     match = _DATE.fullmatch(plain)
+    compact = _COMPACT_DATE.fullmatch(plain)
     if match:
         year, _, month, day, month_zh, day_zh, hour, minute, second, part = match.groups()
-        micro = int((part or "0").ljust(6, "0")[:6])
-        return _moment(int(year), int(month or month_zh), int(day or day_zh),
-                       *((int(hour or 0), int(minute or 0), int(second or 0), micro) if with_time else ()))
-    match = _COMPACT_DATE.fullmatch(plain)
-    if match:
-        return _moment(*map(int, match.groups()))
-    if _SERIAL.fullmatch(plain) and date_system:
-        moment = dt.datetime(1899, 12, 30) + dt.timedelta(
-            days=float(plain) + (SERIAL_1904_SHIFT if date_system == 1904 else 0))
+        moment = _moment(int(year), int(month or month_zh), int(day or day_zh), int(hour or 0), int(minute or 0),
+                         int(second or 0), int((part or "0").ljust(6, "0")[:6]))
+    elif compact:
+        moment = _moment(*(int(group) for group in compact.groups()))
+    elif _SERIAL.fullmatch(plain) and date_system:
+        days = float(plain) + (SERIAL_1904_SHIFT if date_system == 1904 else 0)
         # a serial is a binary fraction of a day: half a millisecond of noise is no time of day
-        moment = (moment + dt.timedelta(microseconds=500)).replace(microsecond=0)
-        return _moment(moment.year, moment.month, moment.day,
-                       *((moment.hour, moment.minute, moment.second) if with_time else ()))
-    return _date_fault(plain, "2024-01-05 14:30" if with_time else "2024-01-05")
+        moment = (SERIAL_ZERO + dt.timedelta(days=days, microseconds=500)).replace(microsecond=0)
+        moment = moment if FIRST_YEAR <= moment.year <= LAST_YEAR else _outside()
+    else:
+        return _date_fault(plain, "2024-01-05 14:30" if with_time else "2024-01-05")
+    if isinstance(moment, Fault) or with_time:
+        return moment
+    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def read_month(text: str, date_system: int | None = None) -> dt.datetime | Fault:
@@ -424,11 +427,13 @@ def _narrow(text: str) -> str:
     return unicodedata.normalize("NFKC", text).replace("\u2212", "-").strip(SPACES)
 
 
-def _moment(year: int, month: int, day: int, *time: int) -> dt.datetime | Fault:
+def _moment(
+    year: int, month: int, day: int, hour: int = 0, minute: int = 0, second: int = 0, micro: int = 0
+) -> dt.datetime | Fault:
     if not FIRST_YEAR <= year <= LAST_YEAR:
         return _outside()
     try:
-        return dt.datetime(year, month, day, *time)
+        return dt.datetime(year, month, day, hour, minute, second, micro)
     except ValueError:
         return Fault("is no day of the calendar", "correct the date")
 
