@@ -12,6 +12,8 @@ from tests.stocking import networks
 from spareplan.errors import DataError
 from spareplan.maths import distributions
 from spareplan.stocking import evaluate_levels, expected_backorders
+from spareplan.stocking._forest import read_forest
+from spareplan.stocking.echelons import evaluate_forest, kernel_service
 
 CLOSE = {"rtol": 1e-8, "atol": 1e-8}
 
@@ -203,6 +205,46 @@ def test_a_small_variance_counts_as_poisson():
     plain = evaluate_levels(sites, parts, rates, levels)
     renewal = evaluate_levels(sites, parts, rates.assign(vmr=0.5), levels)
     pd.testing.assert_frame_equal(plain, renewal)
+
+
+def wild_forest(seed):
+    """Parts on a tree three echelons deep, some with repair, order quantities, returns and wild demand."""
+    draw = np.random.default_rng(seed)
+    parent = [-1, 0, 0, 1, 1, 2, 2, 3]
+    sites, _, _, _ = networks.tables(parent, [0.0, 4, 2, 0, 1, 3, 7, 1], np.ones(8), np.ones(8))
+    names = sites["site_id"].tolist()
+    parts = pd.DataFrame({"part_id": [f"P{n}" for n in range(60)], "lead_time_days": draw.uniform(0, 90, 60)})
+    parts["repairable_share"] = draw.choice([0.0, 0.3], 60)
+    parts["repair_days"] = 20.0
+    grid = parts[["part_id"]].merge(pd.DataFrame({"site_id": names}), how="cross")
+    rates = grid.assign(demand_per_day=draw.gamma(0.5, 0.3, len(grid)) * (draw.random(len(grid)) < 0.7))
+    rates["vmr"] = np.repeat(draw.choice([1.0, 2.0], 60), 8)
+    rates["rate_cv2"] = np.repeat(draw.choice([0.0, 0.0, 0.4], 60), 8)
+    rates["repair_share_site"] = draw.choice([0.0, 0.0, 0.4], len(grid))
+    rates["repair_days_site"] = 3.0
+    levels = grid.assign(base_stock=draw.poisson(np.where(grid["site_id"] == "S00", 25, 3)))
+    top = levels["site_id"] == "S00"
+    levels["reorder_point"] = levels["base_stock"].where(top) - 1
+    levels["order_quantity"] = np.where(top, draw.integers(1, 9, len(grid)), np.nan)
+    return read_forest(sites, parts, rates, levels)
+
+
+@pytest.mark.parametrize("method", ["exact", "two_moment", "metric"])
+def test_compiled_kernels_give_the_numbers_of_the_plain_road(method):
+    forest = wild_forest(4)
+    plain, exact = evaluate_forest(forest, method)
+    assert exact.any() == (method == "exact") and not exact.all()
+    compiled = kernel_service(forest, method)
+    for name in plain._fields:
+        # A negative binomial next to Poisson loses digits in its gamma functions.
+        close = {"rtol": 1e-9, "atol": 1e-10} if method != "two_moment" else {"rtol": 1e-6, "atol": 1e-7}
+        np.testing.assert_allclose(getattr(compiled, name), getattr(plain, name), **close)
+
+
+def test_compiled_kernels_bear_a_huge_central_pipeline():
+    forest = read_forest(*networks.tables([-1, 0, 0], [60.0, 2.0, 3.0], [0, 45.0, 5.0], [2000, 60, 300]))
+    plain, _ = evaluate_forest(forest)
+    np.testing.assert_allclose(kernel_service(forest).ebo, plain.ebo, rtol=1e-9, atol=1e-9)
 
 
 def test_all_faults_are_named_at_once():

@@ -2,8 +2,8 @@
 
 Tag a demand at time 0 and ask t days later: of the pieces ordered before it, how many are still to come
 (Y)? With tau = 1 while its own order is to come, first come first served gives W <= t exactly if
-Y + tau <= S. At a site with lead time L below a parent with stock S', for t < L: Y = Poisson(l (L - t)) + Binomial(B', p)
-and tau = 1; for t >= L the parent's own (Y', tau') at t - L decide: K = (Y' + tau' - S')+ orders are unserved
+Y + tau <= S. At a site with lead time L below a parent with stock S', for t < L:
+Y = Poisson(l (L - t)) + Binomial(B', p) and tau = 1; for t >= L the parent's own (Y', tau') at t - L decide: K = (Y' + tau' - S')+ orders are unserved
 there, the tagged one among them (tau = 1) unless K = 0, and Y = Binomial(K - 1, p).
 
 Pieces may overtake each other where lead times are mixed (repaired at HQ or bought): there Y also falls by
