@@ -100,8 +100,13 @@ def solve_model(model: pulp.LpProblem, time_limit: float | None = None, gap: flo
         model.name,
     )
     constant = float(objective.constant or 0.0)
-    solution = Solution(found.values, sign * found.duals, sign * found.objective + constant,
-                        sign * found.bound + constant, found.status)
+    solution = Solution(
+        found.values,
+        sign * found.duals,
+        sign * found.objective + constant,
+        sign * found.bound + constant,
+        found.status,
+    )
     for variable, value in zip(variables, solution.values, strict=True):
         variable.varValue = float(value)
     for constraint, dual in zip(constraints, solution.duals, strict=False):
@@ -185,7 +190,9 @@ def solve_arrays(
     objective = float(info.objective_function_value)
     bound = float(info.mip_dual_bound) if whole else objective
     duals = np.empty(0) if whole else np.asarray(solution.row_dual, dtype=float)
-    return Solution(np.asarray(solution.col_value, dtype=float), duals, objective, min(bound, objective), status)
+    return Solution(
+        np.asarray(solution.col_value, dtype=float), duals, objective, min(bound, objective), status
+    )
 
 
 def _status(highs: Any, name: str) -> str:
@@ -200,4 +207,6 @@ def _status(highs: Any, name: str) -> str:
         raise InfeasibleError(f"{name}: no solution keeps every row")
     if feasible and status in (kind.kTimeLimit, kind.kIterationLimit, kind.kSolutionLimit, kind.kInterrupt):
         return "limit"
-    raise SolverError(f"{name}: the solver stopped with '{highs.modelStatusToString(status)}' and no solution")
+    raise SolverError(
+        f"{name}: the solver stopped with '{highs.modelStatusToString(status)}' and no solution"
+    )

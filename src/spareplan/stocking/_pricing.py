@@ -1,0 +1,556 @@
+"""Numba kernels: the cheapest levels of one part at given multipliers, on any tree, exact or by two moments.
+
+A part owns a run of rows, its sites in preorder: a site comes before its children, `stop` is the row after its
+last descendant. The walk over the tree is a loop with its own stack, because numba cannot cache recursion.
+`pricing.py` wraps the kernels and explains the search; `plain.py` is their numpy twin.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit  # type: ignore[import-untyped,unused-ignore]
+
+EXACT, TWO_MOMENT, METRIC = 0, 1, 2
+SPANS = 128
+# Rows of the work space of one level of the tree.
+THINNED, OWN, AT, LATE, PMF, CDF, LOSS, SPREAD, MISSED, BACK = range(10)
+WORK_ROWS = 10
+FIRST, WALK, DOWN, FREE, SPAN = 0, 1, 2, 3, 4
+
+
+@njit(cache=True, nogil=True)
+def fill_counts(mean, variance, out, size):  # type: ignore[no-untyped-def]
+    """Pmf of 0..size-1, Poisson or negative binomial, started at the mode so that nothing underflows."""
+    out[:size] = 0.0
+    if mean <= 0.0:
+        out[0] = 1.0
+        return
+    if variance > mean * (1.0 + 1e-9):
+        keep = mean / variance
+        shape = mean * keep / (1.0 - keep)
+        top = int(max(0.0, math.floor((shape - 1.0) * (1.0 - keep) / keep)))
+        top = min(top, size - 1)
+        out[top] = math.exp(
+            math.lgamma(shape + top)
+            - math.lgamma(shape)
+            - math.lgamma(top + 1.0)
+            + shape * math.log(keep)
+            + top * math.log1p(-keep)
+        )
+        for k in range(top, size - 1):
+            out[k + 1] = out[k] * (shape + k) * (1.0 - keep) / (k + 1.0)
+        for k in range(top, 0, -1):
+            out[k - 1] = out[k] * k / ((shape + k - 1.0) * (1.0 - keep))
+    else:
+        top = min(int(mean), size - 1)
+        out[top] = math.exp(top * math.log(mean) - mean - math.lgamma(top + 1.0))
+        for k in range(top, size - 1):
+            out[k + 1] = out[k] * mean / (k + 1.0)
+        for k in range(top, 0, -1):
+            out[k - 1] = out[k] * k / mean
+
+
+@njit(cache=True, nogil=True)
+def thin_all(source, length, chance, out):  # type: ignore[no-untyped-def]
+    """Pmf of Binomial(B, chance), B ~ source[:length], by Horner's scheme: all terms positive, no underflow."""
+    out[:length] = 0.0
+    for b in range(length - 1, -1, -1):
+        for k in range(length - 1 - b, 0, -1):
+            out[k] = out[k] * (1.0 - chance) + out[k - 1] * chance
+        out[0] = out[0] * (1.0 - chance) + source[b]
+
+
+@njit(cache=True, nogil=True)
+def _leaf(row, lev, h, model, e, ev, m, x, p, late, lo, hi, v, w, S, out, write, back, length, wk):
+    # type: ignore[no-untyped-def]
+    """Best stock of a site without children: smallest S whose next piece does not pay, any shape of fill rate."""
+    mean = m[row] + p[row] * e
+    price, weight = v[row], w[row]
+    low, high = lo[row], hi[row]
+    if not write and low == 0 and weight == 0.0 and price * mean <= h:
+        S[row] = 0
+        return price * mean
+    exact = model == EXACT
+    thinned, own, at = wk[lev, THINNED], wk[lev, OWN], wk[lev, AT]
+    variance = mean
+    size = 0
+    odds = 0.0
+    full = False
+    keep, shape = 0.0, 0.0
+    own_late = own
+    apart = late[row] != m[row]
+    if exact:
+        odds = p[row] / (1.0 - p[row]) if p[row] < 1.0 else 0.0
+        if p[row] >= 1.0:
+            full = True
+            thinned[:length] = back[:length]
+        elif length > 1 and -(length - 1) * math.log1p(-p[row]) > 600.0:
+            full = True
+            thin_all(back, length, p[row], thinned)
+        else:
+            share = 1.0
+            for b in range(length):
+                at[b] = back[b] * share
+                share *= 1.0 - p[row]
+        if m[row] > 600.0:
+            size = own.shape[0]
+            fill_counts(m[row], m[row], own, size)
+        else:
+            own[0] = math.exp(-m[row])
+        if apart:
+            own_late = wk[lev, LATE]
+            own_late[0] = math.exp(-late[row])
+    else:
+        if model == TWO_MOMENT:
+            variance = m[row] + x[row] + p[row] * (1.0 - p[row]) * e + p[row] * p[row] * ev
+        if variance > mean * (1.0 + 1e-9):
+            keep = mean / variance
+            shape = mean * keep / (1.0 - keep)
+            start = shape * math.log(keep)
+        else:
+            start = -mean
+        if start < -600.0:
+            size = own.shape[0]
+            fill_counts(mean, variance, own, size)
+        else:
+            own[0] = math.exp(start)
+    best, chosen = np.inf, low
+    best_ebo, best_miss, best_over, best_under, best_at, best_below = mean, 1.0, 1.0, 1.0, 0.0, 0.0
+    cdf, ebo, miss, below = 0.0, mean, 1.0, 0.0
+    cdf_late = 0.0
+    k = 0
+    limit = own.shape[0] - 2
+    while True:
+        # Probability of exactly k pieces outstanding.
+        here = 0.0
+        here_late = 0.0
+        if exact:
+            if k > 0 and size == 0:
+                own[k] = own[k - 1] * m[row] / k
+            if k > 0 and apart:
+                own_late[k] = own_late[k - 1] * late[row] / k
+            if not full:
+                total = 0.0
+                if k < length:
+                    for b in range(k, length):
+                        total += at[b]
+                    for b in range(k, length):
+                        at[b] *= (b - k) / (k + 1.0) * odds
+                thinned[k] = total
+            last = min(k, length - 1)
+            for j in range(last + 1):
+                here += thinned[j] * own[k - j]
+            if apart:
+                for j in range(last + 1):
+                    here_late += thinned[j] * own_late[k - j]
+            else:
+                here_late = here
+        else:
+            if k > 0 and size == 0:
+                if shape > 0.0:
+                    own[k] = own[k - 1] * (shape + k - 1.0) * (1.0 - keep) / k
+                else:
+                    own[k] = own[k - 1] * mean / k
+            here = own[k]
+            here_late = here
+        if k >= low:
+            cost = h * k + price * ebo + weight * miss
+            if cost < best:
+                best, chosen = cost, k
+                best_ebo, best_miss, best_at, best_below = ebo, miss, here_late, below
+                best_over, best_under = max(0.0, 1.0 - cdf - here), max(0.0, 1.0 - cdf)
+        cdf += here
+        cdf_late += here_late
+        tail = max(0.0, 1.0 - cdf)
+        if tail < 1e-15:
+            tail = 0.0
+        if k >= high or k >= limit:
+            break
+        if k >= low:
+            if weight == 0.0:
+                if price * tail <= h:
+                    break
+            elif price * tail <= 0.5 * h and weight * miss <= 0.5 * h:
+                break
+            if h * k >= best:
+                break
+        ebo = max(0.0, ebo - tail)
+        miss = max(0.0, 1.0 - cdf_late)
+        if miss < 1e-15:
+            miss = 0.0
+        below = here_late
+        k += 1
+    S[row] = chosen
+    if write:
+        out[row, 0] = best_ebo
+        out[row, 1] = best_miss
+        out[row, 2] = best_over
+        out[row, 3] = best_under
+        out[row, 4] = best_at
+        out[row, 5] = best_below
+    return best
+
+
+@njit(cache=True, nogil=True)
+def _enter(row, lev, model, batch, e, ev, m, x, p, late, back, length, wk):
+    # type: ignore[no-untyped-def]
+    """Tabulate a site with children for every stock: pmf, expected backlog, its variance, chance to miss."""
+    pmf, cdf, loss, spread, missed = (
+        wk[lev, PMF],
+        wk[lev, CDF],
+        wk[lev, LOSS],
+        wk[lev, SPREAD],
+        wk[lev, MISSED],
+    )
+    thinned, own = wk[lev, THINNED], wk[lev, OWN]
+    room = pmf.shape[0]
+    mean = m[row] + p[row] * e
+    variance = mean + x[row]
+    if model == EXACT and length > 1:
+        variance += p[row] * p[row] * max(0.0, ev - e)
+    elif model == TWO_MOMENT:
+        variance = m[row] + x[row] + p[row] * (1.0 - p[row]) * e + p[row] * p[row] * ev
+    size = int(
+        mean + 12.0 * math.sqrt(max(variance, mean)) + 40.0 * max(1.0, variance / max(mean, 1e-12)) + 20.0
+    )
+    size = min(size, room)
+    if model == EXACT and length > 1:
+        size = min(room, max(size, length + 40))
+        thin_all(back, length, p[row], thinned)
+        fill_counts(m[row], m[row], own, size)
+        for k in range(size):
+            total = 0.0
+            for j in range(min(k, length - 1) + 1):
+                total += thinned[j] * own[k - j]
+            pmf[k] = total
+    else:
+        fill_counts(mean, variance, pmf, size)
+    while size > 2 and pmf[size - 1] < 1e-18:
+        size -= 1
+    running = 0.0
+    for k in range(size):
+        running += pmf[k]
+        cdf[k] = min(1.0, running)
+    # Backwards sums keep the far tail exact where 1 - cdf would be noise.
+    tail, first, second = 0.0, 0.0, 0.0
+    for k in range(size - 1, -1, -1):
+        loss[k] = first
+        spread[k] = second
+        missed[k] = tail + pmf[k]
+        # E(N-k+1)+^2 = E(N-k)+^2 + 2 E(N-k)+ + P(N >= k)
+        tail += pmf[k]
+        second = second + 2.0 * first + tail
+        first = first + tail
+    if late[row] != m[row]:
+        if model == EXACT:
+            fill_counts(late[row], late[row], own, size)
+            running = 0.0
+            for k in range(size):
+                missed[k] = max(0.0, 1.0 - running)
+                if length > 1:
+                    for j in range(min(k, length - 1) + 1):
+                        running += thinned[j] * own[k - j]
+                else:
+                    running += own[k]
+    if batch > 1:
+        # (R, Q): the inventory position is spread evenly over the batch; every measure is the mean.
+        for values in (loss, spread, missed):
+            running = 0.0
+            for k in range(size):
+                own[k] = values[k]
+            for k in range(size):
+                running += own[k]
+                if k >= batch:
+                    running -= own[k - batch]
+                values[k] = max(0.0, running) / batch
+    for k in range(size):
+        spread[k] = max(0.0, spread[k] - loss[k] * loss[k])
+    return size
+
+
+@njit(cache=True, nogil=True)
+def _release(s, lev, batch, size, wk):
+    # type: ignore[no-untyped-def]
+    """Backlog of a site at stock s, as its children see it; returns how many entries it has."""
+    pmf, cdf, back = wk[lev, PMF], wk[lev, CDF], wk[lev, BACK]
+    if s - batch + 1 >= size - 1:
+        back[0] = 1.0
+        return 1
+    lowest = max(0, s - batch + 1)
+    length = size - lowest
+    if batch > 1:
+        back[0] = 0.0
+        for j in range(lowest, s + 1):
+            back[0] += cdf[j] if j < size else 1.0
+        for b in range(1, length):
+            above = cdf[min(s + b, size - 1)]
+            under = s + b - batch
+            back[b] = max(0.0, above - (cdf[under] if under >= 0 else 0.0))
+        for b in range(length):
+            back[b] /= batch
+    else:
+        back[0] = cdf[s]
+        for b in range(1, length):
+            back[b] = pmf[s + b]
+    gone = 0.0
+    while length > 1 and gone + back[length - 1] < 1e-16:
+        gone += back[length - 1]
+        length -= 1
+    return length
+
+
+@njit(cache=True, nogil=True)
+def _highest(best, right, h, top):
+    # type: ignore[no-untyped-def]
+    """Largest stock up to `top` that may still beat `best` when everything beside its own price costs `right`."""
+    room = (best * (1.0 - 1e-13) - right) / h
+    if room <= 0.0:
+        return -1
+    if room > top + 1.0:
+        return top
+    return min(top, int(math.ceil(room)) - 1)
+
+
+@njit(cache=True, nogil=True)
+def price_part(
+    begin, end, h, model, batch_top, stop, m, x, p, late, lo, hi, v, w, S, out, write, wk, kept, free
+):
+    # type: ignore[no-untyped-def]
+    """Least cost of one part at the multipliers v, w; S goes in as a first guess and comes out as the answer."""
+    depth = wk.shape[0]
+    rows = np.zeros(depth, np.int64)
+    stocks = np.zeros(depth, np.int64)
+    first = np.zeros(depth, np.int64)
+    highest = np.zeros(depth, np.int64)
+    child = np.zeros(depth, np.int64)
+    sizes = np.zeros(depth, np.int64)
+    lengths = np.ones(depth, np.int64)
+    phase = np.zeros(depth, np.int64)
+    below = np.zeros(depth)
+    loss = np.zeros(depth)
+    spread = np.zeros(depth)
+    best = np.zeros(depth)
+    chosen = np.zeros(depth, np.int64)
+    last = np.zeros(depth)
+    held = np.zeros(depth, np.int64)
+    spans = np.zeros((depth, SPANS, 2), np.int64)
+    rights = np.zeros((depth, SPANS))
+    nothing = np.ones(1)
+    for row in range(begin, end):
+        free[row] = -1.0
+    if stop[begin] == begin + 1 and batch_top == 1:
+        return _leaf(begin, 0, h, model, 0.0, 0.0, m, x, p, late, lo, hi, v, w, S, out, write, nothing, 1, wk)
+    lev = 0
+    rows[0] = begin
+    entering = True
+    value = 0.0
+    while True:
+        row = rows[lev]
+        batch = batch_top if lev == 0 else 1
+        evaluate = False
+        if entering:
+            entering = False
+            if lev == 0:
+                sizes[0] = _enter(row, 0, model, batch, 0.0, 0.0, m, x, p, late, nothing, 1, wk)
+            else:
+                sizes[lev] = _enter(
+                    row,
+                    lev,
+                    model,
+                    1,
+                    loss[lev - 1],
+                    spread[lev - 1],
+                    m,
+                    x,
+                    p,
+                    late,
+                    wk[lev - 1, BACK],
+                    lengths[lev - 1],
+                    wk,
+                )
+            best[lev] = np.inf
+            phase[lev] = FIRST
+            held[lev] = 0
+            low = max(lo[row], batch - 1)
+            stocks[lev] = min(max(S[row], low), max(low, min(hi[row], sizes[lev] + batch)))
+            evaluate = True
+        elif child[lev] < stop[row]:
+            c = child[lev]
+            if stop[c] == c + 1:
+                below[lev] += _leaf(
+                    c,
+                    lev + 1,
+                    h,
+                    model,
+                    loss[lev],
+                    spread[lev],
+                    m,
+                    x,
+                    p,
+                    late,
+                    lo,
+                    hi,
+                    v,
+                    w,
+                    S,
+                    out,
+                    write,
+                    wk[lev, BACK],
+                    lengths[lev],
+                    wk,
+                )
+                child[lev] = c + 1
+            else:
+                lev += 1
+                rows[lev] = c
+                entering = True
+            continue
+        else:
+            # One stock has been priced: keep it if it is the best, then choose the next to look at.
+            s, total = stocks[lev], below[lev]
+            low = max(lo[row], batch - 1)
+            top = max(low, min(hi[row], sizes[lev] + batch - 2))
+            better = False
+            if phase[lev] == FREE:
+                free[row] = total
+            elif h * s + total < best[lev]:
+                better = True
+                best[lev], chosen[lev] = h * s + total, s
+                for r in range(row + 1, stop[row]):
+                    kept[lev, r - begin] = S[r]
+            if phase[lev] == FIRST:
+                first[lev], last[lev], highest[lev] = s, total, s
+                phase[lev] = WALK
+                if not write and s + 1 <= top and h * (s + 1) < best[lev]:
+                    stocks[lev], evaluate = s + 1, True
+            elif phase[lev] == WALK:
+                highest[lev] = s
+                if better and s + 1 <= top:
+                    stocks[lev], evaluate = s + 1, True
+            elif phase[lev] == DOWN:
+                first[lev], last[lev] = s, total
+            elif phase[lev] == SPAN:
+                n = held[lev]
+                a, b, right = spans[lev, n, 0], spans[lev, n, 1], rights[lev, n]
+                if s + 1 <= b:
+                    spans[lev, n, 0], spans[lev, n, 1], rights[lev, n] = s + 1, b, right
+                    n += 1
+                if a <= s - 1:
+                    spans[lev, n, 0], spans[lev, n, 1], rights[lev, n] = a, s - 1, total
+                    n += 1
+                held[lev] = n
+            if not write and not evaluate:
+                if phase[lev] == WALK:
+                    phase[lev] = DOWN
+                if phase[lev] == DOWN:
+                    # Below the first guess nothing costs less beside its own price than at the guess.
+                    s = _highest(best[lev], last[lev], h, first[lev] - 1)
+                    if s >= low:
+                        stocks[lev], evaluate = s, True
+                    elif highest[lev] >= top:
+                        phase[lev], held[lev] = SPAN, 0
+                    elif free[row] >= 0.0:
+                        phase[lev] = FREE
+                    else:
+                        phase[lev] = FREE
+                        stocks[lev], evaluate = sizes[lev] + batch, True
+                if phase[lev] == FREE and not evaluate:
+                    phase[lev] = SPAN
+                    spans[lev, 0, 0], spans[lev, 0, 1], rights[lev, 0] = highest[lev] + 1, top, free[row]
+                    held[lev] = 1
+                while phase[lev] == SPAN and not evaluate and held[lev] > 0:
+                    n = held[lev] - 1
+                    held[lev] = n
+                    b = _highest(best[lev], rights[lev, n], h, spans[lev, n, 1])
+                    if b >= spans[lev, n, 0]:
+                        spans[lev, n, 1] = b
+                        stocks[lev], evaluate = (spans[lev, n, 0] + b) // 2, True
+            if not evaluate:
+                S[row] = chosen[lev]
+                for r in range(row + 1, stop[row]):
+                    S[r] = kept[lev, r - begin]
+                value = best[lev]
+                if write:
+                    _record(row, lev, chosen[lev], sizes[lev], batch, out, wk)
+                if lev == 0:
+                    return value
+                lev -= 1
+                below[lev] += value
+                child[lev] = stop[child[lev]]
+                continue
+        if evaluate:
+            s, size = stocks[lev], sizes[lev]
+            lengths[lev] = _release(s, lev, batch, size, wk)
+            loss[lev] = wk[lev, LOSS, s] if s < size else 0.0
+            spread[lev] = wk[lev, SPREAD, s] if s < size else 0.0
+            below[lev] = v[row] * loss[lev] + w[row] * (wk[lev, MISSED, s] if s < size else 0.0)
+            child[lev] = row + 1
+
+
+@njit(cache=True, nogil=True)
+def _record(row, lev, s, size, batch, out, wk):
+    # type: ignore[no-untyped-def]
+    """Measures of a site with children at its stock."""
+    out[row, 0] = wk[lev, LOSS, s] if s < size else 0.0
+    out[row, 1] = wk[lev, MISSED, s] if s < size else 0.0
+    out[row, 2] = max(0.0, 1.0 - wk[lev, CDF, s]) if s < size else 0.0
+    out[row, 3] = max(0.0, 1.0 - wk[lev, CDF, s - 1]) if 0 < s <= size else 1.0 if s == 0 else 0.0
+    out[row, 4] = wk[lev, PMF, s] if s < size else 0.0
+    out[row, 5] = wk[lev, PMF, s - 1] if 0 < s <= size else 0.0
+
+
+@njit(cache=True, nogil=True)
+def price_parts(
+    first,
+    last,
+    starts,
+    costs,
+    models,
+    batches,
+    stop,
+    m,
+    x,
+    p,
+    late,
+    lo,
+    hi,
+    v,
+    w,
+    S,
+    out,
+    write,
+    values,
+    free,
+    depth,
+    room,
+    width,
+):
+    # type: ignore[no-untyped-def]
+    """Price the parts first..last-1; fills S, values and, when `write`, the measures in `out`."""
+    wk = np.zeros((depth, WORK_ROWS, room))
+    kept = np.zeros((depth, width), np.int64)
+    for i in range(first, last):
+        values[i] = price_part(
+            starts[i],
+            starts[i + 1],
+            costs[i],
+            models[i],
+            batches[i],
+            stop,
+            m,
+            x,
+            p,
+            late,
+            lo,
+            hi,
+            v,
+            w,
+            S,
+            out,
+            write,
+            wk,
+            kept,
+            free,
+        )

@@ -1,0 +1,136 @@
+"""Money against service: the best plan for a budget, plain greedy steps, and the curve between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from spareplan.stocking.finding import Found
+from spareplan.stocking.pricing import Pipelines, Priced, measure, price
+from spareplan.stocking.promises import Promises
+from spareplan.stocking.trim import money
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+STEPS = 40
+
+
+def waiting_promise(pipelines: Pipelines) -> Promises:
+    """All demand x wait as one promise that allows nothing, to be priced."""
+    rows = len(pipelines.stop)
+    own = pipelines.own > 0
+    with np.errstate(invalid="ignore", divide="ignore"):
+        factor = np.where(own, pipelines.own / pipelines.demand, 0.0)
+    table = pd.DataFrame(
+        {
+            "group": ["all sites"],
+            "site_id": [""],
+            "part_group": [""],
+            "measure": ["mean_wait_days"],
+            "target": [0.0],
+            "demand_per_day": [float(pipelines.own.sum())],
+        }
+    )
+    return Promises(table, np.zeros(1), np.where(own, 0, -1), np.full(rows, -1), factor, np.zeros(rows))
+
+
+def best_for_budget(
+    pipelines: Pipelines, budget: float, progress: Callable[[str, int, int], None] | None = None
+) -> Found:
+    """Least demand x wait for the money.
+
+    Parameters
+    ----------
+    pipelines : Pipelines
+    budget : float
+        At least what the floors need. [money]
+    progress : callable, optional
+        Called with (step, done, all).
+
+    Returns
+    -------
+    Found
+        `bound` is the least money that reaches the same demand x wait.
+    """
+    promise = waiting_promise(pipelines)
+    low, high = 0.0, float(pipelines.row_cost.max(initial=1.0))
+    best = price(pipelines, *promise.worth(np.zeros(1)))
+    visited = [(0.0, best)]
+    interrupted = False
+    try:
+        priced = best
+        while money(pipelines, priced.levels) <= budget and high < 1e18:
+            low, high = high, high * 16
+            best = priced if money(pipelines, priced.levels) <= budget else best
+            priced = price(pipelines, *promise.worth(np.array([low])), guess=priced.levels)
+            visited.append((low, priced))
+            if money(pipelines, priced.levels) <= budget:
+                best = priced
+            else:
+                low, high = (
+                    max((u for u, p in visited if money(pipelines, p.levels) <= budget), default=0.0),
+                    low,
+                )
+        for step in range(STEPS):
+            if high <= low * (1 + 1e-7):
+                break
+            middle = np.sqrt(low * high) if low > 0 else high / 16
+            priced = price(pipelines, *promise.worth(np.array([middle])), guess=best.levels)
+            visited.append((middle, priced))
+            if money(pipelines, priced.levels) <= budget:
+                low, best = middle, priced
+            else:
+                high = middle
+            if progress:
+                progress("budget", step + 1, STEPS)
+    except KeyboardInterrupt:
+        interrupted = True
+    levels = spend_rest(pipelines, promise, best.levels, budget)
+    state = measure(pipelines, levels)
+    used = promise.used(state)
+    bounds = [(float(p.value.sum() - u * used[0]), u) for u, p in visited]
+    bound, at = max(bounds)
+    cost = money(pipelines, levels)
+    return Found(
+        levels,
+        state,
+        cost,
+        min(max(bound, money(pipelines, pipelines.least)), cost),
+        np.array([at]),
+        "multiplier on money",
+        interrupted,
+    )
+
+
+def spend_rest(pipelines: Pipelines, promise: Promises, levels: IntArray, budget: float) -> IntArray:
+    """Spend what is left of a budget on the pieces at sites without children that save most wait per money."""
+    levels = levels.copy()
+    cost = pipelines.row_cost
+    leaf = pipelines.is_leaf
+    for _ in range(60):
+        left = budget - money(pipelines, levels)
+        state = measure(pipelines, levels)
+        gain = promise.wait_factor * state.over
+        rows = np.flatnonzero(leaf & (gain > 0) & (cost <= left) & (levels < pipelines.most))
+        if not len(rows):
+            break
+        order = rows[np.argsort(-gain[rows] / cost[rows], kind="stable")]
+        for row in order[:2000].tolist():
+            if cost[row] <= left:
+                levels[row] += 1
+                left -= cost[row]
+    return levels
+
+
+def service_of(pipelines: Pipelines, state: Priced) -> tuple[float, float]:
+    """Mean wait and fill rate over all own demand. [days, share]"""
+    own = pipelines.own
+    total = own.sum()
+    if total <= 0:
+        return float("nan"), float("nan")
+    with np.errstate(invalid="ignore", divide="ignore"):
+        wait = np.where(own > 0, own / pipelines.demand * state.ebo, 0.0).sum() / total
+    return float(wait), float(1 - (own * state.miss).sum() / total)

@@ -1,0 +1,157 @@
+"""Prices of promises without a solver: raise the price of a promise until it is just kept.
+
+For prices u >= 0 of the promises, L(u) = (sum over parts of the least of money + u x use) - u x allowed is below the
+money of any integer levels that keep the promises; at its maximum it equals the linear programme over columns of
+levels (`levels_lp`) [1]_.
+
+References
+----------
+.. [1] Fisher (1981), The Lagrangian relaxation method for solving integer programming problems; Wong, Kranenburg,
+   van Houtum, Cattrysse (2007), Efficient heuristics for two-echelon spare parts inventory systems with an aggregate
+   mean waiting time constraint per local warehouse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spareplan.stocking.pricing import Pipelines, Priced, price
+from spareplan.stocking.promises import Promises
+
+FloatArray = NDArray[np.float64]
+FIRST_SLOPE, STEEPEST, FLATTEST = -0.9, -2.0, -0.3
+LONGEST_STEP = 2.5
+NO_PRICE = 1e-12
+
+
+@dataclass
+class Search:
+    """Where a search for prices stands.
+
+    Parameters
+    ----------
+    prices : ndarray, shape (promises,)
+        Prices with the highest bound so far. [money per unit of use]
+    bound : float
+        Highest L(u) so far. [money]
+    priced : Priced
+        Levels at the last prices.
+    last : ndarray, shape (promises,)
+        Last prices looked at.
+    visited : list of Priced
+        Levels of every step, for the columns of the linear programme.
+    interrupted : bool
+        The user broke off.
+    """
+
+    prices: FloatArray
+    bound: float
+    priced: Priced
+    last: FloatArray
+    visited: list[Priced] = field(default_factory=list)
+    interrupted: bool = False
+
+
+def bound_at(promises: Promises, prices: FloatArray, priced: Priced) -> float:
+    """L(u) from the priced parts."""
+    return float(priced.value.sum() - prices @ promises.allowed)
+
+
+def first_prices(pipelines: Pipelines, promises: Promises) -> FloatArray:
+    """A first guess: about one backorder or miss in twenty is left."""
+    money = np.zeros(len(promises))
+    weight = np.zeros(len(promises))
+    cost = pipelines.row_cost
+    for promise, factor in (
+        (promises.wait_promise, promises.wait_factor),
+        (promises.miss_promise, promises.miss_factor),
+    ):
+        rows = np.flatnonzero((promise >= 0) & (factor > 0))
+        own = pipelines.own[rows]
+        money += np.bincount(promise[rows], weights=own * cost[rows], minlength=len(promises))
+        weight += np.bincount(promise[rows], weights=own * factor[rows], minlength=len(promises))
+    return 20.0 * money / np.maximum(weight, 1e-300)
+
+
+def search_prices(
+    pipelines: Pipelines,
+    promises: Promises,
+    prices: FloatArray | None = None,
+    rounds: int = 16,
+    tolerance: float = 2e-5,
+    keep: bool = False,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Search:
+    """Raise and lower prices by secants in logarithms until use meets what is allowed.
+
+    Parameters
+    ----------
+    pipelines : Pipelines
+    promises : Promises
+        All reachable (`levels` sees to that).
+    prices : ndarray, shape (promises,), optional
+        Where to start; None: `first_prices`.
+    rounds : int
+        Most steps.
+    tolerance : float
+        Stop when |u x (allowed - used)| is this share of the bound.
+    keep : bool
+        Keep the levels of every step in `visited`.
+    progress : callable, optional
+        Called with ("prices", steps done, all steps).
+
+    Returns
+    -------
+    Search
+    """
+    # Promises that hold without any stock cost nothing and keep price 0.
+    start = price(pipelines, *promises.worth(np.zeros(len(promises))))
+    used = promises.used(start)
+    open_ = used > promises.allowed * (1 + 1e-12)
+    now = np.where(open_, first_prices(pipelines, promises) if prices is None else prices, 0.0)
+    now = np.where(open_ & (now <= 0), NO_PRICE, now)
+    search = Search(
+        np.zeros(len(promises)),
+        bound_at(promises, np.zeros(len(promises)), start),
+        start,
+        now,
+        [start] if keep else [],
+    )
+    if not open_.any():
+        return search
+    allowed = np.maximum(promises.allowed, 1e-300)
+    slope = np.full(len(promises), FIRST_SLOPE)
+    before: tuple[FloatArray, FloatArray] | None = None
+    guess = start.levels
+    try:
+        for step in range(rounds):
+            priced = price(pipelines, *promises.worth(now), guess=guess)
+            guess = priced.levels
+            used = promises.used(priced)
+            bound = bound_at(promises, now, priced)
+            search.priced, search.last = priced, now
+            if keep:
+                search.visited.append(priced)
+            if bound > search.bound or step == 0:
+                search.bound, search.prices = max(bound, search.bound), now
+            if progress:
+                progress("prices", step + 1, rounds)
+            if np.abs(now * (promises.allowed - used)).sum() <= tolerance * max(abs(bound), 1e-12):
+                break
+            with np.errstate(divide="ignore"):
+                ratio = np.log(np.maximum(used, 1e-300) / allowed)
+            if before is not None:
+                moved = np.log(np.maximum(now, 1e-300)) - before[0]
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    seen = (ratio - before[1]) / moved
+                slope = np.where(np.abs(moved) > 1e-9, np.clip(seen, STEEPEST, FLATTEST), slope)
+            before = (np.log(np.maximum(now, 1e-300)), ratio)
+            step_log = np.clip(-ratio / slope, -LONGEST_STEP, LONGEST_STEP)
+            now = np.where(open_, now * np.exp(step_log), 0.0)
+    except KeyboardInterrupt:
+        search.interrupted = True
+    return search

@@ -1,0 +1,345 @@
+"""Price the levels of parts: for given worth of a backorder and of a miss, the cheapest stock on any tree.
+
+For one part, with unit cost h and, at every site n, v_n the worth of one expected backorder and w_n the worth of
+certainty to miss, the kernels find
+
+    min over S of  sum_n [ h S_n + v_n EBO_n(S) + w_n P(N_n >= S_n) ].
+
+Given the stock upstream, sites without children separate, and there the best stock is found by one pass over the
+pmf. At a site with children, Phi(s) = everything but its own money never rises with s, because more stock makes
+every backlog downstream stochastically smaller. So on a span a..b no stock costs less than h a + Phi(b): spans that
+cannot beat the best are dropped and the rest is halved. The minimum is exact, not a local one, and its sum over
+the parts makes the Lagrangian bound of `multipliers` valid for integer levels [1]_.
+
+References
+----------
+.. [1] Wong, van Houtum, Cattrysse, Van Oudheusden (2005), Simple, efficient heuristics for multi-item multi-location
+   spare parts systems with lateral transshipments and waiting time constraints; Topan, Bayindir, Tan (2017), Heuristics for
+   multi-item two-echelon spare parts inventory control subject to aggregate and individual service measures.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spareplan.stocking._forest import Forest
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+MODELS = {"exact": 0, "two_moment": 1, "metric": 2}
+ANY_STOCK = 1 << 40
+# Parts per call of a kernel: enough to keep it busy, few enough to hear an interrupt.
+CHUNK_ROWS = 60_000
+
+
+@dataclass(frozen=True)
+class Pipelines:
+    """What the kernels need to know of every part x site: rows by part, within a part in preorder.
+
+    Parameters
+    ----------
+    starts : ndarray of int, shape (parts + 1,)
+        First row of each part.
+    unit_cost : ndarray, shape (parts,)
+        Money per piece, above 0. [money]
+    model, batch : ndarray of int, shape (parts,)
+        Evaluation (`MODELS`), and order quantity at HQ. [pieces]
+    stop : ndarray of int, shape (rows,)
+        Row after the last descendant.
+    mean, excess : ndarray, shape (rows,)
+        Pieces on the way without the parent's backlog, and their variance beyond Poisson. [pieces, pieces²]
+    share : ndarray, shape (rows,)
+        Share of the parent's demand that this site orders.
+    late : ndarray, shape (rows,)
+        As `mean`, for the promise that is measured by misses: equal to `mean` for a fill rate. [pieces]
+    least, most : ndarray of int, shape (rows,)
+        Floor and ceiling of the base stock. [pieces]
+    own, demand : ndarray, shape (rows,)
+        Demand of the site itself, and all that arrives. [pieces per day]
+    forest_rows : ndarray of int, shape (rows,)
+        Row of the forest each row came from.
+    """
+
+    starts: IntArray
+    unit_cost: FloatArray
+    model: IntArray
+    batch: IntArray
+    stop: IntArray
+    mean: FloatArray
+    excess: FloatArray
+    share: FloatArray
+    late: FloatArray
+    least: IntArray
+    most: IntArray
+    own: FloatArray
+    demand: FloatArray
+    forest_rows: IntArray
+    depth: int
+    room: int
+
+    @property
+    def part(self) -> IntArray:
+        """Part of each row."""
+        return np.repeat(np.arange(len(self.unit_cost)), np.diff(self.starts))
+
+    @property
+    def row_cost(self) -> FloatArray:
+        """Unit cost of each row. [money]"""
+        return np.repeat(self.unit_cost, np.diff(self.starts))
+
+    def take(self, parts: IntArray) -> Pipelines:
+        """Some parts, in any order, also more than once."""
+        counts = np.diff(self.starts)[parts]
+        starts = np.r_[0, np.cumsum(counts)].astype(np.int64)
+        shift = np.repeat(self.starts[parts] - starts[:-1], counts)
+        rows = np.arange(starts[-1]) + shift
+        changed: dict[str, Any] = {
+            name: getattr(self, name)[rows]
+            for name in ("mean", "excess", "share", "late", "least", "most", "own", "demand", "forest_rows")
+        }
+        changed |= {name: getattr(self, name)[parts] for name in ("unit_cost", "model", "batch")}
+        return replace(self, starts=starts, stop=self.stop[rows] - shift, **changed)
+
+    def rows_of(self, parts: IntArray) -> IntArray:
+        """Rows of some parts, as `take` lays them out."""
+        counts = np.diff(self.starts)[parts]
+        ends = np.cumsum(counts)
+        return np.arange(int(ends[-1]) if len(ends) else 0) + np.repeat(
+            self.starts[parts] - (ends - counts), counts
+        )
+
+    @property
+    def is_leaf(self) -> NDArray[np.bool_]:
+        """Rows without children."""
+        return self.stop == np.arange(len(self.stop)) + 1
+
+
+@dataclass(frozen=True)
+class Priced:
+    """Levels and what they do (arrays of shape (rows,), `value` of shape (parts,)).
+
+    Parameters
+    ----------
+    levels : ndarray of int
+        Base stock. [pieces]
+    ebo : ndarray
+        Expected backorders. [pieces]
+    miss : ndarray
+        P(N >= S): chance that a demand is not met from the shelf (in the window, where one is promised).
+    over, under : ndarray
+        P(N > S) and P(N > S - 1): backorders that one piece more saves, and one piece less costs.
+    at, below : ndarray
+        P(N = S) and P(N = S - 1): misses that one piece more saves, and one piece less costs.
+    value : ndarray
+        Least cost per part at the multipliers. [money]
+    """
+
+    levels: IntArray
+    ebo: FloatArray
+    miss: FloatArray
+    over: FloatArray
+    under: FloatArray
+    at: FloatArray
+    below: FloatArray
+    value: FloatArray
+
+
+def lay_out(forest: Forest, unit_cost: FloatArray, method: str, batch: IntArray | None = None) -> Pipelines:
+    """Arrange a forest for the kernels.
+
+    Parameters
+    ----------
+    forest : Forest
+        From `read_forest`.
+    unit_cost : ndarray, shape (parts,)
+        Of `forest.part_ids`. [money]
+    method : {"exact", "two_moment", "metric"}
+        Evaluation; overdispersed parts are evaluated by two moments where "exact" is asked for.
+    batch : ndarray of int, shape (parts,), optional
+        Order quantity at HQ; None: one for one. [pieces]
+
+    Returns
+    -------
+    Pipelines
+        Only the parts that have rows, in the order of the forest.
+    """
+    rank = _preorder(forest)
+    order = np.lexsort((rank[forest.site], forest.part))
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    part = forest.part[order]
+    starts = np.flatnonzero(np.r_[True, part[1:] != part[:-1]]) if len(part) else np.empty(0, np.int64)
+    kept = part[starts]
+    parent = np.where(forest.parent[order] >= 0, place[forest.parent[order]], -1)
+    stop = np.arange(1, len(order) + 1)
+    for row in [
+        np.flatnonzero(forest.depth[order] == d) for d in range(int(forest.depth.max(initial=0)), 0, -1)
+    ]:
+        np.maximum.at(stop, parent[row], stop[row])
+    days = forest.mean_days[order]
+    mean = forest.pipeline[order]
+    excess = np.maximum(forest.excess[order], 0.0) * days + (forest.spread[order] * days) ** 2
+    wild = forest.overdispersed[order][starts] if len(part) else np.empty(0, bool)
+    model = np.where(wild & (method == "exact"), MODELS["two_moment"], MODELS[method])
+    if method != "metric":
+        excess = np.where(np.repeat(wild, np.diff(np.r_[starts, len(order)])), excess, 0.0)
+    else:
+        excess = np.zeros_like(mean)
+    share = forest.share[order]
+    most_mean, most_variance = mean.copy(), mean + excess
+    for d in range(1, int(forest.depth.max(initial=0)) + 1):
+        rows = np.flatnonzero(forest.depth[order] == d)
+        up, p = parent[rows], share[rows]
+        most_mean[rows] += p * most_mean[up]
+        most_variance[rows] += p * (1 - p) * most_mean[up] + p**2 * most_variance[up]
+    size = (
+        most_mean
+        + 12 * np.sqrt(most_variance)
+        + 40 * np.maximum(1, most_variance / np.maximum(most_mean, 1e-12))
+    )
+    quantity = np.ones(len(starts), np.int64) if batch is None else np.asarray(batch, np.int64)[kept]
+    starts = np.r_[starts, len(order)].astype(np.int64)
+    root = np.zeros(len(order), bool)
+    root[starts[:-1]] = True
+    least = np.zeros(len(order), np.int64)
+    least[root] = quantity - 1
+    return Pipelines(
+        starts=starts,
+        unit_cost=np.asarray(unit_cost, float)[kept],
+        model=model.astype(np.int64),
+        batch=quantity,
+        stop=stop,
+        mean=mean,
+        excess=excess,
+        share=share,
+        late=mean.copy(),
+        least=least,
+        most=np.full(len(order), ANY_STOCK),
+        own=forest.own[order],
+        demand=forest.demand[order],
+        forest_rows=order,
+        depth=int(forest.depth.max(initial=0)) + 1,
+        room=int(size.max(initial=0.0)) + 64 + int(quantity.max(initial=1)),
+    )
+
+
+def price(
+    pipelines: Pipelines,
+    backorder_worth: FloatArray,
+    miss_worth: FloatArray,
+    guess: IntArray | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Priced:
+    """Cheapest levels of every part at given worths, with the certainty that none is cheaper.
+
+    Parameters
+    ----------
+    pipelines : Pipelines
+    backorder_worth, miss_worth : ndarray, shape (rows,)
+        v and w of the module's formula. [money per piece, money]
+    guess : ndarray of int, shape (rows,), optional
+        Where to start looking; changes the time, never the answer. [pieces]
+    progress : callable, optional
+        Called with (parts done, all parts).
+
+    Returns
+    -------
+    Priced
+    """
+    levels = np.maximum(pipelines.least, 0) if guess is None else np.array(guess, dtype=np.int64)
+    found = _run(pipelines, backorder_worth, miss_worth, levels, False, progress)
+    measured = measure(pipelines, found.levels)
+    return replace(measured, levels=found.levels, value=found.value)
+
+
+def measure(pipelines: Pipelines, levels: IntArray) -> Priced:
+    """Backorders and misses of given levels (rows of `pipelines`); `value` is the money. [money]"""
+    nothing = np.zeros(len(levels))
+    return _run(pipelines, nothing, nothing, np.array(levels, dtype=np.int64), True, None)
+
+
+def _run(
+    pipelines: Pipelines,
+    v: FloatArray,
+    w: FloatArray,
+    levels: IntArray,
+    write: bool,
+    progress: Callable[[int, int], None] | None,
+) -> Priced:
+    from spareplan.stocking import _pricing
+
+    parts, rows = len(pipelines.unit_cost), len(levels)
+    out = np.zeros((rows, 6))
+    values = np.zeros(parts)
+    free = np.full(rows, -1.0)
+    least, most = (levels.copy(), levels.copy()) if write else (pipelines.least, pipelines.most)
+    width = int(np.diff(pipelines.starts).max(initial=1))
+    cuts = np.searchsorted(pipelines.starts, np.arange(0, rows + CHUNK_ROWS, CHUNK_ROWS))
+    edges = np.unique(np.clip(cuts, 0, parts))
+    worth, chance = np.ascontiguousarray(v, dtype=float), np.ascontiguousarray(w, dtype=float)
+
+    def chunk(first: int, last: int) -> int:
+        _pricing.price_parts(
+            first,
+            last,
+            pipelines.starts,
+            pipelines.unit_cost,
+            pipelines.model,
+            pipelines.batch,
+            pipelines.stop,
+            pipelines.mean,
+            pipelines.excess,
+            pipelines.share,
+            pipelines.late,
+            least,
+            most,
+            worth,
+            chance,
+            levels,
+            out,
+            write,
+            values,
+            free,
+            pipelines.depth,
+            pipelines.room,
+            width,
+        )
+        return last - first
+
+    spans = list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
+    done = 0
+    if len(spans) == 1:
+        chunk(*spans[0])
+    else:
+        with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+            for count in pool.map(lambda span: chunk(*span), spans):
+                done += count
+                if progress:
+                    progress(done, parts)
+    return Priced(levels, *out.T, values)
+
+
+def _preorder(forest: Forest) -> IntArray:
+    """Rank of every site in preorder: a site, then its first child with all below it, and so on."""
+    count = len(forest.site_ids)
+    above = np.full(count, -1)
+    below = forest.parent >= 0
+    above[forest.site[below]] = forest.site[forest.parent[below]]
+    size = np.ones(count, np.int64)
+    for site in range(count - 1, 0, -1):
+        if above[site] >= 0:
+            size[above[site]] += size[site]
+    rank = np.zeros(count, np.int64)
+    used = np.zeros(count, np.int64)
+    for site in range(1, count):
+        if above[site] >= 0:
+            rank[site] = rank[above[site]] + 1 + used[above[site]]
+            used[above[site]] += size[site]
+    return rank

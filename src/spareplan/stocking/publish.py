@@ -1,0 +1,201 @@
+"""Found levels as the published tables: levels with reasons, service per group, shadow prices, summary lines."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from spareplan.stocking._forest import Forest
+from spareplan.stocking.finding import Found
+from spareplan.stocking.pricing import MODELS, Pipelines, Priced
+from spareplan.stocking.promises import Promises
+
+FloatArray = NDArray[np.float64]
+# Beyond this many rows the reason names the site's rule only: a sentence per row would fill the memory.
+SENTENCE_ROWS = 3_000_000
+LEVEL_COLUMNS = [
+    "part_id",
+    "site_id",
+    "region_id",
+    "base_stock",
+    "reorder_point",
+    "order_quantity",
+    "demand_per_day",
+    "ebo",
+    "fill_rate",
+    "mean_wait_days",
+    "in_window",
+    "value",
+    "planner",
+    "evaluation",
+    "reason",
+]
+
+
+def level_table(forest: Forest, pipelines: Pipelines, promises: Promises, found: Found) -> pd.DataFrame:
+    """Levels of every part x site, as `StockLevels.table`.
+
+    Parameters
+    ----------
+    forest, pipelines, promises, found
+        Rows of `pipelines` and what was found for them.
+
+    Returns
+    -------
+    DataFrame
+        Columns LEVEL_COLUMNS, sorted by part and site as in the forest.
+    """
+    back = np.argsort(pipelines.forest_rows, kind="stable")
+    state = found.state
+    levels = found.levels[back]
+    demand = pipelines.demand[back]
+    quantity = np.ones(len(levels), dtype=np.int64)
+    quantity[pipelines.starts[:-1]] = pipelines.batch
+    quantity = quantity[back]
+    names = np.array([name for name, _ in sorted(MODELS.items(), key=lambda item: item[1])], dtype=object)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        wait = np.where(demand > 0, state.ebo[back] / demand, np.nan)
+    table = pd.DataFrame(
+        {
+            "part_id": forest.part_ids.take(forest.part),
+            "site_id": forest.site_ids.take(forest.site),
+            "region_id": pd.Series(np.nan, index=range(len(levels)), dtype=object),
+            "base_stock": levels,
+            "reorder_point": levels - quantity,
+            "order_quantity": quantity,
+            "demand_per_day": demand,
+            "ebo": state.ebo[back],
+            "fill_rate": np.where(demand > 0, 1 - state.miss[back], np.nan),
+            "mean_wait_days": wait,
+            "in_window": np.full(len(levels), np.nan),
+            "value": levels * pipelines.row_cost[back],
+            "planner": "",
+            "evaluation": names[np.repeat(pipelines.model, np.diff(pipelines.starts))[back]],
+        }
+    )
+    table["reason"] = reasons(forest, pipelines, promises, found)[back]
+    return table[LEVEL_COLUMNS]
+
+
+def reasons(forest: Forest, pipelines: Pipelines, promises: Promises, found: Found) -> NDArray[np.object_]:
+    """A sentence per row of the pipelines, from the numbers of that row."""
+    levels, rows = found.levels, pipelines.forest_rows
+    if len(levels) > SENTENCE_ROWS:
+        kinds = np.array(
+            [
+                "no piece pays for itself here at the promised service",
+                "the last piece pays for itself, one more would not",
+            ],
+            dtype=object,
+        )
+        return kinds[(levels > 0).astype(int)]
+    days = forest.mean_days[rows]
+    expected = _figures(pipelines.mean, 2)
+    fill = _shares(1 - found.state.miss)
+    told = _promise_text(promises)
+    kept = np.where(promises.wait_promise >= 0, told[promises.wait_promise], told[promises.miss_promise])
+    site = pd.Series(forest.site_ids.astype(str)).to_numpy(dtype=object)[forest.site[rows]]
+    pieces = levels.astype(str).astype(object)
+    start = "expects " + expected + " pieces in " + _figures(days, 3) + " days; "
+    stocked = pieces + " on hand or on order meets " + fill + " from the shelf at " + site
+    empty = "no stock, orders wait for the site above"
+    out = start + np.where(levels > 0, stocked, empty) + kept
+    forced = np.where(
+        pipelines.least == pipelines.most,
+        ", fixed by hand",
+        np.where((levels == pipelines.least) & (levels > 0), ", the floor", ""),
+    )
+    return out + forced.astype(object)
+
+
+def service_table(promises: Promises, state: Priced) -> pd.DataFrame:
+    """Target and reached service per group, as `StockLevels.service`.
+
+    Parameters
+    ----------
+    promises : Promises
+    state : Priced
+        What the levels do.
+
+    Returns
+    -------
+    DataFrame
+        group, site_id, part_group, measure, target, reached, slack (above 0: better than promised),
+        demand_per_day, kept. [days or share]
+    """
+    table = promises.table.copy()
+    used = promises.used(state)
+    table["reached"] = promises.reached(used)
+    better = table["target"] - table["reached"]
+    table["slack"] = better.where(table["measure"] == "mean_wait_days", -better)
+    table["kept"] = promises.kept(used)
+    return table[
+        ["group", "site_id", "part_group", "measure", "target", "reached", "slack", "demand_per_day", "kept"]
+    ]
+
+
+def shadow_price_table(promises: Promises, prices: FloatArray) -> pd.DataFrame:
+    """What one more unit of each promise costs, as `StockLevels.shadow_prices`.
+
+    Parameters
+    ----------
+    promises : Promises
+    prices : ndarray, shape (promises,)
+        [money per unit of use]
+
+    Returns
+    -------
+    DataFrame
+        group, measure, price, unit: money per day of mean wait less, or per point (0.01) of share more.
+    """
+    table = promises.table[["group", "measure"]].copy()
+    wait = table["measure"] == "mean_wait_days"
+    per_unit = prices * promises.table["demand_per_day"].to_numpy()
+    table["price"] = np.where(wait, per_unit, per_unit / 100)
+    table["unit"] = np.where(wait, "money per day", "money per point (0.01)")
+    return table.reset_index(drop=True)
+
+
+def level_lines(table: pd.DataFrame, service: pd.DataFrame, found: Found) -> tuple[str, ...]:
+    """What a colleague would say about the levels."""
+    lines = [
+        f"{found.cost:,.0f} in base stock for {table['part_id'].nunique():,} parts at {table['site_id'].nunique():,} "
+        f"sites ({int(table['base_stock'].sum()):,} pieces)",
+        f"no whole levels keep the same promises below {found.bound:,.0f}: "
+        + (f"gap {found.cost / found.bound - 1:.3%}" if found.bound > 0 else "nothing needs to be stocked")
+        + f" ({found.road}"
+        + (", broken off early)" if found.interrupted else ")"),
+    ]
+    own = service[service["demand_per_day"] > 0]
+    if len(own):
+        tightest = own.loc[own["slack"].abs().idxmin()]
+        lines.append(
+            f"{int(own['kept'].sum())} of {len(own)} promises kept; tightest {tightest['group']}: "
+            f"{tightest['measure']} {tightest['reached']:.4g} for {tightest['target']:.4g}"
+        )
+    dear = table.groupby("part_id", sort=True)["value"].sum().nlargest(3)
+    if len(dear) and dear.iloc[0] > 0:
+        lines.append("most money in " + ", ".join(f"{part} ({value:,.0f})" for part, value in dear.items()))
+    return tuple(lines)
+
+
+def _promise_text(promises: Promises) -> NDArray[np.object_]:
+    told = [
+        f"; keeps the {row.target:.3g} days of wait promised to {row.group}"
+        if row.measure == "mean_wait_days"
+        else f"; keeps the {row.target:.3g} promised to {row.group}"
+        for row in promises.table.itertuples()
+    ]
+    return np.array([*told, ""], dtype=object)
+
+
+def _figures(values: FloatArray, figures: int) -> NDArray[np.object_]:
+    """Numbers as short text, the same text for the same number."""
+    unique, inverse = np.unique(values, return_inverse=True)
+    return np.array([f"{value:.{figures}g}" for value in unique], dtype=object)[inverse]
+
+
+def _shares(values: FloatArray) -> NDArray[np.object_]:
+    whole = np.clip(np.floor(values * 1000 + 1e-9), 0, 1000).astype(int)
+    return np.array([f"{k / 10:.1f} %" for k in range(1001)], dtype=object)[whole]

@@ -1,0 +1,230 @@
+"""Targets as a table: checked, laid on the rows of the pipelines, and refused where no stock could reach them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from spareplan.errors import DataError, InfeasibleError, Problem
+from spareplan.stocking._forest import Forest, missing_columns, numbers, rows_problem
+from spareplan.stocking.pricing import ANY_STOCK, Pipelines, Priced, measure
+from spareplan.stocking.promises import KEPT_WITHIN, Promises
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+MEASURES = {"target_wait_days": "mean_wait_days", "target_fill_rate": "fill_rate"}
+# Below this share of the demand a promise is a promise of certainty; no finite stock gives that.
+CERTAINTY = 1e-12
+
+
+def read_targets(
+    targets: pd.DataFrame | None, parts: pd.DataFrame, forest: Forest, pipelines: Pipelines
+) -> Promises:
+    """Check targets and lay them on the rows of the pipelines.
+
+    Parameters
+    ----------
+    targets : DataFrame or None
+        site_id [, group], target_wait_days and/or target_fill_rate (empty: none). None: no targets.
+    parts : DataFrame
+        part_id and, if targets have one, group.
+    forest, pipelines : Forest, Pipelines
+
+    Returns
+    -------
+    Promises
+        A promise per row and measure of `targets`, sorted by site, group and measure.
+
+    Raises
+    ------
+    DataError
+        Unknown sites or groups, doubled rows, targets out of range or missing, all at once.
+    """
+    frame = pd.DataFrame({"site_id": []}) if targets is None else targets
+    problems = missing_columns("targets", frame, ["site_id"])
+    grouped = "group" in frame.columns
+    if grouped:
+        problems += missing_columns("parts", parts, ["group"])
+    if not len(frame):
+        frame = frame.assign(target_wait_days=np.empty(0))
+    if not problems and not set(MEASURES) & set(frame.columns):
+        problems.append(
+            Problem(
+                "targets", 0, "", "", "has no target", "add the column target_wait_days or target_fill_rate"
+            )
+        )
+    if problems:
+        raise DataError(problems)
+    keys = ["site_id", "group"] if grouped else ["site_id"]
+    site = forest.site_ids.get_indexer(pd.Index(frame["site_id"]))
+    problems += rows_problem(
+        "targets", frame, "site_id", site < 0, "is not in sites", "add the site or drop the row"
+    )
+    problems += rows_problem(
+        "targets",
+        frame,
+        "site_id",
+        frame.duplicated(keys).to_numpy(),
+        "stands twice",
+        "give each site" + (" and group" if grouped else "") + " once",
+    )
+    names = pd.Index(sorted(parts["group"].dropna().unique(), key=str)) if grouped else pd.Index([""])
+    group = names.get_indexer(pd.Index(frame["group"])) if grouped else np.zeros(len(frame), dtype=np.int64)
+    if grouped:
+        problems += rows_problem(
+            "targets",
+            frame,
+            "group",
+            group < 0,
+            "is no group of parts",
+            "name a group that stands in parts.group",
+        )
+    wishes = {
+        "target_wait_days": numbers(frame, "target_wait_days", "targets", problems, default=np.nan),
+        "target_fill_rate": numbers(frame, "target_fill_rate", "targets", problems, default=np.nan, high=1.0),
+    }
+    empty = np.isnan(wishes["target_wait_days"]) & np.isnan(wishes["target_fill_rate"])
+    if not problems:
+        shown = "target_wait_days" if "target_wait_days" in frame else "target_fill_rate"
+        problems += rows_problem(
+            "targets",
+            frame,
+            shown,
+            empty,
+            "gives no target",
+            "give target_wait_days or target_fill_rate, or drop the row",
+        )
+    if problems:
+        raise DataError(problems)
+    part_group = (
+        names.get_indexer(pd.Index(parts["group"])) if grouped else np.zeros(len(parts), dtype=np.int64)
+    )
+    rows = pipelines.forest_rows
+    cell = np.where(
+        part_group[forest.part[rows]] >= 0, forest.site[rows] * len(names) + part_group[forest.part[rows]], -1
+    )
+    covered = pipelines.own > 0
+    pieces: list[pd.DataFrame] = []
+    for wish, values in wishes.items():
+        given = np.flatnonzero(~np.isnan(values))
+        pieces.append(
+            pd.DataFrame(
+                {
+                    "cell": site[given] * len(names) + group[given],
+                    "measure": MEASURES[wish],
+                    "target": values[given],
+                    "site_id": frame["site_id"].to_numpy()[given],
+                    "part_group": frame["group"].to_numpy()[given] if grouped else "",
+                }
+            )
+        )
+    table = pd.concat(pieces, ignore_index=True)
+    table = table.sort_values(["cell", "measure"], kind="stable", ignore_index=True)
+    own = np.bincount(
+        cell[covered & (cell >= 0)],
+        weights=pipelines.own[covered & (cell >= 0)],
+        minlength=len(forest.site_ids) * len(names),
+    )
+    table["demand_per_day"] = own[table["cell"].to_numpy(dtype=np.int64)]
+    label = table["site_id"].astype(str)
+    table["group"] = label + " / " + table["part_group"].astype(str) if grouped else label
+    is_wait = table["measure"].to_numpy() == "mean_wait_days"
+    wait = _promise_of(cell, covered, table["cell"].to_numpy(), np.flatnonzero(is_wait), len(own))
+    miss = _promise_of(cell, covered, table["cell"].to_numpy(), np.flatnonzero(~is_wait), len(own))
+    target = table["target"].to_numpy(dtype=float)
+    allowed = np.where(is_wait, target, 1 - target) * table["demand_per_day"].to_numpy()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        factor = np.where(covered, pipelines.own / pipelines.demand, 0.0)
+    columns = ["group", "site_id", "part_group", "measure", "target", "demand_per_day"]
+    return Promises(
+        table[columns],
+        allowed,
+        wait,
+        miss,
+        np.where(wait >= 0, factor, 0.0),
+        np.where(miss >= 0, pipelines.own, 0.0),
+    )
+
+
+def _promise_of(
+    cell: IntArray, covered: NDArray[np.bool_], cells: IntArray, promises: IntArray, count: int
+) -> IntArray:
+    of_cell = np.full(count + 1, -1, dtype=np.int64)
+    of_cell[cells[promises].astype(np.int64)] = promises
+    return np.where(covered, of_cell[cell], -1)
+
+
+def refuse_unreachable(pipelines: Pipelines, promises: Promises) -> None:
+    """Name the promises that no stock within the ceilings can keep.
+
+    Parameters
+    ----------
+    pipelines : Pipelines
+    promises : Promises
+
+    Raises
+    ------
+    InfeasibleError
+        With a row per such promise in `clashes`: site_id, part_group, measure, target, reachable.
+    """
+    if not len(promises):
+        return
+    demand = promises.table["demand_per_day"].to_numpy()
+    least_used = promises.used(_fullest(pipelines, promises))
+    endless = np.zeros(len(promises), bool)
+    certain = promises.allowed <= CERTAINTY * demand
+    if certain.any():
+        # Certainty is reached only where nothing is ever on the way.
+        on_way = _ever_on_way(pipelines)
+        for promise in (promises.wait_promise, promises.miss_promise):
+            rows = on_way & (promise >= 0)
+            endless[np.unique(promise[rows])] = True
+        endless &= certain
+    missed = least_used > promises.allowed * (1 + KEPT_WITHIN) + 1e-15 * demand
+    bad = np.flatnonzero((endless | missed) & (demand > 0))
+    if not len(bad):
+        return
+    clashes = promises.table.iloc[bad].drop(columns="demand_per_day").reset_index(drop=True)
+    clashes["reachable"] = promises.reached(least_used)[bad]
+    clashes["why"] = np.where(missed[bad], "the ceilings on stock allow no more", "demand has no upper bound")
+    lines = [
+        f"{row.group}: {row.measure} {row.target:g} cannot be kept ("
+        + (
+            f"{row.why}; {row.reachable:.4g} can be reached)"
+            if row.why.startswith("the ceilings")
+            else f"{row.why}, so no finite stock makes sure; ask for "
+            + ("a fill rate below 1, such as 0.999)" if row.measure == "fill_rate" else "a wait above 0)")
+        )
+        for row in clashes.head(5).itertuples()
+    ]
+    more = f"\n... and {len(clashes) - 5} more, all in .clashes" if len(clashes) > 5 else ""
+    raise InfeasibleError("\n".join(lines) + more, clashes=clashes)
+
+
+def _ever_on_way(pipelines: Pipelines) -> NDArray[np.bool_]:
+    """Rows at which a piece can be on the way, from here up to the supplier."""
+    out = pipelines.mean > 0
+    for row in np.flatnonzero(out & ~pipelines.is_leaf).tolist():
+        out[row : pipelines.stop[row]] = True
+    return out
+
+
+def _fullest(pipelines: Pipelines, promises: Promises) -> Priced:
+    """What the largest stock within the ceilings does; only parts with a ceiling need to be measured."""
+    rows = len(pipelines.stop)
+    nothing = np.zeros(rows)
+    full = Priced(np.zeros(rows, np.int64), *(nothing.copy() for _ in range(6)), value=np.empty(0))
+    bounded = (
+        np.flatnonzero(np.bitwise_or.reduceat(pipelines.most < ANY_STOCK, pipelines.starts[:-1]))
+        if rows
+        else []
+    )
+    if len(bounded):
+        some = pipelines.take(bounded)
+        plenty = np.minimum(some.most, some.room - 4)
+        state = measure(some, np.maximum(plenty, some.least))
+        place = pipelines.rows_of(bounded)
+        full.ebo[place] = np.where(state.ebo > 1e-13, state.ebo, 0.0)
+        full.miss[place] = np.where(state.miss > 1e-13, state.miss, 0.0)
+    return full
