@@ -31,9 +31,6 @@ def _option(default: Any, unit: str, meaning: str, **bounds: Any) -> Any:
 class ForecastOptions:
     """Assumptions of the demand forecast."""
 
-    distribution: Literal["weibull", "lognormal", "exponential", "best"] = _option(
-        "weibull", "", "life distribution fitted to the spells of each part"
-    )
     clock: Literal["auto", "hours", "calendar"] = _option(
         "auto", "", "age counted in operating hours or calendar days; auto: hours where use is known"
     )

@@ -80,7 +80,7 @@ class PooledLives:
         spread = (self.weight * ((log_scale - centre[:, None]) ** 2
                                  + polygamma(1, self.failures) / SHAPES**2)).sum(axis=1)
         shape = np.exp(log_shape)
-        shape_sd = np.sqrt(self.weight @ LOG_SHAPES**2 - log_shape**2)
+        shape_sd = np.sqrt((self.weight * (LOG_SHAPES - log_shape[:, None]) ** 2).sum(axis=1))
         ahead = _ahead(spells)
         sums = np.column_stack([_power_sums(ahead, self.unit, np.full(len(shape), node)) for node in SHAPES])
         expected = (self.weight * self.failures / self.exposure * sums).sum(axis=1)

@@ -1,0 +1,316 @@
+"""Installed-base road of the forecast: machines, ages and lives in, demand per part and site out."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from spareplan.config import ForecastOptions
+from spareplan.forecast.clock import CALENDAR, Clock, build_clock, region_of_sites
+from spareplan.forecast.exposure import FleetHistory, fleet_history, successors
+from spareplan.forecast.installed import Cells, PartDemand, PartLaw, part_demand
+from spareplan.forecast.lives import PartLives, learn_lives
+
+PAIR = ["part_id", "site_id"]
+# Machines that are used differently stand in classes this far apart in ln use.
+USE_CLASS = 0.25
+
+
+class BaseRoad(NamedTuple):
+    """Demand from machines.
+
+    Parameters
+    ----------
+    table : DataFrame
+        part_id, site_id, month, mean, vmr, rate_cv2, from_installed_base, from_new_units, from_planned, method.
+    windows : DataFrame
+        part_id, site_id, days, mean, vmr, rate_cv2, method.
+    retirements : DataFrame
+        part_id, site_id, month, mean: what planned retirements take off.
+    loose : DataFrame
+        Replacements that belong to no fitted part, as history.
+    facts : Series
+        By part_id and site_id: machines and lives in words.
+    spells, lifetimes : DataFrame
+    notes : list of dict
+        Assumption rows.
+    """
+
+    table: pd.DataFrame
+    windows: pd.DataFrame
+    retirements: pd.DataFrame
+    loose: pd.DataFrame
+    facts: pd.Series
+    spells: pd.DataFrame
+    lifetimes: pd.DataFrame
+    notes: list[dict[str, Any]]
+
+
+class Calendar(NamedTuple):
+    """Edges in time: month starts and window ends together, as days after as_of and as dates."""
+
+    days: np.ndarray
+    dates: pd.DatetimeIndex
+    month_at: np.ndarray
+    window_at: np.ndarray
+
+
+def installed_base_demand(
+    data: Any, as_of: pd.Timestamp, horizon: pd.DatetimeIndex, days: list[int], options: ForecastOptions
+) -> BaseRoad:
+    """Forecast every part that is fitted to a machine in service or to be sold.
+
+    Parameters
+    ----------
+    data : Dataset
+    as_of : Timestamp
+    horizon : DatetimeIndex
+        Month starts to forecast.
+    days : list of int
+        Windows. [days]
+    options : ForecastOptions
+
+    Returns
+    -------
+    BaseRoad
+    """
+    edges = _edges(as_of, horizon, days)
+    hours = options.clock != "calendar"
+    clock = build_clock(data, data.network, as_of, float(edges.days[-1]), hours)
+    begin, origin = records_begin(data, as_of)
+    fleet = fleet_history(data, clock, begin, as_of)
+    notes = [*origin, *clock.notes, *fleet.notes, *_clock_notes(fleet, options)]
+    if fleet.spells.empty:
+        return _nothing(fleet, notes)
+    lives = learn_lives(fleet, data.parts)
+    sales, sale_notes = _sales(data, as_of, edges)
+    pieces = _pieces_in_service(lives.spells, data.units)
+    parts = lives.lifetimes["part_id"].to_numpy()
+    use = np.stack([clock.at(curve, edges.dates) for curve in range(len(clock.cumulative))])
+    use -= use[:, :1]
+    keep = _kept(pieces, data, as_of, edges)
+    sold = _sold_slots(sales, data, fleet, clock, edges)
+    groups, sold_groups = dict(list(pieces.groupby("part_id"))), dict(list(sold.groupby("part_id")))
+    rows = []
+    for number, part in enumerate(parts):
+        own, to_come = groups.get(part, pieces.iloc[:0]), sold_groups.get(part, sold.iloc[:0])
+        if len(own) or len(to_come):
+            rows.append(_one_part(part, lives.law(number), own, to_come, use, keep, edges))
+    if not rows:
+        return _nothing(fleet, notes)
+    table = _long([row.months for row in rows], "month", horizon)
+    windows = _long([row.windows for row in rows], "days", np.asarray(days, float))
+    method = np.where(lives.lifetimes["n_failed"] >= 6, "installed base", "installed base, pooled lives")
+    words = pd.Series(method, index=parts)
+    for frame in (table, windows):
+        frame["method"] = frame["part_id"].map(words).to_numpy()
+    retirements = table.loc[table["retired"] != 0, [*PAIR, "month", "retired"]].rename(columns={"retired": "mean"})
+    facts = _facts(pieces, lives, fleet, table)
+    spells = lives.spells[["part_id", "entry", "exit", "failed", "count"]]
+    return BaseRoad(table.drop(columns="retired"), windows, retirements, fleet.loose, facts, spells, lives.lifetimes,
+                    [*notes, *lives.notes, *sale_notes])
+
+
+def records_begin(data: Any, as_of: pd.Timestamp) -> tuple[pd.Series, list[dict[str, Any]]]:
+    """Day from which failures are known, per site.
+
+    Parameters
+    ----------
+    data : Dataset
+    as_of : Timestamp
+
+    Returns
+    -------
+    tuple of Series (site_id to Timestamp) and list of dict
+        The second says where the days come from.
+    """
+    region = region_of_sites(data.network)
+    first = data.replacements["replaced_on"].min()
+    fallback = as_of if pd.isna(first) else first.to_period("M").to_timestamp()
+    given = data.regions.set_index("region_id")["records_from"]
+    begin = region.map(given)
+    missing = begin.isna()
+    begin = pd.to_datetime(begin.where(~missing, fallback))
+    notes = []
+    if (~missing).any():
+        notes.append({"stage": "forecast", "name": "records begin", "value": f"{begin[~missing].min():%Y-%m-%d}",
+                      "origin": "data: regions.records_from", "meaning": "failures are known from then on"})
+    if missing.any():
+        notes.append({"stage": "forecast", "name": "records begin where no region says so", "value": f"{fallback:%Y-%m-%d}",
+                      "origin": "estimated from the first replacement",
+                      "meaning": f"{int(missing.sum())} sites; set regions.records_from where it is known"})
+    return begin, notes
+
+
+def _edges(as_of: pd.Timestamp, horizon: pd.DatetimeIndex, days: list[int]) -> Calendar:
+    begin = as_of + pd.Timedelta(days=1)
+    starts = horizon.append(pd.DatetimeIndex([horizon[-1] + pd.offsets.MonthBegin(1)]))
+    month_days = np.maximum(((starts - begin).days).to_numpy(), 0)
+    every = np.unique(np.concatenate([[0], month_days, np.asarray(days)]))
+    dates = pd.DatetimeIndex(begin + pd.to_timedelta(every, unit="D"))
+    return Calendar(every, dates, np.searchsorted(every, month_days), np.searchsorted(every, days))
+
+
+def _clock_notes(fleet: FleetHistory, options: ForecastOptions) -> list[dict[str, Any]]:
+    counts = fleet.clock_of_part.value_counts()
+    origin = "set by the user" if options.clock != "auto" else "data: usage, meter_readings"
+    return [{"stage": "forecast", "name": f"parts on the clock of {unit}", "value": int(counts[unit]), "unit": "parts",
+             "origin": origin, "meaning": "hours where the use of every machine that carries the part is known"}
+            for unit in ("hours", "days") if unit in counts]
+
+
+def _nothing(fleet: FleetHistory, notes: list[dict[str, Any]]) -> BaseRoad:
+    empty = pd.DataFrame(columns=[*PAIR, "mean", "vmr", "rate_cv2", "method"])
+    months = empty.assign(month=pd.Series(dtype="datetime64[ns]"))
+    facts = pd.Series(dtype=object, index=pd.MultiIndex.from_arrays([[], []], names=PAIR))
+    return BaseRoad(months, empty.assign(days=0.0), months[[*PAIR, "month", "mean"]], fleet.loose, facts,
+                    pd.DataFrame(columns=["part_id", "entry", "exit", "failed", "count"]), pd.DataFrame(), notes)
+
+
+def _pieces_in_service(spells: pd.DataFrame, units: pd.DataFrame) -> pd.DataFrame:
+    """Ages of all pieces in service, by part, with the cell they stand in."""
+    alive = spells[spells["in_service"].to_numpy(bool)]
+    product = units.set_index("unit_id")["product_id"]
+    use_class = np.exp(np.round(np.log(alive["factor"]) / USE_CLASS) * USE_CLASS)
+    return pd.DataFrame({"part_id": alive["part_id"], "site_id": alive["site_id"],
+                         "product_id": alive["unit_id"].map(product), "curve": alive["curve"], "use_class": use_class,
+                         "pieces": alive["pieces"], "age": alive["exit"], "count": alive["count"],
+                         "unit_id": alive["unit_id"]})
+
+
+def _sales(data: Any, as_of: pd.Timestamp, edges: Calendar) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+    plan = data.sales_plan
+    plan = plan[(plan["month"] > as_of) & (plan["month"] < edges.dates[-1])]
+    retired = float(plan["units_retired"].fillna(0).sum())
+    note = {"stage": "forecast", "name": "machines to be sold and retired", "value":
+            f"{plan['units_sold'].fillna(0).sum():g} sold, {retired:g} retired", "unit": "machines",
+            "origin": "data: sales_plan",
+            "meaning": "sold ones start at age 0 in the middle of their month; retired ones are any of their product and site"}
+    return plan, [note] if len(plan) else []
+
+
+def _sold_slots(
+    plan: pd.DataFrame, data: Any, fleet: FleetHistory, clock: Clock, edges: Calendar
+) -> pd.DataFrame:
+    """A row per part, site, product and month of sale: curve, use until the sale, pieces."""
+    moved = successors(data.parts)
+    fitted = data.fitment.assign(part_id=data.fitment["part_id"].replace(moved))
+    fitted = fitted.groupby(["product_id", "part_id"], as_index=False, sort=True)["quantity"].max()
+    plan = plan[plan["units_sold"].fillna(0) > 0]
+    rows = plan[["product_id", "site_id", "month", "units_sold"]].merge(fitted, on="product_id")
+    rows = rows[rows["part_id"].isin(fleet.clock_of_part.index)]
+    place = rows["site_id"].map(region_of_sites(data.network)).fillna("").astype(str)
+    hours = (rows["part_id"].map(fleet.clock_of_part) == "hours").to_numpy()
+    curve = [clock.lookup.get(key, CALENDAR) if timed else CALENDAR
+             for key, timed in zip(zip(rows["product_id"], place), hours)]
+    rows = rows.assign(curve=np.asarray(curve, dtype=np.int64))
+    middle = rows["month"] + pd.Timedelta(days=15)
+    now = clock.at(rows["curve"].to_numpy(), np.repeat(edges.dates[0], len(rows)))
+    rows["start"] = clock.at(rows["curve"].to_numpy(), middle) - now
+    batch = fleet.spells.groupby("part_id")["pieces"].max()
+    as_set = rows["part_id"].map(batch).fillna(1.0).to_numpy() > 1
+    rows["pieces"] = np.where(as_set, rows["quantity"], 1.0)
+    rows["slots"] = rows["units_sold"] * np.where(as_set, 1.0, rows["quantity"])
+    return rows.sort_values(["part_id", "site_id", "product_id", "month"], kind="stable", ignore_index=True)
+
+
+def _kept(pieces: pd.DataFrame, data: Any, as_of: pd.Timestamp, edges: Calendar) -> pd.DataFrame:
+    """Share of today's machines still there between the edges, by site and product."""
+    middle = edges.dates[:-1] + (edges.dates[1:] - edges.dates[:-1]) / 2
+    units = data.units
+    now = units[(units["commissioned_on"] <= as_of) & ~(units["retired_on"] <= as_of)]
+    present = now.groupby(["site_id", "product_id"]).size()
+    gone = pd.DataFrame(0.0, index=present.index, columns=range(len(middle)))
+    plan = data.sales_plan
+    plan = plan[(plan["month"] > as_of) & (plan["units_retired"].fillna(0) > 0)]
+    for row in plan.itertuples(index=False):
+        key = (row.site_id, row.product_id)
+        if key in gone.index:
+            length = row.month.days_in_month
+            elapsed = ((middle - row.month).days.to_numpy() + 0.5) / length
+            gone.loc[key] += row.units_retired * np.clip(elapsed, 0.0, 1.0)
+    for row in now[now["retired_on"].notna()].itertuples(index=False):
+        gone.loc[(row.site_id, row.product_id)] += (middle > row.retired_on).astype(float)
+    share = 1 - gone.div(present, axis=0)
+    return share.clip(lower=0.0)
+
+
+class _PartRows(NamedTuple):
+    months: pd.DataFrame
+    windows: pd.DataFrame
+
+
+def _one_part(
+    part: str, law: PartLaw, own: pd.DataFrame, sold: pd.DataFrame, use: np.ndarray, keep: pd.DataFrame, edges: Calendar
+) -> _PartRows:
+    cell_keys = ["site_id", "product_id", "curve", "use_class", "pieces"]
+    codes = own.groupby(cell_keys, sort=True).ngroup().to_numpy()
+    cells = own[cell_keys].drop_duplicates().sort_values(cell_keys, ignore_index=True)
+    stands = sold[["site_id", "product_id", "curve"]].drop_duplicates().reset_index(drop=True)
+    row = pd.MultiIndex.from_frame(stands).get_indexer(pd.MultiIndex.from_frame(sold[stands.columns.tolist()]))
+    use_cells = use[cells["curve"].to_numpy(np.int64)] * cells["use_class"].to_numpy(float)[:, None]
+    intervals = len(edges.days) - 1
+    share = keep.reindex(pd.MultiIndex.from_frame(cells[["site_id", "product_id"]])).to_numpy() if len(cells) else \
+        np.ones((0, intervals))
+    share = np.nan_to_num(share, nan=1.0)
+    out = part_demand(law, Cells(codes, own["age"].to_numpy(float), own["count"].to_numpy(float),
+                                 cells["pieces"].to_numpy(float), use_cells, sold.assign(row=row),
+                                 use[stands["curve"].to_numpy(np.int64)]), share, edges.month_at)
+    return _by_site(part, out, cells["site_id"], stands["site_id"], share, edges)
+
+
+def _by_site(
+    part: str, out: PartDemand, cell_site: pd.Series, sold_site: pd.Series, share: np.ndarray, edges: Calendar
+) -> _PartRows:
+    sites = np.unique(np.concatenate([cell_site.to_numpy(object), sold_site.to_numpy(object)]).astype(str))
+    intervals = len(edges.days) - 1
+
+    def gather(values: np.ndarray, site: pd.Series) -> np.ndarray:
+        total = np.zeros((len(sites), intervals))
+        np.add.at(total, np.searchsorted(sites, site.to_numpy(object).astype(str)), values)
+        return total
+
+    kept, lost = gather(out.base * share, cell_site), gather(out.base * (share - 1), cell_site)
+    planned, new = gather(out.planned * share, cell_site), gather(out.new, sold_site)
+    running = {name: np.concatenate([np.zeros((len(sites), 1)), np.cumsum(values, axis=1)], axis=1)
+               for name, values in (("base", kept), ("planned", planned), ("new", new), ("lost", lost))}
+    month = {name: np.diff(values[:, edges.month_at], axis=1) for name, values in running.items()}
+    months = pd.DataFrame({
+        "mean": (month["base"] + month["planned"] + month["new"]).ravel(),
+        "from_installed_base": month["base"].ravel(), "from_new_units": month["new"].ravel(),
+        "from_planned": month["planned"].ravel(), "retired": month["lost"].ravel(),
+        "vmr": np.tile(out.vmr, len(sites)), "rate_cv2": np.tile(out.cv2, len(sites)),
+    })
+    months.insert(0, "site_id", np.repeat(sites, len(edges.month_at) - 1))
+    months.insert(0, "part_id", part)
+    total = (running["base"] + running["planned"] + running["new"])[:, edges.window_at]
+    at = np.maximum(edges.window_at - 1, 0)
+    windows = pd.DataFrame({"mean": total.ravel(), "vmr": np.tile(out.vmr_sum[at], len(sites)),
+                            "rate_cv2": np.tile(out.cv2_sum[at], len(sites))})
+    windows.insert(0, "site_id", np.repeat(sites, len(edges.window_at)))
+    windows.insert(0, "part_id", part)
+    return _PartRows(months, windows)
+
+
+def _long(frames: list[pd.DataFrame], axis: str, values: Any) -> pd.DataFrame:
+    out = pd.concat(frames, ignore_index=True)
+    out.insert(2, axis, np.tile(np.asarray(values), len(out) // len(values)))
+    return out
+
+
+def _facts(pieces: pd.DataFrame, lives: PartLives, fleet: FleetHistory, table: pd.DataFrame) -> pd.Series:
+    """Machines and lives of each pair, in words."""
+    pairs = table[PAIR].drop_duplicates()
+    index = pd.MultiIndex.from_frame(pairs)
+    groups = pieces.groupby(PAIR)
+    machines = groups["unit_id"].nunique().reindex(index).fillna(0).astype(int)
+    law = lives.lifetimes.set_index("part_id")
+    unit = {"hours": "h", "days": "days"}
+    text = {
+        part: f"life {scale:,.0f} {unit[fleet.clock_of_part[part]]} at shape {shape:.1f} from {failed:.0f} failures"
+        for part, scale, shape, failed in zip(law.index, law["scale"], law["shape"], law["n_failed"])
+    }
+    return pd.Series([f"{count} machines in service, {text[part]}" for count, part in zip(machines, pairs["part_id"])],
+                     index=index)

@@ -1,0 +1,178 @@
+"""DOOR: the demand of the next months, from the machines in the field and from history."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from spareplan.config import ForecastOptions, option_rows
+from spareplan.errors import DataError, Problem, problem_in_argument
+from spareplan.forecast.base_road import BaseRoad, installed_base_demand
+from spareplan.forecast.history_road import HistoryRoad, history_demand
+from spareplan.maths.distributions import quantile
+from spareplan.maths.units import months_after
+from spareplan.results import DemandForecast, assumptions_frame
+
+PAIR = ["part_id", "site_id"]
+WINDOWS = (7, 15, 30, 60, 90, 120, 180, 270, 365)
+SOURCES = {"from_installed_base": "machines in use", "from_new_units": "machines to be sold",
+           "from_history": "past demand", "from_planned": "planned replacements"}
+
+
+def forecast_demand(
+    data: Any,
+    months: int = 12,
+    as_of: dt.date | str | pd.Timestamp | None = None,
+    options: ForecastOptions | None = None,
+) -> DemandForecast:
+    """Forecast demand per part, site and month, as a distribution.
+
+    Parameters
+    ----------
+    data : Dataset
+        Checked tables. Machines (units, fitment, products, replacements), demand history, or both.
+    months : int
+        Horizon. [months]
+    as_of : date, optional
+        Last day that is known; later records are not looked at. None: the last day of the month of the latest record.
+    options : ForecastOptions, optional
+
+    Returns
+    -------
+    DemandForecast
+        `.table` has a row per month for every part and site that can have demand: where a machine in service or to
+        be sold carries the part, and where there is history. Other pairs have no rows.
+
+    Raises
+    ------
+    DataError
+        No machines with fitted parts and no demand history known by `as_of`; arguments out of range.
+
+    Notes
+    -----
+    Parts on known machines: censored, left-truncated lives fitted by empirical Bayes across families, then expected
+    renewals over the ages of each site's pieces, planned replacements competing, machines from the sales plan added
+    at age 0 and planned retirements taken off. Parts with a demand history: one pooled compound model. Where a
+    part has both, both are added: the demand table is for what the machines do not explain.
+    """
+    options = options or ForecastOptions()
+    if not isinstance(months, (int, np.integer)) or isinstance(months, bool) or not 1 <= months <= 120:
+        raise problem_in_argument("forecast_demand", "months", months, "is no whole number from 1 to 120", "give one")
+    today = data.as_of(as_of)
+    horizon = months_after(today, months)
+    begin = today + pd.Timedelta(days=1)
+    end = (horizon[-1] + pd.offsets.MonthBegin(1)).normalize()
+    days = sorted({*WINDOWS, int((end - begin).days)})
+    base = installed_base_demand(data, today, horizon, days, options)
+    past = history_demand(data, today, horizon, days, base.loose)
+    if base.table.empty and past.table.empty:
+        raise DataError([Problem("demand", 0, "", "", f"no fitted machine and no demand is known by {today:%Y-%m-%d}",
+                                 "give units with fitment, or demand, or a later as_of")])
+    table = _published(_merge(base.table, past.table, "month"), options)
+    windows = _merge(base.windows, past.windows, "days")[[*PAIR, "days", "mean", "vmr", "rate_cv2"]]
+    table["reason"] = _reasons(table, base.facts, past.facts)
+    assumptions = assumptions_frame([
+        *option_rows("forecast", options),
+        {"stage": "forecast", "name": "as_of", "value": f"{today:%Y-%m-%d}",
+         "origin": "set by the user" if as_of is not None else "data: latest record", "meaning": "last day that was known"},
+        {"stage": "forecast", "name": "months", "value": months, "unit": "months", "origin": "argument",
+         "meaning": "forecast horizon"},
+        *base.notes, *past.notes, *_missing_tables(data),
+    ])
+    return DemandForecast(
+        table, assumptions, _lines(table, base, past, today), as_of=today, windows=windows,
+        contributions=_contributions(table, base.retirements), spells=base.spells, lifetimes=base.lifetimes,
+    )
+
+
+def _merge(first: pd.DataFrame, second: pd.DataFrame, axis: str) -> pd.DataFrame:
+    """Add two independent demands: means add, and so do the two parts of the variance."""
+    both = pd.concat([first, second], ignore_index=True)
+    if both.empty:
+        return both
+    both["given_rate"] = both["vmr"] * both["mean"]
+    both["of_rate"] = both["rate_cv2"] * both["mean"] ** 2
+    sums = [name for name in ("mean", "given_rate", "of_rate", *SOURCES) if name in both]
+    methods = both.groupby([*PAIR, axis], sort=True)["method"].agg(" + ".join)
+    out = both.groupby([*PAIR, axis], sort=True)[sums].sum()
+    known = both.groupby([*PAIR, axis], sort=True)["vmr"].mean()
+    mean = out["mean"]
+    out["vmr"] = (out["given_rate"] / mean.where(mean > 0)).fillna(known)
+    out["rate_cv2"] = (out["of_rate"] / mean.where(mean > 0) ** 2).fillna(0.0)
+    out["method"] = methods
+    return out.drop(columns=["given_rate", "of_rate"]).reset_index()
+
+
+def _published(table: pd.DataFrame, options: ForecastOptions) -> pd.DataFrame:
+    mean = table["mean"].to_numpy()
+    variance = table["vmr"].to_numpy() * mean + table["rate_cv2"].to_numpy() * mean**2
+    out = table[[*PAIR, "month", "mean"]].assign(variance=variance, vmr=table["vmr"], rate_cv2=table["rate_cv2"])
+    for level in options.levels:
+        out[f"q{level:g}"] = quantile(np.full(len(out), level), mean, variance)
+    for name in SOURCES:
+        out[name] = table[name] if name in table else 0.0
+    out[list(SOURCES)] = out[list(SOURCES)].fillna(0.0)
+    out["method"] = table["method"]
+    return out
+
+
+def _reasons(table: pd.DataFrame, machines: pd.Series, history: pd.Series) -> list[str]:
+    """One sentence per row: what is known of the pair, and where the row's pieces come from."""
+    pair = pd.MultiIndex.from_frame(table[PAIR])
+    known = machines.reindex(pair).fillna("").to_numpy()
+    past = history.reindex(pair).fillna("").to_numpy()
+    columns = [table[name].to_numpy() for name in SOURCES]
+    out = []
+    for fact, old, use, new, before, planned in zip(known, past, *columns):
+        parts = [f"{use:.2f} from failures"] if fact else []
+        parts += [f"{planned:.2f} planned"] if planned > 0.005 else []
+        parts += [f"{new:.2f} from machines to be sold"] if new > 0.005 else []
+        parts += [f"{before:.2f} by history"] if old else []
+        out.append("; ".join(text for text in (fact, old, ", ".join(parts)) if text))
+    return out
+
+
+def _contributions(table: pd.DataFrame, retirements: pd.DataFrame) -> pd.DataFrame:
+    """Long table of what makes up each mean; retirements stand as what they take away."""
+    long = table.drop(columns="mean").melt([*PAIR, "month"], list(SOURCES), "source", "mean")
+    long["source"] = long["source"].map(SOURCES)
+    if len(retirements):
+        off = retirements.assign(source="retirements")[[*PAIR, "month", "source", "mean"]]
+        back = off.assign(source=SOURCES["from_installed_base"], mean=-off["mean"])
+        long = pd.concat([long, off, back], ignore_index=True)
+    long = long.groupby([*PAIR, "month", "source"], as_index=False, sort=True)["mean"].sum()
+    return long[long["mean"] != 0].reset_index(drop=True)
+
+
+def _missing_tables(data: Any) -> list[dict[str, Any]]:
+    implied = {
+        "usage": "no operating hours: ages count in calendar days where no meter is read",
+        "meter_readings": "machines of one product and region are used alike",
+        "sales_plan": "no machine is sold and none retires within the horizon, beyond units.retired_on",
+        "demand": "parts without known machines have no demand",
+        "replacements": "no failure was ever seen: lives rest on the prior and the engineers' expected lives",
+        "units": "no machine is known: demand comes from history alone",
+    }
+    return [{"stage": "forecast", "name": f"table {name}", "value": "missing", "origin": "data", "meaning": meaning}
+            for name, meaning in implied.items() if data.tables[name].empty]
+
+
+def _lines(table: pd.DataFrame, base: BaseRoad, past: HistoryRoad, today: pd.Timestamp) -> tuple[str, ...]:
+    total = table["mean"].sum()
+    months = table["month"].nunique()
+    parts, sites = table["part_id"].nunique(), table["site_id"].nunique()
+    lines = [f"{total:,.0f} pieces expected in the {months} months after {today:%Y-%m-%d}: "
+             f"{parts:,} parts at {sites:,} sites."]
+    if total > 0:
+        shares = ", ".join(f"{table[name].sum() / total:.0%} {words}" for name, words in SOURCES.items())
+        lines.append(f"Sources: {shares}.")
+    if len(base.lifetimes):
+        few = int((base.lifetimes["n_failed"] < 3).sum())
+        lines.append(f"Lives of {len(base.lifetimes):,} parts from {base.lifetimes['n_failed'].sum():,.0f} failures; "
+                     f"{few:,} parts with fewer than three lean on their kin.")
+    if len(past.table):
+        lines.append(f"{past.table[PAIR].drop_duplicates().shape[0]:,} part-site series are forecast from history.")
+    return tuple(lines)

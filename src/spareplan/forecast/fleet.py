@@ -1,0 +1,174 @@
+"""Age histograms pushed through renewals: mean and variance of a fleet's failures and planned replacements.
+
+The cost does not depend on the number of machines: ages are classes, time runs in steps of use, and every
+class, shape and window comes out of one backward recursion.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+STEPS_PER_SCALE = 16
+MOST_STEPS, MOST_CLASSES = 400, 320
+
+
+class FleetCurves(NamedTuple):
+    """Expected events of one item by age class and elapsed use.
+
+    Parameters
+    ----------
+    width : float
+        Width of an age class and of a step. [hours or days]
+    failures, planned : ndarray, shape (laws, steps + 1, classes)
+        Expected events after n steps of an item whose age is in the middle of the class.
+    variance : ndarray, shape (laws, steps + 1, classes)
+        Variance of all its events, given the law.
+    """
+
+    width: float
+    failures: FloatArray
+    planned: FloatArray
+    variance: FloatArray
+
+
+def fleet_curves(
+    shape: FloatArray, scale: FloatArray, planned_rate: FloatArray, planned_width: float, oldest: float, use: float
+) -> FleetCurves:
+    """Backward recursion over age classes, planned replacement as a competing renewal.
+
+    Parameters
+    ----------
+    shape, scale : ndarray, shape (laws,)
+        Weibull laws. [-, hours or days]
+    planned_rate : ndarray, shape (bins,)
+        Planned replacements per unit of use in age bins of `planned_width`; the last bin holds for older pieces.
+        [1 / (hours or days)]
+    planned_width : float
+        [hours or days]
+    oldest : float
+        Highest age in the fleet. [hours or days]
+    use : float
+        How much use to look ahead. [hours or days]
+
+    Returns
+    -------
+    FleetCurves
+
+    Notes
+    -----
+    With V the expected count still to come and E its second moment, a step back is
+    V <- pf (1 + g + V0) + pp (1 + V0) + (1 - pf - pp) shift(V) and
+    E <- pf ((1+g)² + 2 (1+g) V0 + E0) + pp (1 + 2 V0 + E0) + (1 - pf - pp) shift(E),
+    where pf and pp are the chances of failure and planned replacement in the step, V0 belongs to a piece just
+    fitted, and g is the chance that it fails within the step.
+    """
+    width = float(np.clip(np.min(scale) / STEPS_PER_SCALE, use / MOST_STEPS, max(use / 12, 1e-9)))
+    steps = max(1, int(np.ceil(use / width - 1e-9)))
+    classes = int(min(np.ceil(oldest / width) + steps + 2, MOST_CLASSES))
+    middle = (np.arange(classes + 1) + 0.5) * width
+    b, eta = shape[:, None], scale[:, None]
+    hazard = np.diff((middle / eta) ** b, axis=1)
+    bins = np.minimum((middle[:-1] / planned_width).astype(int), len(planned_rate) - 1)
+    quit_rate = planned_rate[bins] * width
+    total = hazard + quit_rate
+    gone = -np.expm1(-total)
+    fail = gone * hazard / np.maximum(total, 1e-300)
+    plan = gone - fail
+    stay = 1 - gone
+    # A piece fitted evenly within the step fails before its end.
+    again = (width / eta) ** b / (b + 1)
+    again = np.minimum(again, 1.0)
+    shape_out = (len(shape), steps + 1, classes)
+    failures, planned, second = np.zeros(shape_out), np.zeros(shape_out), np.zeros(shape_out)
+    for step in range(steps):
+        f, p, e = failures[:, step], planned[:, step], second[:, step]
+        f0, p0, e0 = f[:, :1], p[:, :1], e[:, :1]
+        v0 = f0 + p0
+        r = 1 + again
+        failures[:, step + 1] = fail * (r + f0) + plan * f0 + stay * _older(f)
+        planned[:, step + 1] = fail * p0 + plan * (1 + p0) + stay * _older(p)
+        second[:, step + 1] = fail * (r**2 + 2 * r * v0 + e0) + plan * (1 + 2 * v0 + e0) + stay * _older(e)
+    return FleetCurves(width, failures, planned, np.maximum(second - (failures + planned) ** 2, 0.0))
+
+
+def _older(values: FloatArray) -> FloatArray:
+    """Value of the next age class; the oldest class stays."""
+    return np.concatenate([values[:, 1:], values[:, -1:]], axis=1)
+
+
+def age_histogram(
+    cell: NDArray[np.int64], age: FloatArray, weight: FloatArray, cells: int, curves: FleetCurves
+) -> FloatArray:
+    """Weights of pieces by cell and age class, shared between the two nearest class middles.
+
+    Parameters
+    ----------
+    cell : ndarray of int, shape (n,)
+    age, weight : ndarray, shape (n,)
+        [hours or days, pieces]
+    cells : int
+        Number of cells.
+    curves : FleetCurves
+        Gives width and number of classes.
+
+    Returns
+    -------
+    ndarray, shape (cells, classes)
+    """
+    classes = curves.failures.shape[2]
+    place = np.clip(age / curves.width - 0.5, 0.0, classes - 1.0)
+    low = np.minimum(place.astype(np.int64), classes - 2)
+    part = place - low
+    flat = np.bincount(cell * classes + low, weights=weight * (1 - part), minlength=cells * classes)
+    flat += np.bincount(cell * classes + low + 1, weights=weight * part, minlength=cells * classes)
+    return flat.reshape(cells, classes)
+
+
+def at_use(values: FloatArray, use: FloatArray, width: float) -> FloatArray:
+    """Read curves over steps at given elapsed use, by straight lines.
+
+    Parameters
+    ----------
+    values : ndarray, shape (cells, laws, steps + 1)
+    use : ndarray, shape (cells, times)
+        [hours or days]
+    width : float
+        Width of a step. [hours or days]
+
+    Returns
+    -------
+    ndarray, shape (cells, laws, times)
+    """
+    place = np.clip(use / width, 0.0, values.shape[2] - 1.0)
+    low = np.minimum(place.astype(np.int64), values.shape[2] - 2)
+    part = (place - low)[:, None, :]
+    rows = np.arange(values.shape[0])[:, None, None]
+    laws = np.arange(values.shape[1])[None, :, None]
+    return values[rows, laws, low[:, None, :]] * (1 - part) + values[rows, laws, low[:, None, :] + 1] * part
+
+
+def new_item(values: FloatArray, use: FloatArray, width: float, first_failure: FloatArray) -> FloatArray:
+    """Expected events of an item that starts at age 0, by elapsed use.
+
+    Parameters
+    ----------
+    values : ndarray, shape (laws, steps + 1)
+        Curve of age class 0, whose middle lies half a class above age 0.
+    use : ndarray, shape (times,)
+        Elapsed use; negative gives 0. [hours or days]
+    width : float
+        [hours or days]
+    first_failure : ndarray, shape (laws,)
+        Chance of failure in that half class; 0 for planned replacements.
+
+    Returns
+    -------
+    ndarray, shape (laws, times)
+    """
+    elapsed = np.maximum(use - 0.5 * width, 0.0)
+    grown = at_use(values[None], elapsed[None], width)[0]
+    return grown + first_failure[:, None] * np.clip(use / (0.5 * width), 0.0, 1.0)

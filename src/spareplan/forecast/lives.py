@@ -1,0 +1,145 @@
+"""Lives of all fitted parts: spells of the fleet in, posterior laws and planned-replacement rates out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from spareplan.forecast.exposure import FleetHistory
+from spareplan.forecast.installed import PartLaw
+from spareplan.forecast.lifetimes import kin_of_keys, sort_spells
+from spareplan.forecast.open_starts import weigh_open_starts
+from spareplan.forecast.sparse import SHAPES, PooledLives, pool_lifetimes
+
+PLANNED_BINS = 10
+# Failures that a planned-replacement rate of all ages counts as, in each age bin.
+PLANNED_PRIOR = 1.0
+
+
+@dataclass(frozen=True)
+class PartLives:
+    """What is known of the lives of every fitted part.
+
+    Parameters
+    ----------
+    lifetimes : DataFrame
+        A row per part as in `fit_lifetimes`, with `family` and `clock`.
+    spells : DataFrame
+        The spells that were used; those that began before the records are spread over possible ages.
+    posterior : PooledLives
+        Rows as in `lifetimes`.
+    planned : dict
+        part_id to (rates per age bin, bin width).
+    notes : list of dict
+        Assumption rows.
+    """
+
+    lifetimes: pd.DataFrame
+    spells: pd.DataFrame
+    posterior: PooledLives
+    planned: dict[str, tuple[np.ndarray, float]]
+    notes: list[dict[str, Any]]
+
+    def law(self, number: int) -> PartLaw:
+        """Posterior of one part, by its row."""
+        rates, width = self.planned.get(self.lifetimes["part_id"].iloc[number], (np.zeros(1), 1.0))
+        return PartLaw(self.posterior.weight[number], SHAPES, self.posterior.scales()[number],
+                       self.posterior.failures[number], rates, width)
+
+
+def learn_lives(fleet: FleetHistory, parts: pd.DataFrame) -> PartLives:
+    """Fit the lives of all parts by empirical Bayes across families.
+
+    Parameters
+    ----------
+    fleet : FleetHistory
+    parts : DataFrame
+        part_id, family, supplier, source, expected_life_hours.
+
+    Returns
+    -------
+    PartLives
+
+    Notes
+    -----
+    First the spells whose beginning was seen are fitted (and all spells of parts that have no other); under that
+    law the others are spread over the ages they may have had, and everything is fitted again.
+    """
+    spells = fleet.spells
+    kin = _kin(parts, fleet.clock_of_part)
+    facts = kin.loc[spells["part_id"]]
+    spells = spells.assign(family=facts["family"].to_numpy(), expected_life=facts["expected_life"].to_numpy())
+    closed = ~spells["open"].to_numpy(bool)
+    some = pd.Series(closed, index=spells["part_id"]).groupby(level=0).any()
+    first = closed | ~spells["part_id"].map(some).to_numpy(bool)
+    index, lifetimes, posterior = _fit(spells[first])
+    rough = posterior.point_fit(lifetimes)
+    row = pd.Index(index["part_id"]).get_indexer(pd.Index(spells["part_id"]))
+    opened = ~closed
+    spread = weigh_open_starts(spells[opened].reset_index(drop=True), rough.first[row[opened]], rough.second[row[opened]])
+    spells = pd.concat([spells[closed], spread], ignore_index=True)
+    spells = spells.sort_values(["part_id", "unit_id", "entry", "exit"], kind="stable", ignore_index=True)
+    index, arrays, posterior = _fit(spells)
+    fit = posterior.point_fit(arrays)
+    table = index.assign(
+        distribution="weibull", shape=fit.first, scale=fit.second, shape_se=fit.first_se, scale_se=fit.second_se,
+        loglik=fit.loglik, n_failed=arrays.sums(arrays.count * arrays.failed),
+        n_censored=arrays.sums(arrays.count * ~arrays.failed), method="pooled",
+        family=kin.loc[index["part_id"], "label"].to_numpy(), clock=fleet.clock_of_part[index["part_id"]].to_numpy(),
+    )
+    return PartLives(table, spells, posterior, _planned_rates(spells), _notes(table, posterior, parts))
+
+
+def _kin(parts: pd.DataFrame, clock_of_part: pd.Series) -> pd.DataFrame:
+    """Family label, family key and expected life of each part on its own clock."""
+    known = parts.set_index("part_id").reindex(clock_of_part.index)
+    label = known["family"]
+    for name in ("supplier", "source"):
+        label = label.where(label.notna(), known[name])
+    label = label.fillna("all parts").astype(str)
+    hours = clock_of_part == "hours"
+    life = known["expected_life_hours"].where(hours & (known["expected_life_hours"] > 0))
+    return pd.DataFrame({"label": label, "family": label + np.where(hours, "", " (days)"), "expected_life": life})
+
+
+def _fit(spells: pd.DataFrame) -> tuple[pd.DataFrame, Any, PooledLives]:
+    index, arrays = sort_spells(spells, ["part_id"])
+    family, life = kin_of_keys(spells, ["part_id"], index)
+    return index, arrays, pool_lifetimes(arrays, family, life)
+
+
+def _planned_rates(spells: pd.DataFrame) -> dict[str, tuple[np.ndarray, float]]:
+    """Planned replacements per unit of use, by age, for parts that have any."""
+    planned = spells[spells["planned"].to_numpy(bool)]
+    out = {}
+    groups = dict(list(spells[spells["part_id"].isin(planned["part_id"].unique())].groupby("part_id")))
+    for part, own in groups.items():
+        mine = own[own["planned"].to_numpy(bool)]
+        width = float(np.average(mine["exit"], weights=mine["count"]) * 2 / PLANNED_BINS)
+        low = np.arange(PLANNED_BINS) * width
+        high = np.append(low[1:], np.inf)
+        entry, exit_, count = (own[name].to_numpy(float)[:, None] for name in ("entry", "exit", "count"))
+        watched = (count * np.maximum(np.minimum(exit_, high) - np.maximum(entry, low), 0.0)).sum(axis=0)
+        bins = np.minimum((mine["exit"].to_numpy(float) / width).astype(int), PLANNED_BINS - 1)
+        seen = np.bincount(bins, weights=mine["count"].to_numpy(float), minlength=PLANNED_BINS)
+        overall = seen.sum() / watched.sum()
+        out[part] = ((seen + PLANNED_PRIOR) / (watched + PLANNED_PRIOR / overall), width)
+    return out
+
+
+def _notes(table: pd.DataFrame, posterior: PooledLives, parts: pd.DataFrame) -> list[dict[str, Any]]:
+    def note(name: str, value: Any, unit: str, origin: str, meaning: str) -> dict[str, Any]:
+        return {"stage": "forecast", "name": name, "value": value, "unit": unit, "origin": origin, "meaning": meaning}
+
+    few = int((table["n_failed"] < 3).sum())
+    families = table["family"].nunique()
+    out = [note("parts with lives pooled across kin", len(table), "parts", "estimated from replacements",
+                f"{families} families (parts.family, else supplier, else source); {few} parts have fewer than 3 failures")]
+    if np.isfinite(posterior.bias):
+        out.append(note("engineers' expected lives are too long by", float(np.exp(posterior.bias)), "times",
+                        "estimated from replacements", f"spread {posterior.expert_spread:g} in ln life; they inform "
+                        "parts with few failures"))
+    return out

@@ -1,0 +1,89 @@
+"""Pieces that were fitted before the records began: how old were they really?
+
+A machine older than the records may still have carried its first piece then, or a later one. Under a life law
+the age of the piece in place is known as a distribution, and what happened afterwards sharpens it.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+
+from spareplan.forecast.likelihood import FloatArray
+
+# Edges of the age classes of a later piece. [scales]
+AGE_EDGES = np.array([0.0, 0.1, 0.25, 0.4, 0.6, 0.8, 1.0, 1.25, 1.6, 2.2, 3.5])
+SMALLEST_WEIGHT = 0.02
+_SHAPE_GRID = np.exp(np.linspace(np.log(0.4), np.log(8.0), 25))
+_TABLE_STEP, _TABLE_END = 0.05, 20.0
+
+
+def weigh_open_starts(spells: pd.DataFrame, shape: FloatArray, scale: FloatArray) -> pd.DataFrame:
+    """Replace each spell that began before the records by weighted spells of possible ages.
+
+    Parameters
+    ----------
+    spells : DataFrame
+        Rows with entry (age at the start of the records if the piece is the machine's first), exit, failed, count.
+    shape, scale : ndarray, shape (rows,)
+        Weibull law of each row's part. [-, unit of the ages]
+
+    Returns
+    -------
+    DataFrame
+        The same columns; entry, exit and count changed, counts of a row adding up to its old count.
+
+    Notes
+    -----
+    With x0 the machine's age then, the piece is the first one with weight S(x0), or was fitted a ago with weight
+    m(x0 - a) S(a) da (m the renewal density); both times the likelihood of what followed [1]_.
+
+    References
+    ----------
+    .. [1] Cox (1962), Renewal Theory, ch. 5: backward recurrence time.
+    """
+    if not len(spells):
+        return spells
+    x0 = spells["entry"].to_numpy(float) / scale
+    ahead = (spells["exit"].to_numpy(float) - spells["entry"].to_numpy(float)) / scale
+    failed = spells["failed"].to_numpy(bool)
+    low = np.minimum(AGE_EDGES[:-1], x0[:, None])
+    high = np.minimum(AGE_EDGES[1:], x0[:, None])
+    age = np.column_stack([0.5 * (low + high), x0])
+    b = shape[:, None]
+    with np.errstate(divide="ignore", under="ignore"):
+        log_weight = np.log(_renewal_density(shape, x0[:, None] - age[:, :-1]) * (high - low)) - age[:, :-1] ** b
+        log_weight = np.column_stack([log_weight, -(x0**shape)])
+        after = age + ahead[:, None]
+        log_weight += age**b - after**b
+        log_weight += np.where(failed[:, None], (b - 1) * np.log(after), 0.0)
+    top = log_weight.max(axis=1, keepdims=True)
+    weight = np.exp(log_weight - np.where(np.isfinite(top), top, 0.0))
+    weight[~np.isfinite(top[:, 0])] = np.append(np.zeros(age.shape[1] - 1), 1.0)
+    weight /= weight.sum(axis=1, keepdims=True)
+    weight[weight < SMALLEST_WEIGHT] = 0.0
+    weight /= weight.sum(axis=1, keepdims=True)
+    row, column = np.nonzero(weight)
+    out = spells.iloc[row].reset_index(drop=True)
+    out["entry"] = age[row, column] * scale[row]
+    out["exit"] = after[row, column] * scale[row]
+    out["count"] = out["count"] * weight[row, column]
+    return out
+
+
+def _renewal_density(shape: FloatArray, time: FloatArray) -> FloatArray:
+    """Renewals per unit-scale time at `time` after a new start, by the nearest shape of a table."""
+    table = _density_table()
+    nearest = np.clip(np.rint((np.log(shape) - np.log(_SHAPE_GRID[0])) / np.log(_SHAPE_GRID[1] / _SHAPE_GRID[0])),
+                      0, len(_SHAPE_GRID) - 1).astype(int)
+    cell = np.clip((time / _TABLE_STEP).astype(int), 0, table.shape[1] - 1)
+    return table[nearest[:, None], cell]
+
+
+@lru_cache(maxsize=1)
+def _density_table() -> FloatArray:
+    from spareplan.forecast.renewal import expected_renewals
+
+    return expected_renewals(_SHAPE_GRID, 1.0, 0.0, _TABLE_END, _TABLE_STEP) / _TABLE_STEP
