@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -30,8 +30,8 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Data = Annotated[str, typer.Argument(help="folder of CSV or Parquet, an .xlsx workbook, or a database URL", metavar="DATA")]
 Store = Annotated[str, typer.Option(help="plan store", envvar="SPAREPLAN_STORE")]
-ConfigFile = Annotated[Optional[Path], typer.Option("--config", help="plan.toml")]
-ProblemsFile = Annotated[Optional[Path], typer.Option("--problems", help="also write the problems to this CSV")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="plan.toml")]
+ProblemsFile = Annotated[Path | None, typer.Option("--problems", help="also write the problems to this CSV")]
 Version = Annotated[int, typer.Argument(help="version in the plan store", metavar="VERSION")]
 Who = Annotated[str, typer.Option(help="your name, for the audit trail", envvar=["SPAREPLAN_USER", "USER"], show_default=False)]
 Note = Annotated[str, typer.Option(help="why")]
@@ -55,10 +55,10 @@ def check(data: Data, problems: ProblemsFile = None) -> None:
 def plan(
     data: Data,
     config: ConfigFile = None,
-    out_folder: Annotated[Optional[Path], typer.Option("--out", help="write regional workbooks here")] = None,
-    store: Annotated[Optional[str], typer.Option(help="keep the plan here, such as sqlite:///plans.db")] = None,
+    out_folder: Annotated[Path | None, typer.Option("--out", help="write regional workbooks here")] = None,
+    store: Annotated[str | None, typer.Option(help="keep the plan here, such as sqlite:///plans.db")] = None,
     author: Who = "planner",
-    language: Annotated[Optional[str], typer.Option(help="en or zh; otherwise that of plan.toml")] = None,
+    language: Annotated[str | None, typer.Option(help="en or zh; otherwise that of plan.toml")] = None,
     drop: Drop = False,
     problems: ProblemsFile = None,
 ) -> None:
@@ -78,10 +78,10 @@ def plan(
 @app.command()
 def export(
     version: Version,
-    region: Annotated[Optional[str], typer.Option(help="id or name; all and HQ when left out")] = None,
+    region: Annotated[str | None, typer.Option(help="id or name; all and HQ when left out")] = None,
     format: Annotated[str, typer.Option(help="xlsx, csv, parquet or json")] = "xlsx",
     out_folder: Annotated[Path, typer.Option("--out", help="folder")] = Path("out"),
-    language: Annotated[Optional[str], typer.Option(help="en or zh; otherwise that of the plan")] = None,
+    language: Annotated[str | None, typer.Option(help="en or zh; otherwise that of the plan")] = None,
     store: Store = DEFAULT_STORE,
 ) -> None:
     """Write a stored version for one region, or for all and HQ."""
@@ -113,7 +113,7 @@ def diff(
     version: Version,
     other: Annotated[int, typer.Argument(help="the version to compare it with", metavar="OTHER")],
     store: Store = DEFAULT_STORE,
-    csv: Annotated[Optional[Path], typer.Option(help="write all changes to this CSV")] = None,
+    csv: Annotated[Path | None, typer.Option(help="write all changes to this CSV")] = None,
 ) -> None:
     """Say what changes from one version to another."""
     from spareplan.store import PlanStore
@@ -138,7 +138,7 @@ def list_versions(store: Store = DEFAULT_STORE) -> None:
 def compare(
     data: Data,
     scenarios: Annotated[list[Path], typer.Argument(help="one plan.toml per scenario", metavar="SCENARIO.toml...")],
-    csv: Annotated[Optional[Path], typer.Option(help="write the figures to this CSV")] = None,
+    csv: Annotated[Path | None, typer.Option(help="write the figures to this CSV")] = None,
 ) -> None:
     """Run several scenarios on the same data and show them side by side."""
     from spareplan.config import read_config
@@ -166,8 +166,8 @@ def simulate(
     store: Store = DEFAULT_STORE,
 ) -> None:
     """Doubt a stored version: play its levels for years and compare with the promises."""
-    from spareplan.store import PlanStore
     from spareplan.stocking.simulation import simulate_levels
+    from spareplan.store import PlanStore
     from spareplan.tables.io import read_dataset
 
     stored = PlanStore(store).get(version)
@@ -181,7 +181,7 @@ def accuracy(
     version: Version,
     data: Annotated[str, typer.Option(help="a dataset that holds what really happened")],
     store: Store = DEFAULT_STORE,
-    csv: Annotated[Optional[Path], typer.Option(help="write the comparison to this CSV")] = None,
+    csv: Annotated[Path | None, typer.Option(help="write the comparison to this CSV")] = None,
 ) -> None:
     """Compare a stored plan with what really happened, per region and part."""
     from spareplan.feedback import score_plan
@@ -199,10 +199,10 @@ def accuracy(
 def sample(
     folder: Annotated[Path, typer.Argument(help="folder to write", metavar="DIR")],
     kind: Annotated[str, typer.Option(help="network, delivery_pump or overseas_rail")] = "network",
-    parts: Annotated[int, typer.Option(min=1)] = 100,
-    sites: Annotated[int, typer.Option(min=1)] = 10,
-    machines: Annotated[int, typer.Option(min=1)] = 500,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    parts: Annotated[int | None, typer.Option(min=2, help="of a network; 1,000 if left out")] = None,
+    sites: Annotated[int | None, typer.Option(min=2, help="of a network; 20 if left out")] = None,
+    machines: Annotated[int | None, typer.Option(min=1, help="of a network; 2,000 if left out")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="2026 made the shipped samples")] = 2026,
 ) -> None:
     """Make up a dataset of any size from a seed."""
     from spareplan.tables.samples import make_sample
@@ -227,7 +227,7 @@ def serve(
 def token(
     name: Annotated[str, typer.Argument(help="whose key it is", metavar="NAME")],
     role: Annotated[str, typer.Option(help="hq or region")] = "region",
-    region: Annotated[Optional[list[str]], typer.Option(help="region id; may be given several times")] = None,
+    region: Annotated[list[str] | None, typer.Option(help="region id; may be given several times")] = None,
     revoke: Annotated[bool, typer.Option("--revoke", help="make all keys of this name worthless")] = False,
     store: Store = DEFAULT_STORE,
 ) -> None:

@@ -19,6 +19,7 @@ from spareplan.tables.samples_engine import (
     renew_products,
     simulate_renewals,
     stream,
+    sum_equal_rows,
     to_date,
     to_day,
 )
@@ -574,3 +575,17 @@ def test_a_folder_with_another_dataset_is_left_alone(tmp_path):
 def test_a_sample_can_be_written_over_itself(tmp_path):
     first = make_sample(tmp_path, parts=20, sites=3, machines=5, seed=1)
     assert make_sample(first, parts=20, sites=3, machines=5, seed=2) == first
+
+
+def test_no_row_of_replacements_stands_twice(pump, rail):
+    tables = [pump.tables, rail.tables, sample_tables(parts=200, sites=5, machines=400, seed=3).tables]
+    assert not any(each["replacements"].duplicated().any() for each in tables)
+
+
+def test_pieces_without_position_replaced_together_are_summed():
+    pieces = pd.DataFrame(
+        {"unit": [1, 1, 1, 2], "position": [None, None, "2", None], "quantity": [1, 1, 1, 3]}
+    )
+    summed = sum_equal_rows(pieces)
+    assert summed["quantity"].tolist() == [2, 1, 3]
+    assert summed["unit"].tolist() == [1, 1, 2]

@@ -7,7 +7,7 @@ import pandas as pd
 
 from spareplan.maths.units import MONTHS_PER_YEAR
 from spareplan.tables import samples_facts as facts
-from spareplan.tables.samples_engine import Clock, compound_sales, renew_fleet, stream, to_day
+from spareplan.tables.samples_engine import Clock, compound_sales, renew_fleet, stream, sum_equal_rows, to_day
 from spareplan.tables.samples_facts import Sample
 from spareplan.tables.samples_pump_fleet import (
     FIRST_MONTH,
@@ -137,7 +137,9 @@ def _recorded(pieces: pd.DataFrame, renewals: pd.DataFrame) -> pd.DataFrame:
     events = hit[["unit_id", "part_id"]].join(events).join(hit[["site_id", "region_id"]])
     known_from = events["region_id"].map(LATE_RECORDS).fillna(RECORDS_FROM)
     events = events[events["replaced_on"] >= known_from]
-    return events.sort_values(["replaced_on", "unit_id", "part_id", "position"], ignore_index=True)
+    return sum_equal_rows(events).sort_values(
+        ["replaced_on", "unit_id", "part_id", "position"], ignore_index=True
+    )
 
 
 def _counter_sales(seed: int, sites: pd.DataFrame, units: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

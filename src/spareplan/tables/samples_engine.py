@@ -310,6 +310,24 @@ def compound_sales(
     return row, month, orders + rng.negative_binomial(orders, 1 / mean_size[row])
 
 
+def sum_equal_rows(events: pd.DataFrame) -> pd.DataFrame:
+    """Sum pieces of one part replaced in one machine on one day, where no position tells them apart.
+
+    Parameters
+    ----------
+    events : DataFrame
+        quantity, and columns that say what was replaced.
+
+    Returns
+    -------
+    DataFrame
+        Same columns, rows in the order of first appearance.
+    """
+    keys = [name for name in events.columns if name != "quantity"]
+    total = events.groupby(keys, sort=False, dropna=False)["quantity"].sum().reset_index()
+    return total[events.columns]
+
+
 def renew_products(
     rng: np.random.Generator, clock: Clock, units: pd.DataFrame, fits: pd.DataFrame, lives: pd.DataFrame
 ) -> pd.DataFrame:

@@ -7,7 +7,15 @@ import pandas as pd
 
 from spareplan.errors import DataError, Problem
 from spareplan.maths.units import DAYS_PER_YEAR, MONTHS_PER_YEAR
-from spareplan.tables.samples_engine import Clock, compound_sales, renew_products, stream, to_date, to_day
+from spareplan.tables.samples_engine import (
+    Clock,
+    compound_sales,
+    renew_products,
+    stream,
+    sum_equal_rows,
+    to_date,
+    to_day,
+)
 from spareplan.tables.samples_facts import PROMISES, TARGETS, Sample
 from spareplan.tables.samples_parts import draw_fitment, draw_parts
 from spareplan.tables.samples_service import engineers_for, service_orders
@@ -252,7 +260,7 @@ def _replacements(
     seed: int, clock: Clock, units: pd.DataFrame, fits: pd.DataFrame, parts: pd.DataFrame, sites: pd.DataFrame
 ) -> pd.DataFrame:
     events = renew_products(stream(seed, "replacements"), clock, units, fits, parts)
-    events = events[events["replaced_on"] >= RECORDS_FROM]
+    events = sum_equal_rows(events[events["replaced_on"] >= RECORDS_FROM].drop(columns="position"))
     unit = events["unit"].to_numpy()
     return pd.DataFrame(
         {
