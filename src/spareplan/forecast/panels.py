@@ -232,6 +232,21 @@ def read_exposure(
     return grid[:, : width - ahead], grid[:, width - ahead :]
 
 
+def whole_periods(values: pd.Series) -> FloatArray:
+    """Periods as whole numbers; months of dates count from 1970-01.
+
+    Parameters
+    ----------
+    values : Series
+        Whole numbers, month starts (dates or text) or pandas Periods.
+
+    Returns
+    -------
+    ndarray of float
+    """
+    return _whole_periods(values, "history", [])
+
+
 def _require(frame: pd.DataFrame, columns: Sequence[str], table: str) -> None:
     missing = [name for name in columns if name not in frame.columns]
     if missing:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from spareplan.errors import DataError, Problem
+
+FloatArray = NDArray[np.float64]
 
 
 def quantile_columns(frame: pd.DataFrame) -> list[tuple[float, str]]:
@@ -82,17 +85,51 @@ def score_quantiles(actual: pd.DataFrame, forecast: pd.DataFrame, key: str = "pa
     quantiles = merged[[name for _, name in levels]].to_numpy(dtype=float)
     mean = merged["mean"].to_numpy(dtype=float) if has_mean else np.full(len(y), np.nan)
     marks = np.array([level for level, _ in levels])
-    rows = [_figures(y, quantiles, mean, marks), _figures(y, 0 * quantiles, np.zeros(len(y)), marks)]
+    rows = [quantile_figures(y, quantiles, mean, marks), quantile_figures(y, 0 * quantiles, np.zeros(len(y)), marks)]
     return pd.DataFrame(rows, index=pd.Index(["model", "zero"], name="forecast"))
 
 
-def _figures(
-    y: np.ndarray, quantiles: np.ndarray, mean: np.ndarray, levels: np.ndarray
-) -> dict[str, float]:
-    total = float(y.sum()) if y.sum() > 0 else np.nan
+def pinball_losses(y: FloatArray, quantiles: FloatArray, levels: FloatArray) -> FloatArray:
+    """Pinball loss of every row and level.
+
+    Parameters
+    ----------
+    y : ndarray, shape (n,)
+        What was demanded. [pieces]
+    quantiles : ndarray, shape (n, k)
+        [pieces]
+    levels : ndarray, shape (k,)
+
+    Returns
+    -------
+    ndarray, shape (n, k)
+        max(q (y - f), (q - 1)(y - f)). [pieces]
+    """
     off = y[:, None] - quantiles
-    loss = 2 * np.maximum(levels * off, (levels - 1) * off).sum(axis=0) / total
-    reached, below = (off <= 0).mean(axis=0), (off < 0).mean(axis=0)
+    return np.maximum(levels * off, (levels - 1) * off)
+
+
+def quantile_figures(
+    y: FloatArray, quantiles: FloatArray, mean: FloatArray, levels: FloatArray
+) -> dict[str, float]:
+    """All figures of `score_quantiles` for one forecast.
+
+    Parameters
+    ----------
+    y, mean : ndarray, shape (n,)
+        What was demanded, and what was expected. [pieces]
+    quantiles : ndarray, shape (n, k)
+        [pieces]
+    levels : ndarray, shape (k,)
+        Rising.
+
+    Returns
+    -------
+    dict of str to float
+    """
+    total = float(y.sum()) if y.sum() > 0 else np.nan
+    loss = 2 * pinball_losses(y, quantiles, levels).sum(axis=0) / total
+    reached, below = (y[:, None] <= quantiles).mean(axis=0), (y[:, None] < quantiles).mean(axis=0)
     distance = np.maximum(np.maximum(levels - reached, below - levels), 0.0)
     out = {"wql": float(loss.mean())}
     out |= {f"wql_{level:g}": float(value) for level, value in zip(levels, loss)}
