@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,12 +11,14 @@ import pandas as pd
 from spareplan.config import ForecastOptions
 from spareplan.forecast.clock import CALENDAR, Clock, build_clock, region_of_sites
 from spareplan.forecast.exposure import FleetHistory, fleet_history, successors
-from spareplan.forecast.installed import Cells, PartDemand, PartLaw, part_demand
+from spareplan.forecast.installed import Cells, PartLaw, part_demand
 from spareplan.forecast.lives import PartLives, learn_lives
 
 PAIR = ["part_id", "site_id"]
 # Machines that are used differently stand in classes this far apart in ln use.
 USE_CLASS = 0.25
+MONTH_COLUMNS = ["mean", "from_installed_base", "from_new_units", "from_planned", "retired", "vmr", "rate_cv2"]
+WINDOW_COLUMNS = ["mean", "vmr", "rate_cv2"]
 
 
 class BaseRoad(NamedTuple):
@@ -92,16 +95,12 @@ def installed_base_demand(
     use -= use[:, :1]
     keep = _kept(pieces, data, as_of, edges)
     sold = _sold_slots(sales, data, fleet, clock, edges)
-    groups, sold_groups = dict(list(pieces.groupby("part_id"))), dict(list(sold.groupby("part_id")))
-    rows = []
-    for number, part in enumerate(parts):
-        own, to_come = groups.get(part, pieces.iloc[:0]), sold_groups.get(part, sold.iloc[:0])
-        if len(own) or len(to_come):
-            rows.append(_one_part(part, lives.law(number), own, to_come, use, keep, edges))
+    rows = [_one_part(part, lives.law(number), own, to_come, use, edges)
+            for number, (part, own, to_come) in enumerate(_by_part(parts, pieces, keep, sold)) if own.size or to_come.size]
     if not rows:
         return _nothing(fleet, notes)
-    table = _long([row.months for row in rows], "month", horizon)
-    windows = _long([row.windows for row in rows], "days", np.asarray(days, float))
+    table = _long(rows, "months", MONTH_COLUMNS, "month", horizon)
+    windows = _long(rows, "windows", WINDOW_COLUMNS, "days", np.asarray(days, float))
     method = np.where(lives.lifetimes["n_failed"] >= 6, "installed base", "installed base, pooled lives")
     words = pd.Series(method, index=parts)
     for frame in (table, windows):
@@ -237,66 +236,107 @@ def _kept(pieces: pd.DataFrame, data: Any, as_of: pd.Timestamp, edges: Calendar)
     return share.clip(lower=0.0)
 
 
+class _OwnPieces(NamedTuple):
+    """Pieces of one part in service: cells and what stands in them."""
+
+    site: np.ndarray
+    curve: np.ndarray
+    use_class: np.ndarray
+    pieces: np.ndarray
+    keep: np.ndarray
+    cell: np.ndarray
+    age: np.ndarray
+    count: np.ndarray
+
+    @property
+    def size(self) -> int:
+        return len(self.age)
+
+
+class _SoldPieces(NamedTuple):
+    """Pieces of one part on machines to be sold."""
+
+    site: np.ndarray
+    curve: np.ndarray
+    start: np.ndarray
+    slots: np.ndarray
+    pieces: np.ndarray
+
+    @property
+    def size(self) -> int:
+        return len(self.start)
+
+
 class _PartRows(NamedTuple):
-    months: pd.DataFrame
-    windows: pd.DataFrame
+    part: str
+    sites: np.ndarray
+    months: np.ndarray
+    windows: np.ndarray
+
+
+def _by_part(
+    parts: np.ndarray, pieces: pd.DataFrame, keep: pd.DataFrame, sold: pd.DataFrame
+) -> Iterator[tuple[str, _OwnPieces, _SoldPieces]]:
+    """Cut the pieces and the sold machines into parts, once sorted."""
+    keys = ["part_id", "site_id", "product_id", "curve", "use_class", "pieces"]
+    ordered = pieces.sort_values(keys, kind="stable", ignore_index=True)
+    first = ~ordered.duplicated(keys).to_numpy()
+    cells = ordered.loc[first, keys].reset_index(drop=True)
+    cell = np.cumsum(first) - 1
+    share = keep.reindex(pd.MultiIndex.from_frame(cells[["site_id", "product_id"]])).to_numpy()
+    share = np.nan_to_num(share, nan=1.0)
+    number = pd.Index(parts)
+    at = np.arange(len(parts) + 1)
+    row_at = np.searchsorted(number.get_indexer(pd.Index(ordered["part_id"])), at)
+    cell_at = np.searchsorted(number.get_indexer(pd.Index(cells["part_id"])), at)
+    sold_at = np.searchsorted(number.get_indexer(pd.Index(sold["part_id"])), at)
+    site, to_site = cells["site_id"].to_numpy(object), sold["site_id"].to_numpy(object)
+    cell_facts = [cells[name].to_numpy() for name in ("curve", "use_class", "pieces")]
+    facts = [ordered[name].to_numpy(dtype=float) for name in ("age", "count")]
+    sold_facts = [sold[name].to_numpy() for name in ("curve", "start", "slots", "pieces")]
+    for i, part in enumerate(parts):
+        c, r, s = (slice(bounds[i], bounds[i + 1]) for bounds in (cell_at, row_at, sold_at))
+        own = _OwnPieces(site[c], *(values[c] for values in cell_facts), share[c], cell[r] - cell_at[i],
+                         *(values[r] for values in facts))
+        yield part, own, _SoldPieces(to_site[s], *(values[s] for values in sold_facts))
 
 
 def _one_part(
-    part: str, law: PartLaw, own: pd.DataFrame, sold: pd.DataFrame, use: np.ndarray, keep: pd.DataFrame, edges: Calendar
+    part: str, law: PartLaw, own: _OwnPieces, sold: _SoldPieces, use: np.ndarray, edges: Calendar
 ) -> _PartRows:
-    cell_keys = ["site_id", "product_id", "curve", "use_class", "pieces"]
-    codes = own.groupby(cell_keys, sort=True).ngroup().to_numpy()
-    cells = own[cell_keys].drop_duplicates().sort_values(cell_keys, ignore_index=True)
-    stands = sold[["site_id", "product_id", "curve"]].drop_duplicates().reset_index(drop=True)
-    row = pd.MultiIndex.from_frame(stands).get_indexer(pd.MultiIndex.from_frame(sold[stands.columns.tolist()]))
-    use_cells = use[cells["curve"].to_numpy(np.int64)] * cells["use_class"].to_numpy(float)[:, None]
-    intervals = len(edges.days) - 1
-    share = keep.reindex(pd.MultiIndex.from_frame(cells[["site_id", "product_id"]])).to_numpy() if len(cells) else \
-        np.ones((0, intervals))
-    share = np.nan_to_num(share, nan=1.0)
-    out = part_demand(law, Cells(codes, own["age"].to_numpy(float), own["count"].to_numpy(float),
-                                 cells["pieces"].to_numpy(float), use_cells, sold.assign(row=row),
-                                 use[stands["curve"].to_numpy(np.int64)]), share, edges.month_at)
-    return _by_site(part, out, cells["site_id"], stands["site_id"], share, edges)
+    """Demand of one part at its sites: months and windows as arrays (sites, times, columns)."""
+    cells = Cells(own.cell, own.age, own.count, own.pieces, use[own.curve] * own.use_class[:, None],
+                  use[sold.curve] - sold.start[:, None], sold.slots, sold.pieces)
+    out = part_demand(law, cells, own.keep, edges.month_at)
+    sites, where = np.unique(np.concatenate([own.site, sold.site]).astype(str), return_inverse=True)
 
+    def gather(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        total = np.zeros((len(sites), len(edges.days)))
+        np.add.at(total[:, 1:], rows, values)
+        return np.cumsum(total, axis=1)
 
-def _by_site(
-    part: str, out: PartDemand, cell_site: pd.Series, sold_site: pd.Series, share: np.ndarray, edges: Calendar
-) -> _PartRows:
-    sites = np.unique(np.concatenate([cell_site.to_numpy(object), sold_site.to_numpy(object)]).astype(str))
-    intervals = len(edges.days) - 1
-
-    def gather(values: np.ndarray, site: pd.Series) -> np.ndarray:
-        total = np.zeros((len(sites), intervals))
-        np.add.at(total, np.searchsorted(sites, site.to_numpy(object).astype(str)), values)
-        return total
-
-    kept, lost = gather(out.base * share, cell_site), gather(out.base * (share - 1), cell_site)
-    planned, new = gather(out.planned * share, cell_site), gather(out.new, sold_site)
-    running = {name: np.concatenate([np.zeros((len(sites), 1)), np.cumsum(values, axis=1)], axis=1)
-               for name, values in (("base", kept), ("planned", planned), ("new", new), ("lost", lost))}
-    month = {name: np.diff(values[:, edges.month_at], axis=1) for name, values in running.items()}
-    months = pd.DataFrame({
-        "mean": (month["base"] + month["planned"] + month["new"]).ravel(),
-        "from_installed_base": month["base"].ravel(), "from_new_units": month["new"].ravel(),
-        "from_planned": month["planned"].ravel(), "retired": month["lost"].ravel(),
-        "vmr": np.tile(out.vmr, len(sites)), "rate_cv2": np.tile(out.cv2, len(sites)),
-    })
-    months.insert(0, "site_id", np.repeat(sites, len(edges.month_at) - 1))
-    months.insert(0, "part_id", part)
-    total = (running["base"] + running["planned"] + running["new"])[:, edges.window_at]
+    here, there = where[:len(own.site)], where[len(own.site):]
+    kept, lost = gather(out.base * own.keep, here), gather(out.base * (own.keep - 1), here)
+    planned, new = gather(out.planned * own.keep, here), gather(out.new, there)
+    total = kept + planned + new
+    months = [np.diff(values[:, edges.month_at], axis=1) for values in (total, kept, new, planned, lost)]
+    spread = [np.broadcast_to(values, months[0].shape) for values in (out.vmr, out.cv2)]
     at = np.maximum(edges.window_at - 1, 0)
-    windows = pd.DataFrame({"mean": total.ravel(), "vmr": np.tile(out.vmr_sum[at], len(sites)),
-                            "rate_cv2": np.tile(out.cv2_sum[at], len(sites))})
-    windows.insert(0, "site_id", np.repeat(sites, len(edges.window_at)))
-    windows.insert(0, "part_id", part)
-    return _PartRows(months, windows)
+    sums = total[:, edges.window_at]
+    spread_sum = [np.broadcast_to(values[at], sums.shape) for values in (out.vmr_sum, out.cv2_sum)]
+    return _PartRows(part, sites, np.stack([*months, *spread], axis=2), np.stack([sums, *spread_sum], axis=2))
 
 
-def _long(frames: list[pd.DataFrame], axis: str, values: Any) -> pd.DataFrame:
-    out = pd.concat(frames, ignore_index=True)
-    out.insert(2, axis, np.tile(np.asarray(values), len(out) // len(values)))
+def _long(rows: list[_PartRows], what: str, columns: list[str], axis: str, times: Any) -> pd.DataFrame:
+    """Stack the arrays of all parts into one table."""
+    size = len(times)
+    values = np.concatenate([getattr(row, what).reshape(-1, len(columns)) for row in rows])
+    out = pd.DataFrame(values, columns=columns)
+    site = np.repeat(np.concatenate([row.sites for row in rows]), size)
+    part = np.repeat([row.part for row in rows], [len(row.sites) * size for row in rows])
+    out.insert(0, axis, np.tile(np.asarray(times), len(out) // size))
+    out.insert(0, "site_id", site)
+    out.insert(0, "part_id", part)
     return out
 
 

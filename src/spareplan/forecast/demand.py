@@ -90,20 +90,26 @@ def forecast_demand(
 
 def _merge(first: pd.DataFrame, second: pd.DataFrame, axis: str) -> pd.DataFrame:
     """Add two independent demands: means add, and so do the two parts of the variance."""
-    both = pd.concat([first, second], ignore_index=True)
-    if both.empty:
-        return both
-    both["given_rate"] = both["vmr"] * both["mean"]
-    both["of_rate"] = both["rate_cv2"] * both["mean"] ** 2
-    sums = [name for name in ("mean", "given_rate", "of_rate", *SOURCES) if name in both]
-    methods = both.groupby([*PAIR, axis], sort=True)["method"].agg(" + ".join)
-    out = both.groupby([*PAIR, axis], sort=True)[sums].sum()
-    known = both.groupby([*PAIR, axis], sort=True)["vmr"].mean()
-    mean = out["mean"]
-    out["vmr"] = (out["given_rate"] / mean.where(mean > 0)).fillna(known)
-    out["rate_cv2"] = (out["of_rate"] / mean.where(mean > 0) ** 2).fillna(0.0)
-    out["method"] = methods
-    return out.drop(columns=["given_rate", "of_rate"]).reset_index()
+    keys = [*PAIR, axis]
+    both = first.merge(second, on=keys, how="outer", suffixes=("", "_more")).sort_values(keys, ignore_index=True)
+    out = both[keys].copy()
+    mean, more = (both[name].fillna(0.0).to_numpy(float) for name in ("mean", "mean_more"))
+    total = mean + more
+    safe = np.where(total > 0, total, 1.0)
+
+    def given(name: str) -> np.ndarray:
+        return both[name].fillna(0.0).to_numpy(float)
+
+    vmr = (given("vmr") * mean + given("vmr_more") * more) / safe
+    out["mean"] = total
+    out["vmr"] = np.where(total > 0, vmr, np.maximum(given("vmr"), given("vmr_more")))
+    out["rate_cv2"] = (given("rate_cv2") * mean**2 + given("rate_cv2_more") * more**2) / safe**2
+    for name in SOURCES:
+        if name in both:
+            out[name] = given(name)
+    one, other = both["method"].fillna(""), both["method_more"].fillna("")
+    out["method"] = np.where(one == "", other, np.where(other == "", one, one + " + " + other))
+    return out
 
 
 def _published(table: pd.DataFrame, options: ForecastOptions) -> pd.DataFrame:

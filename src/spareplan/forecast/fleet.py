@@ -152,13 +152,13 @@ def at_use(values: FloatArray, use: FloatArray, width: float) -> FloatArray:
 
 
 def new_item(values: FloatArray, use: FloatArray, width: float, first_failure: FloatArray) -> FloatArray:
-    """Expected events of an item that starts at age 0, by elapsed use.
+    """Expected events of items that start at age 0, by elapsed use.
 
     Parameters
     ----------
     values : ndarray, shape (laws, steps + 1)
         Curve of age class 0, whose middle lies half a class above age 0.
-    use : ndarray, shape (times,)
+    use : ndarray, shape (items, times)
         Elapsed use; negative gives 0. [hours or days]
     width : float
         [hours or days]
@@ -167,8 +167,8 @@ def new_item(values: FloatArray, use: FloatArray, width: float, first_failure: F
 
     Returns
     -------
-    ndarray, shape (laws, times)
+    ndarray, shape (items, laws, times)
     """
     elapsed = np.maximum(use - 0.5 * width, 0.0)
-    grown = at_use(values[None], elapsed[None], width)[0]
-    return grown + first_failure[:, None] * np.clip(use / (0.5 * width), 0.0, 1.0)
+    grown = at_use(np.broadcast_to(values, (len(use), *values.shape)), elapsed, width)
+    return grown + first_failure[:, None] * np.clip(use / (0.5 * width), 0.0, 1.0)[:, None, :]

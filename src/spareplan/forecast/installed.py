@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from spareplan.forecast.fleet import FleetCurves, age_histogram, at_use, fleet_curves, new_item
@@ -72,10 +71,10 @@ class Cells(NamedTuple):
         Pieces that leave the shelf at one renewal.
     use : ndarray, shape (cells, edges)
         Use from now to each edge. [hours or days]
-    sold : DataFrame
-        A row per cell of sold machines and month: cell number `row`, start (use from now to the sale), slots, pieces;
-        `use_sold` holds the use to each edge per `row`.
-    use_sold : ndarray, shape (sold cells, edges)
+    use_sold : ndarray, shape (sold, edges)
+        Use of a machine to be sold from its sale to each edge; negative before. [hours or days]
+    sold_slots, sold_pieces : ndarray, shape (sold,)
+        Slots on those machines, and pieces per renewal of a slot.
     """
 
     cell: NDArray[np.int64]
@@ -83,8 +82,9 @@ class Cells(NamedTuple):
     weight: FloatArray
     pieces: FloatArray
     use: FloatArray
-    sold: pd.DataFrame
     use_sold: FloatArray
+    sold_slots: FloatArray
+    sold_pieces: FloatArray
 
 
 def part_demand(law: PartLaw, cells: Cells, keep: FloatArray, month_at: NDArray[np.int64]) -> PartDemand:
@@ -139,15 +139,10 @@ def part_demand(law: PartLaw, cells: Cells, keep: FloatArray, month_at: NDArray[
 
 def _sold_demand(curves: FleetCurves, cells: Cells, shape: FloatArray, scale: FloatArray) -> FloatArray:
     """Events of machines sold later, shape (sold cells, laws, edges - 1). [pieces]"""
-    out = np.zeros((len(cells.use_sold), len(shape), max(cells.use.shape[1], cells.use_sold.shape[1]) - 1))
     first = -np.expm1(-((0.5 * curves.width / scale) ** shape))
-    nothing = np.zeros(len(scale))
-    for row, start, slots, pieces in cells.sold[["row", "start", "slots", "pieces"]].itertuples(index=False):
-        use = cells.use_sold[row] - start
-        events = new_item(curves.failures[:, :, 0], use, curves.width, first)
-        events = events + new_item(curves.planned[:, :, 0], use, curves.width, nothing)
-        out[row] += slots * pieces * np.diff(events, axis=1)
-    return out
+    events = new_item(curves.failures[:, :, 0], cells.use_sold, curves.width, first)
+    events = events + new_item(curves.planned[:, :, 0], cells.use_sold, curves.width, np.zeros(len(scale)))
+    return np.diff(events, axis=2) * (cells.sold_slots * cells.sold_pieces)[:, None, None]
 
 
 def _spread_given_law(
@@ -159,7 +154,7 @@ def _spread_given_law(
     everyone = histogram.sum(axis=0)
     edges = cells.use.shape[1]
     if held.sum() <= 0:
-        size = float(cells.sold["pieces"].mean()) if len(cells.sold) else 1.0
+        size = float(cells.sold_pieces.mean()) if len(cells.sold_pieces) else 1.0
         return np.full(len(month_at) - 1, size), np.full(edges - 1, size)
     use = (cells.use * held[:, None]).sum(axis=0) / held.sum()
     batch = float((held * cells.pieces**2).sum() / (held * cells.pieces).sum())
