@@ -95,6 +95,7 @@ def delivery_pump(seed: int) -> Sample:
     }
     # What nobody knows on the last day stands in the truth: lives, rates, and the year that followed.
     lives = known[["part_id", "shape", "scale_hours", "planned_age_hours", "as_set", "position_known"]]
+    lives = lives.assign(planned_age_hours=lives["planned_age_hours"].replace(0, np.nan))
     actual = next_year(seed, clock, pieces, renewals, tables["sales_plan"], counter_truth)
     return Sample(tables, {"lives": lives, "counter_rates": counter_truth, "next_year": actual})
 

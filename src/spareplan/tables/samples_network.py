@@ -113,7 +113,13 @@ def network(parts: int, sites: int, machines: int, seed: int) -> Sample:
             columns=["tier", "target_fill_rate", "target_wait_days", "window_days", "target_in_window"],
         ),
     }
-    return Sample(tables, {"lives": master.loc[: fitted - 1, ["part_id", *truth]], "counter_rates": rates})
+    return Sample(
+        tables,
+        {
+            "lives": master.loc[: fitted - 1, ["part_id", *truth]].replace(np.inf, np.nan),
+            "counter_rates": rates,
+        },
+    )
 
 
 def _check_sizes(parts: int, sites: int, machines: int) -> None:

@@ -165,7 +165,7 @@ def overseas_rail(seed: int) -> Sample:
         "open_orders": open_orders,
         "sales_plan": _sales_plan(),
     }
-    lives = parts.loc[~counter, ["part_id", *truth]]
+    lives = parts.loc[~counter, ["part_id", *truth]].replace(np.inf, np.nan)
     return Sample(tables, {"lives": lives, "counter_rates": rates, "use": units[["unit_id", "use"]]})
 
 
