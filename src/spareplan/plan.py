@@ -87,6 +87,8 @@ def make_plan(data: Dataset, config: PlanConfig | None = None, progress: Progres
         *_missing_tables(data),
         *({"stage": "data", "name": str(row.table), "value": str(row.note), "origin": "data: notes",
            "meaning": "noticed while reading"} for row in data.notes.itertuples(index=False)),
+        *({"stage": "data", "name": name, "value": words, "origin": "assumed by the user",
+           "meaning": "stands in for what the data lacks"} for name, words in sorted(data.assumed.items())),
     ])
     assumptions = pd.concat([general, *(stage.assumptions for stage in stages)], ignore_index=True)
     applied = planners.list_overrides(data, as_of)
