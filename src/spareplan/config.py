@@ -70,6 +70,12 @@ class StockingOptions:
     """Assumptions of the stock levels."""
 
     method: Literal["exact", "two_moment", "metric"] = _option("exact", "", "evaluation of stock levels")
+    order_cost: float = _option(
+        0.0, "money", "cost of one purchase order; above 0 headquarters buys economic quantities", ge=0
+    )
+    holding_rate: float = _option(
+        0.20, "share per year", "yearly cost of holding stock, as a share of its value", gt=0, le=1
+    )
 
 
 @dataclass(frozen=True, config=_STRICT)

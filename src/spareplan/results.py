@@ -121,7 +121,7 @@ class DemandForecast(Result):
 
 @dataclass(frozen=True, repr=False)
 class PartGrades(Result):
-    """Who plans each part, and the service it is promised; `moved` lists what a threshold moved."""
+    """Who plans each part, and the service it is promised."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -174,7 +174,18 @@ class Attainment(Result):
 
 @dataclass(frozen=True, repr=False)
 class Orders(Result):
-    """Weekly moves: purchases, replenishment, laterals, repairs, emergencies."""
+    """Weekly moves: purchases, replenishment, laterals, repairs, emergencies.
+
+    Parameters
+    ----------
+    projection : DataFrame
+        part_id, site_id, week, on_hand, on_order, backorders expected at the end of each week. [pieces]
+    waiting : DataFrame
+        What could not be sent: week, part_id, from_site_id, to_site_id, asked, sent, reason. [pieces]
+    """
+
+    projection: pd.DataFrame = field(default_factory=pd.DataFrame)
+    waiting: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 @dataclass(frozen=True, repr=False)

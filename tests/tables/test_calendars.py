@@ -42,14 +42,14 @@ def test_months_between_the_wanted_ones_are_left_out():
 
 
 def test_next_open_skips_the_holiday():
-    laid = work_calendar(SPRING, ["华东"], MONDAY, 28)
+    laid = work_calendar(SPRING, ["华东", "华北"], MONDAY, 28)
     assert laid.next_open[0, 5] == 15
     assert laid.next_open[1, 5] == 7
     assert (np.diff(laid.next_open, axis=1) >= 0).all()
 
 
 def test_a_holiday_week_is_closed_and_a_weekday_moves_to_the_next_working_day():
-    laid = work_calendar(SPRING, ["华东"], MONDAY, 28)
+    laid = work_calendar(SPRING, ["华东", "华北"], MONDAY, 28)
     days = shipping_days(laid, [1, 0, 0, 1], [0, 0, 0, 1], [1, np.nan, 5, 3], 3)
     assert days[:, 0].tolist() == [0, -1, 15]
     assert days[:, 1].tolist() == [0, -1, 15]
@@ -63,7 +63,7 @@ def test_a_weekend_dispatch_ships_unless_its_week_is_a_holiday():
 
 
 def test_shipping_weeks_name_the_day():
-    sites, weekdays = pd.Series({"上海": "华东", "HQ": np.nan}), pd.Series({"上海": 2.0})
+    sites, weekdays = pd.Series({"上海": "华东", "北京": "华北", "HQ": np.nan}), pd.Series({"上海": 2.0})
     table = shipping_weeks(SPRING, sites, weekdays, MONDAY, 3).set_index(["site_id", "week"])["ships_on"]
     assert table["上海"].isna().tolist() == [False, True, False]
     assert table[("上海", MONDAY)] == pd.Timestamp("2026-02-10")
@@ -79,3 +79,10 @@ def test_unknown_kinds_are_refused_by_name():
 def test_dates_without_value_lie_before_everything():
     numbers = day_numbers(pd.Series(pd.to_datetime(["2026-02-10", None])), MONDAY)
     assert numbers[0] == 1 and numbers[1] < -(10**5)
+
+
+def test_a_site_without_region_rests_when_all_regions_do():
+    everywhere = pd.concat([SPRING, SPRING.assign(region_id="华北")])
+    laid = work_calendar(everywhere, ["华东", "华北"], MONDAY, 21)
+    assert not laid.working[-1, 7:14].any() and laid.working[-1, 1]
+    assert work_calendar(SPRING, ["华东", "华北"], MONDAY, 21).working[-1, 7]

@@ -27,7 +27,8 @@ class WorkCalendar:
     region_ids : list
         Regions with rows of their own.
     working : ndarray of bool, shape (regions + 1, days)
-        Whether work is done; the last row is Monday to Friday, for sites without region.
+        Whether work is done; the last row, for sites without region, is Monday to Friday except days on which
+        all regions have holiday.
     """
 
     start: pd.Timestamp
@@ -85,6 +86,8 @@ def work_calendar(
     day = day_numbers(calendar["date"], first)
     inside = (region >= 0) & (day >= 0) & (day < days)
     working[region[inside], day[inside]] = (calendar["kind"] == "working").to_numpy()[inside]
+    if names:
+        working[-1] &= working[:-1].any(axis=0)
     return WorkCalendar(first, names, working)
 
 
@@ -141,8 +144,8 @@ def working_days_per_month(
     days = working_days(calendar, region_ids, wanted.min(), end)
     days["month"] = month_start(days["date"])
     kept = days[days["month"].isin(wanted)]
-    counted = kept.groupby(["region_id", "month"], sort=True)["working"].sum()
-    counted = counted.reset_index(name="working_days")
+    total = kept.groupby(["region_id", "month"], sort=True)["working"].sum()
+    counted = total.reset_index(name="working_days")
     return counted.astype({"working_days": float})
 
 
