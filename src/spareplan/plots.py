@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # Okabe and Ito's palette: told apart with any colour vision.
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY, BLACK = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000"
 COLOURS = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY, BLACK)
+HATCHES = ("", "//", "..", "xx", "\\\\", "--", "++")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 CHINESE_FONTS = ("Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Source Han Sans CN", "WenQuanYi Micro Hei",
                  "WenQuanYi Zen Hei", "Microsoft YaHei", "PingFang SC", "Hiragino Sans GB", "SimHei", "Arial Unicode MS")
@@ -50,6 +51,36 @@ def use_house_style(font: str | None = None) -> list[str]:
         "axes.prop_cycle": mpl.cycler(color=list(COLOURS)), "axes.titlelocation": "left",
     })
     return families
+
+
+def plot_fleet_age(fleet: pd.DataFrame, products: pd.DataFrame, ax: Axes | None = None, language: str = "en") -> Axes:
+    """Machines in service by age, stacked by product.
+
+    Parameters
+    ----------
+    fleet : DataFrame
+        product_id and age_years of each machine in service.
+    products : DataFrame
+        product_id and name.
+    ax : Axes, optional
+    language : {"en", "zh"}
+
+    Returns
+    -------
+    Axes
+    """
+    ax = _axes(ax)
+    edges = np.arange(0, np.ceil(fleet["age_years"].max()) + 1)
+    base = np.zeros(len(edges) - 1)
+    named = products.set_index("product_id")["name"]
+    for (product, rows), colour, hatch in zip(fleet.groupby("product_id"), COLOURS, HATCHES):
+        count, _ = np.histogram(rows["age_years"], bins=edges)
+        ax.bar(edges[:-1], count, bottom=base, width=0.9, align="edge", color=colour, hatch=hatch, edgecolor="white",
+               label=f"{named.get(product, product)} ({len(rows)})")
+        base = base + count
+    _named(ax, word("fleet_age", language), f"{word('age', language)} [{word('years', language)}]", word("machines", language))
+    ax.legend(frameon=False)
+    return ax
 
 
 def plot_forecast(demand: DemandForecast, part_id: str, site_id: str | None = None, ax: Axes | None = None,
@@ -100,7 +131,7 @@ def plot_sources(demand: DemandForecast, ax: Axes | None = None, language: str =
     names = ["from_installed_base", "from_new_units", "from_history", "from_planned"]
     sums = demand.table.groupby("month")[names].sum()
     base = np.zeros(len(sums))
-    for name, colour, hatch in zip(names, COLOURS, ("", "//", "..", "xx")):
+    for name, colour, hatch in zip(names, COLOURS, HATCHES):
         ax.bar(sums.index, sums[name], bottom=base, width=25, color=colour, hatch=hatch, edgecolor="white",
                label=word(name, language))
         base = base + sums[name].to_numpy()
