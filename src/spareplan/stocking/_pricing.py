@@ -17,6 +17,8 @@ SPANS = 128
 # Rows of the work space of one level of the tree.
 THINNED, OWN, AT, LATE, PMF, CDF, LOSS, SPREAD, MISSED, BACK = range(10)
 WORK_ROWS = 10
+# Columns of what overdispersed demand adds to a row (see `pricing.Pipelines.wild`).
+TIED, AHEAD, LUMP = 0, 1, 2
 FIRST, WALK, DOWN, FREE, SPAN = 0, 1, 2, 3, 4
 
 
@@ -63,7 +65,7 @@ def thin_all(source, length, chance, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _leaf(row, lev, h, model, e, ev, m, x, p, late, lo, hi, v, w, S, out, write, back, length, wk):
+def _leaf(row, lev, h, model, e, ev, tie, m, x, p, late, wild, lo, hi, v, w, S, out, write, back, length, wk):
     # type: ignore[no-untyped-def]
     """Best stock of a site without children: smallest S whose next piece does not pay, any shape of fill rate."""
     mean = m[row] + p[row] * e
@@ -81,6 +83,8 @@ def _leaf(row, lev, h, model, e, ev, m, x, p, late, lo, hi, v, w, S, out, write,
     keep, shape = 0.0, 0.0
     own_late = own
     apart = late[row] != m[row]
+    full_late = False
+    mean_late, shape_late = 0.0, 0.0
     if exact:
         odds = p[row] / (1.0 - p[row]) if p[row] < 1.0 else 0.0
         if p[row] >= 1.0:
@@ -104,7 +108,19 @@ def _leaf(row, lev, h, model, e, ev, m, x, p, late, lo, hi, v, w, S, out, write,
             own_late[0] = math.exp(-late[row])
     else:
         if model == TWO_MOMENT:
-            variance = m[row] + x[row] + p[row] * (1.0 - p[row]) * e + p[row] * p[row] * ev
+            variance = orders_variance(row, e, ev, tie, m, x, p, wild)
+            mean_late = seen_mean(row, e, tie, late, p, wild)
+            apart = mean_late != mean
+        else:
+            mean_late = late[row] + p[row] * e
+        if apart:
+            own_late = wk[lev, LATE]
+            fill_counts(
+                mean_late,
+                mean_late * variance / mean if mean > 0.0 else mean_late,
+                own_late,
+                own_late.shape[0],
+            )
         if variance > mean * (1.0 + 1e-9):
             keep = mean / variance
             shape = mean * keep / (1.0 - keep)
@@ -116,6 +132,16 @@ def _leaf(row, lev, h, model, e, ev, m, x, p, late, lo, hi, v, w, S, out, write,
             fill_counts(mean, variance, own, size)
         else:
             own[0] = math.exp(start)
+        if apart:
+            # Counts that an arriving piece finds keep the ratio of variance to mean.
+            own_late = wk[lev, LATE]
+            shape_late = mean_late * keep / (1.0 - keep) if shape > 0.0 else 0.0
+            start = shape_late * math.log(keep) if shape > 0.0 else -mean_late
+            full_late = start < -600.0
+            if full_late:
+                fill_counts(mean_late, mean_late * variance / mean, own_late, own_late.shape[0])
+            else:
+                own_late[0] = math.exp(start)
     best, chosen = np.inf, low
     best_ebo, best_miss, best_over, best_under, best_at, best_below = mean, 1.0, 1.0, 1.0, 0.0, 0.0
     cdf, ebo, miss, below = 0.0, mean, 1.0, 0.0
@@ -153,8 +179,13 @@ def _leaf(row, lev, h, model, e, ev, m, x, p, late, lo, hi, v, w, S, out, write,
                     own[k] = own[k - 1] * (shape + k - 1.0) * (1.0 - keep) / k
                 else:
                     own[k] = own[k - 1] * mean / k
+            if k > 0 and apart and not full_late:
+                if shape > 0.0:
+                    own_late[k] = own_late[k - 1] * (shape_late + k - 1.0) * (1.0 - keep) / k
+                else:
+                    own_late[k] = own_late[k - 1] * mean_late / k
             here = own[k]
-            here_late = here
+            here_late = own_late[k] if apart else here
         if k >= low:
             cost = h * k + price * ebo + weight * miss
             if cost < best:
@@ -194,7 +225,22 @@ def _leaf(row, lev, h, model, e, ev, m, x, p, late, lo, hi, v, w, S, out, write,
 
 
 @njit(cache=True, nogil=True)
-def _enter(row, lev, model, batch, e, ev, m, x, p, late, back, length, wk):
+def orders_variance(row, e, ev, tie, m, x, p, wild):
+    # type: ignore[no-untyped-def]
+    """Variance of the pieces on order: what is on the way, the split backlog, and the rate common to both."""
+    split = wild[row, LUMP] * p[row] * (1.0 - p[row]) * e + p[row] * p[row] * ev
+    return m[row] + x[row] + split + 2.0 * m[row] * p[row] * tie
+
+
+@njit(cache=True, nogil=True)
+def seen_mean(row, e, tie, late, p, wild):
+    # type: ignore[no-untyped-def]
+    """Pieces on order that an arriving piece finds: more than the mean where rates or order sizes vary."""
+    return late[row] + wild[row, AHEAD] + p[row] * (e + tie)
+
+
+@njit(cache=True, nogil=True)
+def _enter(row, lev, model, batch, e, ev, tie, m, x, p, late, wild, back, length, wk):
     # type: ignore[no-untyped-def]
     """Tabulate a site with children for every stock: pmf, expected backlog, its variance, chance to miss."""
     pmf, cdf, loss, spread, missed = (
@@ -211,7 +257,7 @@ def _enter(row, lev, model, batch, e, ev, m, x, p, late, back, length, wk):
     if model == EXACT and length > 1:
         variance += p[row] * p[row] * max(0.0, ev - e)
     elif model == TWO_MOMENT:
-        variance = m[row] + x[row] + p[row] * (1.0 - p[row]) * e + p[row] * p[row] * ev
+        variance = orders_variance(row, e, ev, tie, m, x, p, wild)
     size = int(
         mean + 12.0 * math.sqrt(max(variance, mean)) + 40.0 * max(1.0, variance / max(mean, 1e-12)) + 20.0
     )
@@ -243,8 +289,17 @@ def _enter(row, lev, model, batch, e, ev, m, x, p, late, back, length, wk):
         tail += pmf[k]
         second = second + 2.0 * first + tail
         first = first + tail
-    if late[row] != m[row]:
-        if model == EXACT:
+    mean_late = late[row] + p[row] * e
+    if model == TWO_MOMENT:
+        mean_late = seen_mean(row, e, tie, late, p, wild)
+    if mean_late != mean:
+        if model != EXACT:
+            fill_counts(mean_late, mean_late * variance / mean if mean > 0.0 else mean_late, own, size)
+            running = 0.0
+            for k in range(size):
+                missed[k] = max(0.0, 1.0 - running)
+                running += own[k]
+        else:
             fill_counts(late[row], late[row], own, size)
             running = 0.0
             for k in range(size):
@@ -315,7 +370,7 @@ def _highest(best, right, h, top):
 
 @njit(cache=True, nogil=True)
 def price_part(
-    begin, end, h, model, batch_top, stop, m, x, p, late, lo, hi, v, w, S, out, write, wk, kept, free
+    begin, end, h, model, batch_top, stop, m, x, p, late, wild, lo, hi, v, w, S, out, write, wk, kept, free
 ):
     # type: ignore[no-untyped-def]
     """Least cost of one part at the multipliers v, w; S goes in as a first guess and comes out as the answer."""
@@ -331,6 +386,7 @@ def price_part(
     below = np.zeros(depth)
     loss = np.zeros(depth)
     spread = np.zeros(depth)
+    tie = np.zeros(depth)
     best = np.zeros(depth)
     chosen = np.zeros(depth, np.int64)
     last = np.zeros(depth)
@@ -341,7 +397,30 @@ def price_part(
     for row in range(begin, end):
         free[row] = -1.0
     if stop[begin] == begin + 1 and batch_top == 1:
-        return _leaf(begin, 0, h, model, 0.0, 0.0, m, x, p, late, lo, hi, v, w, S, out, write, nothing, 1, wk)
+        return _leaf(
+            begin,
+            0,
+            h,
+            model,
+            0.0,
+            0.0,
+            0.0,
+            m,
+            x,
+            p,
+            late,
+            wild,
+            lo,
+            hi,
+            v,
+            w,
+            S,
+            out,
+            write,
+            nothing,
+            1,
+            wk,
+        )
     lev = 0
     rows[0] = begin
     entering = True
@@ -353,7 +432,7 @@ def price_part(
         if entering:
             entering = False
             if lev == 0:
-                sizes[0] = _enter(row, 0, model, batch, 0.0, 0.0, m, x, p, late, nothing, 1, wk)
+                sizes[0] = _enter(row, 0, model, batch, 0.0, 0.0, 0.0, m, x, p, late, wild, nothing, 1, wk)
             else:
                 sizes[lev] = _enter(
                     row,
@@ -362,10 +441,12 @@ def price_part(
                     1,
                     loss[lev - 1],
                     spread[lev - 1],
+                    tie[lev - 1],
                     m,
                     x,
                     p,
                     late,
+                    wild,
                     wk[lev - 1, BACK],
                     lengths[lev - 1],
                     wk,
@@ -386,10 +467,12 @@ def price_part(
                     model,
                     loss[lev],
                     spread[lev],
+                    tie[lev],
                     m,
                     x,
                     p,
                     late,
+                    wild,
                     lo,
                     hi,
                     v,
@@ -485,8 +568,26 @@ def price_part(
             lengths[lev] = _release(s, lev, batch, size, wk)
             loss[lev] = wk[lev, LOSS, s] if s < size else 0.0
             spread[lev] = wk[lev, SPREAD, s] if s < size else 0.0
+            if model == TWO_MOMENT:
+                tie[lev] = rate_tie(row, lev, s - 0.5 * (batch - 1), loss, spread, tie, m, x, p, wild)
             below[lev] = v[row] * loss[lev] + w[row] * (wk[lev, MISSED, s] if s < size else 0.0)
             child[lev] = row + 1
+
+
+@njit(cache=True, nogil=True)
+def rate_tie(row, lev, position, loss, spread, tie, m, x, p, wild):
+    # type: ignore[no-untyped-def]
+    """Covariance of a site's backlog and the rate common to all sites: its slope on orders times theirs."""
+    e, ev, above = 0.0, 0.0, 0.0
+    if lev > 0:
+        e, ev, above = loss[lev - 1], spread[lev - 1], tie[lev - 1]
+    slope = wild[row, TIED] + p[row] * above
+    if slope <= 0.0:
+        return 0.0
+    mean = m[row] + p[row] * e
+    variance = orders_variance(row, e, ev, above, m, x, p, wild)
+    crossed = spread[lev] + loss[lev] * loss[lev] + (position - mean) * loss[lev]
+    return slope / variance * crossed
 
 
 @njit(cache=True, nogil=True)
@@ -497,8 +598,9 @@ def _record(row, lev, s, size, batch, out, wk):
     out[row, 1] = wk[lev, MISSED, s] if s < size else 0.0
     out[row, 2] = max(0.0, 1.0 - wk[lev, CDF, s]) if s < size else 0.0
     out[row, 3] = max(0.0, 1.0 - wk[lev, CDF, s - 1]) if 0 < s <= size else 1.0 if s == 0 else 0.0
-    out[row, 4] = wk[lev, PMF, s] if s < size else 0.0
-    out[row, 5] = wk[lev, PMF, s - 1] if 0 < s <= size else 0.0
+    above = wk[lev, MISSED, s + 1] if s + 1 < size else 0.0
+    out[row, 4] = max(0.0, out[row, 1] - above)
+    out[row, 5] = max(0.0, wk[lev, MISSED, s - 1] - out[row, 1]) if 0 < s <= size else 0.0
 
 
 @njit(cache=True, nogil=True)
@@ -514,6 +616,7 @@ def price_parts(
     x,
     p,
     late,
+    wild,
     lo,
     hi,
     v,
@@ -543,6 +646,7 @@ def price_parts(
             x,
             p,
             late,
+            wild,
             lo,
             hi,
             v,

@@ -1,27 +1,32 @@
-"""DOOR: stock levels that keep every promise for the least money, with the proof how near to the optimum they are."""
+"""DOOR: stock levels that keep every promise for the least money, and the proof of how near they are."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from spareplan.errors import DataError, InfeasibleError, Problem, problem_in_argument
-from spareplan.results import StockLevels, assumptions_frame
-from spareplan.stocking._forest import Forest, numbers, read_forest
+from spareplan.config import StockingOptions, option_rows
+from spareplan.errors import InfeasibleError, problem_in_argument
+from spareplan.results import PartGrades, StockLevels, assumptions_frame
+from spareplan.stocking._forest import Forest
 from spareplan.stocking.finding import Found, find_levels, floor_money
-from spareplan.stocking.pricing import MODELS, Pipelines, lay_out
+from spareplan.stocking.leadtime import network_tables, pipeline_rates
+from spareplan.stocking.marginal import best_for_budget, draw_curve
+from spareplan.stocking.pricing import MODELS, Pipelines
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.publish import level_lines, level_table, service_table, shadow_price_table
+from spareplan.stocking.reading import read_pipelines
 from spareplan.stocking.targets import read_targets, refuse_unreachable
+from spareplan.stocking.wishes import PlanTables, plan_tables, today_levels
 
-FloatArray = NDArray[np.float64]
+if TYPE_CHECKING:
+    from spareplan.results import DemandForecast
+    from spareplan.tables.dataset import Dataset
+
 Progress = Callable[[str, int, int], None]
-# A part that costs nothing is priced at this share of the mean part, so that its level stays finite.
-LEAST_COST_SHARE = 1e-6
 
 
 def solve_levels(
@@ -35,7 +40,7 @@ def solve_levels(
     progress: Progress | None = None,
     limits: pd.DataFrame | None = None,
 ) -> StockLevels:
-    """Stock levels that keep every target for the least money in base stock, on any tree of sites.
+    """Stock levels that keep every target for the least money, on any tree of sites.
 
     Parameters
     ----------
@@ -89,8 +94,6 @@ def solve_levels(
     if len(promises) or budget is None:
         found = find_levels(pipelines, promises, progress=progress)
     else:
-        from spareplan.stocking.marginal import best_for_budget
-
         found = best_for_budget(pipelines, budget, progress)
     refuse_budget(found, promises, budget)
     return stock_levels(
@@ -98,58 +101,103 @@ def solve_levels(
         pipelines,
         promises,
         found,
-        _assumptions(method, pipelines, budget),
+        assumptions_frame(_assumptions(method, pipelines, budget)),
         least_budget=found.cost if budget is not None and len(promises) else None,
+        draw_curve=lambda **how: draw_curve(pipelines, promises, found, **how),
     )
 
 
-def read_pipelines(
-    sites: pd.DataFrame,
-    parts: pd.DataFrame,
-    rates: pd.DataFrame,
-    method: str,
-    limits: pd.DataFrame | None = None,
-) -> tuple[Forest, Pipelines]:
-    """Check the plain tables of `solve_levels` and lay them out for the kernels.
+def optimize_levels(
+    data: Dataset,
+    demand: DemandForecast,
+    grades: PartGrades,
+    budget: float | None = None,
+    fixed: pd.DataFrame | None = None,
+    options: StockingOptions | None = None,
+    progress: Progress | None = None,
+) -> StockLevels:
+    """Stock levels of all parts at all sites that keep the promise of every site x tier for the least money.
 
     Parameters
     ----------
-    sites, parts, rates, limits : DataFrame
-        As in `solve_levels`.
-    method : str
-        Evaluation.
+    data : Dataset
+    demand : DemandForecast
+        Its rates and their spread over each part's protection interval enter.
+    grades : PartGrades
+        Tier, planner and promised service of every part; the parts of a tier share their site's promise.
+    budget : float, optional
+        Most money in base stock. [money]
+    fixed : DataFrame, optional
+        part_id, site_id, base_stock: levels that planners have set; the others are planned around them. [pieces]
+    options : StockingOptions, optional
+        None: the defaults.
+    progress : callable, optional
+        Called with (step, done, all).
 
     Returns
     -------
-    Forest, Pipelines
+    StockLevels
+        With tier in `.table`, site_id and tier in `.service` and `.shadow_prices`; `.curve()` draws money against
+        service through this plan, with today's settings as a point.
 
     Raises
     ------
     DataError
-        All faults at once.
+        `fixed` names unknown parts or sites, or levels that are no whole pieces.
+    InfeasibleError
+        The budget or the fixed levels cannot keep the promises.
     """
-    problems: list[Problem] = []
-    cost = numbers(parts, "unit_cost", "parts", problems) if "unit_cost" in parts else np.empty(0)
-    if "unit_cost" not in parts:
-        problems.append(Problem("parts", 0, "unit_cost", "", "is missing", "add the column unit_cost"))
-    quantity = numbers(parts, "order_quantity", "parts", problems, default=1.0)
-    if len(quantity) and ((quantity < 1) | (quantity != np.floor(quantity))).any():
-        problems.append(
-            Problem("parts", 0, "order_quantity", "", "is no whole number of at least 1", "round it up")
+    options = options or StockingOptions()
+    if budget is not None and not (np.isfinite(budget) and budget >= 0):
+        raise problem_in_argument(
+            "optimize_levels", "budget", budget, "is no amount of money", "give 0 or more"
         )
-    try:
-        forest = read_forest(sites, parts, rates)
-    except DataError as error:
-        raise DataError([*error.problems.itertuples(index=False), *problems]) from None
-    if problems:
-        raise DataError(problems)
-    typical = cost[cost > 0].mean() if (cost > 0).any() else 1.0
-    pipelines = lay_out(
-        forest, np.maximum(cost, LEAST_COST_SHARE * typical), method, quantity.astype(np.int64)
+    sites, parts = network_tables(data)
+    rates = pipeline_rates(data, demand)
+    tables = plan_tables(sites, parts, rates, data.parts, grades.table, fixed, options)
+    forest, pipelines = read_pipelines(
+        tables.sites, tables.parts, tables.rates, options.method, tables.limits
     )
-    if limits is not None and len(limits):
-        _lay_limits(limits, forest, pipelines)
-    return forest, pipelines
+    promises = read_targets(tables.targets, tables.parts, forest, pipelines)
+    refuse_unreachable(pipelines, promises)
+    refuse_floors(pipelines, budget)
+    found = find_levels(pipelines, promises, progress=progress)
+    refuse_budget(found, promises, budget)
+    today = today_levels(data.stock, forest, pipelines)
+    assumptions = [
+        *option_rows("stocking", options),
+        *_assumptions(options.method, pipelines, budget)[1:],
+        *tables.implied,
+    ]
+    result = stock_levels(
+        forest,
+        pipelines,
+        promises,
+        found,
+        assumptions_frame(assumptions),
+        least_budget=None if budget is None else found.cost,
+        draw_curve=lambda **how: draw_curve(pipelines, promises, found, today=today, **how),
+    )
+    return with_plan_columns(result, data, grades, tables)
+
+
+def with_plan_columns(
+    result: StockLevels, data: Dataset, grades: PartGrades, tables: PlanTables
+) -> StockLevels:
+    """Add what only the dataset and the grades know: region, planner and tier of every row."""
+    from dataclasses import replace
+
+    table = result.table
+    graded = grades.table.set_index("part_id")
+    table["region_id"] = table["site_id"].map(data.sites.set_index("site_id")["region_id"])
+    table["planner"] = table["part_id"].map(graded["planner"])
+    table["tier"] = table["part_id"].map(graded["tier"])
+    tier = tables.tier_of_group
+    service = result.service.assign(tier=result.service["part_group"].map(tier))
+    prices = result.shadow_prices.assign(
+        site_id=result.service["site_id"].to_numpy(), tier=service["tier"].to_numpy()
+    )
+    return replace(result, table=table, service=service, shadow_prices=prices)
 
 
 def stock_levels(
@@ -160,7 +208,7 @@ def stock_levels(
     assumptions: pd.DataFrame,
     **more: Any,
 ) -> StockLevels:
-    """The result from levels that were found.
+    """Assemble the result from levels that were found.
 
     Parameters
     ----------
@@ -234,68 +282,23 @@ def refuse_budget(found: Found, promises: Promises, budget: float | None) -> Non
     )
 
 
-def _lay_limits(limits: pd.DataFrame, forest: Forest, pipelines: Pipelines) -> None:
-    """Write floors and ceilings into the rows of the pipelines."""
-    from spareplan.stocking._forest import missing_columns, rows_problem
-
-    problems = missing_columns("limits", limits, ["part_id", "site_id"])
-    if problems:
-        raise DataError(problems)
-    part = forest.part_ids.get_indexer(pd.Index(limits["part_id"]))
-    site = forest.site_ids.get_indexer(pd.Index(limits["site_id"]))
-    low = numbers(limits, "at_least", "limits", problems, default=0.0)
-    high = numbers(limits, "at_most", "limits", problems, default=np.nan)
-    problems += rows_problem(
-        "limits", limits, "part_id", part < 0, "is not in parts", "add the part or drop the row"
-    )
-    problems += rows_problem(
-        "limits", limits, "site_id", site < 0, "is not in sites", "add the site or drop the row"
-    )
-    problems += rows_problem(
-        "limits",
-        limits,
-        "part_id",
-        limits.duplicated(["part_id", "site_id"]).to_numpy(),
-        "stands twice with its site",
-        "give each part x site once",
-    )
-    problems += rows_problem("limits", limits, "at_least", low > high, "is above at_most", "mend one of them")
-    if problems:
-        raise DataError(problems)
-    width = len(forest.site_ids)
-    code = forest.part[pipelines.forest_rows] * width + forest.site[pipelines.forest_rows]
-    order = np.argsort(code, kind="stable")
-    wanted = part * width + site
-    place = (
-        order[np.minimum(np.searchsorted(code[order], wanted), max(len(code) - 1, 0))] if len(code) else part
-    )
-    known = code[place] == wanted if len(code) else np.zeros(len(wanted), bool)
-    # Where nothing is demanded below there is no row, and no stock.
-    rows = place[known]
-    pipelines.least[rows] = np.maximum(pipelines.least[rows], np.ceil(low[known]).astype(np.int64))
-    given = known & ~np.isnan(high)
-    ceiling = np.floor(high[given]).astype(np.int64)
-    pipelines.most[place[given]] = np.maximum(ceiling, pipelines.least[place[given]])
-
-
-def _assumptions(method: str, pipelines: Pipelines, budget: float | None) -> pd.DataFrame:
+def _assumptions(method: str, pipelines: Pipelines, budget: float | None) -> list[dict[str, Any]]:
     wild = int((pipelines.model == MODELS["two_moment"]).sum()) if method == "exact" else 0
-    rows = [
+    return [
         {
             "stage": "stocking",
             "name": "method",
             "value": method,
-            "unit": "",
-            "origin": "set by the user" if method != "exact" else "default",
-            "meaning": "evaluation of stock levels; the lower bound holds for it",
+            "origin": "default" if method == "exact" else "set by the user",
+            "meaning": "evaluation of stock levels; cost, service and lower bound hold for it",
         },
         {
             "stage": "stocking",
-            "name": "parts by two moments",
+            "name": "parts_by_two_moments",
             "value": wild,
             "unit": "parts",
             "origin": "data: rates.vmr, rates.rate_cv2",
-            "meaning": "overdispersed demand, matched in mean and variance",
+            "meaning": "demand varies more than Poisson: matched in mean and variance",
         },
         {
             "stage": "stocking",
@@ -303,7 +306,6 @@ def _assumptions(method: str, pipelines: Pipelines, budget: float | None) -> pd.
             "value": budget,
             "unit": "money",
             "origin": "default" if budget is None else "set by the user",
-            "meaning": "most money in base stock",
+            "meaning": "most money in base stock; empty: what the promises need",
         },
     ]
-    return assumptions_frame(rows)

@@ -134,3 +134,80 @@ def service_of(pipelines: Pipelines, state: Priced) -> tuple[float, float]:
     with np.errstate(invalid="ignore", divide="ignore"):
         wait = np.where(own > 0, own / pipelines.demand * state.ebo, 0.0).sum() / total
     return float(wait), float(1 - (own * state.miss).sum() / total)
+
+
+def draw_curve(
+    pipelines: Pipelines,
+    promises: Promises,
+    found: Found,
+    today: IntArray | None = None,
+    points: int = 15,
+    widest: float = 60.0,
+    by_group: bool = False,
+) -> pd.DataFrame:
+    """Money against service: plans at the shadow prices of this one times a factor, each the best for its money.
+
+    Parameters
+    ----------
+    pipelines, promises, found
+        Of the plan, which is the point with factor 1.
+    today : ndarray of int, shape (rows,), optional
+        Today's levels, as a point. [pieces]
+    points : int
+        Points on the curve.
+    widest : float
+        Largest factor; the smallest is its inverse.
+    by_group : bool
+        A row per promise and point instead of one per point.
+
+    Returns
+    -------
+    DataFrame
+        money, service (fill rate over all own demand), what ("curve", "this plan", "today"), mean_wait_days,
+        price_factor, pieces; with `by_group` group, measure and reached instead of service. [money, share, days]
+    """
+    prices = found.prices
+    if not len(promises) or not (prices > 0).any():
+        promises = waiting_promise(pipelines)
+        prices = np.array([float(pipelines.row_cost.mean()) * 20 if len(pipelines.row_cost) else 1.0])
+    factors = np.geomspace(1 / widest, widest, points)
+    guess = found.levels
+    rows: list[dict[str, object]] = []
+    for factor in factors.tolist():
+        priced = price(pipelines, *promises.worth(prices * factor), guess=guess)
+        guess = priced.levels
+        rows += _points(pipelines, promises, priced, "curve", factor, by_group)
+    rows += _points(pipelines, promises, found.state, "this plan", 1.0, by_group)
+    if today is not None:
+        rows += _points(pipelines, promises, measure(pipelines, today), "today", float("nan"), by_group)
+    return pd.DataFrame(rows)
+
+
+def _points(
+    pipelines: Pipelines, promises: Promises, state: Priced, what: str, factor: float, by_group: bool
+) -> list[dict[str, object]]:
+    paid = money(pipelines, state.levels)
+    wait, fill = service_of(pipelines, state)
+    if not by_group:
+        return [
+            {
+                "money": paid,
+                "service": fill,
+                "what": what,
+                "mean_wait_days": wait,
+                "price_factor": factor,
+                "pieces": int(state.levels.sum()),
+            }
+        ]
+    reached = promises.reached(promises.used(state))
+    return [
+        {
+            "money": paid,
+            "group": row.group,
+            "measure": row.measure,
+            "reached": value,
+            "what": what,
+            "price_factor": factor,
+        }
+        for row, value in zip(promises.table.itertuples(), reached.tolist(), strict=True)
+    ]

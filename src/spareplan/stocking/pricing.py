@@ -59,6 +59,9 @@ class Pipelines:
         Share of the parent's demand that this site orders.
     late : ndarray, shape (rows,)
         As `mean`, for the promise that is measured by misses: equal to `mean` for a fill rate. [pieces]
+    wild : ndarray, shape (rows, 3)
+        What overdispersed demand adds: covariance of `mean` and the common rate [pieces], pieces on order that an
+        arriving piece finds beyond the mean [pieces], pieces of one order that wait together at the parent.
     least, most : ndarray of int, shape (rows,)
         Floor and ceiling of the base stock. [pieces]
     own, demand : ndarray, shape (rows,)
@@ -76,6 +79,7 @@ class Pipelines:
     excess: FloatArray
     share: FloatArray
     late: FloatArray
+    wild: FloatArray
     least: IntArray
     most: IntArray
     own: FloatArray
@@ -102,7 +106,18 @@ class Pipelines:
         rows = np.arange(starts[-1]) + shift
         changed: dict[str, Any] = {
             name: getattr(self, name)[rows]
-            for name in ("mean", "excess", "share", "late", "least", "most", "own", "demand", "forest_rows")
+            for name in (
+                "mean",
+                "excess",
+                "share",
+                "late",
+                "wild",
+                "least",
+                "most",
+                "own",
+                "demand",
+                "forest_rows",
+            )
         }
         changed |= {name: getattr(self, name)[parts] for name in ("unit_cost", "model", "batch")}
         return replace(self, starts=starts, stop=self.stop[rows] - shift, **changed)
@@ -220,6 +235,7 @@ def lay_out(forest: Forest, unit_cost: FloatArray, method: str, batch: IntArray 
         excess=excess,
         share=share,
         late=mean.copy(),
+        wild=np.stack([forest.rate_tie, forest.seen_ahead, forest.parent_lump], axis=1)[order],
         least=least,
         most=np.full(len(order), ANY_STOCK),
         own=forest.own[order],
@@ -298,6 +314,7 @@ def _run(
             pipelines.excess,
             pipelines.share,
             pipelines.late,
+            pipelines.wild,
             least,
             most,
             worth,

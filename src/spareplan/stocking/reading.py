@@ -1,0 +1,104 @@
+"""Plain tables of parts, rates and limits as pipelines for the kernels, checked."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from spareplan.errors import DataError, Problem
+from spareplan.stocking._forest import Forest, missing_columns, numbers, read_forest, rows_problem
+from spareplan.stocking.pricing import Pipelines, lay_out
+
+# A part that costs nothing is priced at this share of the mean part, so that its level stays finite.
+LEAST_COST_SHARE = 1e-6
+
+
+def read_pipelines(
+    sites: pd.DataFrame,
+    parts: pd.DataFrame,
+    rates: pd.DataFrame,
+    method: str,
+    limits: pd.DataFrame | None = None,
+) -> tuple[Forest, Pipelines]:
+    """Check the plain tables of `solve_levels` and lay them out for the kernels.
+
+    Parameters
+    ----------
+    sites, parts, rates, limits : DataFrame
+        As in `solve_levels`.
+    method : str
+        Evaluation.
+
+    Returns
+    -------
+    Forest, Pipelines
+
+    Raises
+    ------
+    DataError
+        All faults at once.
+    """
+    problems: list[Problem] = []
+    cost = numbers(parts, "unit_cost", "parts", problems) if "unit_cost" in parts else np.empty(0)
+    if "unit_cost" not in parts:
+        problems.append(Problem("parts", 0, "unit_cost", "", "is missing", "add the column unit_cost"))
+    quantity = numbers(parts, "order_quantity", "parts", problems, default=1.0)
+    if len(quantity) and ((quantity < 1) | (quantity != np.floor(quantity))).any():
+        problems.append(
+            Problem("parts", 0, "order_quantity", "", "is no whole number of at least 1", "round it up")
+        )
+    try:
+        forest = read_forest(sites, parts, rates)
+    except DataError as error:
+        raise DataError([*error.problems.itertuples(index=False), *problems]) from None
+    if problems:
+        raise DataError(problems)
+    typical = cost[cost > 0].mean() if (cost > 0).any() else 1.0
+    pipelines = lay_out(
+        forest, np.maximum(cost, LEAST_COST_SHARE * typical), method, quantity.astype(np.int64)
+    )
+    if limits is not None and len(limits):
+        _lay_limits(limits, forest, pipelines)
+    return forest, pipelines
+
+
+def _lay_limits(limits: pd.DataFrame, forest: Forest, pipelines: Pipelines) -> None:
+    """Write floors and ceilings into the rows of the pipelines."""
+    problems = missing_columns("limits", limits, ["part_id", "site_id"])
+    if problems:
+        raise DataError(problems)
+    part = forest.part_ids.get_indexer(pd.Index(limits["part_id"]))
+    site = forest.site_ids.get_indexer(pd.Index(limits["site_id"]))
+    low = numbers(limits, "at_least", "limits", problems, default=0.0)
+    high = numbers(limits, "at_most", "limits", problems, default=np.nan)
+    problems += rows_problem(
+        "limits", limits, "part_id", part < 0, "is not in parts", "add the part or drop the row"
+    )
+    problems += rows_problem(
+        "limits", limits, "site_id", site < 0, "is not in sites", "add the site or drop the row"
+    )
+    problems += rows_problem(
+        "limits",
+        limits,
+        "part_id",
+        limits.duplicated(["part_id", "site_id"]).to_numpy(),
+        "stands twice with its site",
+        "give each part x site once",
+    )
+    problems += rows_problem("limits", limits, "at_least", low > high, "is above at_most", "mend one of them")
+    if problems:
+        raise DataError(problems)
+    width = len(forest.site_ids)
+    code = forest.part[pipelines.forest_rows] * width + forest.site[pipelines.forest_rows]
+    order = np.argsort(code, kind="stable")
+    wanted = part * width + site
+    place = (
+        order[np.minimum(np.searchsorted(code[order], wanted), max(len(code) - 1, 0))] if len(code) else part
+    )
+    known = code[place] == wanted if len(code) else np.zeros(len(wanted), bool)
+    # Where nothing is demanded below there is no row, and no stock.
+    rows = place[known]
+    pipelines.least[rows] = np.maximum(pipelines.least[rows], np.ceil(low[known]).astype(np.int64))
+    given = known & ~np.isnan(high)
+    ceiling = np.floor(high[given]).astype(np.int64)
+    pipelines.most[place[given]] = np.maximum(ceiling, pipelines.least[place[given]])
