@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from spareplan.staffing._kernels import compiled_chain, nearest_chain
 from spareplan.staffing.travel import (
     distance_table,
     effective_area,
@@ -58,3 +59,13 @@ def test_degrees_become_kilometres_even_across_the_date_line():
 def test_the_same_seed_gives_the_same_table():
     points = np.random.default_rng(0).random((50, 2))
     assert np.array_equal(distance_table(points, 6, seed=3).quantiles, distance_table(points, 6, seed=3).quantiles)
+
+
+def test_compiled_and_plain_chains_agree():
+    points = np.random.default_rng(7).random((300, 2))
+    plain, fast = (distance_table(points, 20, compiled=flag) for flag in (False, True))
+    np.testing.assert_allclose(fast.mean, plain.mean, rtol=0.05)
+    generator = np.random.default_rng(1)
+    arguments = [generator.random((6, 2)), generator.random((50, 2)), generator.random((50, 2))]
+    one, other = (run(arguments[0].copy(), *arguments[1:]) for run in (nearest_chain, compiled_chain()))
+    assert np.array_equal(one, other)

@@ -23,6 +23,41 @@ def compiled_dispatch() -> Callable[..., Any]:
     return numba.njit(cache=True, nogil=True)(dispatch)
 
 
+@lru_cache(maxsize=1)
+def compiled_chain() -> Callable[..., Any]:
+    """`nearest_chain` compiled by numba, cached on disk."""
+    import numba
+
+    return numba.njit(cache=True, nogil=True)(nearest_chain)
+
+
+def nearest_chain(posts: np.ndarray, calls: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Distances driven when the nearest free engineer is always taken and one comes free elsewhere.
+
+    Parameters
+    ----------
+    posts : ndarray, shape (F, 2)
+        Where the free engineers are; changed in place. [km]
+    calls, ends : ndarray, shape (steps, 2)
+        Where each order is, and where the next engineer comes free. [km]
+
+    Returns
+    -------
+    ndarray, shape (steps,)
+        [km]
+    """
+    driven = np.empty(len(calls))
+    for step in range(len(calls)):
+        best, nearest = 0, np.inf
+        for e in range(len(posts)):
+            gap = (posts[e, 0] - calls[step, 0]) ** 2 + (posts[e, 1] - calls[step, 1]) ** 2
+            if gap < nearest:
+                best, nearest = e, gap
+        driven[step] = np.sqrt(nearest)
+        posts[best, 0], posts[best, 1] = ends[step, 0], ends[step, 1]
+    return driven
+
+
 def dispatch(  # noqa: C901 - one loop, told in the order of events
     opened: np.ndarray, grade: np.ndarray, need: np.ndarray, east: np.ndarray, north: np.ndarray, work: np.ndarray,
     back_after: np.ndarray, second_work: np.ndarray, skill: np.ndarray, speed: np.ndarray, home_east: np.ndarray,
@@ -69,7 +104,7 @@ def dispatch(  # noqa: C901 - one loop, told in the order of events
     sent, arrived, solved = np.full(count, np.nan), np.full(count, np.nan), np.full(count, np.nan)
     busy = np.zeros((crew, 2))
     at_east, at_north = home_east.copy(), home_north.copy()
-    free_at = np.zeros(crew)
+    free_at = np.full(crew, np.inf)
     working = np.zeros(crew, np.bool_)
     begun = np.full(crew, -1.0)
     # A waiting line per class and skill; `after` chains the orders.
@@ -80,6 +115,9 @@ def dispatch(  # noqa: C901 - one loop, told in the order of events
     visit = np.zeros(count, np.int8)
     # Second visits to come, a heap by time.
     heap_time, heap_order, heap_size = np.empty(count), np.empty(count, np.int64), 0
+    always = (shift_start == 0.0) & (shift_end == cycle) & (days_a_week >= 7)
+    shifts = not always.all()
+    lined = 0
     arrival = 0
     clock = -1.0
     while True:
@@ -91,15 +129,12 @@ def dispatch(  # noqa: C901 - one loop, told in the order of events
             now, kind = heap_time[0], 1
         who = -1
         for e in range(crew):
-            if working[e] and free_at[e] < now:
+            if free_at[e] < now:
                 now, who, kind = free_at[e], e, 2
-        lined = 0
-        for k in range(classes):
-            lined += waiting[k]
-        if lined > 0:
+        if lined > 0 and shifts:
             # Waiting orders can also be taken up when a shift begins.
             for e in range(crew):
-                if not working[e] and not (shift_start[e] == 0.0 and shift_end[e] == cycle and days_a_week[e] >= 7):
+                if not working[e] and not always[e]:
                     begin = np.floor(clock / cycle) * cycle + shift_start[e]
                     while begin < clock or begin <= begun[e] or (begin // 24.0) % 7.0 >= days_a_week[e]:
                         begin += cycle
@@ -131,11 +166,12 @@ def dispatch(  # noqa: C901 - one loop, told in the order of events
             for e in range(crew):
                 if working[e] or skill[e] < need[order]:
                     continue
-                first, last = shift_start[e], shift_end[e]
-                duty = first <= hour < last if first < last else (hour >= first or hour < last)
-                duty = duty and weekday < days_a_week[e]
-                if not duty and not (on_call[e] and grade[order] < urgent):
-                    continue
+                if not always[e]:
+                    first, last = shift_start[e], shift_end[e]
+                    duty = first <= hour < last if first < last else (hour >= first or hour < last)
+                    duty = duty and weekday < days_a_week[e]
+                    if not duty and not (on_call[e] and grade[order] < urgent):
+                        continue
                 gap = (at_east[e] - east[order]) ** 2 + (at_north[e] - north[order]) ** 2
                 if gap < nearest:
                     best, nearest = e, gap
@@ -148,10 +184,12 @@ def dispatch(  # noqa: C901 - one loop, told in the order of events
                 tail[k, s] = order
                 after[order] = -1
                 waiting[k] += 1
+                lined += 1
                 continue
             who = best
         else:
             working[who] = False
+            free_at[who] = np.inf
             if kind == 3:
                 begun[who] = now
             first, last = shift_start[who], shift_end[who]
@@ -171,6 +209,7 @@ def dispatch(  # noqa: C901 - one loop, told in the order of events
                     if head[k, line] < 0:
                         tail[k, line] = -1
                     waiting[k] -= 1
+                    lined -= 1
                     break
             if order < 0:
                 continue

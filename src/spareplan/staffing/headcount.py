@@ -18,6 +18,7 @@ from spareplan.staffing.resolution import Repairs
 from spareplan.staffing.sharing import PeoplePlan, plan_people, split_by_skill
 from spareplan.staffing.shifts import day_phases
 from spareplan.staffing.sizing import NONE, STAFF, Kept, Phases, Promises, Sized, promises_kept, size_rows
+from spareplan.staffing.regional import size_regions
 from spareplan.staffing.workload import KINDS, SKILLS, Workload, build_workload
 
 if TYPE_CHECKING:
