@@ -179,7 +179,8 @@ def _rows(
     busy = rates.sum(axis=2).mean(axis=1)
     mean_work = (rates * work).sum(axis=(1, 2)) / np.maximum(rates.sum(axis=(1, 2)), 1e-12)
     posts = np.maximum(np.floor((teams.heads * teams.efficiency).sum(axis=1) * duty_share(options)), 1).astype(int)
-    units = data.units.assign(region_id=data.units["site_id"].map(data.sites.set_index("site_id")["region_id"]))
+    units = data.units.sort_values("unit_id")
+    units = units.assign(region_id=units["site_id"].map(data.sites.set_index("site_id")["region_id"]))
     areas = data.regions.set_index("region_id")["area_km2"]
     travel, spread, back, notes = region_travel(
         teams.regions, units, areas, load.visits["travel_hours"].reindex(teams.regions).to_numpy(), busy, mean_work,
