@@ -32,7 +32,7 @@ def assumptions_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """
     frame = pd.DataFrame(list(rows), columns=ASSUMPTION_COLUMNS)
     frame["value"] = [_text(value) for value in frame["value"]]
-    return frame.fillna("").astype(str)
+    return frame.astype(object).fillna("").astype(str)
 
 
 @dataclass(frozen=True, repr=False)
