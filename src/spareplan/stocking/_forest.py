@@ -102,6 +102,36 @@ class Forest:
         return self.pipeline + np.where(self.overdispersed, beyond, 0.0)
 
     @property
+    def rate_tie(self) -> FloatArray:
+        """Covariance of the pieces on the way and the part's common rate, relative to its mean. [pieces]."""
+        return np.where(self.overdispersed, self._wobble * self.pipeline, 0.0)
+
+    @property
+    def seen_ahead(self) -> FloatArray:
+        """Pieces on the way that an arriving piece finds beyond their mean. [pieces].
+
+        High rates bring more of the arrivals, and a piece comes with others of its own order: of these half
+        of the mean squared size over the mean size, less one, stand before it.
+        """
+        return np.where(self.overdispersed, self.rate_tie + (self._lump - 1) / 2, 0.0)
+
+    @property
+    def parent_lump(self) -> FloatArray:
+        """Mean squared over mean order size at the parent: pieces that wait there together. [pieces]."""
+        lump = np.where(self.overdispersed, self._lump, 1.0)
+        return np.where(self.parent >= 0, lump[self.parent], 1.0)
+
+    @property
+    def _wobble(self) -> FloatArray:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(self.demand > 0, (self.spread / self.demand) ** 2, 0.0)
+
+    @property
+    def _lump(self) -> FloatArray:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(self.demand > 0, 1 + np.maximum(self.excess, 0.0) / self.demand, 1.0)
+
+    @property
     def has_children(self) -> BoolArray:
         """Rows that supply another row."""
         out = np.zeros(len(self), dtype=bool)

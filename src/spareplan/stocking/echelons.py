@@ -224,7 +224,7 @@ def kernel_service(forest: Forest, method: Method = "exact") -> Service:
     rows = pipelines.forest_rows
     measured = measure(pipelines, forest.most[rows])
     ebo, fill, ready = np.empty(len(forest)), np.empty(len(forest)), np.empty(len(forest))
-    ebo[rows], fill[rows], ready[rows] = measured.ebo, 1 - measured.miss, 1 - measured.miss + measured.at
+    ebo[rows], fill[rows], ready[rows] = measured.ebo, 1 - measured.miss, 1 - measured.over
     # The kernels do not keep the ready rate of a position that is spread over an order quantity.
     lots = top[quantity[forest.part[top]] > 1]
     mean = forest.pipeline[lots]
@@ -316,12 +316,18 @@ class Moments(NamedTuple):
         Pieces on order. [pieces, pieces²]
     backlog, backlog_variance : ndarray
         Backorders. [pieces, pieces²]
+    backlog_tie : ndarray
+        Covariance of the backorders and the part's common rate, relative to its mean. [pieces]
+    seen : ndarray
+        Mean pieces on order that an arriving piece finds. [pieces]
     """
 
     mean: FloatArray
     variance: FloatArray
     backlog: FloatArray
     backlog_variance: FloatArray
+    backlog_tie: FloatArray
+    seen: FloatArray
 
 
 def station_moments(
@@ -330,6 +336,8 @@ def station_moments(
     share: FloatArray,
     backlog: FloatArray,
     backlog_variance: FloatArray,
+    lump: FloatArray | float = 1.0,
+    common: FloatArray | float = 0.0,
 ) -> tuple[FloatArray, FloatArray]:
     """Two moments of the pieces on order at a site from those of its parent's backlog [3]_.
 
@@ -341,6 +349,11 @@ def station_moments(
         Share of the parent's demand that the site's orders are.
     backlog, backlog_variance : ndarray, shape (n,)
         Of the parent. [pieces, pieces²]
+    lump : ndarray, shape (n,)
+        Pieces that wait together, because orders are for more than one: their mean squared over their mean
+        size. [pieces]
+    common : ndarray, shape (n,)
+        Covariance of the pieces on the way and the share of the backlog, by a common rate. [pieces²]
 
     Returns
     -------
@@ -348,7 +361,8 @@ def station_moments(
         [pieces, pieces²]
     """
     mean = local + share * backlog
-    return mean, local_variance + share * (1 - share) * backlog + share**2 * backlog_variance
+    split = lump * share * (1 - share) * backlog + share**2 * backlog_variance
+    return mean, local_variance + split + 2 * common
 
 
 def forest_moments(forest: Forest) -> Moments:
@@ -361,23 +375,39 @@ def forest_moments(forest: Forest) -> Moments:
     Returns
     -------
     Moments
+
+    Notes
+    -----
+    A rate that is unknown but common to all sites ties a site's own pipeline to its parent's backlog: with G
+    the relative rate, Cov(G, B) = Cov(G, N)/Var(N) E[B (N - E N)], exact at HQ for Poisson demand given a
+    gamma rate. Arriving pieces find more on order than the mean, because high rates bring more of them and
+    because they come together with others: the counts they find keep the ratio of variance to mean.
     """
     out = Moments(*(np.zeros(len(forest)) for _ in Moments._fields))
     local, direct = forest.pipeline, forest.pipeline_variance
+    own_tie, ahead, lump = forest.rate_tie, forest.seen_ahead, forest.parent_lump
     for depth in range(int(forest.depth.max(initial=-1)) + 1):
         rows = forest.rows_at(depth)
         parent = np.maximum(forest.parent[rows], 0)
         share = np.where(depth > 0, forest.share[rows], 0.0)
         mean, variance = station_moments(
-            local[rows], direct[rows], share, out.backlog[parent], out.backlog_variance[parent]
-        )
+            local[rows], direct[rows], share, out.backlog[parent], out.backlog_variance[parent], lump[rows],
+            local[rows] * share * out.backlog_tie[parent],
+        )  # fmt: skip
         out.mean[rows], out.variance[rows] = mean, variance
+        tied = own_tie[rows] + share * out.backlog_tie[parent]
+        out.seen[rows] = mean + ahead[rows] + share * out.backlog_tie[parent]
         second = np.zeros(len(rows))
         for stock, part, weight in positions(forest.least[rows], forest.most[rows]):
             e, v = distributions.backlog(stock, mean[part], variance[part])
             out.backlog[rows[part]] += weight * e
             second[part] += weight * (v + e**2)
-        out.backlog_variance[rows] = np.maximum(second - out.backlog[rows] ** 2, 0.0)
+        first = out.backlog[rows]
+        out.backlog_variance[rows] = np.maximum(second - first**2, 0.0)
+        position = (forest.least[rows] + forest.most[rows]) / 2
+        with np.errstate(invalid="ignore", divide="ignore"):
+            slope = np.where(tied > 0, tied / variance, 0.0)
+        out.backlog_tie[rows] = slope * (second + (position - mean) * first)
     return out
 
 
@@ -395,7 +425,10 @@ def two_moment_service(forest: Forest) -> Service:
     moments = forest_moments(forest)
     fill, ready = np.zeros(len(forest)), np.zeros(len(forest))
     for stock, part, weight in positions(forest.least, forest.most):
-        fill[part] += weight * distributions.cdf(stock - 1, moments.mean[part], moments.variance[part])
+        seen = moments.seen[part]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ratio = np.where(moments.mean[part] > 0, moments.variance[part] / moments.mean[part], 1.0)
+        fill[part] += weight * distributions.cdf(stock - 1, seen, seen * ratio)
         ready[part] += weight * distributions.cdf(stock, moments.mean[part], moments.variance[part])
     return Service(moments.backlog, moments.mean, fill, ready)
 

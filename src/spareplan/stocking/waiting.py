@@ -39,6 +39,7 @@ from spareplan.stocking.echelons import (
 )
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 # Times closer than this are the same moment: differences of lead times carry rounding.
 INSTANT = 1e-9
@@ -241,32 +242,37 @@ def moment_shares(forest: Forest, times: FloatArray, metric: bool = False) -> Fl
     Returns
     -------
     ndarray, shape (n, T)
+        At time 0 the fill rate of `two_moment_service`.
     """
     rows = np.arange(len(forest))
     if metric:
         ebo = metric_service(forest).ebo
-        backlog, spread = ebo, ebo
+        steady = Steady(ebo, ebo, np.zeros(len(forest)), metric)
     else:
         moments = forest_moments(forest)
-        backlog, spread = moments.backlog, moments.backlog_variance
+        steady = Steady(moments.backlog, moments.backlog_variance, moments.backlog_tie, metric)
     out = np.empty((len(forest), len(times)))
     for column, time in enumerate(times):
-        out[:, column] = _moment_share(forest, rows, np.full(len(rows), time), backlog, spread, metric)
+        out[:, column] = _moment_share(forest, rows, np.full(len(rows), time), steady)
     return out
 
 
-def _moment_share(
-    forest: Forest,
-    rows: NDArray[np.int64],
-    time: FloatArray,
-    backlog: FloatArray,
-    spread: FloatArray,
-    metric: bool,
-) -> FloatArray:
-    mean, variance = _still_to_come(forest, rows, time, backlog, spread, metric)
+class Steady(NamedTuple):
+    """Backorders of every row at any time: mean, variance, covariance with the common rate; METRIC or not."""
+
+    backlog: FloatArray
+    variance: FloatArray
+    tie: FloatArray
+    metric: bool
+
+
+def _moment_share(forest: Forest, rows: IntArray, time: FloatArray, steady: Steady) -> FloatArray:
+    mean, variance, seen = _still_to_come(forest, rows, time, steady)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = seen * np.where(mean > 0, variance / mean, 1.0)
     out = np.zeros(len(rows))
     for stock, part, weight in positions(forest.least[rows], forest.most[rows]):
-        out[part] += weight * distributions.cdf(stock - 1, mean[part], variance[part])
+        out[part] += weight * distributions.cdf(stock - 1, seen[part], found[part])
     # Without stock the tagged piece itself must come.
     bare = np.flatnonzero(forest.least[rows] == 0)
     if not len(bare):
@@ -281,21 +287,16 @@ def _moment_share(
     lower = np.flatnonzero(~top & (in_time > 0))
     if len(lower):
         later = np.maximum(when[lower] - forest.lead[at[lower]], 0.0)
-        up[lower] = _moment_share(forest, forest.parent[at[lower]], later, backlog, spread, metric)
+        up[lower] = _moment_share(forest, forest.parent[at[lower]], later, steady)
     chance = come + (1 - forest.repair_share[at]) * up
     out[bare] += chance / (forest.most[at] - forest.least[at] + 1)
     return out
 
 
 def _still_to_come(
-    forest: Forest,
-    rows: NDArray[np.int64],
-    time: FloatArray,
-    backlog: FloatArray,
-    spread: FloatArray,
-    metric: bool,
-) -> tuple[FloatArray, FloatArray]:
-    """Two moments of the pieces ordered before a tagged demand and not received `time` days after it."""
+    forest: Forest, rows: IntArray, time: FloatArray, steady: Steady
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Pieces ordered before a tagged demand and not in `time` days after it: mean, variance, mean it finds."""
     repaired, back = forest.repair_share[rows], forest.return_share[rows]
     lead_left = np.maximum(forest.lead[rows] - time, 0.0)
     days = repaired * np.maximum(forest.repair_days[rows] - time, 0.0) + (1 - repaired) * (
@@ -304,20 +305,35 @@ def _still_to_come(
     local = forest.demand[rows] * days
     beyond = np.maximum(forest.excess[rows], 0.0) * days + (forest.spread[rows] * days) ** 2
     direct = local + np.where(forest.overdispersed[rows], beyond, 0.0)
-    parent = forest.parent[rows]
-    e, v = np.zeros(len(rows)), np.zeros(len(rows))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        part_left = np.where(forest.pipeline[rows] > 0, local / forest.pipeline[rows], 0.0)
+    own_tie = forest.rate_tie[rows] * part_left
+    together = forest.seen_ahead[rows] - forest.rate_tie[rows]
+    parent, share = forest.parent[rows], forest.share[rows]
+    e, v, tie = np.zeros(len(rows)), np.zeros(len(rows)), np.zeros(len(rows))
     below = parent >= 0
-    e[below], v[below] = backlog[parent[below]], spread[parent[below]]
+    e[below], v[below], tie[below] = (values[parent[below]] for values in steady[:3])
     past = np.flatnonzero(below & (time >= forest.lead[rows] - INSTANT))
     if len(past):
-        up = parent[past]
-        later = np.maximum(time[past] - forest.lead[rows[past]], 0.0)
-        mean, variance = _still_to_come(forest, up, later, backlog, spread, metric)
-        first, second = np.zeros(len(up)), np.zeros(len(up))
-        for stock, part, weight in positions(forest.least[up], forest.most[up]):
-            some_e, some_v = distributions.backlog(stock, mean[part], variance[part])
-            first[part] += weight * some_e
-            second[part] += weight * (some_v + some_e**2)
-        e[past], v[past] = first, np.maximum(second - first**2, 0.0)
-    mean, variance = station_moments(local, direct, forest.share[rows], e, v)
-    return mean, mean if metric else variance
+        # What the tagged order finds at the parent stands before it here, too.
+        e[past], v[past] = _found_backlog(forest, parent[past], time[past] - forest.lead[rows[past]], steady)
+        tie[past], together[past] = 0.0, 0.0
+    mean, variance = station_moments(local, direct, share, e, v, forest.parent_lump[rows], local * share * tie)
+    if steady.metric:
+        return mean, mean, mean
+    return mean, variance, mean + np.where(mean > 0, own_tie + together + share * tie, 0.0)
+
+
+def _found_backlog(
+    forest: Forest, rows: IntArray, time: FloatArray, steady: Steady
+) -> tuple[FloatArray, FloatArray]:
+    """Two moments of the orders unserved at a parent ahead of a tagged one, `time` days after it."""
+    mean, variance, seen = _still_to_come(forest, rows, np.maximum(time, 0.0), steady)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = seen * np.where(mean > 0, variance / mean, 1.0)
+    first, second = np.zeros(len(rows)), np.zeros(len(rows))
+    for stock, part, weight in positions(forest.least[rows], forest.most[rows]):
+        e, v = distributions.backlog(stock, seen[part], found[part])
+        first[part] += weight * e
+        second[part] += weight * (v + e**2)
+    return first, np.maximum(second - first**2, 0.0)
