@@ -136,6 +136,32 @@ def test_a_series_that_doubles_its_machines_doubles_its_demand():
     assert_sane(two)
 
 
+def test_parts_whose_machines_are_gone_need_nothing():
+    history = made_up(60)
+    exposure = pd.DataFrame({"part_id": ["P0000"] * 3 + ["P0001"] * 3, "period": [0, 39, 40] * 2,
+                             "exposure": [5.0, 5, 0, 0, 0, 0]})
+    out = forecast_history(history, 3, exposure=exposure).set_index("part_id")
+    assert_sane(out)
+    assert out.loc[["P0000", "P0001"], ["mean", *QUANTILES]].to_numpy().sum() == 0
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_growing_fleet_is_followed_through_its_exposure():
+    rng = np.random.default_rng(8)
+    growing = np.arange(400)[:, None] < 200
+    machines = np.where(growing, np.linspace(5, 60, 43), np.linspace(60, 20, 43))
+    rate = rng.gamma(0.5, 0.02, (400, 1))
+    history = long_table(rng.poisson(rate * machines)[:, :40])
+    exposure = long_table(machines).rename(columns={"quantity": "exposure"})
+    truth = (rate * machines[:, 40:]).sum(axis=1)
+    with_fleet = forecast_history(history, 3, exposure=exposure)
+    assert_sane(with_fleet)
+    mean, blind = with_fleet["mean"].to_numpy(), forecast_history(history, 3)["mean"].to_numpy()
+    for half in (growing[:, 0], ~growing[:, 0]):
+        assert mean[half].sum() == pytest.approx(truth[half].sum(), rel=0.15)
+    assert np.abs(mean - truth).sum() < 0.9 * np.abs(blind - truth).sum()
+
+
 def test_several_key_columns_name_a_series():
     history = made_up(50)
     split = history.assign(site_id=np.where(history["part_id"] < "P0025", "n", "s"))

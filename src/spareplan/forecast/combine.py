@@ -19,6 +19,7 @@ FloatArray = NDArray[np.float64]
 # empirical-Bayes model, and how many effective windows of the pooled model it weighs as much as.
 DISCOUNT = 0.95
 EMPIRICAL_BAYES_WINDOWS = 150.0
+LEAST_EXPOSURE = 0.01
 
 
 def forecast_history(
@@ -65,8 +66,8 @@ def forecast_history(
     out = panel.keys.copy()
     if out.empty:
         return out.assign(**dict.fromkeys(["mean", "variance", *names], 0.0))
-    demand, growth = _exposed_demand(panel, exposure, key, ahead)
-    mean, variance, quantiles = _forecast(demand, ahead, marks, panel.whole)
+    exposed, growth = _exposures(panel, exposure, key, ahead)
+    mean, variance, quantiles = _forecast(panel.demand, ahead, marks, panel.whole, exposed)
     mean, variance, quantiles = mean * growth, variance * growth**2, quantiles * growth[:, None]
     quantiles = np.maximum.accumulate(quantiles[:, np.argsort(marks)], axis=1)[:, np.argsort(np.argsort(marks))]
     if rounded and panel.whole:
@@ -78,14 +79,16 @@ def forecast_history(
 
 
 def _forecast(
-    demand: FloatArray, ahead: NDArray[np.int64], levels: FloatArray, whole: bool
+    demand: FloatArray, ahead: NDArray[np.int64], levels: FloatArray, whole: bool, exposure: FloatArray | None
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    rates = pooling.pool_rates(demand, DISCOUNT ** (1 / max(demand.shape[1] / FEWEST_TICKS, 1.0)))
+    """Mean, variance and quantiles of the sums at the latest exposure."""
+    discount = DISCOUNT ** (1 / max(demand.shape[1] / FEWEST_TICKS, 1.0))
+    rates = pooling.pool_rates(demand, discount, exposure)
     mean, variance = pooling.sum_moments(rates, ahead)
     quantiles = pooling.sum_quantiles(rates, ahead, levels, whole)
     direct = np.minimum(ahead, longest_lead(demand.shape[1]))
     for lead in np.unique(direct):
-        pooled = forecast_sums(demand, int(lead), levels)
+        pooled = forecast_sums(demand, int(lead), levels, exposure)
         if pooled is None:
             continue
         rows = direct == lead
@@ -145,15 +148,16 @@ def _read_levels(levels: Sequence[float]) -> FloatArray:
     return marks
 
 
-def _exposed_demand(
+def _exposures(
     panel: Panel, exposure: pd.DataFrame | None, key: str | Sequence[str], ahead: NDArray[np.int64]
-) -> tuple[FloatArray, FloatArray]:
-    """Demand as it would have been under the latest exposure, and how the exposure grows over the sum."""
+) -> tuple[FloatArray | None, FloatArray]:
+    """Exposure in each period of the history, and the mean one over the sum relative to the latest."""
     if exposure is None:
-        return panel.demand, np.ones(len(panel.keys))
+        return None, np.ones(len(panel.keys))
     past, future = read_exposure(exposure, panel, key, int(ahead.max()))
-    latest = past[:, -1]
-    known = np.isfinite(latest)
-    scale = np.where(known[:, None], latest[:, None] / past, 1.0)
+    given = np.isfinite(past).all(axis=1)
+    most = np.where(given, past.max(axis=1), np.nan)
+    # Next to no machines still wear a part a little: rates per machine stay finite.
+    past = np.maximum(past, np.where(most > 0, LEAST_EXPOSURE * most, 1.0)[:, None])
     summed = np.where(np.arange(future.shape[1]) < ahead[:, None], future, 0.0).sum(axis=1)
-    return panel.demand * scale, np.where(known, summed / (ahead * latest), 1.0)
+    return past, np.where(given, summed / (ahead * past[:, -1]), 1.0)

@@ -70,8 +70,9 @@ class History:
         Oldest period first, NaN where unknown or not started. [pieces]
     tick : float
         Length of a tick. [periods]
-    exposure : ndarray, shape (n,), optional
-        Standing of each series, e.g. machines in service; NaN where unknown.
+    exposure : ndarray, shape (n, c), optional
+        What wears the part in each period, e.g. machines in service; NaN rows where unknown. Rates are then
+        per exposure at the origin.
     """
 
     def __init__(self, demand: FloatArray, tick: float = 1.0, exposure: FloatArray | None = None) -> None:
@@ -79,6 +80,7 @@ class History:
         self.pieces = np.where(self.known, demand, 0.0)
         self.tick = tick
         self.exposure = exposure
+        self.exposed = None if exposure is None else _running(np.where(np.isfinite(exposure), exposure, 1.0))
         self.sums = _running(self.pieces)
         started = self.known.any(axis=1)
         self.start = np.where(started, self.known.argmax(axis=1), demand.shape[1])
@@ -117,7 +119,7 @@ class History:
             if t == self.pieces.shape[1]:
                 break
             y, some = self.pieces[:, t], self.pieces[:, t] > 0
-            weight = weight * decay + self.known[:, t]
+            weight = weight * decay + self.known[:, t] * self.exposure_in(t, np.arange(n))
             amount = amount * decay + y
             often = often * decay + some
             count, squares = count + some, squares + y * y
@@ -135,9 +137,13 @@ class History:
         sums, tick = self.sums[rows], self.tick
         total = sums[:, t]
         unit = (self.typical_size(t) + total) / (1.0 + count)
-        heavy = np.maximum(weight, 1e-9)
+        # Time counts in periods at the exposure of the origin.
+        here = self.exposure_in(t - 1, rows)
+        heavy = np.maximum(weight / here, 1e-9)
         columns = [np.log(unit), *(tick * amount / heavy / unit), *(tick * often / heavy)]
-        columns += [(total - sums[:, max(0, t - _ticks(k, tick))]) / unit for k in RECENT]
+        for k in RECENT:
+            back = max(0, t - _ticks(k, tick))
+            columns.append((total - sums[:, back]) / unit * here / self._mean_exposure(back, t, rows))
         year = sums[:, max(0, t - _ticks(YEAR, tick)) : t + 1]
         span = _ticks(1, tick)
         columns.append(_sums_back(year, span).max(axis=1) / unit)
@@ -146,7 +152,7 @@ class History:
         never = count == 0
         recency = np.where(never, NEVER, (t - last) / tick)
         columns += [recency, np.where(never, -1.0, (t - first) / tick)]
-        length = (t - self.start[rows]) / tick
+        length = weight[-1] / here / tick
         columns.append(np.where(never, NEVER, length / np.maximum(count, 1)))
         mean_size = total / np.maximum(count, 1)
         variance = np.maximum(squares / np.maximum(count, 1) - mean_size**2, 0.0)
@@ -155,12 +161,12 @@ class History:
         back = max(0, t - _ticks(YEAR, tick))
         columns.append((sums[:, min(t, back + lead)] - sums[:, back]) / unit)
         if self.exposure is not None:
-            given = self.exposure[rows]
+            given = self.exposure[rows, t - 1]
             columns.append(np.where(np.isfinite(given), np.log1p(np.nan_to_num(given)), -1.0))
         return Snapshot(rows, unit, np.column_stack(columns))
 
     def outcomes(self, t: int, lead: int, rows: IntArray) -> FloatArray:
-        """Sum over the periods t .. t + lead - 1; NaN where one of them is unknown.
+        """Sum over the periods t .. t + lead - 1 at the exposure of the origin; NaN where one is unknown.
 
         Parameters
         ----------
@@ -174,7 +180,17 @@ class History:
             [pieces]
         """
         complete = self.known[rows, t : t + lead].all(axis=1)
-        return np.where(complete, self.sums[rows, t + lead] - self.sums[rows, t], np.nan)
+        grown = self._mean_exposure(t, t + lead, rows) / self.exposure_in(t - 1, rows)
+        return np.where(complete, self.sums[rows, t + lead] - self.sums[rows, t], np.nan) / grown
+
+    def exposure_in(self, t: int, rows: IntArray) -> FloatArray:
+        """Exposure of some series in one period; 1 where it is unknown."""
+        return self._mean_exposure(t, t + 1, rows)
+
+    def _mean_exposure(self, first: int, end: int, rows: IntArray) -> FloatArray:
+        if self.exposed is None:
+            return np.ones(len(rows))
+        return (self.exposed[rows, end] - self.exposed[rows, first]) / max(end - first, 1)
 
 
 def glm_design(features: FloatArray) -> FloatArray:

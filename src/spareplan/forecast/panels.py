@@ -184,9 +184,9 @@ def read_exposure(
     Parameters
     ----------
     exposure : DataFrame
-        Key column(s), exposure, e.g. machines in service [any unit, > 0; 0 or NaN: unknown]; with a column
-        period it may change, and may run on after the end of the history. Missing periods take the nearest
-        known value before, else after. Keys without rows, and rows of other keys, are fine.
+        Key column(s), exposure, e.g. machines in service [any unit, >= 0; NaN: unknown]; with a column period
+        it may change, and may run on after the end of the history. Missing periods take the nearest known
+        value before, else after. Keys without rows, and rows of other keys, are fine.
     panel : Panel
     key : str or sequence of str
     ahead : int
@@ -221,7 +221,6 @@ def read_exposure(
     low, high = panel.periods
     width = high - low + 1 + ahead
     grid = np.full((len(wanted), width), np.nan)
-    value = np.where(value > 0, value, np.nan)
     if "period" in frame:
         column = frame["period"].to_numpy(np.int64) - low
         use = (row >= 0) & (column >= 0) & (column < width)

@@ -65,8 +65,9 @@ def forecast_sums(
         [periods]
     levels : ndarray, shape (k,)
         Rising, between 0 and 1.
-    exposure : ndarray, shape (n,), optional
-        Standing of each series, NaN where unknown.
+    exposure : ndarray, shape (n, c), optional
+        What wears the part, e.g. machines in service; NaN rows where unknown. The forecast is for the exposure
+        of the last period.
 
     Returns
     -------

@@ -26,7 +26,8 @@ FloatArray = NDArray[np.float64]
 # Weight of the panel in the mean size and in the variation of sizes. [demands]
 SIZE_PSEUDO_DEMANDS = 2.0
 CV2_PSEUDO_DEMANDS = 3.0
-# A panel of one series says nothing about how series differ: some spread is assumed until the panel says more.
+MOST_CHANCE = 0.999
+# A panel of one series says nothing about how series differ: some spread is assumed until it says more.
 PRIOR_SPREAD = 1 / 3
 PRIOR_SERIES = 3.0
 
@@ -52,7 +53,9 @@ class CompoundRates:
     size_cv2: FloatArray
 
 
-def pool_rates(demand: FloatArray, discount: float = 0.97) -> CompoundRates:
+def pool_rates(
+    demand: FloatArray, discount: float = 0.95, exposure: FloatArray | None = None
+) -> CompoundRates:
     """Fit occurrence and size of demand, each series shrunk towards the panel.
 
     Parameters
@@ -61,6 +64,9 @@ def pool_rates(demand: FloatArray, discount: float = 0.97) -> CompoundRates:
         Oldest period first; NaN where unknown or not started. [pieces]
     discount : float
         Weight of a period relative to the next one, above 0 up to 1.
+    exposure : ndarray, shape (n, c), optional
+        What wears the part, e.g. machines in service; NaN rows where unknown. Periods then count in periods at
+        the last exposure, and the chance is the one at the last exposure.
 
     Returns
     -------
@@ -71,21 +77,27 @@ def pool_rates(demand: FloatArray, discount: float = 0.97) -> CompoundRates:
     With discounted numbers of periods N and of demands K: p = (ab mu + K) / (ab + N), mu the chance over the
     panel and ab from the variance between series, whose sampling part mu (1 - mu) sum w² / N² is taken off.
     """
-    series, periods = demand.shape
+    periods = demand.shape[1]
     weight = discount ** np.arange(periods - 1, -1, -1.0)
     known = np.isfinite(demand)
     pieces = np.where(known, demand, 0.0)
     some = pieces > 0
-    seen, demands, total = known @ weight, some @ weight, pieces @ weight
-    squared = known @ weight**2
+    time = known.astype(float)
+    if exposure is not None and periods:
+        time = time * np.where(np.isfinite(exposure), exposure / exposure[:, -1:], 1.0)
+    seen, demands, total = time @ weight, some @ weight, pieces @ weight
+    squared = time**2 @ weight**2
     mu = (demands.sum() + 0.5) / (seen.sum() + 1.0)
     strength = _beta_strength(demands, seen, squared, mu)
-    chance = (strength * mu + demands) / (strength + seen)
+    expected = (strength * mu + demands) / (strength + seen)
+    chance = np.minimum(expected, MOST_CHANCE)
     chance_variance = chance * (1 - chance) / (strength + seen + 1)
     log_sizes = np.log(pieces, where=some, out=np.zeros_like(pieces))
     count = some.sum()
     typical = float(np.exp(log_sizes.sum() / count)) if count else 1.0
     size = (SIZE_PSEUDO_DEMANDS * typical + total) / (SIZE_PSEUDO_DEMANDS + demands)
+    # More than one demand in a period, as after a growth of the exposure, makes it larger instead.
+    size = size * expected / chance
     plain_count = some.sum(axis=1)
     plain_size = pieces.sum(axis=1) / np.maximum(plain_count, 1)
     off = np.where(some, (pieces - plain_size[:, None]) ** 2, 0.0).sum(axis=1)
