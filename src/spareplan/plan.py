@@ -57,10 +57,12 @@ def make_plan(data: Dataset, config: PlanConfig | None = None, progress: Progres
 
     say("grades")
     grades = grade_parts(data, demand, thresholds=config.thresholds)
+    grades = planners.apply_to_grades(grades, data, as_of)
 
     say("stock levels")
     fixed = planners.fixed_levels(data, as_of)
     levels = optimize_levels(data, demand, grades, budget=config.budget, fixed=fixed, options=config.stocking)
+    levels = planners.apply_to_levels(levels, data, as_of)
 
     say("simulation")
     check = simulate_levels(data, demand, levels, years=config.years, seed=config.seed)
@@ -68,6 +70,7 @@ def make_plan(data: Dataset, config: PlanConfig | None = None, progress: Progres
     say("replenishment")
     orders = plan_replenishment(data, demand, levels, weeks=config.weeks, as_of=as_of, grades=grades,
                                 options=config.replenishment)
+    orders = planners.apply_to_orders(orders, data, as_of)
 
     say("head count")
     left_out = _dropped_rows(data)
@@ -76,6 +79,7 @@ def make_plan(data: Dataset, config: PlanConfig | None = None, progress: Progres
         left_out.append({"what": "head count", "reason": missing, "remedy": "give the tables named and run again"})
     else:
         crew = size_headcount(data, demand, levels, as_of=as_of, months=config.months, options=config.staffing)
+        crew = planners.apply_to_crew(crew, data, as_of)
 
     say("exceptions")
     exceptions = find_exceptions(data, demand, levels, check, orders, crew, as_of)
@@ -91,7 +95,8 @@ def make_plan(data: Dataset, config: PlanConfig | None = None, progress: Progres
            "meaning": "stands in for what the data lacks"} for name, words in sorted(data.assumed.items())),
     ])
     assumptions = pd.concat([general, *(stage.assumptions for stage in stages)], ignore_index=True)
-    applied = planners.list_overrides(data, as_of)
+    applied = planners.list_overrides(data, as_of, demand=demand, grades=grades, levels=levels, orders=orders,
+                                      crew=crew)
     inputs = {name: data.tables[name] for name in KEPT_TABLES} | {"applied_overrides": applied}
     lines = _summary(grades, levels, check, orders, crew, exceptions, as_of, config, left_out)
     if progress:
