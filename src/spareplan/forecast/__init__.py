@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from spareplan.forecast.recurrent import fit_recurrent
     from spareplan.forecast.renewal import expected_renewals
     from spareplan.forecast.scores import score_quantiles
+    from spareplan.forecast.survival import survival_curve
 
 _HOMES = {
     "fit_lifetimes": "spareplan.forecast.lifetimes",
@@ -23,6 +24,7 @@ _HOMES = {
     "expected_renewals": "spareplan.forecast.renewal",
     "forecast_history": "spareplan.forecast.combine",
     "score_quantiles": "spareplan.forecast.scores",
+    "survival_curve": "spareplan.forecast.survival",
     "backtest_demand": "spareplan.forecast.backtest",
     "forecast_demand": "spareplan.forecast.demand",
 }
@@ -37,4 +39,5 @@ __all__ = [
     "forecast_demand",
     "forecast_history",
     "score_quantiles",
+    "survival_curve",
 ]
