@@ -19,6 +19,7 @@ RECENT = (1, 3, 6, 12)
 YEAR = 12
 NEVER = 99.0
 LOG_FLOOR = 0.02
+HIGH_SUM = 0.8
 # A sum of three periods is the measure of the clock; no history is cut into more than this many ticks.
 TICKS_PER_SUM = 3.0
 FEWEST_TICKS = 48
@@ -147,8 +148,11 @@ class History:
         year = sums[:, max(0, t - _ticks(YEAR, tick)) : t + 1]
         span = _ticks(1, tick)
         columns.append(_sums_back(year, span).max(axis=1) / unit)
-        leads = np.sort(_sums_back(sums[:, : t + 1], lead), axis=1)
-        columns += [leads[:, -1] / unit, leads[:, int(np.ceil(0.8 * leads.shape[1])) - 1] / unit]
+        leads = -np.sort(-_sums_back(sums[:, : t + 1], lead), axis=1)
+        # Sums that lie before the start of a series are zeros at the far end of the order.
+        own = np.clip((t - self.start[rows]) // lead, 1, leads.shape[1])
+        high = leads[np.arange(len(rows)), own - np.ceil(HIGH_SUM * own).astype(np.int64)]
+        columns += [leads[:, 0] / unit, high / unit]
         never = count == 0
         recency = np.where(never, NEVER, (t - last) / tick)
         columns += [recency, np.where(never, -1.0, (t - first) / tick)]
