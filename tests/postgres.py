@@ -1,7 +1,7 @@
 """A PostgreSQL server of our own for tests: started once, thrown away at the end.
 
-`postgres_url` gives each test a fresh, empty database. Where no server binaries are installed the tests are skipped
-and say so; under CI=true they fail instead.
+`postgres_url` gives each test a fresh, empty database. Where no server binaries are installed the tests are
+skipped and say so; under CI=true they fail instead.
 """
 
 from __future__ import annotations
@@ -55,11 +55,35 @@ def postgres_server() -> Iterator[str]:
         if os.geteuid() == 0:
             shutil.chown(folder, OWNER, OWNER)
         data = folder / "data"
-        _as_owner([str(binaries / "initdb"), "-D", str(data), "-U", OWNER, "-A", "trust", "-E", "UTF8",
-                   "--locale=C.UTF-8", "--no-sync"])
+        _as_owner(
+            [
+                str(binaries / "initdb"),
+                "-D",
+                str(data),
+                "-U",
+                OWNER,
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--locale=C.UTF-8",
+                "--no-sync",
+            ]
+        )
         options = f"-k {folder} -c listen_addresses='' -c fsync=off -c synchronous_commit=off"
-        _as_owner([str(binaries / "pg_ctl"), "-D", str(data), "-o", options, "-l", str(folder / "log"),
-                   "-w", "start"])
+        _as_owner(
+            [
+                str(binaries / "pg_ctl"),
+                "-D",
+                str(data),
+                "-o",
+                options,
+                "-l",
+                str(folder / "log"),
+                "-w",
+                "start",
+            ]
+        )
         try:
             yield f"postgresql+psycopg://{OWNER}@/{{database}}?host={folder}"
         finally:

@@ -48,8 +48,10 @@ def test_plain_words_and_windows_are_understood() -> None:
     assert header("demand", "mean", "en") == "Expected demand"
 
 
-@pytest.mark.parametrize("ask", [lambda: word("gobbledygook"), lambda: header("levels", "gobbledygook"),
-                                 lambda: word("summary", "fr")])
+@pytest.mark.parametrize(
+    "ask",
+    [lambda: word("gobbledygook"), lambda: header("levels", "gobbledygook"), lambda: word("summary", "fr")],
+)
 def test_an_unknown_word_is_an_error_that_says_where_to_add_it(ask) -> None:
-    with pytest.raises(UnknownWordError, match="language_words.csv|use en or zh"):
+    with pytest.raises(UnknownWordError, match=r"language_words\.csv|use en or zh"):
         ask()

@@ -17,8 +17,14 @@ from spareplan.tables.schema import Column, Table
 
 LANGUAGES = ("en", "zh")
 SHEET_TABLES = {
-    "orders": "Orders", "shipments": "Orders", "purchasing": "Orders", "levels": "StockLevels",
-    "forecast": "DemandForecast", "engineers": "Headcount", "grades": "PartGrades", "service": "Attainment",
+    "orders": "Orders",
+    "shipments": "Orders",
+    "purchasing": "Orders",
+    "levels": "StockLevels",
+    "forecast": "DemandForecast",
+    "engineers": "Headcount",
+    "grades": "PartGrades",
+    "service": "Attainment",
 }
 _QUANTILE = re.compile(r"q(0\.\d+)")
 _WITHIN = re.compile(r"wait_le_(.+)")
@@ -37,7 +43,8 @@ def header(table: str, column: str, language: str = "en") -> str:
     Parameters
     ----------
     table : str
-        An input table, a result (StockLevels), its name in a plan (levels) or a sheet of an export (forecast).
+        An input table, a result (StockLevels), its name in a plan (levels) or a sheet of an export
+        (forecast).
     column : str
         A column of it, or one that means the same in any table (part_name).
     language : {"en", "zh"}
@@ -65,8 +72,9 @@ def header(table: str, column: str, language: str = "en") -> str:
     try:
         return word(column, language)
     except UnknownWordError:
-        raise UnknownWordError(f"no header for {table}.{column}; add the column to the catalog or the word to "
-                               "language_words.csv") from None
+        raise UnknownWordError(
+            f"no header for {table}.{column}; add the column to the catalog or the word to language_words.csv"
+        ) from None
 
 
 def word(key: str, language: str = "en") -> str:

@@ -47,7 +47,9 @@ def test_the_frames_it_was_made_from_stay_unchanged() -> None:
 def test_as_of_is_the_end_of_the_month_of_the_latest_record(data: Dataset) -> None:
     assert data.as_of() == pd.Timestamp("2024-05-31")
     assert data.as_of("2024-04-15") == pd.Timestamp("2024-04-15")
-    assert Dataset.from_frames(text_frames(replacements=None, work_orders=None)).as_of() == pd.Timestamp("2024-02-29")
+    assert Dataset.from_frames(text_frames(replacements=None, work_orders=None)).as_of() == pd.Timestamp(
+        "2024-02-29"
+    )
     with pytest.raises(DataError, match="is no date"):
         data.as_of("soon")
 
@@ -93,7 +95,11 @@ def test_history_alone_and_machines_alone_are_enough() -> None:
 
 def test_records_that_start_after_the_first_machine_are_named() -> None:
     data = Dataset.from_frames(edited("regions", 2, "records_from", ""))
-    assert data.notes["note"].iloc[0].startswith("records start on 2023-11-05, after the first machine started on 2022-05-10")
+    assert (
+        data.notes["note"]
+        .iloc[0]
+        .startswith("records start on 2023-11-05, after the first machine started on 2022-05-10")
+    )
 
 
 def test_a_reference_into_a_table_that_was_not_given_is_named() -> None:

@@ -35,7 +35,11 @@ def test_a_join_keeps_rows_order_and_index() -> None:
 
 def test_a_join_over_several_keys_agrees_with_a_merge() -> None:
     rng = np.random.default_rng(1)
-    right = full_grid(part_id=[f"p{k}" for k in range(7)], site_id=["x", "y"], month=pd.date_range("2024", periods=3, freq="MS"))
+    right = full_grid(
+        part_id=[f"p{k}" for k in range(7)],
+        site_id=["x", "y"],
+        month=pd.date_range("2024", periods=3, freq="MS"),
+    )
     right["value"] = rng.random(len(right))
     left = right.drop(columns="value").iloc[rng.integers(0, len(right), 60)].reset_index(drop=True)
     keys = ["part_id", "site_id", "month"]
@@ -46,7 +50,9 @@ def test_a_missing_key_is_refused_with_its_row() -> None:
     with pytest.raises(DataError) as caught:
         join_exact(LEFT, RIGHT.iloc[:1], "part_id", left_name="demand", right_name="parts")
     assert caught.value.problems[["table", "row", "value", "rule"]].values.tolist() == [
-        ["demand", 2, "b", "not in parts"], ["demand", 4, "b", "not in parts"]]
+        ["demand", 2, "b", "not in parts"],
+        ["demand", 4, "b", "not in parts"],
+    ]
 
 
 def test_a_doubled_key_is_refused_with_both_rows() -> None:
@@ -72,7 +78,9 @@ def test_missing_columns_are_named_all_at_once() -> None:
 
 def test_a_grid_holds_every_combination_once() -> None:
     grid = full_grid(a=["x", "y", "z"], b=[1, 2], c=[True, False])
-    assert list(grid.itertuples(index=False, name=None)) == list(itertools.product(["x", "y", "z"], [1, 2], [True, False]))
+    assert list(grid.itertuples(index=False, name=None)) == list(
+        itertools.product(["x", "y", "z"], [1, 2], [True, False])
+    )
 
 
 def test_a_grid_with_an_empty_axis_has_no_rows() -> None:

@@ -13,8 +13,13 @@ from spareplan.tables.network import build_network, circles, echelons
 
 
 def sites(**parents: str | None) -> pd.DataFrame:
-    return pd.DataFrame({"site_id": list(parents), "parent_id": list(parents.values()),
-                         "lead_time_days": np.arange(len(parents), dtype=float)})
+    return pd.DataFrame(
+        {
+            "site_id": list(parents),
+            "parent_id": list(parents.values()),
+            "lead_time_days": np.arange(len(parents), dtype=float),
+        }
+    )
 
 
 def test_sites_are_ordered_from_headquarters_down() -> None:
@@ -30,14 +35,17 @@ def test_sites_are_ordered_from_headquarters_down() -> None:
     assert network.region.isna().all()
 
 
-@pytest.mark.parametrize(("tree", "words"), [
-    (sites(HQ=None, a="b", b="c", c="a"), "a <- b <- c <- a"),
-    (sites(HQ=None, a="a"), "a <- a"),
-    (sites(a="b", b="a"), "no headquarters"),
-    (sites(HQ=None, H2=None), "second headquarters"),
-    (sites(HQ=None, a="x"), "not in sites"),
-    (pd.concat([sites(HQ=None), sites(HQ=None)]), "already in row 2"),
-])
+@pytest.mark.parametrize(
+    ("tree", "words"),
+    [
+        (sites(HQ=None, a="b", b="c", c="a"), "a <- b <- c <- a"),
+        (sites(HQ=None, a="a"), "a <- a"),
+        (sites(a="b", b="a"), "no headquarters"),
+        (sites(HQ=None, H2=None), "second headquarters"),
+        (sites(HQ=None, a="x"), "not in sites"),
+        (pd.concat([sites(HQ=None), sites(HQ=None)]), "already in row 2"),
+    ],
+)
 def test_what_is_no_tree_is_refused(tree: pd.DataFrame, words: str) -> None:
     with pytest.raises(DataError, match=words):
         build_network(tree)
@@ -51,7 +59,10 @@ def test_an_unknown_site_is_refused() -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(-1, 30), min_size=1, max_size=25), st.randoms())
 def test_every_site_hangs_on_a_root_or_leads_into_a_circle(parents: list[int], random) -> None:
-    tree = {str(site): (str(parent % len(parents)) if parent >= 0 else None) for site, parent in enumerate(parents)}
+    tree = {
+        str(site): (str(parent % len(parents)) if parent >= 0 else None)
+        for site, parent in enumerate(parents)
+    }
     depth = echelons(tree)
     on_circle = {site for _, ring in circles(tree) for site in ring}
     for site in tree:

@@ -32,15 +32,22 @@ def assert_same(one: Dataset, other: Dataset) -> None:
 
 def in_chinese(frames: dict[str, pd.DataFrame], which: int = 0) -> dict[str, pd.DataFrame]:
     """Tables and headers under their Chinese names; `which` picks among several where there are."""
+
     def pick(words):
         return words[min(which, len(words) - 1)]
-    return {pick(INPUT_TABLES[name].chinese): frame.rename(columns={
-        column: pick(INPUT_TABLES[name][column].chinese) for column in frame.columns})
-        for name, frame in frames.items()}
+
+    return {
+        pick(INPUT_TABLES[name].chinese): frame.rename(
+            columns={column: pick(INPUT_TABLES[name][column].chinese) for column in frame.columns}
+        )
+        for name, frame in frames.items()
+    }
 
 
 def write_workbook(frames: dict[str, pd.DataFrame], path) -> None:
-    with pd.ExcelWriter(path, engine="xlsxwriter", engine_kwargs={"options": {"strings_to_formulas": False}}) as book:
+    with pd.ExcelWriter(
+        path, engine="xlsxwriter", engine_kwargs={"options": {"strings_to_formulas": False}}
+    ) as book:
         for name, frame in frames.items():
             frame.to_excel(book, sheet_name=name, index=False)
 
@@ -71,7 +78,8 @@ def test_ids_stay_as_they_are_and_keep_their_zeros(plain: Dataset) -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_text_files_are_read_in_every_encoding_and_with_every_delimiter(
-        plain: Dataset, tmp_path, encoding: str, delimiter: str) -> None:
+    plain: Dataset, tmp_path, encoding: str, delimiter: str
+) -> None:
     write_csvs(text_frames(), tmp_path, encoding, delimiter)
     data = read_dataset(tmp_path)
     assert_same(data, plain)
@@ -87,8 +95,14 @@ def test_chinese_tables_and_headers_are_understood(plain: Dataset, tmp_path, whi
 
 def test_headers_may_differ_in_case_width_spacing_and_unit(plain: Dataset) -> None:
     frames = text_frames()
-    frames["parts"] = frames["parts"].rename(columns={
-        "part_id": " Part ID ", "unit_cost": "ＵＮＩＴ＿ＣＯＳＴ", "lead_time_days": "供应提前期（天）", "name": "Part name"})
+    frames["parts"] = frames["parts"].rename(
+        columns={
+            "part_id": " Part ID ",
+            "unit_cost": "ＵＮＩＴ＿ＣＯＳＴ",
+            "lead_time_days": "供应提前期（天）",
+            "name": "Part name",
+        }
+    )
     assert_same(Dataset.from_frames(frames), plain)
 
 
@@ -120,8 +134,11 @@ def test_empty_rows_are_passed_over(plain: Dataset, tmp_path) -> None:
 
 def test_a_quoted_line_break_does_not_shift_the_rows(tmp_path) -> None:
     write_csvs(text_frames(), tmp_path)
-    (tmp_path / "stock.csv").write_text('part_id,site_id,on_hand,bin\r\n00123,HQ,1,"two\r\nlines"\r\nP-2,上海,-1,\r\n',
-                                        encoding="utf-8", newline="")
+    (tmp_path / "stock.csv").write_text(
+        'part_id,site_id,on_hand,bin\r\n00123,HQ,1,"two\r\nlines"\r\nP-2,上海,-1,\r\n',
+        encoding="utf-8",
+        newline="",
+    )
     assert check_dataset(tmp_path).problems["row"].tolist() == [4]
 
 
@@ -153,7 +170,9 @@ def test_a_written_folder_reads_back_the_same(plain: Dataset, tmp_path) -> None:
     text = (tmp_path / "demand.csv").read_text(encoding="utf-8")
     assert text.splitlines()[1] == "P-3,上海,2024-01-01,5"
     assert (tmp_path / "replacements.csv").read_text().splitlines()[2] == "U2,P-2,2024-02-11,2,,true,,"
-    assert (tmp_path / "work_orders.csv").read_text(encoding="utf-8").splitlines()[1].count("2024-05-02 08:30:00") == 1
+    assert (tmp_path / "work_orders.csv").read_text(encoding="utf-8").splitlines()[1].count(
+        "2024-05-02 08:30:00"
+    ) == 1
 
 
 def test_a_workbook_reads_the_same(plain: Dataset, tmp_path) -> None:
@@ -196,8 +215,11 @@ def test_excel_dates_ids_merged_cells_and_errors(tmp_path, system: int) -> None:
     calendar["A1"] = None
     book.save(path)
     data = read_dataset(path)
-    assert data.units["commissioned_on"].tolist() == [pd.Timestamp("2022-05-10"), pd.Timestamp("2023-02-01"),
-                                                      pd.Timestamp("2023-08-15")]
+    assert data.units["commissioned_on"].tolist() == [
+        pd.Timestamp("2022-05-10"),
+        pd.Timestamp("2023-02-01"),
+        pd.Timestamp("2023-08-15"),
+    ]
     assert data.units["unit_id"].tolist() == ["U1", "U2", "3003"]
     assert data.stock["part_id"].tolist() == ["00123", "00123"]
     assert data.work_orders["opened_at"].iloc[0] == pd.Timestamp("2024-05-02 08:30")
@@ -207,7 +229,9 @@ def test_excel_dates_ids_merged_cells_and_errors(tmp_path, system: int) -> None:
     book.save(path)
     problems = check_dataset(path).problems
     assert problems[["table", "row", "column", "value"]].values.tolist() == [
-        ["calendar", 5, "date", "someday"], ["stock", 3, "on_hand", "#N/A"]]
+        ["calendar", 5, "date", "someday"],
+        ["stock", 3, "on_hand", "#N/A"],
+    ]
 
 
 def test_an_empty_sheet_and_another_sheet_are_named(tmp_path) -> None:
@@ -258,12 +282,15 @@ def test_sqlite_reads_the_same_and_names_rows_by_key(plain: Dataset, tmp_path) -
 def test_postgresql_reads_the_same(plain: Dataset, postgres_url: str) -> None:
     engine = sa.create_engine(postgres_url)
     for name in plain.given:
-        exact = {column.name: sa.Numeric(12, 2) for column in INPUT_TABLES[name].columns
-                 if column.unit.startswith("money") and plain.tables[name][column.name].notna().any()}
+        exact = {
+            column.name: sa.Numeric(12, 2)
+            for column in INPUT_TABLES[name].columns
+            if column.unit.startswith("money") and plain.tables[name][column.name].notna().any()
+        }
         plain.tables[name].to_sql(name, engine, index=False, dtype=exact or None)
     with engine.begin() as connection:
         connection.execute(sa.text('CREATE TABLE "other" (a int)'))
-        connection.execute(sa.text('ALTER TABLE units ALTER COLUMN commissioned_on TYPE date'))
+        connection.execute(sa.text("ALTER TABLE units ALTER COLUMN commissioned_on TYPE date"))
         connection.execute(sa.text('ALTER TABLE units RENAME TO "设备"'))
     data = read_dataset(postgres_url)
     assert_same(data, plain)
@@ -274,11 +301,19 @@ def test_postgresql_reads_the_same(plain: Dataset, postgres_url: str) -> None:
 
 
 def test_a_single_row_of_each_required_table_is_a_dataset() -> None:
-    data = Dataset.from_frames({
-        "parts": pd.DataFrame({"part_id": ["7"], "name": ["seal"], "unit_cost": [1], "lead_time_days": [0]}),
-        "sites": pd.DataFrame({"site_id": ["HQ"], "name": ["HQ"], "parent_id": [None], "lead_time_days": [np.nan]}),
-        "demand": pd.DataFrame({"part_id": [7], "site_id": ["HQ"], "month": ["2024-01"], "quantity": [0]}),
-    })
+    data = Dataset.from_frames(
+        {
+            "parts": pd.DataFrame(
+                {"part_id": ["7"], "name": ["seal"], "unit_cost": [1], "lead_time_days": [0]}
+            ),
+            "sites": pd.DataFrame(
+                {"site_id": ["HQ"], "name": ["HQ"], "parent_id": [None], "lead_time_days": [np.nan]}
+            ),
+            "demand": pd.DataFrame(
+                {"part_id": [7], "site_id": ["HQ"], "month": ["2024-01"], "quantity": [0]}
+            ),
+        }
+    )
     assert data.network.site_ids == ["HQ"]
     assert data.demand["part_id"].tolist() == ["7"]
     assert data.network.lead_time_days["HQ"] == 0
@@ -288,29 +323,50 @@ def test_a_single_row_of_each_required_table_is_a_dataset() -> None:
 @given(seed=st.integers(0, 2**32 - 1))
 def test_the_order_of_rows_does_not_matter(plain: Dataset, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    data = Dataset.from_frames({name: frame.iloc[rng.permutation(len(frame))] for name, frame in text_frames().items()})
+    data = Dataset.from_frames(
+        {name: frame.iloc[rng.permutation(len(frame))] for name, frame in text_frames().items()}
+    )
     assert data.network.site_ids == plain.network.site_ids
     for name, frame in plain.tables.items():
         keys = INPUT_TABLES[name].keys or INPUT_TABLES[name].names
-        pd.testing.assert_frame_equal(data.tables[name].sort_values(keys, ignore_index=True),
-                                      frame.sort_values(keys, ignore_index=True))
+        pd.testing.assert_frame_equal(
+            data.tables[name].sort_values(keys, ignore_index=True), frame.sort_values(keys, ignore_index=True)
+        )
 
 
-names = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zs", "Zl", "Zp")), min_size=1, max_size=8)
-ids = names.filter(lambda text: text.strip("\ufeff\u200b '") == text and not text.startswith("#")
-                   and "e+" not in text.lower())
+names = st.text(
+    st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zs", "Zl", "Zp")), min_size=1, max_size=8
+)
+ids = names.filter(
+    lambda text: (
+        text.strip("\ufeff\u200b '") == text and not text.startswith("#") and "e+" not in text.lower()
+    )
+)
 
 
 @settings(max_examples=30, deadline=None)
-@given(part_ids=st.lists(ids, min_size=1, max_size=5, unique=True),
-       cost=st.floats(0, 1e12, allow_nan=False), quantity=st.floats(-1e9, 1e9, allow_nan=False))
+@given(
+    part_ids=st.lists(ids, min_size=1, max_size=5, unique=True),
+    cost=st.floats(0, 1e12, allow_nan=False),
+    quantity=st.floats(-1e9, 1e9, allow_nan=False),
+)
 def test_any_ids_and_numbers_survive_a_folder(tmp_path_factory, part_ids, cost, quantity) -> None:
-    data = Dataset.from_frames({
-        "parts": pd.DataFrame({"part_id": part_ids, "name": part_ids, "unit_cost": cost, "lead_time_days": 3}),
-        "sites": text_frames()["sites"].drop(columns="region_id"),
-        "demand": pd.DataFrame({"part_id": part_ids, "site_id": "HQ", "month": pd.Timestamp("2024-02-01"),
-                                "quantity": quantity}),
-    })
+    data = Dataset.from_frames(
+        {
+            "parts": pd.DataFrame(
+                {"part_id": part_ids, "name": part_ids, "unit_cost": cost, "lead_time_days": 3}
+            ),
+            "sites": text_frames()["sites"].drop(columns="region_id"),
+            "demand": pd.DataFrame(
+                {
+                    "part_id": part_ids,
+                    "site_id": "HQ",
+                    "month": pd.Timestamp("2024-02-01"),
+                    "quantity": quantity,
+                }
+            ),
+        }
+    )
     assert data.parts["part_id"].tolist() == part_ids
     folder = tmp_path_factory.mktemp("round")
     write_folder({name: data.tables[name] for name in data.given}, folder)

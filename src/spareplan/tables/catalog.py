@@ -1,7 +1,7 @@
 """The catalog: every input and output table with key, dtype, unit, bounds, meaning and headers.
 
-The facts stand in `catalog_tables.csv`, `catalog_inputs.csv` and `catalog_outputs.csv` beside this module: a row
-per table or column, so that a new column is a new line there.
+The facts stand in `catalog_tables.csv`, `catalog_inputs.csv` and `catalog_outputs.csv` beside this module: a
+row per table or column, so that a new column is a new line there.
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ def _tables(kind: str) -> dict[str, Table]:
     columns: dict[str, list[Column]] = {}
     for row in _read(f"catalog_{kind}s.csv"):
         columns.setdefault(row["table"], []).append(column_from(row))
-    return {row["table"]: table_from(row, columns[row["table"]])
-            for row in _read("catalog_tables.csv") if row["kind"] == kind}
+    return {
+        row["table"]: table_from(row, columns[row["table"]])
+        for row in _read("catalog_tables.csv")
+        if row["kind"] == kind
+    }
 
 
 INPUT_TABLES: Mapping[str, Table] = _tables("input")

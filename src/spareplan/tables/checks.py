@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from spareplan.errors import Problem, problem_in_argument
 from spareplan.tables import relations
 from spareplan.tables.catalog import FLEET_TABLES, INPUT_TABLES
-from spareplan.tables.frames import key_text
-from spareplan.tables.parse import SPACES, cells_of, parse_column
-from spareplan.tables.raw import RawTable, match_headers
-from spareplan.tables.relations import Finding
-from spareplan.tables.schema import Column, Table
+from spareplan.tables.draft import Draft, finish, read_table
+from spareplan.tables.raw import Finding, RawTable
 
 ALWAYS_REQUIRED = ("parts", "sites")
 NOTE_COLUMNS = ["table", "note"]
@@ -49,34 +43,6 @@ class Checked:
     notes: pd.DataFrame
 
 
-@dataclass
-class Draft:
-    """A table on its way: cells as given beside what they were read as; the index is the position as given."""
-
-    raw: RawTable
-    places: dict[str, int]
-    frame: pd.DataFrame
-
-    def problem(self, finding: Finding) -> Problem:
-        """Say where a finding stands and what was given there."""
-        at = self.places.get(finding.column.split(",")[0])
-        value = finding.value
-        if value is None:
-            value = self.raw.cell(finding.position, at) if at is not None and finding.position >= 0 else ""
-        if finding.position < 0:
-            return Problem(finding.table, 0, finding.column, value, finding.rule, finding.remedy)
-        if self.raw.rows is not None:
-            row: int | None = int(self.raw.rows[finding.position])
-        else:
-            row, value = None, self._with_key(finding, value)
-        return Problem(finding.table, row, finding.column, value, finding.rule, finding.remedy)
-
-    def _with_key(self, finding: Finding, value: str) -> str:
-        keys = [name for name in INPUT_TABLES[finding.table].keys if name in self.places]
-        shown = [f"{name}={self.raw.cell(finding.position, self.places[name])}" for name in keys or list(self.places)[:3]]
-        return f"{value} ({', '.join(shown)})" if keys != [finding.column] else value
-
-
 def check_tables(
     raws: Mapping[str, RawTable], on_bad_rows: str = "raise", notes: Iterable[tuple[str, str]] = ()
 ) -> Checked:
@@ -102,8 +68,9 @@ def check_tables(
         `on_bad_rows` is none of the choices.
     """
     if on_bad_rows not in ("raise", "drop"):
-        raise problem_in_argument("read_dataset", "on_bad_rows", on_bad_rows, "is none of the choices",
-                                  "use raise or drop")
+        raise problem_in_argument(
+            "read_dataset", "on_bad_rows", on_bad_rows, "is none of the choices", "use raise or drop"
+        )
     said = list(notes)
     refused = [problem for raw in raws.values() for problem in raw.problems if problem.row == 0]
     ragged = [problem for raw in raws.values() for problem in raw.problems if problem.row != 0]
@@ -116,7 +83,9 @@ def check_tables(
             refused += whole
             said += [(name, note) for note in told]
     refused += missing_tables(drafts, frozenset(raws))
-    tables = {name: drafts[name].frame if name in drafts else table.empty() for name, table in INPUT_TABLES.items()}
+    tables = {
+        name: drafts[name].frame if name in drafts else table.empty() for name, table in INPUT_TABLES.items()
+    }
     given = frozenset(drafts)
     findings += relations.find(tables, given)
     dropped: list[Problem] = []
@@ -128,159 +97,9 @@ def check_tables(
         refused, dropped = drop_rows(tables, given, findings, drafts)
         dropped += ragged
     if not refused:
-        tables = {name: _finish(frame, INPUT_TABLES[name]) for name, frame in tables.items()}
+        tables = {name: finish(frame, INPUT_TABLES[name]) for name, frame in tables.items()}
         said += relations.notes(tables, given) + _dropped_notes(dropped)
     return Checked(tables, given, refused, dropped, pd.DataFrame(said, columns=NOTE_COLUMNS).astype(str))
-
-
-def read_table(raw: RawTable) -> tuple[Draft, list[Finding], list[Problem], list[str]]:
-    """Read and check the cells of one table.
-
-    Parameters
-    ----------
-    raw : RawTable
-
-    Returns
-    -------
-    draft : Draft
-    findings : list of Finding
-        Cells that cannot be read, are empty or out of bounds; doubled keys.
-    problems : list of Problem
-        Of the whole table.
-    notes : list of str
-    """
-    table = INPUT_TABLES[raw.name]
-    places, problems, unknown = match_headers(raw)
-    notes = list(raw.notes)
-    if unknown:
-        notes.append(f"columns that are not used: {', '.join(unknown)}")
-    filled = _filled_rows(raw)
-    columns: dict[str, pd.Series] = {}
-    findings: list[Finding] = []
-    unread: dict[str, np.ndarray] = {}
-    for column in table.columns:
-        if column.name not in places:
-            columns[column.name] = _all_default(column, len(raw))
-            continue
-        parsed = parse_column(raw.columns[places[column.name]], column, raw.date_system)
-        findings += [Finding(raw.name, int(at), column.name, fault.rule, fault.remedy)
-                     for at, fault in zip(parsed.faulty, parsed.faults)]
-        unread[column.name] = parsed.faulty
-        if parsed.trimmed:
-            notes.append(f"{column.name}: white space or an apostrophe was taken off {parsed.trimmed} cells")
-        columns[column.name] = _with_default(parsed.values, column)
-    frame = pd.DataFrame(columns, index=pd.RangeIndex(len(raw)))
-    if raw.name == "sites":
-        frame.loc[frame["parent_id"].isna() & frame["lead_time_days"].isna(), "lead_time_days"] = 0.0
-    frame = frame if filled.all() else frame[filled]
-    findings += against_catalog(frame, table, places, unread)
-    findings += doubled_keys(frame, table, raw)
-    return Draft(raw, places, frame), findings, problems, notes
-
-
-def against_catalog(
-    frame: pd.DataFrame, table: Table, places: Mapping[str, int], unread: Mapping[str, np.ndarray]
-) -> list[Finding]:
-    """Empty cells and cells out of bounds, through the table's pandera schema.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        Read cells.
-    table : Table
-    places : mapping
-        Columns that were given.
-    unread : mapping of str to ndarray of int
-        Cells known to be faulty; they count as empty and are not named twice.
-
-    Returns
-    -------
-    list of Finding
-    """
-    import pandera.errors
-
-    try:
-        pandera_schema(table.name).validate(frame, lazy=True)
-    except pandera.errors.SchemaErrors as errors:
-        cases = errors.failure_cases
-    else:
-        return []
-    findings = []
-    for name, check, position in zip(cases["column"], cases["check"], cases["index"]):
-        column = table[str(name)]
-        if check == "not_nullable":
-            known = unread.get(column.name)
-            if column.name not in places or (known is not None and position in set(known)):
-                continue
-            rule, remedy = "is empty", "fill it in or drop the row"
-        else:
-            rule, remedy = f"is not {check}", f"give a value {column.bounds}" + (f" [{column.unit}]" if column.unit else "")
-        findings.append(Finding(table.name, int(position), column.name, rule, remedy))
-    return findings
-
-
-@functools.cache
-def pandera_schema(name: str) -> Any:
-    """The pandera schema of an input table, made from the catalog.
-
-    Parameters
-    ----------
-    name : str
-
-    Returns
-    -------
-    pandera.DataFrameSchema
-        Checks carry their short name (`at least 0`) as error; dtypes stay free, empty integers being floats
-        until defaults are in.
-    """
-    import pandera.pandas as pa
-
-    def checks(column: Column) -> list[Any]:
-        found = []
-        if column.low is not None:
-            found.append(pa.Check.gt(column.low, error=f"above {column.low:g}") if column.low_open
-                         else pa.Check.ge(column.low, error=f"at least {column.low:g}"))
-        if column.high is not None:
-            found.append(pa.Check.lt(column.high, error=f"below {column.high:g}") if column.high_open
-                         else pa.Check.le(column.high, error=f"at most {column.high:g}"))
-        return found
-
-    table = INPUT_TABLES[name]
-    return pa.DataFrameSchema({column.name: pa.Column(None, checks(column), nullable=not column.required)
-                               for column in table.columns})
-
-
-def doubled_keys(frame: pd.DataFrame, table: Table, raw: RawTable) -> list[Finding]:
-    """Rows whose key stood before.
-
-    Parameters
-    ----------
-    frame : DataFrame
-    table : Table
-    raw : RawTable
-
-    Returns
-    -------
-    list of Finding
-    """
-    keys = table.keys
-    if not keys:
-        return []
-    whole = frame[keys]
-    complete = whole.notna().all(axis=1)
-    if not complete.all():
-        whole = whole[complete]
-    again = whole.duplicated()
-    if not again.any():
-        return []
-    named = whole[whole.duplicated(keep=False)]
-    first = named.groupby(keys, sort=False)[keys[0]].transform(lambda group: group.index[0])
-    findings = []
-    for position, text in zip(again.index[again], key_text(whole[again])):
-        place = f"row {raw.rows[first[position]]}" if raw.rows is not None else "another row"
-        findings.append(Finding(table.name, int(position), ", ".join(keys), f"stands already in {place}",
-                                "keep one of the two rows", text))
-    return findings
 
 
 def missing_tables(drafts: Mapping[str, Draft], there: frozenset[str]) -> list[Problem]:
@@ -310,14 +129,25 @@ def missing_tables(drafts: Mapping[str, Draft], there: frozenset[str]) -> list[P
 
     fleet = [name for name in FLEET_TABLES if useless(name)]
     if fleet and useless("demand"):
-        problems.append(Problem("demand", 0, "", "", "is missing or empty, and so is part of units, fitment, "
-                                "products and replacements: nothing tells the demand",
-                                f"fill in demand, or {' and '.join(fleet)}"))
+        problems.append(
+            Problem(
+                "demand",
+                0,
+                "",
+                "",
+                "is missing or empty, and so is part of units, fitment, "
+                "products and replacements: nothing tells the demand",
+                f"fill in demand, or {' and '.join(fleet)}",
+            )
+        )
     return problems
 
 
 def drop_rows(
-    tables: dict[str, pd.DataFrame], given: frozenset[str], findings: list[Finding], drafts: Mapping[str, Draft]
+    tables: dict[str, pd.DataFrame],
+    given: frozenset[str],
+    findings: list[Finding],
+    drafts: Mapping[str, Draft],
 ) -> tuple[list[Problem], list[Problem]]:
     """Drop bad rows, then what hung on them, until nothing bad is left.
 
@@ -362,49 +192,9 @@ def _dropped_notes(dropped: list[Problem]) -> list[tuple[str, str]]:
 
 
 def _problems(findings: Iterable[Finding], drafts: Mapping[str, Draft]) -> list[Problem]:
-    return [drafts[finding.table].problem(finding) if finding.table in drafts else
-            Problem(finding.table, 0, finding.column, finding.value or "", finding.rule, finding.remedy)
-            for finding in findings]
-
-
-def _filled_rows(raw: RawTable) -> np.ndarray:
-    """Rows with at least one cell that is not empty."""
-    filled = np.zeros(len(raw), dtype=bool)
-    # numbers and dates first: one full column of them settles it
-    for column in sorted(raw.columns, key=lambda cells: getattr(cells.dtype, "kind", "O") not in "iufbM"):
-        filled |= _filled_cells(column)
-        if filled.all():
-            break
-    return filled
-
-
-def _filled_cells(column: pd.Series) -> np.ndarray:
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        some = np.array([bool(str(cell).strip(SPACES)) for cell in column.cat.categories] + [False])
-        return some[column.cat.codes.to_numpy()]
-    present = column.notna().to_numpy()
-    if column.dtype == object or isinstance(column.dtype, pd.StringDtype):
-        codes, cells = cells_of(column)
-        some = np.array([bool(cell.strip(SPACES)) for cell in cells] + [False])
-        return some[codes]
-    return present
-
-
-def _all_default(column: Column, length: int) -> pd.Series:
-    return _with_default(pd.Series(np.full(length, None, dtype=object)), column)
-
-
-def _with_default(values: pd.Series, column: Column) -> pd.Series:
-    """Put the default into empty cells; faulty cells take it too, their rows being refused anyway."""
-    if column.default is not None:
-        values = values.astype(object).where(values.notna(), column.default) if values.isna().any() else values
-    if column.dtype == "boolean":
-        return values.astype("bool")
-    dtype: Any = "float64" if column.dtype in ("number", "integer") else column.pandas_dtype
-    return values.astype(dtype) if values.dtype != dtype else values
-
-
-def _finish(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
-    dtypes: Any = {column.name: column.pandas_dtype for column in table.columns
-                   if frame[column.name].dtype != column.pandas_dtype}
-    return frame.reset_index(drop=True).astype(dtypes)
+    return [
+        drafts[finding.table].problem(finding)
+        if finding.table in drafts
+        else Problem(finding.table, 0, finding.column, finding.value or "", finding.rule, finding.remedy)
+        for finding in findings
+    ]

@@ -18,8 +18,8 @@ from spareplan.tables.raw import RawTable, raw_from_frame, table_named
 class Dataset:
     """All input tables, checked.
 
-    Every input table of the catalog is an attribute (`data.parts`, `data.stock`, ...) with all its columns; tables
-    that were not given are empty. Made by `read_dataset` and `Dataset.from_frames`, not by hand.
+    Every input table of the catalog is an attribute (`data.parts`, `data.stock`, ...) with all its columns;
+    tables that were not given are empty. Made by `read_dataset` and `Dataset.from_frames`, not by hand.
 
     Parameters
     ----------
@@ -84,7 +84,9 @@ class Dataset:
             name = table_named(given)
             if name is None or name in raws:
                 rule = "is no table of a dataset" if name is None else f"is given twice, both being {name}"
-                problems.append(Problem(str(given), 0, "", "", rule, f"use one of: {', '.join(INPUT_TABLES)}"))
+                problems.append(
+                    Problem(str(given), 0, "", "", rule, f"use one of: {', '.join(INPUT_TABLES)}")
+                )
             else:
                 raws[name] = raw_from_frame(name, frame)
         if problems:
@@ -133,12 +135,24 @@ class Dataset:
             try:
                 return pd.Timestamp(value).normalize()
             except ValueError as error:
-                raise DataError([Problem("as_of", 0, "", str(value), "is no date", "write it as 2024-01-31")]) from error
+                raise DataError(
+                    [Problem("as_of", 0, "", str(value), "is no date", "write it as 2024-01-31")]
+                ) from error
         latest = [self.tables[table][column].max() for table, column in RECORDS]
         known = [moment for moment in latest if not pd.isna(moment)]
         if not known:
-            raise DataError([Problem("as_of", 0, "", "", "cannot be told: no table holds a record with a date",
-                                     "give as_of, the last day that is known")])
+            raise DataError(
+                [
+                    Problem(
+                        "as_of",
+                        0,
+                        "",
+                        "",
+                        "cannot be told: no table holds a record with a date",
+                        "give as_of, the last day that is known",
+                    )
+                ]
+            )
         return pd.Timestamp(max(known).to_period("M").end_time.date())
 
     def __getattr__(self, name: str) -> pd.DataFrame:
@@ -191,8 +205,15 @@ def dataset_from(
     if checked.problems:
         raise DataError(checked.problems)
     network = build_network(checked.tables["sites"])
-    return Dataset(checked.tables, checked.given, network, source, problems_frame(checked.dropped), checked.notes,
-                   dict(assumed or {}))
+    return Dataset(
+        checked.tables,
+        checked.given,
+        network,
+        source,
+        problems_frame(checked.dropped),
+        checked.notes,
+        dict(assumed or {}),
+    )
 
 
 def _known_columns(assumed: Mapping[str, str]) -> None:
@@ -200,6 +221,8 @@ def _known_columns(assumed: Mapping[str, str]) -> None:
     for name in assumed:
         table, _, column = name.partition(".")
         if table not in INPUT_TABLES or column not in INPUT_TABLES[table].names:
-            problems.append(Problem("assumed", 0, "", name, "is no column of a dataset", "write it as parts.unit_cost"))
+            problems.append(
+                Problem("assumed", 0, "", name, "is no column of a dataset", "write it as parts.unit_cost")
+            )
     if problems:
         raise DataError(problems)

@@ -32,8 +32,12 @@ def require_columns(frame: pd.DataFrame, columns: Iterable[str], table: str) -> 
     missing = [name for name in columns if name not in frame.columns]
     if missing:
         there = ", ".join(map(str, frame.columns)) or "no columns"
-        raise DataError([Problem(table, 0, name, "", "is a required column",
-                                 f"add the column (there are: {there})") for name in missing])
+        raise DataError(
+            [
+                Problem(table, 0, name, "", "is a required column", f"add the column (there are: {there})")
+                for name in missing
+            ]
+        )
 
 
 def check_keys(frame: pd.DataFrame, keys: Sequence[str], table: str) -> None:
@@ -56,16 +60,30 @@ def check_keys(frame: pd.DataFrame, keys: Sequence[str], table: str) -> None:
     problems = []
     for name in keys:
         for position in np.flatnonzero(frame[name].isna().to_numpy()):
-            problems.append(Problem(table, FIRST_ROW + int(position), name, "", "is part of the key and empty",
-                                    "fill it in or drop the row"))
+            problems.append(
+                Problem(
+                    table,
+                    FIRST_ROW + int(position),
+                    name,
+                    "",
+                    "is part of the key and empty",
+                    "fill it in or drop the row",
+                )
+            )
     doubled = frame.duplicated(list(keys)).to_numpy()
     if doubled.any():
         first = first_positions(frame[list(keys)])
         for position in np.flatnonzero(doubled):
-            problems.append(Problem(table, FIRST_ROW + int(position), ", ".join(keys),
-                                    key_text(frame[list(keys)].iloc[[position]])[0],
-                                    f"stands already in row {FIRST_ROW + first[position]}",
-                                    "keep one of the two rows"))
+            problems.append(
+                Problem(
+                    table,
+                    FIRST_ROW + int(position),
+                    ", ".join(keys),
+                    key_text(frame[list(keys)].iloc[[int(position)]])[0],
+                    f"stands already in row {FIRST_ROW + first[position]}",
+                    "keep one of the two rows",
+                )
+            )
     if problems:
         raise DataError(problems)
 
@@ -101,8 +119,8 @@ def join_exact(
     Raises
     ------
     DataError
-        Keys of `left` that `right` lacks, doubled keys in `right`, missing columns, or a column that stands in
-        both.
+        Keys of `left` that `right` lacks, doubled keys in `right`, missing columns, or a column that stands
+        in both.
     """
     keys = [on] if isinstance(on, str) else list(on)
     left_name, right_name = left_name or "left", right_name or "right"
@@ -111,17 +129,33 @@ def join_exact(
     require_columns(right, [*keys, *brought], right_name)
     clash = [name for name in brought if name in left.columns]
     if clash:
-        raise DataError([Problem(left_name, 0, name, "", f"stands in {right_name} too",
-                                 "name the columns to bring over") for name in clash])
+        raise DataError(
+            [
+                Problem(
+                    left_name, 0, name, "", f"stands in {right_name} too", "name the columns to bring over"
+                )
+                for name in clash
+            ]
+        )
     check_keys(right, keys, right_name)
     found = positions(left[keys], right[keys])
     missing = np.flatnonzero(found < 0)
     if len(missing):
         lost = left[keys].iloc[missing]
         texts = key_text(lost)
-        raise DataError([Problem(left_name, FIRST_ROW + int(at), ", ".join(keys), text, f"not in {right_name}",
-                                 f"add it to {right_name} or drop the row")
-                         for at, text in zip(missing, texts)])
+        raise DataError(
+            [
+                Problem(
+                    left_name,
+                    FIRST_ROW + int(at),
+                    ", ".join(keys),
+                    text,
+                    f"not in {right_name}",
+                    f"add it to {right_name} or drop the row",
+                )
+                for at, text in zip(missing, texts)
+            ]
+        )
     picked = right[brought].iloc[found]
     picked.index = left.index
     return pd.concat([left, picked], axis=1)
@@ -145,11 +179,24 @@ def full_grid(**axes: Iterable[object]) -> pd.DataFrame:
     DataError
         A value stands twice on an axis.
     """
-    values = {name: pd.Series(axis if isinstance(axis, (pd.Series, pd.Index)) else list(axis)) for name, axis in axes.items()}
+    values = {
+        name: pd.Series(axis if isinstance(axis, (pd.Series, pd.Index)) else list(axis))
+        for name, axis in axes.items()
+    }
     for name, axis in values.items():
         if axis.duplicated().any():
-            raise DataError([Problem("full_grid", 0, name, str(axis[axis.duplicated()].iloc[0]),
-                                     "stands twice on its axis", "give each value once")])
+            raise DataError(
+                [
+                    Problem(
+                        "full_grid",
+                        0,
+                        name,
+                        str(axis[axis.duplicated()].iloc[0]),
+                        "stands twice on its axis",
+                        "give each value once",
+                    )
+                ]
+            )
     sizes = [len(axis) for axis in values.values()]
     total = int(np.prod(sizes, dtype=np.int64)) if sizes else 0
     columns = {}
@@ -194,13 +241,23 @@ def to_array(
         A pair stands twice, or a label is in neither list.
     """
     require_columns(frame, [rows, columns, value], "frame")
-    place = [pd.Index(ids).get_indexer(pd.Index(frame[name]))
-             for name, ids in ((rows, row_ids), (columns, column_ids))]
+    place = [
+        pd.Index(ids).get_indexer(pd.Index(frame[name]))
+        for name, ids in ((rows, row_ids), (columns, column_ids))
+    ]
     problems = []
     for name, found in zip((rows, columns), place):
         for at in np.flatnonzero(found < 0):
-            problems.append(Problem("frame", FIRST_ROW + int(at), name, str(frame[name].iloc[at]),
-                                    "is not among the labels", "add the label or drop the row"))
+            problems.append(
+                Problem(
+                    "frame",
+                    FIRST_ROW + int(at),
+                    name,
+                    str(frame[name].iloc[at]),
+                    "is not among the labels",
+                    "add the label or drop the row",
+                )
+            )
     if problems:
         raise DataError(problems)
     if not len(frame):
@@ -256,8 +313,10 @@ def key_text(keys: pd.DataFrame) -> list[str]:
     -------
     list of str
     """
-    parts = [column.dt.strftime("%Y-%m-%d") if column.dtype.kind == "M" else column.astype(str)
-             for _, column in keys.items()]
+    parts = [
+        column.dt.strftime("%Y-%m-%d") if column.dtype.kind == "M" else column.astype(str)
+        for _, column in keys.items()
+    ]
     return [", ".join(map(str, row)) for row in zip(*parts)]
 
 
@@ -271,4 +330,4 @@ def _codes(wanted: pd.DataFrame, known: pd.DataFrame) -> tuple[np.ndarray, np.nd
         # ranks stay below the number of rows, so products of many columns cannot overflow
         if name != wanted.columns[0]:
             code = pd.factorize(code)[0]
-    return code[:len(wanted)], code[len(wanted):]
+    return code[: len(wanted)], code[len(wanted) :]

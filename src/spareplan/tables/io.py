@@ -1,6 +1,7 @@
 """Door: read a dataset from a folder, a workbook or a database; write one as a folder.
 
-What is read as what stands in `spareplan.tables.readers` (files) and `spareplan.tables.parse` (cells).
+What is read as what stands in `spareplan.tables.readers` and `.workbook` (files) and
+`spareplan.tables.cells` (cells).
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ import pandas as pd
 from spareplan.errors import DataError, Problem, problems_frame
 from spareplan.tables import readers
 from spareplan.tables.catalog import INPUT_TABLES
+from spareplan.tables.cells import cell_text
 from spareplan.tables.checks import NOTE_COLUMNS, check_tables
 from spareplan.tables.dataset import Dataset, dataset_from
-from spareplan.tables.parse import cell_text
 from spareplan.tables.raw import RawTable, table_named, unreadable
+from spareplan.tables.workbook import read_workbook
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
 WORKBOOK_SUFFIXES = (".xlsx", ".xlsm", ".xls")
@@ -80,7 +82,9 @@ def check_dataset(path_or_url: str | Path) -> DatasetCheck:
     problems = problems_frame(checked.problems)
     if checked.problems:
         return DatasetCheck(problems, checked.notes, _counted(problems))
-    return DatasetCheck(problems, checked.notes, dataset_from(raws, notes=notes, source=str(path_or_url)).summary())
+    return DatasetCheck(
+        problems, checked.notes, dataset_from(raws, notes=notes, source=str(path_or_url)).summary()
+    )
 
 
 def _counted(problems: pd.DataFrame) -> str:
@@ -113,14 +117,34 @@ def read_tables(path_or_url: str | Path) -> tuple[dict[str, RawTable], list[tupl
     elif path.is_dir():
         found = _read_folder(path)
     elif path.suffix.lower() in WORKBOOK_SUFFIXES and path.is_file():
-        found = _collect(readers.read_workbook(path), "sheet")
+        found = _collect(read_workbook(path), "sheet")
     else:
         rule = "is no folder, workbook or database" if path.exists() else "does not exist"
-        raise DataError([Problem("dataset", 0, "", text, rule,
-                                 "give a folder of CSV or Parquet files, an .xlsx workbook or a database URL")])
+        raise DataError(
+            [
+                Problem(
+                    "dataset",
+                    0,
+                    "",
+                    text,
+                    rule,
+                    "give a folder of CSV or Parquet files, an .xlsx workbook or a database URL",
+                )
+            ]
+        )
     if not found[0]:
-        raise DataError([Problem("dataset", 0, "", readers.shown_url(text), "holds no table of a dataset",
-                                 f"name the tables {', '.join(INPUT_TABLES)}")])
+        raise DataError(
+            [
+                Problem(
+                    "dataset",
+                    0,
+                    "",
+                    readers.shown_url(text),
+                    "holds no table of a dataset",
+                    f"name the tables {', '.join(INPUT_TABLES)}",
+                )
+            ]
+        )
     return found
 
 
@@ -144,7 +168,9 @@ def write_folder(frames: Mapping[str, pd.DataFrame], folder: str | Path) -> list
     written = []
     for name, frame in frames.items():
         path = target / f"{name}.csv"
-        shown = pd.DataFrame({column: _shown(values) for column, values in frame.items()}, columns=frame.columns)
+        shown = pd.DataFrame(
+            {column: _shown(values) for column, values in frame.items()}, columns=frame.columns
+        )
         shown.to_csv(path, index=False, encoding="utf-8", lineterminator="\n")
         written.append(path)
     return written
@@ -165,7 +191,11 @@ def _folder_tables(folder: Path) -> Iterator[tuple[str, RawTable | None]]:
     for path in sorted(folder.iterdir()):
         suffixes = [suffix.lower() for suffix in path.suffixes]
         kind = suffixes[-2] if suffixes[-1:] == [".gz"] and len(suffixes) > 1 else (suffixes or [""])[-1]
-        if not path.is_file() or path.name.startswith((".", "~$")) or kind not in (*TEXT_SUFFIXES, ".parquet"):
+        if (
+            not path.is_file()
+            or path.name.startswith((".", "~$"))
+            or kind not in (*TEXT_SUFFIXES, ".parquet")
+        ):
             continue
         name = table_named(path.name.split(".")[0])
         if name is None:
@@ -186,7 +216,9 @@ def _collect(
         if raw is None:
             notes.append((given, f"is no table of a dataset; the {kind} was not read"))
         elif raw.name in raws:
-            twice = Problem(raw.name, 0, "", given, f"is there twice: another {kind} means it too", "keep one of them")
+            twice = Problem(
+                raw.name, 0, "", given, f"is there twice: another {kind} means it too", "keep one of them"
+            )
             raws[raw.name] = replace(raws[raw.name], problems=[*raws[raw.name].problems, twice])
         else:
             raws[raw.name] = raw

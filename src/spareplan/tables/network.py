@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -60,8 +61,18 @@ class Network:
 
     def _known(self, site: str) -> None:
         if site not in self.echelon.index:
-            raise DataError([Problem("sites", None, "site_id", str(site), "not in sites",
-                                     "add the site or use one of the network")])
+            raise DataError(
+                [
+                    Problem(
+                        "sites",
+                        None,
+                        "site_id",
+                        str(site),
+                        "not in sites",
+                        "add the site or use one of the network",
+                    )
+                ]
+            )
 
 
 def build_network(sites: pd.DataFrame) -> Network:
@@ -85,7 +96,9 @@ def build_network(sites: pd.DataFrame) -> Network:
     if problems:
         raise DataError(problems)
     ordered = sites.sort_values("site_id", kind="stable")
-    parent = pd.Series(ordered["parent_id"].to_numpy(dtype=object), index=ordered["site_id"], name="parent_id")
+    parent = pd.Series(
+        ordered["parent_id"].to_numpy(dtype=object), index=ordered["site_id"], name="parent_id"
+    )
     depth = echelons(dict(parent))
     echelon = pd.Series(depth, name="echelon", dtype="int64")[parent.index].sort_values(kind="stable")
     order = list(echelon.index)
@@ -95,11 +108,13 @@ def build_network(sites: pd.DataFrame) -> Network:
         parent=parent[order].astype(sites["site_id"].dtype),
         echelon=echelon.rename_axis("site_id"),
         lead_time_days=_by_site(ordered, "lead_time_days", order).fillna(0.0),
-        region=_by_site(ordered, "region_id", order) if "region_id" in sites else pd.Series(index=order, dtype=object),
+        region=_by_site(ordered, "region_id", order)
+        if "region_id" in sites
+        else pd.Series(index=order, dtype=object),
     )
 
 
-def echelons(parents: Mapping[str, object]) -> dict[str, int]:
+def echelons(parents: Mapping[str, Any]) -> dict[str, int]:
     """Distance of every site from its root; sites in a circle, or hanging on none, are left out.
 
     Parameters
@@ -111,7 +126,7 @@ def echelons(parents: Mapping[str, object]) -> dict[str, int]:
     -------
     dict of str to int
     """
-    children: dict[object, list[str]] = {}
+    children: dict[Any, list[str]] = {}
     for site, parent in parents.items():
         children.setdefault(None if pd.isna(parent) else parent, []).append(site)
     depth: dict[str, int] = {}
@@ -139,32 +154,72 @@ def network_problems(sites: pd.DataFrame, rows: pd.Series | None = None) -> list
     """
     number = [int(row) for row in (range(2, len(sites) + 2) if rows is None else rows)]
     row_of: dict[str, int] = {}
-    parents: dict[str, object] = {}
+    parents: dict[str, Any] = {}
     problems = []
     for row, site, parent in zip(number, sites["site_id"], sites["parent_id"]):
         if site in row_of:
-            problems.append(Problem("sites", row, "site_id", str(site),
-                                    f"stands already in row {row_of[site]}", "keep one of the two rows"))
+            problems.append(
+                Problem(
+                    "sites",
+                    row,
+                    "site_id",
+                    str(site),
+                    f"stands already in row {row_of[site]}",
+                    "keep one of the two rows",
+                )
+            )
             continue
         row_of[site], parents[site] = row, parent
     roots = [site for site, parent in parents.items() if pd.isna(parent)]
     if not roots:
-        problems.append(Problem("sites", 0, "parent_id", "", "has no headquarters: every site has a parent",
-                                "leave parent_id empty in the row of headquarters"))
+        problems.append(
+            Problem(
+                "sites",
+                0,
+                "parent_id",
+                "",
+                "has no headquarters: every site has a parent",
+                "leave parent_id empty in the row of headquarters",
+            )
+        )
     for extra in roots[1:]:
-        problems.append(Problem("sites", row_of[extra], "parent_id", "",
-                                f"is a second headquarters: {extra} has no parent, and neither has {roots[0]} "
-                                f"(row {row_of[roots[0]]})", f"name the site that supplies {extra}"))
+        problems.append(
+            Problem(
+                "sites",
+                row_of[extra],
+                "parent_id",
+                "",
+                f"is a second headquarters: {extra} has no parent, and neither has {roots[0]} "
+                f"(row {row_of[roots[0]]})",
+                f"name the site that supplies {extra}",
+            )
+        )
     for site, parent in parents.items():
         if not pd.isna(parent) and parent not in parents:
-            problems.append(Problem("sites", row_of[site], "parent_id", str(parent), "not in sites",
-                                    "add the site or correct the parent"))
-    return problems + [Problem("sites", row_of[site], "parent_id", str(parents[site]),
-                               f"closes a circle: {' <- '.join(shown)}", "let one of them hang on headquarters")
-                       for site, shown in circles(parents)]
+            problems.append(
+                Problem(
+                    "sites",
+                    row_of[site],
+                    "parent_id",
+                    str(parent),
+                    "not in sites",
+                    "add the site or correct the parent",
+                )
+            )
+    return problems + [
+        Problem(
+            "sites",
+            row_of[site],
+            "parent_id",
+            str(parents[site]),
+            f"closes a circle: {' <- '.join(shown)}",
+            "let one of them hang on headquarters",
+        )
+        for site, shown in circles(parents)
+    ]
 
 
-def circles(parents: Mapping[str, object]) -> list[tuple[str, list[str]]]:
+def circles(parents: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
     """Circles in a mapping from each item to the one above it.
 
     Parameters
@@ -177,16 +232,16 @@ def circles(parents: Mapping[str, object]) -> list[tuple[str, list[str]]]:
     list of (item, path)
         The first item of each circle as the mapping stands, and the way round from it.
     """
-    done: set[object] = set()
+    done: set[Any] = set()
     found = []
     for start in parents:
-        path: dict[object, None] = {}
-        item: object = start
+        path: dict[Any, None] = {}
+        item: Any = start
         while item in parents and item not in done and item not in path:
             path[item] = None
-            item = parents[item]  # type: ignore[index]
+            item = parents[item]
         if item in path:
-            ring = list(path)[list(path).index(item):]
+            ring = list(path)[list(path).index(item) :]
             first = min(range(len(ring)), key=lambda at: str(ring[at]))
             ring = ring[first:] + ring[:first]
             shown = [str(name) for name in ring[:PATH_SHOWN]] + (["..."] if len(ring) > PATH_SHOWN else [])

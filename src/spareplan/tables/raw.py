@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from spareplan.errors import DataError, Problem
 from spareplan.tables.catalog import INPUT_TABLES
+from spareplan.tables.cells import cell_text, fold
 from spareplan.tables.frames import FIRST_ROW
-from spareplan.tables.parse import cell_text, fold
 from spareplan.tables.schema import Column, Table
 
 
@@ -65,6 +66,23 @@ class RawTable:
         return cell_text(self.columns[at].iloc[position])
 
 
+class Finding(NamedTuple):
+    """One fault: the row by its position as given (-1: the whole table); value None: the cell as given."""
+
+    table: str
+    position: int
+    column: str
+    rule: str
+    remedy: str
+    value: str | None = None
+    structural: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether dropping a row cannot mend it."""
+        return self.position < 0 or self.structural
+
+
 def raw_from_frame(name: str, frame: pd.DataFrame, numbered: bool = True) -> RawTable:
     """A frame as a table as given, rows counted as in a file.
 
@@ -97,7 +115,9 @@ def unreadable(name: str, error: DataError) -> RawTable:
     RawTable
         Without headers.
     """
-    return RawTable(name, [], [], None, problems=[Problem(*row) for row in error.problems.itertuples(index=False)])
+    return RawTable(
+        name, [], [], None, problems=[Problem(*row) for row in error.problems.itertuples(index=False)]
+    )
 
 
 def table_named(given: str) -> str | None:
@@ -146,9 +166,16 @@ def match_headers(raw: RawTable) -> tuple[dict[str, int], list[Problem], list[st
             continue
         key = name or folded
         if key in seen:
-            problems.append(Problem(raw.name, 0, name or header, header,
-                                    f"stands twice in the header, as {seen[key]!r} and {header!r}",
-                                    "keep one of the two columns"))
+            problems.append(
+                Problem(
+                    raw.name,
+                    0,
+                    name or header,
+                    header,
+                    f"stands twice in the header, as {seen[key]!r} and {header!r}",
+                    "keep one of the two columns",
+                )
+            )
             continue
         seen[key] = header
         if name is None:
@@ -157,8 +184,16 @@ def match_headers(raw: RawTable) -> tuple[dict[str, int], list[Problem], list[st
             places[name] = at
     for column in table.columns:
         if column.required_column and column.name not in places:
-            problems.append(Problem(raw.name, 0, column.name, "", "is a required column",
-                                    f"add the column {column.name} ({column.chinese[0]}){_nearest(column, unknown)}"))
+            problems.append(
+                Problem(
+                    raw.name,
+                    0,
+                    column.name,
+                    "",
+                    "is a required column",
+                    f"add the column {column.name} ({column.chinese[0]}){_nearest(column, unknown)}",
+                )
+            )
     return places, problems, unknown
 
 
@@ -181,8 +216,11 @@ def _words_of_columns(table: Table) -> dict[str, str]:
 
 
 def _words_of_tables(tables: Mapping[str, Table]) -> dict[str, str]:
-    return {fold(word): table.name for table in tables.values()
-            for word in (table.name, table.english, *table.chinese)}
+    return {
+        fold(word): table.name
+        for table in tables.values()
+        for word in (table.name, table.english, *table.chinese)
+    }
 
 
 _TABLE_WORDS = _words_of_tables(INPUT_TABLES)

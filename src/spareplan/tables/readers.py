@@ -1,8 +1,8 @@
-"""Files, workbooks and databases -> tables as given, not yet checked.
+"""Text files, Parquet and databases -> tables as given, not yet checked.
 
 Encodings: UTF-8 (with or without BOM), UTF-16 with BOM (Excel's "Unicode text"), else GB18030, each decoded
-strictly. Delimiters: comma, semicolon, tab, told from the header. Rows keep the number a person sees: the line below
-the header, which is line 1, in a text file; Excel's own row in a workbook.
+strictly. Delimiters: comma, semicolon, tab, told from the header. Rows keep the line a person sees, the
+header being line 1. Workbooks have their own page, `spareplan.tables.workbook`.
 """
 
 from __future__ import annotations
@@ -12,22 +12,19 @@ import csv
 import gzip
 import io
 import re
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 
 from spareplan.errors import DataError, Problem
 from spareplan.tables.frames import FIRST_ROW
-from spareplan.tables.raw import RawTable, raw_from_frame, table_named, unreadable
+from spareplan.tables.raw import RawTable, raw_from_frame, table_named
 
 DELIMITERS = ",;\t"
 CHUNK = 1 << 24
-_ERROR_CELL = re.compile(rb'<c r="([A-Z]+)(\d+)"[^>]*\bt="e"[^>]*>.*?<v>([^<]*)</v>', re.S)
 
 
 def read_csv(path: Path, name: str) -> RawTable:
@@ -77,55 +74,17 @@ def read_parquet(path: Path, name: str) -> RawTable:
 
     try:
         schema = pq.read_schema(path)
-        texts = [field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)]
+        texts = [
+            field.name
+            for field in schema
+            if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
+        ]
         frame = pq.read_table(path, read_dictionary=texts).to_pandas()
     except pa.ArrowException as error:
-        raise DataError([Problem(name, 0, "", path.name, f"is no readable Parquet file ({error})", "write it anew")]) from error
+        raise DataError(
+            [Problem(name, 0, "", path.name, f"is no readable Parquet file ({error})", "write it anew")]
+        ) from error
     return raw_from_frame(name, frame.reset_index(drop=True))
-
-
-def read_workbook(path: Path) -> Iterator[tuple[str, RawTable | None]]:
-    """Read the sheets of a workbook.
-
-    Parameters
-    ----------
-    path : Path
-        .xlsx, .xlsm or .xls.
-
-    Yields
-    ------
-    sheet : str
-    table : RawTable or None
-        None for a sheet that is no table of a dataset.
-
-    Raises
-    ------
-    DataError
-        The file is no workbook, or a sheet has no header.
-    """
-    import python_calamine
-
-    try:
-        workbook = python_calamine.load_workbook(str(path))
-    except (python_calamine.CalamineError, OSError) as error:
-        raise DataError([Problem(path.name, 0, "", str(path), f"is no readable workbook ({error})",
-                                 "save it as .xlsx, without a password")]) from error
-    package = _WorkbookPackage(path)
-    for sheet_name in workbook.sheet_names:
-        name = table_named(sheet_name)
-        if name is None:
-            yield sheet_name, None
-            continue
-        sheet = workbook.get_sheet_by_name(sheet_name)
-        cells = sheet.to_python(skip_empty_area=False)
-        _fill_merged(cells, getattr(sheet, "merged_cell_ranges", None) or [])
-        for row, column, text in package.errors(sheet_name):
-            if row < len(cells) and column < len(cells[row]):
-                cells[row][column] = text
-        try:
-            yield sheet_name, _sheet_table(cells, name, package.date_system)
-        except DataError as error:
-            yield sheet_name, unreadable(name, error)
 
 
 def read_database(url: str) -> Iterator[tuple[str, RawTable | None]]:
@@ -158,7 +117,9 @@ def read_database(url: str) -> Iterator[tuple[str, RawTable | None]]:
             raise _unreachable(url, "there is no such file", "correct the path")
         engine = sa.create_engine(address)
     except sa.exc.ArgumentError as error:
-        raise _unreachable(url, str(error), "write it as sqlite:///file.db or postgresql://user@host/name") from error
+        raise _unreachable(
+            url, str(error), "write it as sqlite:///file.db or postgresql://user@host/name"
+        ) from error
     except ModuleNotFoundError as error:
         raise _unreachable(url, f"needs the package {error.name}", "pip install 'spareplan[api]'") from error
     try:
@@ -173,8 +134,9 @@ def read_database(url: str) -> Iterator[tuple[str, RawTable | None]]:
                 frame = pd.read_sql(sa.select(*(_plain(column) for column in table.columns)), connection)
                 yield given, raw_from_frame(name, frame, numbered=False)
     except sa.exc.SQLAlchemyError as error:
-        raise _unreachable(url, str(getattr(error, "orig", error)).strip().split("\n")[0],
-                           "check address, name and password") from error
+        raise _unreachable(
+            url, str(getattr(error, "orig", error)).strip().split("\n")[0], "check address, name and password"
+        ) from error
     finally:
         engine.dispose()
 
@@ -194,7 +156,7 @@ def shown_url(url: str) -> str:
 
 
 def _plain(column: Any) -> Any:
-    """A column read without the driver's own idea of dates in SQLite, where any text may stand in a DATE column."""
+    """A column as stored: SQLite's driver would stumble over odd text in a DATE column."""
     import sqlalchemy as sa
 
     return sa.type_coerce(column, sa.types.NullType()).label(column.name)
@@ -211,7 +173,9 @@ def _decoded(path: Path, name: str) -> tuple[bytes, list[str]]:
         if path.suffix == ".gz":
             data = gzip.decompress(data)
     except (OSError, EOFError) as error:
-        raise DataError([Problem(name, 0, "", path.name, f"cannot be read ({error})", "check the file")]) from error
+        raise DataError(
+            [Problem(name, 0, "", path.name, f"cannot be read ({error})", "check the file")]
+        ) from error
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         encodings = ["utf-16"]
     else:
@@ -230,7 +194,7 @@ def _decodes(data: bytes, encoding: str) -> bool:
     decoder = codecs.getincrementaldecoder(encoding)(errors="strict")
     try:
         for start in range(0, len(data), CHUNK):
-            decoder.decode(data[start:start + CHUNK])
+            decoder.decode(data[start : start + CHUNK])
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         return False
@@ -249,10 +213,12 @@ def _header(data: bytes, file: str, name: str) -> tuple[list[str], str, int]:
             bare = re.sub(r'"[^"]*"', "", line)
             delimiter = max(DELIMITERS, key=bare.count) if any(sign in bare for sign in DELIMITERS) else ","
             # a header may hold a line break between quotation marks; a few lines are enough to find its end
-            text = data[start:start + (1 << 16)].decode(errors="ignore")
+            text = data[start : start + (1 << 16)].decode(errors="ignore")
             return next(csv.reader(io.StringIO(text), delimiter=delimiter)), delimiter, start
         start = end + 1
-    raise DataError([Problem(name, 0, "", file, "is empty: there is no header", "write the column names into line 1")])
+    raise DataError(
+        [Problem(name, 0, "", file, "is empty: there is no header", "write the column names into line 1")]
+    )
 
 
 def _cells(
@@ -270,12 +236,17 @@ def _cells(
         return "skip"
 
     cell = pa.dictionary(pa.int32(), pa.string())
-    convert = pa_csv.ConvertOptions(column_types=dict.fromkeys(names, cell), strings_can_be_null=False,
-                                    quoted_strings_can_be_null=False)
+    convert = pa_csv.ConvertOptions(
+        column_types=dict.fromkeys(names, cell), strings_can_be_null=False, quoted_strings_can_be_null=False
+    )
 
     def read(careful: bool) -> Any:
-        parse = pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=b'"' in data, ignore_empty_lines=False,
-                                    invalid_row_handler=keep_aside if careful else None)
+        parse = pa_csv.ParseOptions(
+            delimiter=delimiter,
+            newlines_in_values=b'"' in data,
+            ignore_empty_lines=False,
+            invalid_row_handler=keep_aside if careful else None,
+        )
         options = pa_csv.ReadOptions(column_names=names, skip_rows_after_names=1, use_threads=not careful)
         return pa_csv.read_csv(pa.BufferReader(pa.py_buffer(data).slice(start)), options, parse, convert)
 
@@ -286,8 +257,18 @@ def _cells(
         try:
             table = read(careful=True)
         except pa.ArrowInvalid as error:
-            raise DataError([Problem(name, 0, "", "", f"cannot be read as a table ({error})",
-                                     "look for a quotation mark that is not closed")]) from error
+            raise DataError(
+                [
+                    Problem(
+                        name,
+                        0,
+                        "",
+                        "",
+                        f"cannot be read as a table ({error})",
+                        "look for a quotation mark that is not closed",
+                    )
+                ]
+            ) from error
     columns = [column.unify_dictionaries().combine_chunks().to_pandas() for column in table.columns]
     bad = np.array([number for number, _, _ in ragged], dtype=np.int64)
     rows = np.arange(FIRST_ROW, FIRST_ROW + table.num_rows + len(bad))
@@ -297,10 +278,18 @@ def _cells(
     breaks[good] = _breaks_inside(columns, table.num_rows)
     breaks[bad - FIRST_ROW] = [text.count("\n") for _, _, text in ragged]
     lines = rows + np.cumsum(breaks) - breaks
-    problems = [Problem(name, int(lines[number - FIRST_ROW]), "", text[:80],
-                        f"has {actual} cells where the header has {len(headers)}",
-                        "look for a missing or extra delimiter, or an open quotation mark")
-                for number, actual, text in ragged if text.strip()]
+    problems = [
+        Problem(
+            name,
+            int(lines[number - FIRST_ROW]),
+            "",
+            text[:80],
+            f"has {actual} cells where the header has {len(headers)}",
+            "look for a missing or extra delimiter, or an open quotation mark",
+        )
+        for number, actual, text in ragged
+        if text.strip()
+    ]
     return columns, lines[good], problems
 
 
@@ -312,68 +301,3 @@ def _breaks_inside(columns: list[pd.Series], count: int) -> np.ndarray:
         if breaks.any():
             inside += breaks[column.cat.codes.to_numpy()]
     return inside
-
-
-def _sheet_table(cells: list[list[Any]], name: str, date_system: int) -> RawTable:
-    filled = [at for at, row in enumerate(cells) if any(str(cell).strip() for cell in row)]
-    if not filled:
-        raise DataError([Problem(name, 0, "", "", "is an empty sheet: there is no header",
-                                 "write the column names into row 1")])
-    top = filled[0]
-    headers = [str(cell) for cell in cells[top]]
-    body = cells[top + 1:filled[-1] + 1]
-    columns = [pd.Series([None if row[at] == "" else row[at] for row in body], dtype=object)
-               for at in range(len(headers))]
-    notes = [f"the header stands in row {top + 1}"] if top else []
-    return RawTable(name, headers, columns, np.arange(top + 2, top + 2 + len(body)), date_system, notes=notes)
-
-
-def _fill_merged(cells: list[list[Any]], ranges: list[tuple[tuple[int, int], tuple[int, int]]]) -> None:
-    """A merged cell means its value for all rows and columns it covers."""
-    for (top, left), (bottom, right) in ranges:
-        if top < len(cells) and left < len(cells[top]):
-            value = cells[top][left]
-            for row in cells[top:bottom + 1]:
-                for column in range(left, min(right + 1, len(row))):
-                    row[column] = value
-
-
-class _WorkbookPackage:
-    """What a workbook file says beside its values: its date system, and cells that show an error."""
-
-    def __init__(self, path: Path) -> None:
-        self.date_system = 1900
-        self._parts: dict[str, str] = {}
-        self._path = path
-        if not zipfile.is_zipfile(path):
-            return  # .xls of old: no package to look into
-        with zipfile.ZipFile(path) as package:
-            if "xl/workbook.xml" not in package.namelist():
-                return
-            root = ElementTree.fromstring(package.read("xl/workbook.xml"))
-            links = ElementTree.fromstring(package.read("xl/_rels/workbook.xml.rels"))
-        targets = {link.get("Id"): link.get("Target", "") for link in links}
-        for element in root.iter():
-            tag = element.tag.rsplit("}", 1)[-1]
-            if tag == "workbookPr" and element.get("date1904") in ("1", "true"):
-                self.date_system = 1904
-            if tag == "sheet":
-                link = next((value for key, value in element.attrib.items() if key.endswith("}id")), None)
-                target = targets.get(link, "").lstrip("/")
-                self._parts[element.get("name", "")] = target if target.startswith("xl/") else f"xl/{target}"
-
-    def errors(self, sheet: str) -> list[tuple[int, int, str]]:
-        """Row, column (from 0) and text of cells such as #N/A, which the reader gives as empty."""
-        part = self._parts.get(sheet)
-        if part is None:
-            return []
-        with zipfile.ZipFile(self._path) as package:
-            found = _ERROR_CELL.findall(package.read(part)) if part in package.namelist() else []
-        return [(int(row) - 1, _column_number(letters.decode()), text.decode()) for letters, row, text in found]
-
-
-def _column_number(letters: str) -> int:
-    number = 0
-    for letter in letters:
-        number = number * 26 + ord(letter) - ord("A") + 1
-    return number - 1

@@ -1,4 +1,4 @@
-"""Table reference in Markdown, made from the catalog: ``python -m spareplan.tables.reference docs/tables.md``."""
+"""Table reference in Markdown: ``python -m spareplan.tables.reference docs/tables.md``."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from spareplan.tables.schema import Column, Table
 
 HEAD = """# Tables
 
-Made from the catalog; do not edit. **Bold** columns are the key of a table. *Required* columns must be there and filled
-in every row; for others the default stands in an empty cell, or nothing. Every header below is understood in input,
-English or Chinese, whatever its case, width or spacing; an export writes the first of them.
+Made from the catalog; do not edit. **Bold** columns are the key of a table. *Required* columns must be there
+and filled in every row; for others the default stands in an empty cell, or nothing. Every header below is
+understood in input, whatever its case, width or spacing; an export writes the first of its language.
 """
 
 
@@ -25,20 +25,30 @@ def table_reference() -> str:
     str
         Markdown: a section per table, a line per column with dtype, unit, bounds, default and headers.
     """
-    return "\n".join([
-        HEAD,
-        "## Input tables\n", *_sections(INPUT_TABLES.values()),
-        "## Result tables\n", *_sections(OUTPUT_TABLES.values()),
-    ])
+    return "\n".join(
+        [
+            HEAD,
+            "## Input tables\n",
+            *_sections(INPUT_TABLES.values()),
+            "## Result tables\n",
+            *_sections(OUTPUT_TABLES.values()),
+        ]
+    )
 
 
 def _sections(tables: Iterable[Table]) -> list[str]:
     lines = []
     for table in tables:
-        lines += [f"### {table.name} · {table.chinese[0]}\n", f"{table.meaning[0].upper()}{table.meaning[1:]}.\n"]
+        lines += [
+            f"### {table.name} · {table.chinese[0]}\n",
+            f"{table.meaning[0].upper()}{table.meaning[1:]}.\n",
+        ]
         if len(table.chinese) > 1:
             lines += [f"Also read as: {', '.join(table.chinese[1:])}.\n"]
-        lines += ["| column | type | unit | allowed | default | meaning | headers |", "|---|---|---|---|---|---|---|"]
+        lines += [
+            "| column | type | unit | allowed | default | meaning | headers |",
+            "|---|---|---|---|---|---|---|",
+        ]
         lines += [_line(column) for column in table.columns]
         lines += [""]
     return lines
@@ -46,7 +56,13 @@ def _sections(tables: Iterable[Table]) -> list[str]:
 
 def _line(column: Column) -> str:
     name = f"**{column.name}**" if column.key else column.name
-    default = "*required*" if column.required else "*column required*" if column.required_column else _default(column)
+    default = (
+        "*required*"
+        if column.required
+        else "*column required*"
+        if column.required_column
+        else _default(column)
+    )
     headers = ", ".join([column.english, *column.chinese])
     cells = [name, column.dtype, column.unit, _allowed(column), default, column.meaning, headers]
     return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"

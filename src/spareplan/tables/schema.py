@@ -162,7 +162,10 @@ def column_from(row: Mapping[str, str]) -> Column:
         required=row["required"] == "yes",
         required_column=row["required"] in ("yes", "column"),
         default=_default(row["default"], row["dtype"]),
-        low=low, low_open=low_open, high=high, high_open=high_open,
+        low=low,
+        low_open=low_open,
+        high=high,
+        high_open=high_open,
         values=tuple(entry[0] for entry in words),
         words={entry[0]: tuple(entry[1:]) for entry in words},
         references=(table, column) if table else None,
@@ -184,7 +187,14 @@ def table_from(row: Mapping[str, str], columns: Iterable[Column]) -> Table:
     -------
     Table
     """
-    return Table(row["table"], tuple(columns), row["plan_name"], row["english"], _aliases(row["chinese"]), row["meaning"])
+    return Table(
+        row["table"],
+        tuple(columns),
+        row["plan_name"],
+        row["english"],
+        _aliases(row["chinese"]),
+        row["meaning"],
+    )
 
 
 def _aliases(cell: str) -> tuple[str, ...]:
