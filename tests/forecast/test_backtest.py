@@ -17,8 +17,9 @@ def made_up(n=120, c=40, seed=0):
     chance = rng.beta(0.8, 3, n)
     quantity = np.where(rng.random((n, c)) < chance[:, None], 1 + rng.poisson(3, (n, c)), 0)
     ids = np.array([f"P{i:04d}" for i in range(n)])
-    return pd.DataFrame({"part_id": np.repeat(ids, c), "period": np.tile(np.arange(c), n),
-                         "quantity": quantity.ravel()})
+    return pd.DataFrame(
+        {"part_id": np.repeat(ids, c), "period": np.tile(np.arange(c), n), "quantity": quantity.ravel()}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,11 @@ def test_the_model_row_is_what_forecast_history_says_at_each_origin(report):
     pieces = []
     for cut in (31, 34, 37):
         forecast = forecast_history(history[history["period"] < cut], 3).assign(origin=cut - 1)
-        came = history[history["period"].between(cut, cut + 2)].groupby("part_id", as_index=False)["quantity"].sum()
+        came = (
+            history[history["period"].between(cut, cut + 2)]
+            .groupby("part_id", as_index=False)["quantity"]
+            .sum()
+        )
         pieces.append((came.assign(origin=cut - 1), forecast))
     actual, forecast = (pd.concat(frames) for frames in zip(*pieces))
     expected = score_quantiles(actual, forecast).loc["model"]
@@ -54,8 +59,9 @@ def test_months_after_an_origin_do_not_change_its_forecast():
     late = history["period"] >= 37
     other = history.assign(quantity=np.where(late, 99, history["quantity"]))
     columns = ["origin", "part_id", "mean", "q0.95"]
-    pd.testing.assert_frame_equal(backtest_demand(history).forecasts[columns],
-                                  backtest_demand(other).forecasts[columns])
+    pd.testing.assert_frame_equal(
+        backtest_demand(history).forecasts[columns], backtest_demand(other).forecasts[columns]
+    )
 
 
 def test_losers_are_the_series_where_a_naive_forecast_lost_less(report):
@@ -101,8 +107,9 @@ def test_months_without_any_row_before_an_origin_are_no_demand():
     assert len(report.forecasts) == 2
     numbered = history.assign(period=[0, 1, 11, 12])
     columns = ["quantity", "mean", "q0.99"]
-    pd.testing.assert_frame_equal(report.forecasts[columns],
-                                  backtest_demand(numbered, periods=2, origins=2).forecasts[columns])
+    pd.testing.assert_frame_equal(
+        report.forecasts[columns], backtest_demand(numbered, periods=2, origins=2).forecasts[columns]
+    )
 
 
 def test_too_short_a_history_is_refused():

@@ -24,8 +24,9 @@ def made_up(n=200, c=40, seed=0, size=3):
 def long_table(quantity):
     n, c = quantity.shape
     ids = np.array([f"P{i:04d}" for i in range(n)])
-    return pd.DataFrame({"part_id": np.repeat(ids, c), "period": np.tile(np.arange(c), n),
-                         "quantity": quantity.ravel()})
+    return pd.DataFrame(
+        {"part_id": np.repeat(ids, c), "period": np.tile(np.arange(c), n), "quantity": quantity.ravel()}
+    )
 
 
 def assert_sane(out):
@@ -36,23 +37,27 @@ def assert_sane(out):
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("rows", [
-    [("a", 1, 5)],
-    [("a", 1, 0)],
-    [("a", 1, np.nan)],
-    [("a", 1, 0), ("b", 9, 0)],
-    [("a", 1, -3), ("b", 9, 2)],
-    [("a", t, 0) for t in range(60)],
-    [("a", t, 7) for t in range(60)],
-    [("a", t, 1000.0 * (t == 30)) for t in range(60)] + [("b", 59, 1)],
-    [("a", t, 0.25) for t in range(9)],
-    [("a", t, t % 5) for t in range(300)],
-])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [("a", 1, 5)],
+        [("a", 1, 0)],
+        [("a", 1, np.nan)],
+        [("a", 1, 0), ("b", 9, 0)],
+        [("a", 1, -3), ("b", 9, 2)],
+        [("a", t, 0) for t in range(60)],
+        [("a", t, 7) for t in range(60)],
+        [("a", t, 1000.0 * (t == 30)) for t in range(60)] + [("b", 59, 1)],
+        [("a", t, 0.25) for t in range(9)],
+        [("a", t, t % 5) for t in range(300)],
+    ],
+)
 def test_any_panel_gets_a_sane_forecast(rows):
     for periods in (1, 3, 24):
         for rounded in (True, False):
-            out = forecast_history(pd.DataFrame(rows, columns=["part_id", "period", "quantity"]), periods,
-                                   rounded=rounded)
+            out = forecast_history(
+                pd.DataFrame(rows, columns=["part_id", "period", "quantity"]), periods, rounded=rounded
+            )
             assert out["part_id"].tolist() == sorted({row[0] for row in rows})
             assert_sane(out)
 
@@ -138,8 +143,13 @@ def test_a_series_that_doubles_its_machines_doubles_its_demand():
 
 def test_parts_whose_machines_are_gone_need_nothing():
     history = made_up(60)
-    exposure = pd.DataFrame({"part_id": ["P0000"] * 3 + ["P0001"] * 3, "period": [0, 39, 40] * 2,
-                             "exposure": [5.0, 5, 0, 0, 0, 0]})
+    exposure = pd.DataFrame(
+        {
+            "part_id": ["P0000"] * 3 + ["P0001"] * 3,
+            "period": [0, 39, 40] * 2,
+            "exposure": [5.0, 5, 0, 0, 0, 0],
+        }
+    )
     out = forecast_history(history, 3, exposure=exposure).set_index("part_id")
     assert_sane(out)
     assert out.loc[["P0000", "P0001"], ["mean", *QUANTILES]].to_numpy().sum() == 0
@@ -175,10 +185,18 @@ def test_an_empty_history_gives_an_empty_forecast():
     assert out.columns.tolist() == ["part_id", "mean", "variance", *QUANTILES]
 
 
-@pytest.mark.parametrize("arguments", [
-    {"levels": (0.5, 1.0)}, {"levels": ()}, {"levels": (0.5, 0.5)}, {"periods": 0}, {"periods": 1.5},
-    {"key": "item"}, {"exposure": pd.DataFrame({"part_id": ["P0000"]})},
-])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"levels": (0.5, 1.0)},
+        {"levels": ()},
+        {"levels": (0.5, 0.5)},
+        {"periods": 0},
+        {"periods": 1.5},
+        {"key": "item"},
+        {"exposure": pd.DataFrame({"part_id": ["P0000"]})},
+    ],
+)
 def test_wrong_arguments_are_refused_by_name(arguments):
     with pytest.raises(DataError):
         forecast_history(made_up(5), **arguments)

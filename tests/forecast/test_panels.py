@@ -21,12 +21,15 @@ def test_a_series_starts_with_its_first_row_and_ends_with_the_table():
     assert panel.start.tolist() == [0, 2]
 
 
-@pytest.mark.parametrize("months", [
-    pd.to_datetime(["2023-11-01", "2024-02-01"]),
-    ["2023-11", "2024-02"],
-    ["2023-11-01", "2024-02-01"],
-    pd.PeriodIndex(["2023-11", "2024-02"], freq="M"),
-])
+@pytest.mark.parametrize(
+    "months",
+    [
+        pd.to_datetime(["2023-11-01", "2024-02-01"]),
+        ["2023-11", "2024-02"],
+        ["2023-11-01", "2024-02-01"],
+        pd.PeriodIndex(["2023-11", "2024-02"], freq="M"),
+    ],
+)
 def test_months_are_read_across_the_year(months):
     panel = read_panel(pd.DataFrame({"part_id": ["a", "a"], "period": months, "quantity": [1, 2]}))
     np.testing.assert_array_equal(panel.demand, [[1, 0, 0, 2]])
@@ -56,17 +59,25 @@ def test_every_fault_of_the_history_is_named_with_its_row():
     with pytest.raises(DataError) as caught:
         read_panel(bad)
     found = caught.value.problems
-    assert set(zip(found["row"], found["column"])) == {(3, "period"), (4, "part_id"), (5, "period"), (6, "quantity")}
+    assert set(zip(found["row"], found["column"])) == {
+        (3, "period"),
+        (4, "part_id"),
+        (5, "period"),
+        (6, "quantity"),
+    }
 
 
-@pytest.mark.parametrize(("history", "said"), [
-    (table([("a", 1)], ("part_id", "period")), "missing column"),
-    (table([("a", 1, "many")]), "no number"),
-    (table([("a", "2024-01-15", 1)]), "no month start"),
-    (table([("a", "soon", 1)]), "neither a whole number nor a month"),
-    (table([("a", 202312, 1), ("a", 202401, 1)]), "year and month in one number"),
-    (table([("a", 1, 1), ("a", 10**9, 1)]), "spans"),
-])
+@pytest.mark.parametrize(
+    ("history", "said"),
+    [
+        (table([("a", 1)], ("part_id", "period")), "missing column"),
+        (table([("a", 1, "many")]), "no number"),
+        (table([("a", "2024-01-15", 1)]), "no month start"),
+        (table([("a", "soon", 1)]), "neither a whole number nor a month"),
+        (table([("a", 202312, 1), ("a", 202401, 1)]), "year and month in one number"),
+        (table([("a", 1, 1), ("a", 10**9, 1)]), "spans"),
+    ],
+)
 def test_unreadable_histories_are_refused(history, said):
     with pytest.raises(DataError, match=said):
         read_panel(history)
@@ -86,7 +97,9 @@ def test_periods_may_differ_by_key_and_must_cover_every_key():
 
 def test_exposure_holds_until_it_changes_and_reaches_into_the_future():
     panel = read_panel(table([("a", 1, 1), ("a", 4, 1), ("b", 1, 1), ("c", 1, 0)]))
-    exposure = table([("a", 2, 10), ("a", 4, 20), ("a", 6, 30), ("b", 1, 5)], ("part_id", "period", "exposure"))
+    exposure = table(
+        [("a", 2, 10), ("a", 4, 20), ("a", 6, 30), ("b", 1, 5)], ("part_id", "period", "exposure")
+    )
     past, future = read_exposure(exposure, panel, "part_id", 3)
     np.testing.assert_array_equal(past, [[10, 10, 10, 20], [5] * 4, [np.nan] * 4])
     np.testing.assert_array_equal(future, [[20, 30, 30], [5] * 3, [np.nan] * 3])

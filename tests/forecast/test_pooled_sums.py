@@ -1,4 +1,4 @@
-"""The pooled model and its parts: features by hand, the fit against an optimiser, leaves against brute force."""
+"""The pooled model: features by hand, the fit against an optimiser, leaves against brute force."""
 
 from __future__ import annotations
 
@@ -56,8 +56,9 @@ def test_periods_before_the_start_leave_features_alone():
     rng = np.random.default_rng(1)
     demand = rng.poisson(0.5, (30, 40)).astype(float)
     padded = np.concatenate([np.full((30, 10), np.nan), demand], axis=1)
-    np.testing.assert_allclose(History(demand).snapshots([40], 3)[0].features,
-                               History(padded).snapshots([50], 3)[0].features)
+    np.testing.assert_allclose(
+        History(demand).snapshots([40], 3)[0].features, History(padded).snapshots([50], 3)[0].features
+    )
 
 
 def test_the_clock_stretches_only_for_long_sums_of_long_histories():
@@ -114,9 +115,10 @@ def test_ranked_windows_give_back_the_quantiles_of_a_known_law():
 
 
 def test_the_forest_finds_what_drives_the_outcome(windows):
-    features, ratio, unit = windows
+    features, ratio, _ = windows
     out = grow_forest(features, ratio, np.ones(len(ratio)), LEVELS).predict(
-        np.array([[2.0, -1, 0, 0, 0], [-2.0, 1, 0, 0, 0]]))
+        np.array([[2.0, -1, 0, 0, 0], [-2.0, 1, 0, 0, 0]])
+    )
     assert out[0, 1] > 3 * max(out[1, 1], 1)
     assert np.isfinite(out).all()
     assert (np.diff(out[:, :5], axis=1) >= 0).all()

@@ -58,8 +58,12 @@ def test_moments_and_no_demand_chance_are_those_of_simulated_sums():
     chance, cv2, size = 0.3, 0.5, 4.0
     strength = 9.0
     rates = CompoundRates(
-        np.array([chance]), np.array([chance * (1 - chance) / (strength + 1)]), np.array([size]),
-        np.array([0.4]), np.array([cv2]))
+        np.array([chance]),
+        np.array([chance * (1 - chance) / (strength + 1)]),
+        np.array([size]),
+        np.array([0.4]),
+        np.array([cv2]),
+    )
     draws = 200_000
     p = rng.beta(strength * chance, strength * (1 - chance), draws)
     z = rng.normal(size, np.sqrt(0.4), draws)

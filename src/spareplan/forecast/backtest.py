@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -21,8 +22,12 @@ from spareplan.tables.dataset import Dataset
 
 FloatArray = NDArray[np.float64]
 MODEL, MEAN, ZERO = "model", "mean", "zero"
-POINT_METHODS = {MEAN: intermittent.mean_demand, "sba": intermittent.sba, "tsb": intermittent.tsb,
-                 "imapa": intermittent.imapa}
+POINT_METHODS = {
+    MEAN: intermittent.mean_demand,
+    "sba": intermittent.sba,
+    "tsb": intermittent.tsb,
+    "imapa": intermittent.imapa,
+}
 SHORTEST_HISTORY = 6
 
 
@@ -86,8 +91,8 @@ def backtest_demand(
 
     Notes
     -----
-    The comparisons are a negative binomial around the mean, SBA, TSB and IMAPA of each series with the variance
-    of its own history, and the forecast that expects nothing. Classes are those of the whole history.
+    The comparisons are a negative binomial around the mean, SBA, TSB and IMAPA of each series with the
+    variance of its own history, and the forecast that expects nothing. Classes are those of the whole history.
     """
     by_site = isinstance(history, Dataset)
     if isinstance(history, Dataset):
@@ -100,7 +105,7 @@ def backtest_demand(
     for cut in cuts:
         alive = np.flatnonzero(panel.start < cut)
         known = history[numbers < cut]
-        # The latest period of the table ends every series: say it, should nobody have demanded anything in it.
+        # The latest period of the table ends every series, also when nobody demanded anything in it.
         known = _reach(known, panel, cut, names)
         model = forecast_history(known, periods, levels, names, exposure)
         past = read_panel(known, names).demand
@@ -113,42 +118,65 @@ def backtest_demand(
     marks = np.sort(np.asarray(levels, float))
     table = _table(every, marks, grouped=groups is not None)
     losers = _losers(every, marks, names)
-    forecasts = every.loc[every["forecast"] == MODEL, ["origin", *names, "quantity", "mean",
-                                                       *[f"q{level:g}" for level in marks]]]
-    return Backtest(table, _assumptions(panel, periods, cuts), _lines(table, losers, len(panel.keys)), losers,
-                    forecasts.reset_index(drop=True))
+    forecasts = every.loc[
+        every["forecast"] == MODEL,
+        ["origin", *names, "quantity", "mean", *[f"q{level:g}" for level in marks]],
+    ]
+    return Backtest(
+        table,
+        _assumptions(panel, periods, cuts),
+        _lines(table, losers, len(panel.keys)),
+        losers,
+        forecasts.reset_index(drop=True),
+    )
 
 
 def _history_of(data: Dataset) -> tuple[pd.DataFrame, pd.Series]:
     """Monthly demand per part and site of a dataset, and the region of every site."""
     tables = []
     if len(data.demand):
-        tables.append(data.demand.rename(columns={"month": "period"})[["part_id", "site_id", "period", "quantity"]])
+        tables.append(
+            data.demand.rename(columns={"month": "period"})[["part_id", "site_id", "period", "quantity"]]
+        )
     if len(data.replacements):
-        taken = data.replacements.merge(data.units[["unit_id", "site_id"]], on="unit_id", how="left",
-                                        validate="many_to_one")
+        taken = data.replacements.merge(
+            data.units[["unit_id", "site_id"]], on="unit_id", how="left", validate="many_to_one"
+        )
         taken["period"] = taken["replaced_on"].dt.to_period("M").dt.to_timestamp()
         taken = taken[["part_id", "site_id", "period", "quantity"]]
         # Records begin for all parts at once: a part without an early failure was there nevertheless.
-        begin = taken[["part_id", "site_id"]].drop_duplicates().assign(period=taken["period"].min(), quantity=0)
+        begin = (
+            taken[["part_id", "site_id"]].drop_duplicates().assign(period=taken["period"].min(), quantity=0)
+        )
         tables += [taken, begin]
     if not tables:
-        raise problem_in_argument("backtest_demand", "history", data.source, "has neither demand nor replacements",
-                                  "give one of these tables")
-    history = pd.concat(tables).groupby(["part_id", "site_id", "period"], as_index=False)["quantity"].sum(min_count=1)
-    return history, data.sites.set_index("site_id")["region_id"]
+        raise problem_in_argument(
+            "backtest_demand",
+            "history",
+            data.source,
+            "has neither demand nor replacements",
+            "give one of these tables",
+        )
+    sums = pd.concat(tables).groupby(["part_id", "site_id", "period"])["quantity"].sum(min_count=1)
+    return sums.reset_index(), data.sites.set_index("site_id")["region_id"]
 
 
 def _origins(panel: Panel, periods: int, origins: int) -> list[int]:
     for name, value in (("periods", periods), ("origins", origins)):
         if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
-            raise problem_in_argument("backtest_demand", name, value, "is no whole number from 1 up", "give one")
+            raise problem_in_argument(
+                "backtest_demand", name, value, "is no whole number from 1 up", "give one"
+            )
     cuts = [panel.length - periods * back for back in range(origins, 0, -1)]
     cuts = [cut for cut in cuts if cut >= SHORTEST_HISTORY]
     if not cuts:
-        raise problem_in_argument("backtest_demand", "history", f"{panel.length} periods",
-                                  f"leaves fewer than {SHORTEST_HISTORY} periods before the last {periods}",
-                                  "give a longer history or test shorter sums")
+        raise problem_in_argument(
+            "backtest_demand",
+            "history",
+            f"{panel.length} periods",
+            f"leaves fewer than {SHORTEST_HISTORY} periods before the last {periods}",
+            "give a longer history or test shorter sums",
+        )
     return cuts
 
 
@@ -164,26 +192,35 @@ def _reach(known: pd.DataFrame, panel: Panel, cut: int, names: list[str]) -> pd.
         return known
     first = known.iloc[[int(numbers.argmax())]].copy()
     gap = cut - 1 - int(numbers.max())
-    period = first["period"].iloc[0]
+    period = cast(Any, first["period"].iloc[0])
     if pd.api.types.is_number(period) or isinstance(period, pd.Period):
         later = period + gap
     else:
         later = pd.Timestamp(period) + pd.DateOffset(months=gap)
     first["quantity"] = 0.0
-    first["period"] = pd.Series([later], index=first.index, dtype=None).astype(known["period"].dtype)
+    first["period"] = pd.Series([later], index=first.index).astype(known["period"].dtype)
     return pd.concat([known, first])
 
 
 def _one_origin(
-    panel: Panel, cut: int, periods: int, alive: NDArray[np.int64], past: FloatArray, model: pd.DataFrame,
-    names: list[str], levels: FloatArray,
+    panel: Panel,
+    cut: int,
+    periods: int,
+    alive: NDArray[np.int64],
+    past: FloatArray,
+    model: pd.DataFrame,
+    names: list[str],
+    levels: FloatArray,
 ) -> pd.DataFrame:
-    """What came after one origin beside every forecast made at it; a row per series and forecast."""
+    """Put every forecast made at one origin beside what came; a row per series and forecast."""
     future = panel.demand[alive, cut : cut + periods]
     complete = np.isfinite(future).all(axis=1)
     rows = alive[complete]
-    base = panel.keys.iloc[rows].reset_index(drop=True).assign(
-        row=rows, origin=panel.periods[0] + cut - 1, quantity=future[complete].sum(axis=1))
+    base = (
+        panel.keys.iloc[rows]
+        .reset_index(drop=True)
+        .assign(row=rows, origin=panel.periods[0] + cut - 1, quantity=future[complete].sum(axis=1))
+    )
     # Netted of the returns known then, not of later ones.
     past = past[complete]
     known = np.isfinite(past)
@@ -206,8 +243,10 @@ def _classes(panel: Panel) -> NDArray[np.str_]:
     known = np.isfinite(panel.demand)
     pieces = np.where(known, panel.demand, 0.0)
     hits = (pieces > 0).sum(axis=1)
-    return demand_class(demand_intervals(known.sum(axis=1), hits),
-                        size_variation(hits, pieces.sum(axis=1), (pieces**2).sum(axis=1)))
+    return demand_class(
+        demand_intervals(known.sum(axis=1), hits),
+        size_variation(hits, pieces.sum(axis=1), (pieces**2).sum(axis=1)),
+    )
 
 
 def _table(every: pd.DataFrame, levels: FloatArray, grouped: bool) -> pd.DataFrame:
@@ -219,9 +258,19 @@ def _table(every: pd.DataFrame, levels: FloatArray, grouped: bool) -> pd.DataFra
             for forecast in (MODEL, *POINT_METHODS, ZERO):
                 one = part[part["forecast"] == forecast]
                 y = one["quantity"].to_numpy(float)
-                figures = quantile_figures(y, one[columns].to_numpy(float), one["mean"].to_numpy(float), levels)
-                rows.append({"cut": cut, "group": name, "forecast": forecast, "series": one["row"].nunique(),
-                             "demand": y.sum(), **figures})
+                figures = quantile_figures(
+                    y, one[columns].to_numpy(float), one["mean"].to_numpy(float), levels
+                )
+                rows.append(
+                    {
+                        "cut": cut,
+                        "group": name,
+                        "forecast": forecast,
+                        "series": one["row"].nunique(),
+                        "demand": y.sum(),
+                        **figures,
+                    }
+                )
     table = pd.DataFrame(rows)
     mean = table.loc[table["forecast"] == MEAN].set_index(["cut", "group"])["wql"]
     base = mean.reindex(pd.MultiIndex.from_frame(table[["cut", "group"]])).to_numpy()
@@ -233,19 +282,24 @@ def _losers(every: pd.DataFrame, levels: FloatArray, names: list[str]) -> pd.Dat
     """Series on which doing nothing clever would have been better."""
     columns = [f"q{level:g}" for level in levels]
     some = every[every["forecast"].isin([MODEL, MEAN, ZERO])]
-    losses = pinball_losses(some["quantity"].to_numpy(float), some[columns].to_numpy(float), levels).mean(axis=1)
+    losses = pinball_losses(some["quantity"].to_numpy(float), some[columns].to_numpy(float), levels).mean(
+        axis=1
+    )
     wide = some.assign(loss=losses).pivot_table(index=names, columns="forecast", values="loss", aggfunc="sum")
     wide = wide.rename(columns={name: f"loss_{name}" for name in (MODEL, MEAN, ZERO)}).reset_index()
     wide.columns.name = None
-    came = some[some["forecast"] == MODEL].groupby(names, as_index=False)["quantity"].sum()
-    wide = wide.merge(came.rename(columns={"quantity": "demand"}), on=names, validate="one_to_one")
+    came = some[some["forecast"] == MODEL].groupby(names)["quantity"].sum().rename("demand").reset_index()
+    wide = wide.merge(came, on=names, validate="one_to_one")
     wide["excess"] = wide["loss_model"] - wide[["loss_mean", "loss_zero"]].min(axis=1)
-    wide = wide[wide["excess"] > 1e-9].sort_values(["excess", *names], ascending=[False, *[True] * len(names)])
+    wide = wide[wide["excess"] > 1e-9].sort_values(
+        ["excess", *names], ascending=[False, *[True] * len(names)]
+    )
     better = np.where(wide["loss_mean"] <= wide["loss_zero"], "the mean of its history", "expecting nothing")
     wide["reason"] = [
         f"{name} would have lost {naive:.3g}, the model lost {model:.3g}; {demand:g} pieces were demanded"
         for name, naive, model, demand in zip(
-            better, wide[["loss_mean", "loss_zero"]].min(axis=1), wide["loss_model"], wide["demand"])
+            better, wide[["loss_mean", "loss_zero"]].min(axis=1), wide["loss_model"], wide["demand"]
+        )
     ]
     order = [*names, "demand", "loss_model", "loss_mean", "loss_zero", "excess", "reason"]
     return wide[order].reset_index(drop=True)
@@ -254,9 +308,20 @@ def _losers(every: pd.DataFrame, levels: FloatArray, names: list[str]) -> pd.Dat
 def _assumptions(panel: Panel, periods: int, cuts: list[int]) -> pd.DataFrame:
     rows = [
         ("periods", periods, "periods", "set by the user", "length of the sums that were tested"),
-        ("origins", [panel.periods[0] + cut - 1 for cut in cuts], "", "estimated from the length of the history",
-         "last known period of each test"),
-        ("smoothing", intermittent.SMOOTHING, "", "default", "weight of the newest value in SBA, TSB and IMAPA"),
+        (
+            "origins",
+            [panel.periods[0] + cut - 1 for cut in cuts],
+            "",
+            "estimated from the length of the history",
+            "last known period of each test",
+        ),
+        (
+            "smoothing",
+            intermittent.SMOOTHING,
+            "",
+            "default",
+            "weight of the newest value in SBA, TSB and IMAPA",
+        ),
     ]
     keys = ("name", "value", "unit", "origin", "meaning")
     return assumptions_frame([{"stage": "backtest", **dict(zip(keys, row))} for row in rows])
@@ -276,6 +341,8 @@ def _lines(table: pd.DataFrame, losers: pd.DataFrame, series: int) -> tuple[str,
         f"{len(losers):,} of {series:,} series would have done better with their mean or with nothing.",
     ]
     classes = table[(table["cut"] == "class") & (table["forecast"] == MODEL) & (table["to_mean"] > 1)]
-    lines += [f"Class {row.group}: the mean forecast does better by {row.to_mean - 1:.1%}."
-              for row in classes.itertuples()]
+    lines += [
+        f"Class {name}: the mean forecast does better by {ratio - 1:.1%}."
+        for name, ratio in zip(classes["group"], classes["to_mean"].to_numpy(float))
+    ]
     return tuple(lines)

@@ -69,7 +69,9 @@ def forecast_history(
     exposed, growth = _exposures(panel, exposure, key, ahead)
     mean, variance, quantiles = _forecast(panel.demand, ahead, marks, panel.whole, exposed)
     mean, variance, quantiles = mean * growth, variance * growth**2, quantiles * growth[:, None]
-    quantiles = np.maximum.accumulate(quantiles[:, np.argsort(marks)], axis=1)[:, np.argsort(np.argsort(marks))]
+    quantiles = np.maximum.accumulate(quantiles[:, np.argsort(marks)], axis=1)[
+        :, np.argsort(np.argsort(marks))
+    ]
     if rounded and panel.whole:
         quantiles = np.floor(quantiles + 0.5)
     out["mean"], out["variance"] = mean, variance
@@ -143,8 +145,13 @@ def _read_levels(levels: Sequence[float]) -> FloatArray:
     except (TypeError, ValueError):
         marks = np.array([np.nan])
     if marks.size == 0 or not np.all((marks > 0) & (marks < 1)) or len(np.unique(marks)) < marks.size:
-        raise problem_in_argument("forecast_history", "levels", levels, "are no different numbers between 0 and 1",
-                                  "give levels such as (0.5, 0.9, 0.95)")
+        raise problem_in_argument(
+            "forecast_history",
+            "levels",
+            levels,
+            "are no different numbers between 0 and 1",
+            "give levels such as (0.5, 0.9, 0.95)",
+        )
     return marks
 
 

@@ -120,13 +120,21 @@ def grow_forest(
 
 
 def _grow(
-    bins: NDArray[np.uint8], target: FloatArray, weight: FloatArray, ratio: FloatArray, unit: FloatArray,
-    levels: FloatArray, largest: float, leaf: int, chosen: list[IntArray],
+    bins: NDArray[np.uint8],
+    target: FloatArray,
+    weight: FloatArray,
+    ratio: FloatArray,
+    unit: FloatArray,
+    levels: FloatArray,
+    largest: float,
+    leaf: int,
+    chosen: list[IntArray],
 ) -> Tree:
     node = np.zeros(len(target), dtype=np.int64)
     rows = np.arange(len(target))
     weighted = weight * target
-    features, cuts = [], []
+    features: list[IntArray] = []
+    cuts: list[IntArray] = []
     for drawn in chosen:
         nodes = 2 ** len(features)
         best = np.full(nodes, 1e-9)
@@ -174,4 +182,6 @@ def _edges(column: FloatArray) -> FloatArray:
 
 
 def _binned(features: FloatArray, edges: list[FloatArray]) -> NDArray[np.uint8]:
-    return np.stack([np.searchsorted(edge, column).astype(np.uint8) for edge, column in zip(edges, features.T)])
+    return np.stack(
+        [np.searchsorted(edge, column).astype(np.uint8) for edge, column in zip(edges, features.T)]
+    )

@@ -90,7 +90,7 @@ class History:
         self.demands = _running(some.sum(axis=0).astype(float))
 
     def typical_size(self, t: int) -> float:
-        """Geometric mean size of all demands of the panel before t; 1 where there were none. [pieces]"""
+        """Average the sizes of all demands of the panel before t geometrically; 1 where there were none."""
         return float(np.exp(self.log_size[t] / max(self.demands[t], 1.0)))
 
     def snapshots(self, origins: list[int], lead: int) -> list[Snapshot]:
@@ -129,8 +129,16 @@ class History:
         return taken
 
     def _assemble(
-        self, t: int, lead: int, weight: FloatArray, amount: FloatArray, often: FloatArray, count: FloatArray,
-        squares: FloatArray, first: IntArray, last: IntArray,
+        self,
+        t: int,
+        lead: int,
+        weight: FloatArray,
+        amount: FloatArray,
+        often: FloatArray,
+        count: FloatArray,
+        squares: FloatArray,
+        first: IntArray,
+        last: IntArray,
     ) -> Snapshot:
         rows = np.flatnonzero(self.start < t)
         weight, amount, often = weight[:, rows], amount[:, rows], often[:, rows]
@@ -208,7 +216,13 @@ def glm_design(features: FloatArray) -> FloatArray:
     -------
     ndarray, shape (m, 21 or 23)
     """
-    recency, age, adi, cv2, count = features[:, 16], features[:, 17], features[:, 18], features[:, 19], features[:, 20]
+    recency, age, adi, cv2, count = (
+        features[:, 16],
+        features[:, 17],
+        features[:, 18],
+        features[:, 19],
+        features[:, 20],
+    )
     columns = [
         features[:, 0],
         *np.log(features[:, 1:9].T + LOG_FLOOR),
@@ -234,6 +248,6 @@ def _ticks(count: float, tick: float) -> int:
 
 
 def _sums_back(running: FloatArray, span: int) -> FloatArray:
-    """Sums over spans that do not overlap, counted back from the end; at least one, shorter if need be."""
+    """Add up over spans that do not overlap, counted back from the end; at least one, shorter if need be."""
     edges = running[:, ::-1][:, ::span]
     return -np.diff(edges, axis=1) if edges.shape[1] > 1 else edges - running[:, :1]

@@ -42,7 +42,7 @@ class LogLinear:
     weights: FloatArray
 
     def predict(self, design: FloatArray) -> FloatArray:
-        """Expected ratio for each row.
+        """Give the expected ratio for each row.
 
         Parameters
         ----------
@@ -155,7 +155,12 @@ def rank_windows(index: FloatArray, ratio: FloatArray, unit: FloatArray, levels:
 
 
 def group_tables(
-    group: NDArray[np.int64], groups: int, ratio: FloatArray, unit: FloatArray, levels: FloatArray, largest: float
+    group: NDArray[np.int64],
+    groups: int,
+    ratio: FloatArray,
+    unit: FloatArray,
+    levels: FloatArray,
+    largest: float,
 ) -> FloatArray:
     """Weighted quantiles, mean and variance of the ratio in every group.
 
@@ -186,8 +191,11 @@ def group_tables(
     total = running[ends - 1] - base
     # A position just below the wanted share finds the first window that reaches it despite rounding.
     wanted = base[:, None] + levels * total[:, None] * (1 - 1e-12)
-    place = np.clip(np.searchsorted(running, wanted), (ends - np.bincount(group, minlength=groups))[:, None],
-                    ends[:, None] - 1)
+    place = np.clip(
+        np.searchsorted(running, wanted),
+        (ends - np.bincount(group, minlength=groups))[:, None],
+        ends[:, None] - 1,
+    )
     quantiles = ratio[order][place]
     pieces = np.bincount(group, unit, groups)
     tame = np.minimum(ratio, largest)

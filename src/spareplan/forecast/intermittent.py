@@ -5,7 +5,8 @@ All give the expected demand of one period from the whole history; NaN periods a
 References
 ----------
 .. [1] Croston (1972), Forecasting and stock control for intermittent demands, Oper. Res. Q. 23(3), 289-303.
-.. [2] Syntetos & Boylan (2005), The accuracy of intermittent demand estimates, Int. J. Forecasting 21, 303-314.
+.. [2] Syntetos & Boylan (2005), The accuracy of intermittent demand estimates, Int. J. Forecasting 21,
+   303-314.
 .. [3] Teunter, Syntetos & Babai (2011), Intermittent demand: linking forecasting to inventory obsolescence,
    Eur. J. Oper. Res. 214, 606-615.
 .. [4] Petropoulos & Kourentzes (2015), Forecast combinations for intermittent demand, J. Oper. Res. Soc. 66,
@@ -43,7 +44,7 @@ def mean_demand(demand: ArrayLike) -> FloatArray:
 
 
 def ses(demand: ArrayLike, alpha: float = SMOOTHING) -> FloatArray:
-    """Simple exponential smoothing, started with the first known period.
+    """Smooth exponentially, started with the first known period.
 
     Parameters
     ----------
@@ -175,8 +176,11 @@ def imapa(demand: ArrayLike, alpha: float = SMOOTHING) -> FloatArray:
     values, known = _read("imapa", demand)
     filled = np.where(known, values, 0.0)
     adi = demand_intervals(known.sum(axis=1), (filled > 0).sum(axis=1))
-    longest = np.clip(np.where(np.isfinite(adi), np.round(np.where(np.isfinite(adi), adi, 1.0)), 1.0), 1,
-                      min(MOST_AGGREGATION, max(values.shape[1], 1))).astype(int)
+    longest = np.clip(
+        np.where(np.isfinite(adi), np.round(np.where(np.isfinite(adi), adi, 1.0)), 1.0),
+        1,
+        min(MOST_AGGREGATION, max(values.shape[1], 1)),
+    ).astype(int)
     total = np.zeros(len(values))
     for width in range(1, int(longest.max(initial=1)) + 1):
         rows = np.flatnonzero(longest >= width)
@@ -192,11 +196,21 @@ def imapa(demand: ArrayLike, alpha: float = SMOOTHING) -> FloatArray:
 def _read(function: str, demand: ArrayLike) -> tuple[FloatArray, NDArray[np.bool_]]:
     values = np.asarray(demand, dtype=float)
     if values.ndim != 2:
-        raise problem_in_argument(function, "demand", values.shape, "is no matrix of series by periods",
-                                  "give shape (series, periods)")
+        raise problem_in_argument(
+            function,
+            "demand",
+            values.shape,
+            "is no matrix of series by periods",
+            "give shape (series, periods)",
+        )
     if (values < 0).any() or np.isinf(values).any():
-        raise problem_in_argument(function, "demand", "", "has negative or infinite numbers",
-                                  "take returns off the demand before them")
+        raise problem_in_argument(
+            function,
+            "demand",
+            "",
+            "has negative or infinite numbers",
+            "take returns off the demand before them",
+        )
     return values, np.isfinite(values)
 
 

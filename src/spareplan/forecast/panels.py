@@ -78,8 +78,14 @@ def read_panel(history: pd.DataFrame, key: str | Sequence[str] = "part_id", tabl
     quantity = _numbers(history["quantity"], table, "quantity", problems)
     frame = history[names].assign(period_number=period)
     doubled = frame.duplicated() & frame.notna().all(axis=1)
-    problems += _problems(doubled, history["period"], table, "period", "is doubled for its key",
-                          "add the quantities up, or drop one row")
+    problems += _problems(
+        doubled,
+        history["period"],
+        table,
+        "period",
+        "is doubled for its key",
+        "add the quantities up, or drop one row",
+    )
     if problems:
         raise DataError(problems)
     if frame.empty:
@@ -90,9 +96,18 @@ def read_panel(history: pd.DataFrame, key: str | Sequence[str] = "part_id", tabl
     keys = frame.loc[first_rows, names].iloc[np.argsort(codes[first_rows])].reset_index(drop=True)
     low, high = int(frame["period_number"].min()), int(frame["period_number"].max())
     if high - low >= LONGEST_HISTORY:
-        raise DataError([Problem(table, 0, "period", f"{low} .. {high}",
-                                 f"spans {high - low + 1:,} periods, more than {LONGEST_HISTORY:,}",
-                                 "number periods by one unit, or give months as dates")])
+        raise DataError(
+            [
+                Problem(
+                    table,
+                    0,
+                    "period",
+                    f"{low} .. {high}",
+                    f"spans {high - low + 1:,} periods, more than {LONGEST_HISTORY:,}",
+                    "number periods by one unit, or give months as dates",
+                )
+            ]
+        )
     column = frame["period_number"].to_numpy(np.int64) - low
     start = np.full(len(keys), high - low, dtype=np.int64)
     np.minimum.at(start, codes, column)
@@ -133,7 +148,7 @@ def net_of_returns(demand: FloatArray) -> FloatArray:
 
 
 def read_periods(periods: int | pd.Series, panel: Panel, key: str | Sequence[str]) -> NDArray[np.int64]:
-    """Number of periods to sum, for every series of the panel.
+    """Read the number of periods to sum for every series of the panel.
 
     Parameters
     ----------
@@ -155,22 +170,48 @@ def read_periods(periods: int | pd.Series, panel: Panel, key: str | Sequence[str
     if not isinstance(periods, pd.Series):
         number = np.asarray(periods)
         if number.ndim or number.dtype.kind not in "iuf" or not number >= 1 or number % 1:
-            raise problem_in_argument("forecast_history", "periods", periods, "is no whole number from 1 up",
-                                      "give the number of periods, or a Series of them by key")
+            raise problem_in_argument(
+                "forecast_history",
+                "periods",
+                periods,
+                "is no whole number from 1 up",
+                "give the number of periods, or a Series of them by key",
+            )
         return np.full(count, int(number), dtype=np.int64)
     names = [key] if isinstance(key, str) else list(key)
     values = pd.to_numeric(periods, errors="coerce")
     bad = ~((values >= 1) & (values % 1 == 0))
-    problems = [Problem("periods", position + 2, "periods", f"{label}: {value}", "is no whole number from 1 up",
-                        "give a number of periods of at least 1")
-                for position, label, value in zip(np.flatnonzero(bad), periods.index[bad], periods[bad])]
-    problems += [Problem("periods", position + 2, names[0], str(periods.index[position]), "is doubled",
-                         "give each key once") for position in np.flatnonzero(periods.index.duplicated())]
+    problems = [
+        Problem(
+            "periods",
+            int(position) + 2,
+            "periods",
+            f"{label}: {value}",
+            "is no whole number from 1 up",
+            "give a number of periods of at least 1",
+        )
+        for position, label, value in zip(np.flatnonzero(bad), periods.index[bad], periods[bad])
+    ]
+    problems += [
+        Problem(
+            "periods",
+            int(position) + 2,
+            names[0],
+            str(periods.index[int(position)]),
+            "is doubled",
+            "give each key once",
+        )
+        for position in np.flatnonzero(periods.index.duplicated())
+    ]
     wanted = pd.Index(panel.keys[names[0]]) if len(names) == 1 else pd.MultiIndex.from_frame(panel.keys)
     if not problems:
         place = periods.index.get_indexer(wanted)
-        problems += [Problem("periods", 0, names[0], str(label), "has a history but no periods",
-                             "add the key to periods") for label in wanted[place < 0]]
+        problems += [
+            Problem(
+                "periods", 0, names[0], str(label), "has a history but no periods", "add the key to periods"
+            )
+            for label in wanted[place < 0]
+        ]
     if problems:
         raise DataError(problems)
     return values.to_numpy(np.int64)[place] if count else np.empty(0, np.int64)
@@ -179,7 +220,7 @@ def read_periods(periods: int | pd.Series, panel: Panel, key: str | Sequence[str
 def read_exposure(
     exposure: pd.DataFrame, panel: Panel, key: str | Sequence[str], ahead: int
 ) -> tuple[FloatArray, FloatArray]:
-    """What each series was, and will be, exposed to.
+    """Read what each series was, and will be, exposed to.
 
     Parameters
     ----------
@@ -206,13 +247,25 @@ def read_exposure(
     _require(exposure, [*names, "exposure"], "exposure")
     problems: list[Problem] = []
     value = _numbers(exposure["exposure"], "exposure", "exposure", problems)
-    problems += _problems(pd.Series(value < 0, index=exposure.index), exposure["exposure"], "exposure", "exposure",
-                          "is negative", "give 0 or more")
+    problems += _problems(
+        pd.Series(value < 0, index=exposure.index),
+        exposure["exposure"],
+        "exposure",
+        "exposure",
+        "is negative",
+        "give 0 or more",
+    )
     frame = exposure[names].copy()
     if "period" in exposure.columns:
         frame["period"] = _whole_periods(exposure["period"], "exposure", problems)
-    problems += _problems(frame.duplicated(), exposure["exposure"], "exposure", "exposure", "is doubled for its key",
-                          "give each key (and period) once")
+    problems += _problems(
+        frame.duplicated(),
+        exposure["exposure"],
+        "exposure",
+        "exposure",
+        "is doubled for its key",
+        "give each key (and period) once",
+    )
     if problems:
         raise DataError(problems)
     wanted = pd.Index(panel.keys[names[0]]) if len(names) == 1 else pd.MultiIndex.from_frame(panel.keys)
@@ -249,54 +302,98 @@ def whole_periods(values: pd.Series) -> FloatArray:
 def _require(frame: pd.DataFrame, columns: Sequence[str], table: str) -> None:
     missing = [name for name in columns if name not in frame.columns]
     if missing:
-        raise DataError([Problem(table, 0, name, "", "is a missing column",
-                                 f"add it; given are {', '.join(map(str, frame.columns))}") for name in missing])
+        raise DataError(
+            [
+                Problem(
+                    table,
+                    0,
+                    name,
+                    "",
+                    "is a missing column",
+                    f"add it; given are {', '.join(map(str, frame.columns))}",
+                )
+                for name in missing
+            ]
+        )
 
 
 def _problems(
     bad: pd.Series, values: pd.Series, table: str, column: str, rule: str, remedy: str
 ) -> list[Problem]:
     flags = np.asarray(bad, dtype=bool)
-    return [Problem(table, int(position) + 2, column, str(values.iloc[position]), rule, remedy)
-            for position in np.flatnonzero(flags)]
+    return [
+        Problem(table, int(position) + 2, column, str(values.iloc[position]), rule, remedy)
+        for position in np.flatnonzero(flags)
+    ]
 
 
 def _numbers(values: pd.Series, table: str, column: str, problems: list[Problem]) -> FloatArray:
     numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     text = np.isnan(numbers) & values.notna().to_numpy()
-    problems += _problems(pd.Series(text), values, table, column, "is no number", "give a number, or leave it empty")
-    problems += _problems(pd.Series(np.isinf(numbers)), values, table, column, "is infinite",
-                          "give a number, or leave it empty")
+    problems += _problems(
+        pd.Series(text), values, table, column, "is no number", "give a number, or leave it empty"
+    )
+    problems += _problems(
+        pd.Series(np.isinf(numbers)), values, table, column, "is infinite", "give a number, or leave it empty"
+    )
     return numbers
 
 
 def _whole_periods(values: pd.Series, table: str, problems: list[Problem]) -> FloatArray:
     """Periods as whole numbers in a float array; faults are added to `problems`."""
     if isinstance(values.dtype, pd.PeriodDtype):
-        numbers = pd.Series(values.array.asi8, index=values.index).astype(float)  # type: ignore[attr-defined]
+        numbers = pd.Series(values.array.asi8, index=values.index).astype(float)
         numbers = numbers.where(values.notna())
     elif pd.api.types.is_numeric_dtype(values) or _all_numbers(values):
         numbers = pd.to_numeric(values).astype(float)
         stamped = numbers.between(190_001, 210_012) & (numbers % 100).between(1, 53)
-        if len(numbers) and stamped.all() and numbers.floordiv(100).nunique() > 1:
-            problems.append(Problem(table, 0, "period", str(values.iloc[0]), "looks like year and month in one number",
-                                    "give months as dates, or number the periods one by one"))
+        if len(numbers) and stamped.all() and numbers.floordiv(100).min() < numbers.floordiv(100).max():
+            problems.append(
+                Problem(
+                    table,
+                    0,
+                    "period",
+                    str(values.iloc[0]),
+                    "looks like year and month in one number",
+                    "give months as dates, or number the periods one by one",
+                )
+            )
         elif (numbers % 1 != 0).any():
-            problems += _problems((numbers % 1 != 0) & numbers.notna(), values, table, "period",
-                                  "is no whole number", "number the periods by whole numbers, or give months")
+            problems += _problems(
+                (numbers % 1 != 0) & numbers.notna(),
+                values,
+                table,
+                "period",
+                "is no whole number",
+                "number the periods by whole numbers, or give months",
+            )
     else:
-        stamps = pd.to_datetime(values, errors="coerce", format=None if values.dtype.kind == "M" else "ISO8601")
+        stamps = pd.to_datetime(
+            values, errors="coerce", format=None if values.dtype.kind == "M" else "ISO8601"
+        )
         unread = stamps.isna() & values.notna()
-        problems += _problems(unread, values, table, "period", "is neither a whole number nor a month",
-                              "write months as 2024-05 or 2024-05-01")
+        problems += _problems(
+            unread,
+            values,
+            table,
+            "period",
+            "is neither a whole number nor a month",
+            "write months as 2024-05 or 2024-05-01",
+        )
         if stamps.dt.tz is not None:
             stamps = stamps.dt.tz_localize(None)
         odd = stamps.notna() & ((stamps.dt.day != 1) | (stamps != stamps.dt.normalize()))
-        problems += _problems(odd, values, table, "period", "is no month start",
-                              "give the first day of the month; number weeks or days by whole numbers")
+        problems += _problems(
+            odd,
+            values,
+            table,
+            "period",
+            "is no month start",
+            "give the first day of the month; number weeks or days by whole numbers",
+        )
         numbers = (stamps.dt.year * 12 + stamps.dt.month - 1 - 1970 * 12).astype(float)
     problems += _problems(values.isna(), values, table, "period", "is empty", "give the period")
-    return numbers.to_numpy(dtype=float, na_value=np.nan)
+    return np.asarray(numbers.to_numpy(dtype=float, na_value=np.nan), dtype=np.float64)
 
 
 def _all_numbers(values: pd.Series) -> bool:

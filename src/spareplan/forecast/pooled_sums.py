@@ -43,12 +43,12 @@ class PooledSums:
 
 
 def shortest_training(lead: int, length: int) -> int:
-    """First origin of the training windows. [periods]"""
+    """Place the first origin of the training windows."""
     return max(9, min(round(12 * tick_length(lead, length)), length // 2))
 
 
 def longest_lead(length: int) -> int:
-    """Longest sum that a history of some length can teach; longer ones must be stretched. [periods]"""
+    """Bound the sums that a history of some length can teach; longer ones must be stretched."""
     return max(1, length // LONGEST_PART)
 
 
@@ -66,8 +66,8 @@ def forecast_sums(
     levels : ndarray, shape (k,)
         Rising, between 0 and 1.
     exposure : ndarray, shape (n, c), optional
-        What wears the part, e.g. machines in service; NaN rows where unknown. The forecast is for the exposure
-        of the last period.
+        What wears the part, e.g. machines in service; NaN rows where unknown. The forecast is for the
+        exposure of the last period.
 
     Returns
     -------
@@ -107,7 +107,7 @@ def forecast_sums(
 
 
 def effective_number(weight: FloatArray) -> float:
-    """Number of equal weights that would say as much, (sum w)² / sum w² [1]_.
+    """Count the equal weights that would say as much, (sum w)² / sum w² [1]_.
 
     Parameters
     ----------

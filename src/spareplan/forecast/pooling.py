@@ -65,8 +65,8 @@ def pool_rates(
     discount : float
         Weight of a period relative to the next one, above 0 up to 1.
     exposure : ndarray, shape (n, c), optional
-        What wears the part, e.g. machines in service; NaN rows where unknown. Periods then count in periods at
-        the last exposure, and the chance is the one at the last exposure.
+        What wears the part, e.g. machines in service; NaN rows where unknown. Periods then count in periods
+        at the last exposure, and the chance is the one at the last exposure.
 
     Returns
     -------
@@ -147,11 +147,17 @@ def no_demand_chance(rates: CompoundRates, periods: NDArray[np.int64] | int) -> 
     ndarray, shape (n,)
         E[(1 - p)^L] under the beta law of p.
     """
-    spread = np.maximum(rates.chance * (1 - rates.chance) / np.maximum(rates.chance_variance, 1e-300), 1.0 + 1e-9)
+    spread = np.maximum(
+        rates.chance * (1 - rates.chance) / np.maximum(rates.chance_variance, 1e-300), 1.0 + 1e-9
+    )
     strength = spread - 1
     misses = strength * (1 - rates.chance)
-    log = (special.gammaln(misses + periods) - special.gammaln(misses)
-           + special.gammaln(strength) - special.gammaln(strength + periods))
+    log = (
+        special.gammaln(misses + periods)
+        - special.gammaln(misses)
+        + special.gammaln(strength)
+        - special.gammaln(strength + periods)
+    )
     return np.exp(np.minimum(log, 0.0))
 
 

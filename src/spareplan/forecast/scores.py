@@ -12,7 +12,7 @@ FloatArray = NDArray[np.float64]
 
 
 def quantile_columns(frame: pd.DataFrame) -> list[tuple[float, str]]:
-    """The columns of a frame that hold quantiles, by rising level.
+    """Find the columns of a frame that hold quantiles, by rising level.
 
     Parameters
     ----------
@@ -39,16 +39,16 @@ def score_quantiles(actual: pd.DataFrame, forecast: pd.DataFrame, key: str = "pa
     actual : DataFrame
         Key, quantity: what really was demanded. [pieces]
     forecast : DataFrame
-        Key, mean (optional), q<level> columns, as `forecast_history` gives them. [pieces] Keys that are not in
-        `actual` are left out.
+        Key, mean (optional), q<level> columns, as `forecast_history` gives them. [pieces] Keys that are not
+        in `actual` are left out.
     key : str
         Name of the key column; further columns that both frames share (an origin, say) belong to the key.
 
     Returns
     -------
     DataFrame
-        Rows "model" and "zero" (index `forecast`), columns wql (mean over the levels), bias, and for each level
-        wql_<level>, calerr_<level>, stock_<level>, fill_<level>. Where nothing was demanded at all, figures
+        Rows "model" and "zero" (index `forecast`), columns wql (mean over the levels), bias, and for each
+        level wql_<level>, calerr_<level>, stock_<level>, fill_<level>. Where nothing was demanded at all, figures
         relative to demand are NaN.
 
     Raises
@@ -59,8 +59,8 @@ def score_quantiles(actual: pd.DataFrame, forecast: pd.DataFrame, key: str = "pa
     Notes
     -----
     With the pinball loss rho_q(y, f) = max(q (y - f), (q - 1)(y - f)): wql_q = 2 sum rho_q / sum y; bias =
-    sum (mean - y) / sum y; stock_q = sum f_q / sum y; fill_q = sum min(y, f_q) / sum y. Counts have no density,
-    so calibration is the distance of q from the interval [P(y < f_q), P(y <= f_q)] [1]_.
+    sum (mean - y) / sum y; stock_q = sum f_q / sum y; fill_q = sum min(y, f_q) / sum y. Counts have no
+    density, so calibration is the distance of q from the interval [P(y < f_q), P(y <= f_q)] [1]_.
 
     References
     ----------
@@ -77,7 +77,11 @@ def score_quantiles(actual: pd.DataFrame, forecast: pd.DataFrame, key: str = "pa
     levels = quantile_columns(forecast)
     has_mean = "mean" in forecast.columns
     columns = [name for _, name in levels] + (["mean"] if has_mean else [])
-    shared = [name for name in actual.columns if name in forecast.columns and name not in [*columns, "quantity", key]]
+    shared = [
+        name
+        for name in actual.columns
+        if name in forecast.columns and name not in [*columns, "quantity", key]
+    ]
     names = [key, *shared]
     _check(actual, forecast, names, columns, key)
     merged = actual[[*names, "quantity"]].merge(forecast[names + columns], on=names, how="left")
@@ -85,7 +89,10 @@ def score_quantiles(actual: pd.DataFrame, forecast: pd.DataFrame, key: str = "pa
     quantiles = merged[[name for _, name in levels]].to_numpy(dtype=float)
     mean = merged["mean"].to_numpy(dtype=float) if has_mean else np.full(len(y), np.nan)
     marks = np.array([level for level, _ in levels])
-    rows = [quantile_figures(y, quantiles, mean, marks), quantile_figures(y, 0 * quantiles, np.zeros(len(y)), marks)]
+    rows = [
+        quantile_figures(y, quantiles, mean, marks),
+        quantile_figures(y, 0 * quantiles, np.zeros(len(y)), marks),
+    ]
     return pd.DataFrame(rows, index=pd.Index(["model", "zero"], name="forecast"))
 
 
@@ -143,30 +150,51 @@ def quantile_figures(
 def _check(
     actual: pd.DataFrame, forecast: pd.DataFrame, names: list[str], columns: list[str], key: str
 ) -> None:
-    problems = [Problem("actual", 0, name, "", "is a missing column", "add it")
-                for name in (key, "quantity") if name not in actual.columns]
+    problems = [
+        Problem("actual", 0, name, "", "is a missing column", "add it")
+        for name in (key, "quantity")
+        if name not in actual.columns
+    ]
     if key not in forecast.columns:
         problems.append(Problem("forecast", 0, key, "", "is a missing column", "add it"))
     if not [name for name in columns if name != "mean"]:
-        problems.append(Problem("forecast", 0, "q0.5", "", "no quantile column", "give columns such as q0.95"))
+        problems.append(
+            Problem("forecast", 0, "q0.5", "", "no quantile column", "give columns such as q0.95")
+        )
     if not problems and actual.empty:
         problems.append(Problem("actual", 0, "", "", "is empty", "give what really was demanded"))
     if problems:
         raise DataError(problems)
     for table, frame in (("actual", actual), ("forecast", forecast)):
-        problems += _flagged(frame.duplicated(names), frame[key], table, key, "is doubled", "give each key once")
+        problems += _flagged(
+            frame.duplicated(names), frame[key], table, key, "is doubled", "give each key once"
+        )
     quantity = pd.to_numeric(actual["quantity"], errors="coerce")
-    problems += _flagged(~np.isfinite(quantity.to_numpy(dtype=float, na_value=np.nan)), actual["quantity"], "actual",
-                         "quantity", "is no known number", "give the demand, or leave the key out")
+    problems += _flagged(
+        ~np.isfinite(quantity.to_numpy(dtype=float, na_value=np.nan)),
+        actual["quantity"],
+        "actual",
+        "quantity",
+        "is no known number",
+        "give the demand, or leave the key out",
+    )
     wanted = pd.MultiIndex.from_frame(actual[names])
     place = pd.MultiIndex.from_frame(forecast[names])
     absent = ~wanted.isin(place)
-    problems += _flagged(absent, actual[key], "actual", key, "has no forecast", "forecast it, or leave it out")
+    problems += _flagged(
+        absent, actual[key], "actual", key, "has no forecast", "forecast it, or leave it out"
+    )
     used = place.isin(wanted)
     for name in columns:
         values = pd.to_numeric(forecast[name], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-        problems += _flagged(used & ~np.isfinite(values), forecast[name], "forecast", name, "is no known number",
-                             "give the forecast")
+        problems += _flagged(
+            used & ~np.isfinite(values),
+            forecast[name],
+            "forecast",
+            name,
+            "is no known number",
+            "give the forecast",
+        )
     if problems:
         raise DataError(problems)
 
@@ -174,5 +202,7 @@ def _check(
 def _flagged(
     bad: np.ndarray | pd.Series, values: pd.Series, table: str, column: str, rule: str, remedy: str
 ) -> list[Problem]:
-    return [Problem(table, int(row) + 2, column, str(values.iloc[row]), rule, remedy)
-            for row in np.flatnonzero(np.asarray(bad, dtype=bool))]
+    return [
+        Problem(table, int(row) + 2, column, str(values.iloc[row]), rule, remedy)
+        for row in np.flatnonzero(np.asarray(bad, dtype=bool))
+    ]
