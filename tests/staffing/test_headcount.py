@@ -14,59 +14,118 @@ from spareplan.tables.dataset import Dataset
 
 AS_OF = pd.Timestamp("2025-12-31")
 MONTHS = pd.date_range("2026-01-01", periods=6, freq="MS")
-CONTRACT = ["region_id", "month", "skill", "required", "headcount", "gap", "utilisation", "hire", "train", "transfer_in",
-            "transfer_out", *[f"{what}_p{k}" for what in ("respond", "resolve", "bound") for k in (1, 2, 3, 4)], "reason"]
+CONTRACT = [
+    "region_id",
+    "month",
+    "skill",
+    "required",
+    "headcount",
+    "gap",
+    "utilisation",
+    "hire",
+    "train",
+    "transfer_in",
+    "transfer_out",
+    *[f"{what}_p{k}" for what in ("respond", "resolve", "bound") for k in (1, 2, 3, 4)],
+    "reason",
+]
 
 
 def frames(seed: int = 0, orders: int = 900) -> dict[str, pd.DataFrame]:
     generator = np.random.default_rng(seed)
-    units = pd.DataFrame({
-        "unit_id": [f"U{i:03d}" for i in range(120)], "product_id": "DP",
-        "site_id": np.where(np.arange(120) < 90, "010", "020"),
-        "commissioned_on": pd.Timestamp("2020-01-01") + pd.to_timedelta(generator.integers(0, 2100, 120), unit="D"),
-        "latitude": 30 + generator.random(120), "longitude": 110 + generator.random(120),
-    })
+    units = pd.DataFrame(
+        {
+            "unit_id": [f"U{i:03d}" for i in range(120)],
+            "product_id": "DP",
+            "site_id": np.where(np.arange(120) < 90, "010", "020"),
+            "commissioned_on": pd.Timestamp("2020-01-01")
+            + pd.to_timedelta(generator.integers(0, 2100, 120), unit="D"),
+            "latitude": 30 + generator.random(120),
+            "longitude": 110 + generator.random(120),
+        }
+    )
     who = generator.integers(0, 120, orders)
-    opened = pd.Timestamp("2025-01-01") + pd.to_timedelta(generator.integers(0, 364 * 1440, orders), unit="min")
+    opened = pd.Timestamp("2025-01-01") + pd.to_timedelta(
+        generator.integers(0, 364 * 1440, orders), unit="min"
+    )
     kind = generator.choice(["failure", "request", "project", "inspection"], orders, p=[0.7, 0.2, 0.05, 0.05])
-    work = pd.DataFrame({
-        "order_id": [f"W{i:04d}" for i in range(orders)], "unit_id": units["unit_id"].to_numpy()[who],
-        "region_id": np.where(who < 90, "华东", "新疆"),
-        "opened_at": np.maximum(opened, units["commissioned_on"].to_numpy()[who]),
-        "priority": generator.choice(["P1", "P2", "P3", "P4"], orders, p=[0.05, 0.2, 0.35, 0.4]), "kind": kind,
-        "skill": generator.choice(["junior", "senior", "expert"], orders, p=[0.6, 0.3, 0.1]),
-        "travel_hours": generator.gamma(4.0, 0.5, orders), "work_hours": generator.gamma(3.0, 1.0, orders),
-        "outcome": generator.choice(["fixed", "part_missing", "not_fixed"], orders, p=[0.85, 0.1, 0.05]),
-    })
+    work = pd.DataFrame(
+        {
+            "order_id": [f"W{i:04d}" for i in range(orders)],
+            "unit_id": units["unit_id"].to_numpy()[who],
+            "region_id": np.where(who < 90, "华东", "新疆"),
+            "opened_at": np.maximum(opened, units["commissioned_on"].to_numpy()[who]),
+            "priority": generator.choice(["P1", "P2", "P3", "P4"], orders, p=[0.05, 0.2, 0.35, 0.4]),
+            "kind": kind,
+            "skill": generator.choice(["junior", "senior", "expert"], orders, p=[0.6, 0.3, 0.1]),
+            "travel_hours": generator.gamma(4.0, 0.5, orders),
+            "work_hours": generator.gamma(3.0, 1.0, orders),
+            "outcome": generator.choice(["fixed", "part_missing", "not_fixed"], orders, p=[0.85, 0.1, 0.05]),
+        }
+    )
     fails = work[work["kind"] == "failure"]
     return {
         "products": pd.DataFrame({"product_id": ["DP"], "name": ["pump"], "tier": [2]}),
-        "parts": pd.DataFrame({"part_id": ["007"], "name": ["油缸"], "unit_cost": [100.0], "lead_time_days": [30.0]}),
+        "parts": pd.DataFrame(
+            {"part_id": ["007"], "name": ["油缸"], "unit_cost": [100.0], "lead_time_days": [30.0]}
+        ),
         "fitment": pd.DataFrame({"product_id": ["DP"], "part_id": ["007"], "quantity": [1]}),
-        "regions": pd.DataFrame({"region_id": ["华东", "新疆"], "name": ["East", "West"], "area_km2": [5e5, 1.6e6]}),
-        "sites": pd.DataFrame({"site_id": ["HQ", "010", "020"], "name": ["a", "b", "c"],
-                               "region_id": [None, "华东", "新疆"], "parent_id": [None, "HQ", "HQ"],
-                               "lead_time_days": [0.0, 3.0, 9.0]}),
+        "regions": pd.DataFrame(
+            {"region_id": ["华东", "新疆"], "name": ["East", "West"], "area_km2": [5e5, 1.6e6]}
+        ),
+        "sites": pd.DataFrame(
+            {
+                "site_id": ["HQ", "010", "020"],
+                "name": ["a", "b", "c"],
+                "region_id": [None, "华东", "新疆"],
+                "parent_id": [None, "HQ", "HQ"],
+                "lead_time_days": [0.0, 3.0, 9.0],
+            }
+        ),
         "units": units,
-        "replacements": pd.DataFrame({"unit_id": fails["unit_id"], "part_id": "007",
-                                      "replaced_on": fails["opened_at"].dt.normalize() + pd.Timedelta(days=0),
-                                      "order_id": fails["order_id"]}).drop_duplicates(["unit_id", "replaced_on"]),
+        "replacements": pd.DataFrame(
+            {
+                "unit_id": fails["unit_id"],
+                "part_id": "007",
+                "replaced_on": fails["opened_at"].dt.normalize() + pd.Timedelta(days=0),
+                "order_id": fails["order_id"],
+            }
+        ).drop_duplicates(["unit_id", "replaced_on"]),
         "work_orders": work,
-        "engineers": pd.DataFrame({"region_id": ["华东"] * 3 + ["新疆"] * 2,
-                                   "skill": ["junior", "senior", "expert", "junior", "senior"],
-                                   "headcount": [3, 2, 1, 1, 1], "annual_cost": [9e4, 14e4, 22e4, 9e4, 14e4],
-                                   "efficiency": [0.9, 1.0, 1.2, 0.9, 1.0]}),
-        "promises": pd.DataFrame({"priority": ["P1", "P2", "P3", "P4"], "respond_hours": [1 / 3, 1.0, 8.0, 24.0],
-                                  "resolve_hours": [8.0, 48.0, 168.0, 336.0], "target": [0.95] * 4,
-                                  "response_mode": ["desk", "desk", "dispatch", "dispatch"]}),
+        "engineers": pd.DataFrame(
+            {
+                "region_id": ["华东"] * 3 + ["新疆"] * 2,
+                "skill": ["junior", "senior", "expert", "junior", "senior"],
+                "headcount": [3, 2, 1, 1, 1],
+                "annual_cost": [9e4, 14e4, 22e4, 9e4, 14e4],
+                "efficiency": [0.9, 1.0, 1.2, 0.9, 1.0],
+            }
+        ),
+        "promises": pd.DataFrame(
+            {
+                "priority": ["P1", "P2", "P3", "P4"],
+                "respond_hours": [1 / 3, 1.0, 8.0, 24.0],
+                "resolve_hours": [8.0, 48.0, 168.0, 336.0],
+                "target": [0.95] * 4,
+                "response_mode": ["desk", "desk", "dispatch", "dispatch"],
+            }
+        ),
     }
 
 
 def demand(monthly: float = 40.0) -> SimpleNamespace:
-    rows = [("007", site, month, share * monthly) for site, share in (("010", 0.75), ("020", 0.25)) for month in MONTHS]
+    rows = [
+        ("007", site, month, share * monthly)
+        for site, share in (("010", 0.75), ("020", 0.25))
+        for month in MONTHS
+    ]
     table = pd.DataFrame(rows, columns=["part_id", "site_id", "month", "mean"])
-    return SimpleNamespace(table=table.assign(from_installed_base=table["mean"], from_new_units=0.0, from_history=5.0,
-                                              from_planned=2.0), as_of=AS_OF)
+    return SimpleNamespace(
+        table=table.assign(
+            from_installed_base=table["mean"], from_new_units=0.0, from_history=5.0, from_planned=2.0
+        ),
+        as_of=AS_OF,
+    )
 
 
 def size(changes: dict | None = None, monthly: float = 40.0, levels=None, **options):
@@ -86,7 +145,7 @@ def test_the_table_keeps_the_contract(crew):
     assert (crew.table["gap"] == crew.table["required"] - crew.table["headcount"]).all()
     assert set(crew.table["bound_p1"]) <= {"none", "staff", "parts", "repair", "reach"}
     shares = crew.table[[f"{w}_p{k}" for w in ("respond", "resolve") for k in (1, 2, 3, 4)]]
-    assert shares.stack().between(0, 1).all()
+    assert ((shares >= 0) & (shares <= 1)).all(axis=None)
     assert crew.table["reason"].str.len().gt(20).all()
     assert "Engineers: 8 today" in crew.summary()
 
@@ -114,7 +173,9 @@ def test_orders_follow_the_forecast_failures(crew):
     both = table.merge(doubled, on=["region_id", "month"])
     np.testing.assert_allclose(both["orders_failure_y"], 2 * both["orders_failure_x"])
     np.testing.assert_allclose(both["orders_request_y"], both["orders_request_x"])
-    np.testing.assert_allclose(table["orders"], table[[c for c in table if c.startswith("orders_p") and len(c) == 9]].sum(axis=1))
+    np.testing.assert_allclose(
+        table["orders"], table[[c for c in table if c.startswith("orders_p") and len(c) == 9]].sum(axis=1)
+    )
 
 
 def test_more_failures_need_no_fewer_people(crew):
@@ -129,9 +190,17 @@ def test_row_order_does_not_matter(crew):
 
 def test_missing_parts_bind_and_stock_cures_them():
     def levels(fill):
-        return SimpleNamespace(table=pd.DataFrame({
-            "part_id": "007", "site_id": ["010", "020"], "demand_per_day": 1.0, "fill_rate": fill,
-            "mean_wait_days": (1 - fill) * 20.0}))
+        return SimpleNamespace(
+            table=pd.DataFrame(
+                {
+                    "part_id": "007",
+                    "site_id": ["010", "020"],
+                    "demand_per_day": 1.0,
+                    "fill_rate": fill,
+                    "mean_wait_days": (1 - fill) * 20.0,
+                }
+            )
+        )
 
     empty, full = size(levels=levels(0.3)), size(levels=levels(1.0))
     assert (empty.table["bound_p2"] == "parts").all()
@@ -185,7 +254,9 @@ def test_a_stage_that_cannot_run_says_what_it_needs(missing):
     tables = frames()
     if missing == "units":
         tables = {k: v for k, v in tables.items() if k not in ("units", "replacements", "work_orders")}
-        tables["demand"] = pd.DataFrame({"part_id": ["007"], "site_id": ["010"], "month": [AS_OF], "quantity": [1]})
+        tables["demand"] = pd.DataFrame(
+            {"part_id": ["007"], "site_id": ["010"], "month": [AS_OF], "quantity": [1]}
+        )
     else:
         tables.pop("work_orders")
         tables["replacements"] = tables["replacements"].drop(columns="order_id")
@@ -198,7 +269,13 @@ def test_a_stage_that_cannot_run_says_what_it_needs(missing):
 def test_every_assumption_has_an_origin(crew):
     assert (crew.assumptions["origin"] != "").all()
     names = set(crew.assumptions["name"])
-    assert {"max_utilisation", "orders_per_failed_piece", "travel_hours", "desk_people", "hour_profile"} <= names
+    assert {
+        "max_utilisation",
+        "orders_per_failed_piece",
+        "travel_hours",
+        "desk_people",
+        "hour_profile",
+    } <= names
 
 
 def test_the_sample_is_sized(samples):
@@ -206,7 +283,9 @@ def test_the_sample_is_sized(samples):
     months = pd.date_range(data.as_of() + pd.Timedelta(days=1), periods=2, freq="MS")
     sites = data.sites.dropna(subset=["region_id"])["site_id"]
     grid = pd.MultiIndex.from_product([sites, months], names=["site_id", "month"]).to_frame(index=False)
-    table = grid.assign(part_id="00101", mean=20.0, from_installed_base=20.0, from_new_units=0.0, from_history=0.0)
+    table = grid.assign(
+        part_id="00101", mean=20.0, from_installed_base=20.0, from_new_units=0.0, from_history=0.0
+    )
     result = sp.size_headcount(data, SimpleNamespace(table=table, as_of=data.as_of()))
     assert result.table["region_id"].nunique() == 11
     assert (result.table.groupby(["region_id", "month"])["required"].sum() > 0).all()

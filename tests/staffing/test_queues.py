@@ -28,8 +28,12 @@ def test_least_servers_agree_with_a_scan_of_another_package(test_data):
     given_ = pd.read_csv(test_data / "staffing" / "min_servers.csv")
     found = [staffing.servers_needed([row.a], 1.0, [row.t_over_aht], [row.p]) for row in given_.itertuples()]
     assert found == given_["min_servers"].tolist()
-    rows = servers_needed_rows(given_[["a"]].to_numpy(float), np.ones(len(given_)),
-                               given_[["t_over_aht"]].to_numpy(), given_[["p"]].to_numpy())
+    rows = servers_needed_rows(
+        given_[["a"]].to_numpy(float),
+        np.ones(len(given_)),
+        given_[["t_over_aht"]].to_numpy(),
+        given_[["p"]].to_numpy(),
+    )
     assert rows.tolist() == found
 
 
@@ -42,9 +46,15 @@ def test_erlang_a_agrees_with_another_package(test_data):
     np.testing.assert_allclose(found.mean_wait, given_["w1"], rtol=1e-6)
 
 
-@pytest.mark.parametrize(("lam", "mu", "theta", "n"), [
-    (300, 1, 0.2, 100), (50, 1, 0.001, 60), (20, 1, 5, 400), (2, 1, 40, 1),
-])
+@pytest.mark.parametrize(
+    ("lam", "mu", "theta", "n"),
+    [
+        (300, 1, 0.2, 100),
+        (50, 1, 0.001, 60),
+        (20, 1, 5, 400),
+        (2, 1, 40, 1),
+    ],
+)
 def test_erlang_a_agrees_with_its_own_birth_and_death_chain(lam, mu, theta, n):
     states = np.arange(1, 6000)
     death = np.minimum(states, n) * mu + np.maximum(states - n, 0) * theta
@@ -95,8 +105,17 @@ def by_transform(above: float, own: float, capacity: float, time: float) -> floa
     up, cap, terms, binomial = above * capacity, capacity, 60, 14
 
     def transform(s):
-        beta = 2 * cap / (s + up + cap + np.sqrt(s + up + cap - 2 * np.sqrt(up * cap))
-                          * np.sqrt(s + up + cap + 2 * np.sqrt(up * cap)))
+        beta = (
+            2
+            * cap
+            / (
+                s
+                + up
+                + cap
+                + np.sqrt(s + up + cap - 2 * np.sqrt(up * cap))
+                * np.sqrt(s + up + cap + 2 * np.sqrt(up * cap))
+            )
+        )
         return (1 - beta) / (s * (1 - own * beta))
 
     a = 20.0
@@ -109,10 +128,21 @@ def by_transform(above: float, own: float, capacity: float, time: float) -> floa
 
 
 @pytest.mark.parametrize("time", [0.02, 0.3, 1.0, 5.0, 40.0])
-@pytest.mark.parametrize(("above", "own"), [
-    (0.01, 0.3), (0.3, 0.31), (0.25, 0.5), (0.2499999, 0.5), (0.49, 0.7), (0.7, 0.7), (0.9, 0.95),
-    (0.97, 0.9999), (0.001, 0.001), (0.6, 0.99),
-])
+@pytest.mark.parametrize(
+    ("above", "own"),
+    [
+        (0.01, 0.3),
+        (0.3, 0.31),
+        (0.25, 0.5),
+        (0.2499999, 0.5),
+        (0.49, 0.7),
+        (0.7, 0.7),
+        (0.9, 0.95),
+        (0.97, 0.9999),
+        (0.001, 0.001),
+        (0.6, 0.99),
+    ],
+)
 def test_delayed_waits_agree_with_the_inverted_transform(above, own, time):
     assert delayed_tail(above, own, 3.0, time) == pytest.approx(by_transform(above, own, 3.0, time), abs=2e-8)
 
@@ -124,7 +154,7 @@ def by_uniformisation(rates, mu, servers, times, most=900):
     delay = float(staffing.erlang_c(load, servers))
     out = []
     for k in range(len(rates)):
-        sigma, up = sum(rates[:k + 1]) / capacity, sum(rates[:k])
+        sigma, up = sum(rates[: k + 1]) / capacity, sum(rates[:k])
         if sigma >= 1:
             out.append(np.ones(len(times)))
             continue
@@ -144,10 +174,15 @@ def by_uniformisation(rates, mu, servers, times, most=900):
     return np.array(out)
 
 
-@pytest.mark.parametrize(("rates", "mu", "servers"), [
-    ([0.02, 0.06, 0.12, 0.2], 1 / 6, 4), ([1.0, 1.0, 1.0, 1.4], 0.5, 9), ([0.2, 0.0, 0.5], 1.0, 1),
-    ([3.0, 3.0, 30.0], 1.0, 12),
-])
+@pytest.mark.parametrize(
+    ("rates", "mu", "servers"),
+    [
+        ([0.02, 0.06, 0.12, 0.2], 1 / 6, 4),
+        ([1.0, 1.0, 1.0, 1.4], 0.5, 9),
+        ([0.2, 0.0, 0.5], 1.0, 1),
+        ([3.0, 3.0, 30.0], 1.0, 12),
+    ],
+)
 def test_waits_agree_with_uniformisation(rates, mu, servers):
     times = [0.0, 0.1, 0.5, 2.0, 6.0]
     found = staffing.wait_tail(rates, mu, servers, times)
@@ -195,7 +230,7 @@ def test_upper_classes_of_an_overloaded_queue_keep_their_law():
     ceiling=st.sampled_from([0.7, 0.85, 1.0]),
 )
 def test_one_server_fewer_breaks_a_promise_or_the_ceiling(rates, limits, targets, ceiling):
-    limits, targets = np.array(limits[:len(rates)]), np.array(targets[:len(rates)])
+    limits, targets = np.array(limits[: len(rates)]), np.array(targets[: len(rates)])
     n = staffing.servers_needed(rates, 0.7, limits, targets, ceiling)
 
     def kept(servers):
@@ -229,17 +264,20 @@ def test_rows_and_single_sizing_agree():
     assert rows.tolist() == single
 
 
-@pytest.mark.parametrize(("call", "named"), [
-    (lambda: staffing.erlang_c(-1.0, 3), "load"),
-    (lambda: staffing.erlang_b(1.0, 2.5), "servers"),
-    (lambda: staffing.wait_tail([1.0], 1.0, 0, [1.0]), "servers"),
-    (lambda: staffing.wait_tail([1.0, np.nan], 1.0, 2, [1.0]), "arrival_rates"),
-    (lambda: staffing.wait_tail([1.0], 0.0, 2, [1.0]), "service_rate"),
-    (lambda: staffing.servers_needed([1.0], 1.0, [1.0], [1.0]), "targets[0]"),
-    (lambda: staffing.servers_needed([1.0], 1.0, [1.0, 2.0], [0.9]), "limits"),
-    (lambda: staffing.servers_needed([1.0], 1.0, [-1.0], [0.9]), "limits"),
-    (lambda: staffing.servers_needed([1.0], 1.0, [1.0], [0.9], max_utilisation=1.2), "max_utilisation"),
-])
+@pytest.mark.parametrize(
+    ("call", "named"),
+    [
+        (lambda: staffing.erlang_c(-1.0, 3), "load"),
+        (lambda: staffing.erlang_b(1.0, 2.5), "servers"),
+        (lambda: staffing.wait_tail([1.0], 1.0, 0, [1.0]), "servers"),
+        (lambda: staffing.wait_tail([1.0, np.nan], 1.0, 2, [1.0]), "arrival_rates"),
+        (lambda: staffing.wait_tail([1.0], 0.0, 2, [1.0]), "service_rate"),
+        (lambda: staffing.servers_needed([1.0], 1.0, [1.0], [1.0]), "targets[0]"),
+        (lambda: staffing.servers_needed([1.0], 1.0, [1.0, 2.0], [0.9]), "limits"),
+        (lambda: staffing.servers_needed([1.0], 1.0, [-1.0], [0.9]), "limits"),
+        (lambda: staffing.servers_needed([1.0], 1.0, [1.0], [0.9], max_utilisation=1.2), "max_utilisation"),
+    ],
+)
 def test_impossible_queues_are_refused_by_name(call, named):
     with pytest.raises(DataError) as caught:
         call()

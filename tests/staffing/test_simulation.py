@@ -24,13 +24,22 @@ def test_waits_agree_with_a_simulation_by_ciw(test_data):
         crew: int | pd.DataFrame = int(rows["servers"].iloc[0])
         if case == "day_shift":
             # Ciw brings fresh servers to every shift: two crews that take turns.
-            crew = pd.DataFrame({"count": [4, 1, 4, 1], "shift_start": [0.0, 8.0, 24.0, 32.0],
-                                 "shift_end": [8.0, 24.0, 32.0, 48.0]})
-        demand = orders(orders_per_day=rows["lam"].to_numpy() * 24, work_hours=rows["mean_service"].to_numpy(),
-                        work_scv=np.full(len(rows), float(digits or 1)))
+            crew = pd.DataFrame(
+                {
+                    "count": [4, 1, 4, 1],
+                    "shift_start": [0.0, 8.0, 24.0, 32.0],
+                    "shift_end": [8.0, 24.0, 32.0, 48.0],
+                }
+            )
+        demand = orders(
+            orders_per_day=rows["lam"].to_numpy() * 24,
+            work_hours=rows["mean_service"].to_numpy(),
+            work_scv=np.full(len(rows), float(digits or 1)),
+        )
         length = 600_000 / demand["orders_per_day"].sum()
-        run = staffing.simulate_region(demand, crew, days=length, warm_up_days=0.05 * length, work_law=law, seed=11,
-                                       cycle_hours=48.0)
+        run = staffing.simulate_region(
+            demand, crew, days=length, warm_up_days=0.05 * length, work_law=law, seed=11, cycle_hours=48.0
+        )
         for _, row in rows.iterrows():
             own = run.orders[run.orders["priority"] == P[int(row["cls"])]]
             waits = (own["sent"] - own["opened"]).to_numpy()
@@ -50,12 +59,29 @@ def test_waits_agree_with_a_simulation_by_ciw(test_data):
 def random_region(seed, count=400, crew=5):
     generator = np.random.default_rng(seed)
     back = np.where(generator.random(count) < 0.3, generator.exponential(5.0, count), -1.0)
-    return (np.sort(generator.uniform(0, 300, count)), generator.integers(0, 4, count), generator.integers(0, 3, count),
-            generator.uniform(0, 90, count), generator.uniform(0, 90, count), generator.exponential(2.5, count),
-            back, generator.exponential(2.0, count), np.array([0, 1, 2, 2, 0]), np.array([0.8, 1.0, 1.2, 1.0, 0.9]),
-            generator.uniform(0, 90, crew), generator.uniform(0, 90, crew), np.array([0.0, 8.0, 8.0, 20.0, 9.0]),
-            np.array([24.0, 16.0, 18.0, 4.0, 17.0]), np.array([False, True, False, True, True]),
-            np.array([7, 5, 7, 6, 5]), 2, 0.02, 4, 3, 24.0)
+    return (
+        np.sort(generator.uniform(0, 300, count)),
+        generator.integers(0, 4, count),
+        generator.integers(0, 3, count),
+        generator.uniform(0, 90, count),
+        generator.uniform(0, 90, count),
+        generator.exponential(2.5, count),
+        back,
+        generator.exponential(2.0, count),
+        np.array([0, 1, 2, 2, 0]),
+        np.array([0.8, 1.0, 1.2, 1.0, 0.9]),
+        generator.uniform(0, 90, crew),
+        generator.uniform(0, 90, crew),
+        np.array([0.0, 8.0, 8.0, 20.0, 9.0]),
+        np.array([24.0, 16.0, 18.0, 4.0, 17.0]),
+        np.array([False, True, False, True, True]),
+        np.array([7, 5, 7, 6, 5]),
+        2,
+        0.02,
+        4,
+        3,
+        24.0,
+    )
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -84,7 +110,9 @@ def test_every_order_is_served_once_by_a_free_engineer_with_the_skill(seed):
 
 def test_nobody_serves_without_anybody_on_duty_except_urgent_calls():
     crew = pd.DataFrame({"count": [3], "shift_start": [8.0], "shift_end": [18.0], "on_call": [True]})
-    run = staffing.simulate_region(orders(orders_per_day=[1.0, 1.0, 1.0, 1.0], work_hours=[1.0] * 4), crew, days=200)
+    run = staffing.simulate_region(
+        orders(orders_per_day=[1.0, 1.0, 1.0, 1.0], work_hours=[1.0] * 4), crew, days=200
+    )
     hour = run.orders["sent"] % 24
     night = (hour < 8 - 1e-9) | (hour >= 18 + 24 * 0)
     urgent = run.orders["priority"].isin(["P1", "P2"])
@@ -96,7 +124,9 @@ def test_nobody_serves_without_anybody_on_duty_except_urgent_calls():
 
 def test_weekends_are_free():
     crew = pd.DataFrame({"count": [2], "shift_start": [0.0], "shift_end": [24.0], "days_a_week": [5]})
-    run = staffing.simulate_region(orders(orders_per_day=[2.0], work_hours=[2.0]), crew, days=100, warm_up_days=0)
+    run = staffing.simulate_region(
+        orders(orders_per_day=[2.0], work_hours=[2.0]), crew, days=100, warm_up_days=0
+    )
     assert ((run.orders["sent"] // 24) % 7 < 5).all()
 
 
@@ -115,14 +145,17 @@ def test_the_same_seed_gives_the_same_run():
     pd.testing.assert_frame_equal(one.table, other.table)
 
 
-@pytest.mark.parametrize(("demand", "crew", "named"), [
-    (orders(orders_per_day=[1.0], work_hours=[1.0]), 0, "count"),
-    (orders(orders_per_day=[-1.0], work_hours=[1.0]), 2, "orders_per_day"),
-    (orders(orders_per_day=[0.0], work_hours=[1.0]), 2, "orders_per_day"),
-    (orders(orders_per_day=[1.0]), 2, "work_hours"),
-    (orders(orders_per_day=[1.0], work_hours=[1.0]), pd.DataFrame({"skill": ["wizard"]}), "skill"),
-    (orders(orders_per_day=[1.0], work_hours=[1.0]), pd.DataFrame({"shfit": [1]}), "shfit"),
-])
+@pytest.mark.parametrize(
+    ("demand", "crew", "named"),
+    [
+        (orders(orders_per_day=[1.0], work_hours=[1.0]), 0, "count"),
+        (orders(orders_per_day=[-1.0], work_hours=[1.0]), 2, "orders_per_day"),
+        (orders(orders_per_day=[0.0], work_hours=[1.0]), 2, "orders_per_day"),
+        (orders(orders_per_day=[1.0]), 2, "work_hours"),
+        (orders(orders_per_day=[1.0], work_hours=[1.0]), pd.DataFrame({"skill": ["wizard"]}), "skill"),
+        (orders(orders_per_day=[1.0], work_hours=[1.0]), pd.DataFrame({"shfit": [1]}), "shfit"),
+    ],
+)
 def test_impossible_regions_are_refused_by_name(demand, crew, named):
     with pytest.raises(DataError) as caught:
         staffing.simulate_region(demand, crew)

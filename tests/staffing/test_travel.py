@@ -36,7 +36,10 @@ def test_more_free_engineers_are_nearer_and_quantiles_rise():
 def test_the_badly_placed_stay():
     generator = np.random.default_rng(1)
     points = generator.random((2000, 2))
-    calls, posts = points[generator.integers(2000, size=20_000)], points[generator.integers(2000, size=(20_000, 8))]
+    calls, posts = (
+        points[generator.integers(2000, size=20_000)],
+        points[generator.integers(2000, size=(20_000, 8))],
+    )
     nearest = np.hypot(*(posts - calls[:, None, :]).transpose(2, 0, 1)).min(axis=1).mean()
     assert nearest * 1.01 < distance_table(points, 8).mean[7] < nearest * 1.10
 
@@ -58,7 +61,9 @@ def test_degrees_become_kilometres_even_across_the_date_line():
 
 def test_the_same_seed_gives_the_same_table():
     points = np.random.default_rng(0).random((50, 2))
-    assert np.array_equal(distance_table(points, 6, seed=3).quantiles, distance_table(points, 6, seed=3).quantiles)
+    assert np.array_equal(
+        distance_table(points, 6, seed=3).quantiles, distance_table(points, 6, seed=3).quantiles
+    )
 
 
 def test_compiled_and_plain_chains_agree():

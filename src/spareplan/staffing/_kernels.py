@@ -58,11 +58,28 @@ def nearest_chain(posts: np.ndarray, calls: np.ndarray, ends: np.ndarray) -> np.
     return driven
 
 
-def dispatch(  # noqa: C901 - one loop, told in the order of events
-    opened: np.ndarray, grade: np.ndarray, need: np.ndarray, east: np.ndarray, north: np.ndarray, work: np.ndarray,
-    back_after: np.ndarray, second_work: np.ndarray, skill: np.ndarray, speed: np.ndarray, home_east: np.ndarray,
-    home_north: np.ndarray, shift_start: np.ndarray, shift_end: np.ndarray, on_call: np.ndarray, days_a_week: np.ndarray,
-    urgent: int, pace: float, classes: int, skills: int, cycle: float,
+def dispatch(
+    opened: np.ndarray,
+    grade: np.ndarray,
+    need: np.ndarray,
+    east: np.ndarray,
+    north: np.ndarray,
+    work: np.ndarray,
+    back_after: np.ndarray,
+    second_work: np.ndarray,
+    skill: np.ndarray,
+    speed: np.ndarray,
+    home_east: np.ndarray,
+    home_north: np.ndarray,
+    shift_start: np.ndarray,
+    shift_end: np.ndarray,
+    on_call: np.ndarray,
+    days_a_week: np.ndarray,
+    urgent: int,
+    pace: float,
+    classes: int,
+    skills: int,
+    cycle: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Send engineers to orders, event by event.
 
@@ -97,8 +114,9 @@ def dispatch(  # noqa: C901 - one loop, told in the order of events
 
     Notes
     -----
-    The nearest free engineer with the skill is sent at once; else the order waits, most urgent class first, first
-    come first served within it; nobody is called off a job; who is at work when his shift ends finishes it.
+    The nearest free engineer with the skill is sent at once; else the order waits, most urgent class first,
+    first come first served within it; nobody is called off a job; who is at work when his shift ends finishes
+    it.
     """
     count, crew = len(opened), len(skill)
     sent, arrived, solved = np.full(count, np.nan), np.full(count, np.nan), np.full(count, np.nan)

@@ -1,8 +1,8 @@
 """A region under load: the fuller it is, the farther the next engineer has to drive.
 
-Orders that find many engineers free are served from near by, orders that had to queue are served from wherever
-an engineer comes free. So the service rate depends on the state; a birth and death chain carries that, where
-Erlang's formula with the mean travel is too hopeful just when it matters.
+Orders that find many engineers free are served from near by, orders that had to queue are served from
+wherever an engineer comes free. So the service rate depends on the state; a birth and death chain carries
+that, where Erlang's formula with the mean travel is too hopeful just when it matters.
 
 References
 ----------
@@ -56,11 +56,13 @@ class RegionRows:
     spread: FloatArray
 
     def pick(self, rows: IntArray) -> RegionRows:
-        """Some of the rows."""
-        return replace(self, rates=self.rates[rows], work=self.work[rows], scv=self.scv[rows], place=self.place[rows])
+        """Take some of the rows."""
+        return replace(
+            self, rates=self.rates[rows], work=self.work[rows], scv=self.scv[rows], place=self.place[rows]
+        )
 
     def times(self, factor: float) -> RegionRows:
-        """The same rows with all rates multiplied."""
+        """Multiply all rates."""
         return replace(self, rates=self.rates * factor)
 
 
@@ -103,8 +105,9 @@ def congestion(rows: RegionRows, servers: IntArray) -> Congestion:
 
     Notes
     -----
-    An order that finds n - j engineers free takes S_j = work + drive(n - j); p_{j+1} = p_j lambda S_j / (j + 1);
-    with S_q = work + drive(1) and rho_q = lambda S_q / n the waiting share is p_n / (1 - rho_q), normalised.
+    An order that finds n - j engineers free takes S_j = work + drive(n - j), so p_{j+1} = p_j lambda S_j /
+    (j + 1); with S_q = work + drive(1) and rho_q = lambda S_q / n the waiting share is p_n / (1 - rho_q),
+    normalised.
     """
     total = rows.rates.sum(axis=1)
     lam = np.maximum(total, 1e-300)
@@ -155,7 +158,8 @@ def queue_tail(rows: RegionRows, state: Congestion, servers: IntArray, times: Fl
     -------
     ndarray, shape of `times`
         Exact for exponential service with equal means; classes of other means enter by their work, and the
-        variability of service scales long waits only (short ones end with the next departure, whatever the law).
+        variability of service scales long waits only (short ones end with the next departure, whatever
+        the law).
     """
     wide = times.ndim == 3
     capacity = servers / state.service
@@ -203,13 +207,15 @@ def response_kept(
         size = rows.spread.shape[2]
         middles = rows.spread[:, 0, (np.arange(_QUEUED_STEPS) * size + size // 2) // _QUEUED_STEPS]
         left = limits[k] - middles[rows.place]
-        late = queue_tail_of(rows, state, servers, k, left)
+        late = queue_tail_of(rows, state, servers, int(k), left)
         kept[:, k] += state.waiting * (1.0 - late).mean(axis=1)
     return np.where(np.isnan(wide), np.nan, np.clip(kept, 0.0, 1.0))
 
 
-def queue_tail_of(rows: RegionRows, state: Congestion, servers: IntArray, k: int, times: FloatArray) -> FloatArray:
-    """`queue_tail` of one class at several times, shape (R, T); 1 at times below 0. [hours]"""
+def queue_tail_of(
+    rows: RegionRows, state: Congestion, servers: IntArray, k: int, times: FloatArray
+) -> FloatArray:
+    """Give `queue_tail` of class k at several times, shape (R, T) [hours]; 1 at times below 0."""
     share = np.cumsum(rows.rates, axis=1)
     only = replace(
         rows,
@@ -244,6 +250,8 @@ def share_within(spread: FloatArray, limit: float) -> FloatArray:
 
 
 def _mean_work(rows: RegionRows, k: int) -> FloatArray:
-    """Mean work of the classes above k; any value where they have no orders."""
+    """Average the work of the classes above k; any value where they have no orders."""
     rate = rows.rates[:, :k].sum(axis=1)
-    return np.where(rate > 0, (rows.rates[:, :k] * rows.work[:, :k]).sum(axis=1) / np.maximum(rate, 1e-300), 1.0)
+    return np.where(
+        rate > 0, (rows.rates[:, :k] * rows.work[:, :k]).sum(axis=1) / np.maximum(rate, 1e-300), 1.0
+    )

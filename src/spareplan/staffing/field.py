@@ -14,19 +14,21 @@ from spareplan.staffing.congestion import RegionRows, congestion
 from spareplan.staffing.queues import erlang_b
 from spareplan.staffing.sizing import Promises
 from spareplan.staffing.travel import QUANTILES, DistanceTable, distance_table, flat_km, unit_square_table
+from spareplan.staffing.visits import PRIORITIES, note
 from spareplan.staffing.waits import delayed_tail
 
 FloatArray = NDArray[np.float64]
-PRIORITIES = ("P1", "P2", "P3", "P4")
-# The promise of the field where no table gives one: hours to respond and to resolve, share kept, what responds.
-USUAL_PROMISES = pd.DataFrame({
-    "priority": list(PRIORITIES),
-    "respond_hours": [20 / MINUTES_PER_HOUR, 1.0, 8.0, 24.0],
-    "resolve_hours": [8.0, 48.0, 168.0, 336.0],
-    "target": [0.95] * 4,
-    "response_mode": ["desk", "desk", "dispatch", "dispatch"],
-    "clock": ["calendar"] * 4,
-})
+# The promise where no table gives one: hours to respond and to resolve, share kept, what responds.
+USUAL_PROMISES = pd.DataFrame(
+    {
+        "priority": list(PRIORITIES),
+        "respond_hours": [20 / MINUTES_PER_HOUR, 1.0, 8.0, 24.0],
+        "resolve_hours": [8.0, 48.0, 168.0, 336.0],
+        "target": [0.95] * 4,
+        "response_mode": ["desk", "desk", "dispatch", "dispatch"],
+        "clock": ["calendar"] * 4,
+    }
+)
 _FIXED_POINT_STEPS = 5
 
 
@@ -56,17 +58,38 @@ def read_promises(
     given = table
     if table.empty:
         given = USUAL_PROMISES
-        notes.append(_note("promises", "P1 to P4", "default", "no promises given: 20 min, 1 h, 8 h, 24 h to respond; "
-                           "8 h, 48 h, 7 d, 14 d to resolve; 95 %"))
+        notes.append(
+            note(
+                "promises",
+                "P1 to P4",
+                "",
+                "default",
+                "no promises given: 20 min, 1 h, 8 h, 24 h to respond; 8 h, 48 h, 7 d, 14 d to resolve; 95 %",
+            )
+        )
     rows = given.set_index("priority").reindex(list(PRIORITIES))
     for priority in rows.index[rows["respond_hours"].isna()]:
-        notes.append(_note(f"promise_{priority}", "none", "data: promises",
-                           f"{priority} has no promise: its orders are work, but nothing is kept or broken"))
+        notes.append(
+            note(
+                f"promise_{priority}",
+                "none",
+                "",
+                "data: promises",
+                f"{priority} has no promise: its orders are work, but nothing is kept or broken",
+            )
+        )
     mode = rows["response_mode"] if "response_mode" in rows else pd.Series(np.nan, index=rows.index)
     unsaid = mode.isna() & rows["respond_hours"].notna()
     if unsaid.any():
-        notes.append(_note("response_mode", "dispatch", "default",
-                           f"what counts as a response of {', '.join(rows.index[unsaid])} is not said"))
+        notes.append(
+            note(
+                "response_mode",
+                "dispatch",
+                "",
+                "default",
+                f"what counts as a response of {', '.join(rows.index[unsaid])} is not said",
+            )
+        )
     mode = mode.fillna("dispatch")
     target = rows["target"].fillna(0.95).to_numpy(dtype=float) if "target" in rows else np.full(4, 0.95)
     working = (rows["clock"] == "working").to_numpy() if "clock" in rows else np.zeros(4, dtype=bool)
@@ -78,8 +101,15 @@ def read_promises(
 
 
 def region_travel(
-    regions: pd.Index, units: pd.DataFrame, areas: pd.Series, recorded: FloatArray, busy: FloatArray, work: FloatArray,
-    posts: NDArray[np.int64], options: StaffingOptions, seed: int = 0,
+    regions: pd.Index,
+    units: pd.DataFrame,
+    areas: pd.Series,
+    recorded: FloatArray,
+    busy: FloatArray,
+    work: FloatArray,
+    posts: NDArray[np.int64],
+    options: StaffingOptions,
+    seed: int = 0,
 ) -> tuple[FloatArray, FloatArray, FloatArray, list[dict[str, Any]]]:
     """Drives per region by the number of free engineers, matched to the recorded travel where there is some.
 
@@ -126,7 +156,9 @@ def region_travel(
             square = unit_square_table(most)
             if np.isnan(area):
                 by_default.append(str(region))
-                area = (options.default_travel_hours * (1.0 - options.return_share) / pace / square.mean[0]) ** 2
+                area = (
+                    options.default_travel_hours * (1.0 - options.return_share) / pace / square.mean[0]
+                ) ** 2
             else:
                 by_area.append(str(region))
             table = DistanceTable(square.mean * np.sqrt(area), square.quantiles * np.sqrt(area))
@@ -135,7 +167,9 @@ def region_travel(
     factor = np.ones(len(regions))
     told = np.isfinite(out) & (out > 0)
     ratio = options.return_share / (1.0 - options.return_share)
-    posts = np.maximum(posts, np.floor(busy * (work + 2.0 * np.nan_to_num(out, nan=1.0))).astype(np.int64) + 1)
+    posts = np.maximum(
+        posts, np.floor(busy * (work + 2.0 * np.nan_to_num(out, nan=1.0))).astype(np.int64) + 1
+    )
     drive = np.zeros(len(regions))
     for _ in range(_FIXED_POINT_STEPS):
         drive = _mean_drive(means * factor[:, None], busy, work + ratio * np.where(told, out, drive), posts)
@@ -143,17 +177,31 @@ def region_travel(
     back = ratio * np.where(told, out, drive)
     notes = []
     if by_area:
-        notes.append(_note("travel_from_area", ", ".join(by_area), "data: regions.area_km2",
-                           "machines have no coordinates: evenly spread over the area"))
+        notes.append(
+            note(
+                "travel_from_area",
+                ", ".join(by_area),
+                "",
+                "data: regions.area_km2",
+                "machines have no coordinates: evenly spread over the area",
+            )
+        )
     untold = [name for name in by_default if not told[list(regions).index(name)]]
     if untold:
-        notes.append(_note("travel_unknown", ", ".join(untold), "default",
-                           "neither coordinates, nor area, nor recorded travel: default_travel_hours"))
+        notes.append(
+            note(
+                "travel_unknown",
+                ", ".join(untold),
+                "",
+                "default",
+                "neither coordinates, nor area, nor recorded travel: default_travel_hours",
+            )
+        )
     return means * factor[:, None], spreads * factor[:, None, None], back, notes
 
 
 def coverage_hours(days: FloatArray, options: StaffingOptions) -> FloatArray:
-    """Hours of a month in which orders are served. [hours]"""
+    """Hours of a month in which orders are served [hours]."""
     return days * options.coverage_hours_per_week / DAYS_PER_WEEK
 
 
@@ -164,7 +212,11 @@ def duty_share(options: StaffingOptions) -> float:
 
 
 def size_desk(
-    rates: FloatArray, profile: FloatArray, limits: FloatArray, targets: FloatArray, desk: NDArray[np.bool_],
+    rates: FloatArray,
+    profile: FloatArray,
+    limits: FloatArray,
+    targets: FloatArray,
+    desk: NDArray[np.bool_],
     options: StaffingOptions,
 ) -> tuple[int, FloatArray]:
     """Least people at the national desk round the clock that answer every desk class in time.
@@ -209,20 +261,26 @@ def size_desk(
         people += 1
 
 
-def _mean_drive(travel: FloatArray, busy: FloatArray, work: FloatArray, posts: NDArray[np.int64]) -> FloatArray:
-    rows = RegionRows(busy[:, None], work[:, None], np.ones(len(busy)), np.arange(len(busy)), travel,
-                      np.zeros((len(busy), 1, 1)))
+def _mean_drive(
+    travel: FloatArray, busy: FloatArray, work: FloatArray, posts: NDArray[np.int64]
+) -> FloatArray:
+    rows = RegionRows(
+        busy[:, None],
+        work[:, None],
+        np.ones(len(busy)),
+        np.arange(len(busy)),
+        travel,
+        np.zeros((len(busy), 1, 1)),
+    )
     return congestion(rows, posts).drive
 
 
 def _covered(limit: FloatArray, working: NDArray[np.bool_], options: StaffingOptions) -> FloatArray:
-    """Limits of the calendar or the working clock, in hours in which orders are served."""
+    """Turn limits of the calendar or the working clock into hours in which orders are served."""
     per_week = HOURS_PER_DAY * DAYS_PER_WEEK
     long = limit >= HOURS_PER_DAY
     calendar = np.where(long, limit * options.coverage_hours_per_week / per_week, limit)
-    in_week = np.where(limit >= 8.0, limit * options.coverage_hours_per_week / options.paid_hours_per_week, limit)
+    in_week = np.where(
+        limit >= 8.0, limit * options.coverage_hours_per_week / options.paid_hours_per_week, limit
+    )
     return np.where(working, in_week, calendar)
-
-
-def _note(name: str, value: Any, origin: str, meaning: str) -> dict[str, Any]:
-    return {"stage": "staffing", "name": name, "value": value, "unit": "", "origin": origin, "meaning": meaning}

@@ -13,16 +13,21 @@ from spareplan.errors import DataError, Problem
 from spareplan.maths.units import DAYS_PER_WEEK, days_in_month, months_after
 from spareplan.results import Headcount, assumptions_frame
 from spareplan.staffing.congestion import RegionRows
-from spareplan.staffing.field import PRIORITIES, coverage_hours, duty_share, read_promises, region_travel, size_desk
+from spareplan.staffing.field import coverage_hours, duty_share, read_promises, region_travel, size_desk
+from spareplan.staffing.regional import size_regions
+from spareplan.staffing.report import headcount_table, summary_lines, workload_table
 from spareplan.staffing.resolution import Repairs
-from spareplan.staffing.sharing import PeoplePlan, plan_people, split_by_skill
+from spareplan.staffing.sharing import plan_people, split_by_skill
 from spareplan.staffing.shifts import day_phases
 from spareplan.staffing.sizing import NONE, STAFF, Kept, Phases, Promises, Sized, promises_kept, size_rows
-from spareplan.staffing.regional import size_regions
-from spareplan.staffing.workload import KINDS, SKILLS, Workload, build_workload
+from spareplan.staffing.teams import Teams
+from spareplan.staffing.visits import KINDS, PRIORITIES, SKILLS
+from spareplan.staffing.workload import Workload, build_workload
 
 if TYPE_CHECKING:
     from spareplan.results import DemandForecast, StockLevels
+
+__all__ = ["can_size", "size_headcount", "size_regions"]
 
 FloatArray = NDArray[np.float64]
 
@@ -72,9 +77,10 @@ def size_headcount(
     Returns
     -------
     Headcount
-        `required` is what the promises need that people can keep; `headcount` people today; `hire` and `train`
-        count on their first day. Shares kept and `bound_` columns are those of the planned staffing (people
-        today, hired, trained and lent); a bound of parts, repair or reach holds whatever the number of people.
+        `required` is what the promises need that people can keep; `headcount` people today; `hire` and
+        `train` count on their first day. Shares kept and `bound_` columns are those of the planned staffing
+        (people today, hired, trained and lent); a bound of parts, repair or reach holds whatever the number
+        of people.
 
     Raises
     ------
@@ -84,14 +90,18 @@ def size_headcount(
     reason = can_size(data)
     if reason:
         absent = [name for name in ("units", "work_orders", "regions") if data.tables[name].empty]
-        raise DataError([Problem(name, 0, "", "", reason, "give the table, or leave the head count out")
-                         for name in absent])
+        raise DataError(
+            [
+                Problem(name, 0, "", "", reason, "give the table, or leave the head count out")
+                for name in absent
+            ]
+        )
     known = pd.Timestamp(as_of) if as_of is not None else pd.Timestamp(demand.as_of)
     ahead = pd.DatetimeIndex(np.sort(pd.DatetimeIndex(demand.table["month"]).unique()))
     ahead = months_after(known, months) if months is not None else ahead
     load = build_workload(data, demand.table, None if levels is None else levels.table, ahead, known, options)
     promises, desk, desk_limits, promise_notes = read_promises(data.promises, options)
-    teams = _teams(data.engineers, pd.Index(sorted(data.regions["region_id"])))
+    teams = Teams(data.engineers, pd.Index(sorted(data.regions["region_id"])))
     rows, repairs, hours, drive_notes = _rows(data, load, teams, ahead, options)
     phases = day_phases(load.profile, float(np.average(hours["visit_hours"], weights=hours["visits"] + 1e-9)))
     sized = size_rows(rows, promises, repairs, phases=phases, least_gain=options.least_gain)
@@ -100,63 +110,49 @@ def size_headcount(
     need = _people_needed(sized, rows, hours, teams, options)
     by_skill = split_by_skill(need.reshape(count, periods), teams.mix, _least_shares(load, teams))
     plan = plan_people(by_skill, teams.heads, teams.cost, options)
-    effective = np.einsum("rsm,rs->rm", plan.people - plan.lent_out + (1 - options.lend_loss_share) * plan.lent_in,
-                          teams.efficiency).reshape(-1)
+    effective = np.einsum(
+        "rsm,rs->rm",
+        plan.people - plan.lent_out + (1 - options.lend_loss_share) * plan.lent_in,
+        teams.efficiency,
+    ).reshape(-1)
     kept = _kept_by(effective, rows, promises, repairs, phases, options)
     desk_people, desk_kept = _desk(load, ahead, desk, desk_limits, promises.target, options)
     respond = np.where(desk, np.tile(desk_kept, (count, 1)), kept.respond)
     bound = _bounds(kept, sized, promises)
     used = hours["hours"] / np.maximum(effective * hours["paid_hours"], 1e-9)
-    table = _table(teams, ahead, load, plan, by_skill, used, respond, kept.resolve, bound, sized, rows, hours)
-    notes = [*option_rows("staffing", options), *load.assumptions, *promise_notes, *drive_notes, *teams.notes,
-             {"stage": "staffing", "name": "desk_people", "value": desk_people, "unit": "people on duty",
-              "origin": "computed", "meaning": "least at the national desk, round the clock, for the desk promises"},
-             {"stage": "staffing", "name": "head_count_gap", "unit": "share", "origin": f"solver: {plan.status}",
-              "value": f"{max(plan.cost - plan.bound, 0) / max(plan.bound, 1e-9):.4f}",
-              "meaning": "cost of hiring, training and lending above the least possible"}]
-    workload = _workload_table(load, rows, sized, hours, kept)
-    lines = _lines(table, plan, bound, desk_people, teams, ahead)
+    table = headcount_table(
+        teams, ahead, load, plan, by_skill, used, respond, kept.resolve, bound, sized, hours
+    )
+    notes = [
+        *option_rows("staffing", options),
+        *load.assumptions,
+        *promise_notes,
+        *drive_notes,
+        *teams.notes,
+        {
+            "stage": "staffing",
+            "name": "desk_people",
+            "value": desk_people,
+            "unit": "people on duty",
+            "origin": "computed",
+            "meaning": "least at the national desk, round the clock, for the desk promises",
+        },
+        {
+            "stage": "staffing",
+            "name": "head_count_gap",
+            "unit": "share",
+            "origin": f"solver: {plan.status}",
+            "value": f"{max(plan.cost - plan.bound, 0) / max(plan.bound, 1e-9):.4f}",
+            "meaning": "cost of hiring, training and lending above the least possible",
+        },
+    ]
+    workload = workload_table(load, sized, hours, kept)
+    lines = summary_lines(table, plan, bound, desk_people, teams, ahead)
     return Headcount(table, assumptions_frame(notes), lines, workload)
 
 
-class _Teams:
-    """Engineers today as arrays: regions x skills, lowest skill first."""
-
-    def __init__(self, engineers: pd.DataFrame, regions: pd.Index) -> None:
-        self.regions = regions
-        self.notes: list[dict[str, Any]] = []
-
-        def grid(column: str) -> pd.DataFrame:
-            wide = engineers.pivot(index="region_id", columns="skill", values=column)
-            return wide.reindex(index=regions, columns=list(SKILLS)).astype(float)
-
-        if engineers.empty:
-            self._note("engineers", "none", "no engineers given: nobody is there today, and cost counts as 1 a year")
-        heads = grid("headcount").fillna(0.0)
-        empty = list(heads.index[heads.sum(axis=1) <= 0])
-        if empty and not engineers.empty:
-            self._note("no_engineers", ", ".join(empty), "regions without engineers today; skills mixed as elsewhere")
-        common = heads.sum() / heads.to_numpy().sum() if heads.to_numpy().sum() > 0 else pd.Series(
-            [0.0, 1.0, 0.0], index=list(SKILLS))
-        mix = heads.div(heads.sum(axis=1).where(lambda total: total > 0), axis=0).fillna(common)
-        cost = grid("annual_cost")
-        usual = cost.mean().fillna(cost.mean().mean()).fillna(1.0)
-        self.heads, self.mix = heads.to_numpy(), mix.to_numpy()
-        self.cost = cost.fillna(usual).to_numpy()
-        efficiency = grid("efficiency")
-        self.efficiency = efficiency.fillna(efficiency.mean()).fillna(1.0).to_numpy()
-
-    def _note(self, name: str, value: str, meaning: str) -> None:
-        self.notes.append({"stage": "staffing", "name": name, "value": value, "unit": "", "origin": "data: engineers",
-                           "meaning": meaning})
-
-
-def _teams(engineers: pd.DataFrame, regions: pd.Index) -> _Teams:
-    return _Teams(engineers, regions)
-
-
 def _rows(
-    data: Any, load: Workload, teams: _Teams, months: pd.DatetimeIndex, options: StaffingOptions
+    data: Any, load: Workload, teams: Teams, months: pd.DatetimeIndex, options: StaffingOptions
 ) -> tuple[RegionRows, Repairs, dict[str, FloatArray], list[dict[str, Any]]]:
     """Region-months as rows of the queue model; hours that go with them."""
     count, periods, classes = len(teams.regions), len(months), len(PRIORITIES)
@@ -168,7 +164,9 @@ def _rows(
     mean = hours.mean(axis=0)
     repair = np.where(orders > 0, np.einsum("rmkp,kp->rmp", cube, hours) / safe, mean) * factor[:, None, None]
     missing = cube[:, :, 0] / safe * load.visits["missing"].reindex(teams.regions).to_numpy()[:, None, None]
-    again = np.broadcast_to(load.visits["again"].reindex(teams.regions).to_numpy()[:, None, None], orders.shape)
+    again = np.broadcast_to(
+        load.visits["again"].reindex(teams.regions).to_numpy()[:, None, None], orders.shape
+    )
     known = missing * options.part_known_share
     missing = missing - known
     visits = 1.0 + missing + again
@@ -178,43 +176,74 @@ def _rows(
     work = on_site / visits
     busy = rates.sum(axis=2).mean(axis=1)
     mean_work = (rates * work).sum(axis=(1, 2)) / np.maximum(rates.sum(axis=(1, 2)), 1e-12)
-    posts = np.maximum(np.floor((teams.heads * teams.efficiency).sum(axis=1) * duty_share(options)), 1).astype(int)
+    posts = np.maximum(
+        np.floor((teams.heads * teams.efficiency).sum(axis=1) * duty_share(options)), 1
+    ).astype(int)
     units = data.units.sort_values("unit_id")
     units = units.assign(region_id=units["site_id"].map(data.sites.set_index("site_id")["region_id"]))
     areas = data.regions.set_index("region_id")["area_km2"]
     travel, spread, back, notes = region_travel(
-        teams.regions, units, areas, load.visits["travel_hours"].reindex(teams.regions).to_numpy(), busy, mean_work,
-        posts, options)
+        teams.regions,
+        units,
+        areas,
+        load.visits["travel_hours"].reindex(teams.regions).to_numpy(),
+        busy,
+        mean_work,
+        posts,
+        options,
+    )
     flat = (count * periods, classes)
     place = np.repeat(np.arange(count), periods)
-    rows = RegionRows(rates.reshape(flat), work.reshape(flat) + back[place, None],
-                      np.full(len(place), load.scv["visit"]), place, travel, spread)
-    repairs = Repairs(repair.reshape(flat), np.array([load.scv[p] for p in PRIORITIES]), options.diagnose_hours,
-                      missing.reshape(flat), known.reshape(flat), again.reshape(flat),
-                      load.visits["parts_hours"].reindex(teams.regions).to_numpy()[place])
+    rows = RegionRows(
+        rates.reshape(flat),
+        work.reshape(flat) + back[place, None],
+        np.full(len(place), load.scv["visit"]),
+        place,
+        travel,
+        spread,
+    )
+    repairs = Repairs(
+        repair.reshape(flat),
+        np.array([load.scv[p] for p in PRIORITIES]),
+        options.diagnose_hours,
+        missing.reshape(flat),
+        known.reshape(flat),
+        again.reshape(flat),
+        load.visits["parts_hours"].reindex(teams.regions).to_numpy()[place],
+    )
     weeks = days_in_month(months) / DAYS_PER_WEEK
     paid = np.tile(weeks * options.paid_hours_per_week * (1.0 - options.absence_share), count)
     total = (orders * visits).sum(axis=2).reshape(-1)
     at_work = (orders * on_site).sum(axis=2).reshape(-1)
-    figures = {"visits": total, "on_site": at_work, "back": back[place], "paid_hours": paid,
-               "visit_hours": np.where(total > 0, at_work / np.maximum(total, 1e-12), mean.mean()) + 2 * back[place],
-               "missing": (orders * missing).sum(axis=2).reshape(-1) / np.maximum(orders.sum(axis=2).reshape(-1), 1e-12),
-               "again": again[..., 0].reshape(-1)}
+    figures = {
+        "visits": total,
+        "on_site": at_work,
+        "back": back[place],
+        "paid_hours": paid,
+        "visit_hours": np.where(total > 0, at_work / np.maximum(total, 1e-12), mean.mean()) + 2 * back[place],
+        "missing": (orders * missing).sum(axis=2).reshape(-1)
+        / np.maximum(orders.sum(axis=2).reshape(-1), 1e-12),
+        "again": again[..., 0].reshape(-1),
+    }
     return rows, repairs, figures, notes
 
 
 def _cube(orders: pd.DataFrame, regions: pd.Index, months: pd.DatetimeIndex) -> FloatArray:
-    """Orders as an array: region x month x kind x priority."""
+    """Turn orders into an array: region x month x kind x priority."""
     shape = (len(regions), len(months), len(KINDS), len(PRIORITIES))
     out = np.zeros(shape)
-    place = (regions.get_indexer(orders["region_id"]), months.get_indexer(pd.DatetimeIndex(orders["month"])),
-             pd.Index(KINDS).get_indexer(orders["kind"]), pd.Index(PRIORITIES).get_indexer(orders["priority"]))
+    place = (
+        regions.get_indexer(pd.Index(orders["region_id"])),
+        months.get_indexer(pd.DatetimeIndex(orders["month"])),
+        pd.Index(KINDS).get_indexer(pd.Index(orders["kind"])),
+        pd.Index(PRIORITIES).get_indexer(pd.Index(orders["priority"])),
+    )
     np.add.at(out, place, orders["orders"].to_numpy(dtype=float))
     return out
 
 
 def _people_needed(
-    sized: Sized, rows: RegionRows, hours: dict[str, FloatArray], teams: _Teams, options: StaffingOptions
+    sized: Sized, rows: RegionRows, hours: dict[str, FloatArray], teams: Teams, options: StaffingOptions
 ) -> FloatArray:
     """Whole people per region-month: enough on duty for the promises, enough paid hours for the work."""
     hours["drive"] = sized.kept.drive
@@ -226,125 +255,57 @@ def _people_needed(
     return np.where(sized.servers > 0, np.ceil(np.maximum(on_duty, by_hours) / output - 1e-9), 0.0)
 
 
-def _least_shares(load: Workload, teams: _Teams) -> FloatArray:
+def _least_shares(load: Workload, teams: Teams) -> FloatArray:
     """Share of the work that needs each skill or a higher one."""
     table = load.skills.reindex(index=teams.regions, columns=list(SKILLS)).to_numpy()
     return np.cumsum(table[:, ::-1], axis=1)[:, ::-1]
 
 
 def _kept_by(
-    effective: FloatArray, rows: RegionRows, promises: Promises, repairs: Repairs, phases: Phases,
+    effective: FloatArray,
+    rows: RegionRows,
+    promises: Promises,
+    repairs: Repairs,
+    phases: Phases,
     options: StaffingOptions,
 ) -> Kept:
-    """Promises kept by standard engineers; a fraction on duty means that now and then there is one more."""
+    """Share kept by standard engineers; a fraction on duty means that now and then there is one more."""
     posts = effective * duty_share(options)
     low = np.floor(posts + 1e-9).astype(np.int64)
     part = np.clip(posts - low, 0.0, 1.0)
     below = promises_kept(rows, low, promises, repairs, phases)
     above = promises_kept(rows, low + 1, promises, repairs, phases)
-    mixed = [(1.0 - part.reshape(-1, *[1] * (b.ndim - 1))) * b + part.reshape(-1, *[1] * (b.ndim - 1)) * a
-             for b, a in zip(below, above, strict=True)]
+    mixed = [
+        (1.0 - part.reshape(-1, *[1] * (b.ndim - 1))) * b + part.reshape(-1, *[1] * (b.ndim - 1)) * a
+        for b, a in zip(below, above, strict=True)
+    ]
     return Kept(*mixed)
 
 
 def _desk(
-    load: Workload, months: pd.DatetimeIndex, desk: NDArray[np.bool_], limits: FloatArray, targets: FloatArray,
+    load: Workload,
+    months: pd.DatetimeIndex,
+    desk: NDArray[np.bool_],
+    limits: FloatArray,
+    targets: FloatArray,
     options: StaffingOptions,
 ) -> tuple[int, FloatArray]:
     calls = load.orders[load.orders["kind"] != "inspection"]
-    table = calls.pivot_table("orders", "month", "priority", "sum").reindex(index=months, columns=list(PRIORITIES))
-    rates = table.fillna(0.0).to_numpy() / (1.0 - options.desk_fix_share) / (days_in_month(months)[:, None] * 24.0)
+    table = calls.pivot_table("orders", "month", "priority", "sum").reindex(
+        index=months, columns=list(PRIORITIES)
+    )
+    rates = (
+        table.fillna(0.0).to_numpy()
+        / (1.0 - options.desk_fix_share)
+        / (days_in_month(months)[:, None] * 24.0)
+    )
     return size_desk(rates, load.profile, limits, targets, desk, options)
 
 
 def _bounds(kept: Kept, sized: Sized, promises: Promises) -> NDArray[np.str_]:
-    """What keeps each promise from being kept by the planned staffing."""
+    """Name what keeps each promise from being kept by the planned staffing."""
     bound = np.full(sized.respond_cause.shape, NONE)
     for share, cause in ((kept.resolve, sized.resolve_cause), (kept.respond, sized.respond_cause)):
         broken = share < promises.target - 1e-9
         bound = np.where(broken, np.where(cause == NONE, STAFF, cause), bound)
     return bound
-
-
-def _table(
-    teams: _Teams, months: pd.DatetimeIndex, load: Workload, plan: PeoplePlan, required: FloatArray, used: FloatArray,
-    respond: FloatArray, resolve: FloatArray, bound: NDArray[np.str_], sized: Sized, rows: RegionRows,
-    hours: dict[str, FloatArray],
-) -> pd.DataFrame:
-    count, periods, skills = len(teams.regions), len(months), len(SKILLS)
-    heads = np.broadcast_to(teams.heads[:, :, None], required.shape)
-
-    def column(values: FloatArray) -> FloatArray:
-        return values.transpose(0, 2, 1).reshape(-1)
-
-    row = np.repeat(np.arange(count * periods), skills)
-    table = pd.DataFrame({
-        "region_id": np.repeat(teams.regions.to_numpy(), periods * skills),
-        "month": np.tile(np.repeat(months.to_numpy(), skills), count),
-        "skill": np.tile(np.array(SKILLS, dtype=object), count * periods),
-        "required": column(required), "headcount": column(heads), "gap": column(required - heads),
-        "utilisation": used[row].round(4), "hire": column(plan.hire), "train": column(plan.train),
-        "transfer_in": column(plan.lent_in), "transfer_out": column(plan.lent_out),
-    })
-    for k, priority in enumerate(PRIORITIES):
-        table[f"respond_{priority.lower()}"] = respond[row, k].round(4)
-        table[f"resolve_{priority.lower()}"] = resolve[row, k].round(4)
-        table[f"bound_{priority.lower()}"] = bound[row, k]
-    ordered = [f"{what}_p{k}" for what in ("respond", "resolve", "bound") for k in range(1, 5)]
-    table = table[[c for c in table.columns if c not in ordered] + ordered]
-    table["reason"] = _reasons(load, sized, bound, hours, count * periods)[row]
-    return table
-
-
-def _reasons(
-    load: Workload, sized: Sized, bound: NDArray[np.str_], hours: dict[str, FloatArray], count: int
-) -> NDArray[Any]:
-    out = np.empty(count, dtype=object)
-    orders = load.months.sort_values(["region_id", "month"])["orders"].to_numpy()
-    waits = hours["by_waits"] >= hours["by_hours"]
-    for i in range(count):
-        if sized.servers[i] == 0:
-            out[i] = "no orders expected"
-            continue
-        text = (f"{orders[i]:.0f} orders, {hours['visits'][i]:.0f} visits, {hours['hours'][i]:.0f} h "
-                f"({hours['drive'][i] + hours['back'][i]:.1f} h on the road per visit); ")
-        text += (f"waits decide: {sized.servers[i]} on duty round the clock" if waits[i] else
-                 f"hours decide: {hours['by_hours'][i]:.1f} full engineers, waits need {sized.servers[i]} on duty")
-        tied = [f"{p} {b}-bound" for p, b in zip(PRIORITIES, bound[i], strict=True) if b != NONE]
-        out[i] = text + (f"; {', '.join(tied)}" if tied else "")
-    return out
-
-
-def _workload_table(
-    load: Workload, rows: RegionRows, sized: Sized, hours: dict[str, FloatArray], kept: Kept
-) -> pd.DataFrame:
-    out = load.months.sort_values(["region_id", "month"], ignore_index=True)
-    return out.assign(
-        visits=hours["visits"], missing_share=hours["missing"], repeat_share=hours["again"],
-        drive_hours=sized.kept.drive, return_hours=hours["back"], on_site_hours=hours["on_site"], hours=hours["hours"],
-        on_duty=sized.servers, people_for_waits=hours["by_waits"], people_for_hours=hours["by_hours"],
-        waiting_share=kept.waiting)
-
-
-def _lines(
-    table: pd.DataFrame, plan: PeoplePlan, bound: NDArray[np.str_], desk_people: int, teams: _Teams,
-    months: pd.DatetimeIndex,
-) -> tuple[str, ...]:
-    by_month = table.groupby("month")["required"].sum()
-    peak = by_month.idxmax()
-    now = teams.heads.sum()
-    lines = [f"Engineers: {now:.0f} today, {by_month.max():.0f} required in {peak:%Y-%m}; hire {plan.hire.sum():.0f}, "
-             f"train {plan.train.sum():.0f}, lend {plan.lent_in.sum():.0f} person-months"]
-    short = table.groupby("region_id")["gap"].sum()
-    worst = short[short > 0].sort_values(ascending=False).index[:3]
-    if len(worst):
-        lines.append(f"Most short: {', '.join(worst)}")
-    for cause in ("parts", "repair", "reach", "staff"):
-        hit = [p for k, p in enumerate(PRIORITIES) if (bound[:, k] == cause).any()]
-        if hit:
-            share = [f"{p} in {(bound[:, PRIORITIES.index(p)] == cause).mean():.0%}" for p in hit]
-            lines.append(f"{cause.capitalize()}-bound: {', '.join(share)} of region-months")
-    if desk_people:
-        lines.append(f"Desk: {desk_people} on duty answer P1 to P4 in time")
-    lines.extend(f"{note['meaning']}: {note['value']}" for note in teams.notes)
-    return tuple(lines)

@@ -111,8 +111,14 @@ def erlang_a(
     from scipy import special
 
     problems: list[Problem] = []
-    rates = [_positive(problems, "erlang_a", name, value) for name, value in
-             [("arrival_rate", arrival_rate), ("service_rate", service_rate), ("abandon_rate", abandon_rate)]]
+    rates = [
+        _positive(problems, "erlang_a", name, value)
+        for name, value in [
+            ("arrival_rate", arrival_rate),
+            ("service_rate", service_rate),
+            ("abandon_rate", abandon_rate),
+        ]
+    ]
     count = _whole(problems, "erlang_a", servers, least=1)
     if problems:
         raise DataError(problems)
@@ -230,14 +236,38 @@ def servers_needed(
     limit = np.atleast_1d(_not_negative(problems, name, "limits", limits, unknown=True))
     target = np.atleast_1d(np.asarray(targets, dtype=float))
     for position in np.flatnonzero((target < 0) | (target >= 1)):
-        problems.append(Problem(name, 0, f"targets[{position}]", str(target[position]),
-                                "lies from 0 to below 1", "promise less; no count keeps a share of 1"))
+        problems.append(
+            Problem(
+                name,
+                0,
+                f"targets[{position}]",
+                str(target[position]),
+                "lies from 0 to below 1",
+                "promise less; no count keeps a share of 1",
+            )
+        )
     if not len(rates) == len(limit) == len(target):
-        problems.append(Problem(name, 0, "limits", f"{len(rates)}, {len(limit)}, {len(target)} entries",
-                                "has an entry per class", "give rates, limits and targets of one length"))
+        problems.append(
+            Problem(
+                name,
+                0,
+                "limits",
+                f"{len(rates)}, {len(limit)}, {len(target)} entries",
+                "has an entry per class",
+                "give rates, limits and targets of one length",
+            )
+        )
     if not 0 < max_utilisation <= 1:
-        problems.append(Problem(name, 0, "max_utilisation", str(max_utilisation),
-                                "lies above 0 and at most 1", "give the highest load per server"))
+        problems.append(
+            Problem(
+                name,
+                0,
+                "max_utilisation",
+                str(max_utilisation),
+                "lies above 0 and at most 1",
+                "give the highest load per server",
+            )
+        )
     if problems:
         raise DataError(problems)
     return int(servers_needed_rows(rates[None], mu.reshape(1), limit[None], target[None], max_utilisation)[0])
@@ -282,21 +312,36 @@ def servers_needed_rows(
     n = least[open_]
     while len(open_):
         delay = _waiting_share(load[open_], n, blocked)
-        kept = _promises_kept(work[open_] / n[:, None], n * service_rate[open_], delay,
-                              limit[open_], target[open_], promised[open_])
+        kept = _promises_kept(
+            work[open_] / n[:, None],
+            n * service_rate[open_],
+            delay,
+            limit[open_],
+            target[open_],
+            promised[open_],
+        )
         out[open_] = n
         stay = ~kept
         open_, n, blocked = open_[stay], n[stay] + 1, blocked[stay]
         if len(n) and n.max() > _MOST_SERVERS:
-            raise DataError([Problem("servers_needed", 0, "targets", "", "can be kept by a million servers",
-                                     "promise less")])
+            raise DataError(
+                [
+                    Problem(
+                        "servers_needed", 0, "targets", "", "can be kept by a million servers", "promise less"
+                    )
+                ]
+            )
         rejected = load[open_] * blocked
         blocked = rejected / (n + rejected)
     return out
 
 
 def _promises_kept(
-    sigma: FloatArray, capacity: FloatArray, delay: FloatArray, limit: FloatArray, target: FloatArray,
+    sigma: FloatArray,
+    capacity: FloatArray,
+    delay: FloatArray,
+    limit: FloatArray,
+    target: FloatArray,
     promised: NDArray[np.bool_],
 ) -> NDArray[np.bool_]:
     above = np.concatenate([np.zeros((len(sigma), 1)), sigma[:, :-1]], axis=1)
@@ -304,8 +349,9 @@ def _promises_kept(
     unsure = promised & (delay[:, None] > 1.0 - target)
     hopeless = (sigma >= 1.0) & promised
     rows, columns = np.nonzero(unsure & ~hopeless)
-    tail = delay[rows] * delayed_tail(above[rows, columns], sigma[rows, columns], capacity[rows],
-                                      limit[rows, columns])
+    tail = delay[rows] * delayed_tail(
+        above[rows, columns], sigma[rows, columns], capacity[rows], limit[rows, columns]
+    )
     broken: NDArray[np.bool_] = np.any(hopeless, axis=1)
     np.logical_or.at(broken, rows, 1.0 - tail < target[rows, columns])
     return np.logical_not(broken)
@@ -349,6 +395,15 @@ def _positive(problems: list[Problem], function: str, name: str, value: ArrayLik
 def _whole(problems: list[Problem], function: str, value: ArrayLike, least: int) -> FloatArray:
     out = np.asarray(value, dtype=float)
     wrong = ~(np.isfinite(out) & (out >= least) & (out == np.floor(out)))
-    problems += [Problem(function, 0, "servers", f"{bad:g}", f"is a whole number of at least {least}",
-                         "give the engineers on duty") for bad in out[wrong]]
+    problems += [
+        Problem(
+            function,
+            0,
+            "servers",
+            f"{bad:g}",
+            f"is a whole number of at least {least}",
+            "give the engineers on duty",
+        )
+        for bad in out[wrong]
+    ]
     return out

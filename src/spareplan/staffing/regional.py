@@ -71,8 +71,8 @@ def size_regions(
     -------
     DataFrame
         A row per region (and month), sorted: required (engineers on duty), utilisation, waiting_share,
-        drive_hours, and per priority p: respond_p, resolve_p (share kept), bound_p (none, parts, repair, reach),
-        reason.
+        drive_hours, and per priority p: respond_p, resolve_p (share kept), bound_p (none, parts, repair,
+        reach), reason.
 
     Raises
     ------
@@ -100,21 +100,37 @@ def size_regions(
         causes = (sized.respond_cause == NONE), (sized.resolve_cause == NONE)
         for row in np.flatnonzero(servers > 0):
             found = {name: cube[row] for name, cube in values.items()}
-            servers[row] = search_row(int(servers[row]), found, limits, [cause[row] for cause in causes],
-                                      points[shown[place[row]]], float(pace[place[row]]), diagnose_hours,
-                                      max_utilisation, seed + int(row))
+            servers[row] = search_row(
+                int(servers[row]),
+                found,
+                limits,
+                [cause[row] for cause in causes],
+                points[shown[place[row]]],
+                float(pace[place[row]]),
+                diagnose_hours,
+                max_utilisation,
+                seed + int(row),
+            )
     return _result(groups, names, servers, rows, limits, repairs, sized)
 
 
 def _model(
-    values: dict[str, FloatArray], promises: pd.DataFrame, place: NDArray[np.int64], travel: FloatArray,
-    spread: FloatArray, diagnose_hours: float,
+    values: dict[str, FloatArray],
+    promises: pd.DataFrame,
+    place: NDArray[np.int64],
+    travel: FloatArray,
+    spread: FloatArray,
+    diagnose_hours: float,
 ) -> tuple[RegionRows, Repairs | None, Promises]:
     count = len(promises)
     target = promises["target"].to_numpy(float) if "target" in promises else np.full(count, 0.95)
-    resolve = promises["resolve_hours"].to_numpy(float) if "resolve_hours" in promises else np.full(count, np.nan)
+    resolve = (
+        promises["resolve_hours"].to_numpy(float) if "resolve_hours" in promises else np.full(count, np.nan)
+    )
     mode = promises["response_mode"] if "response_mode" in promises else pd.Series(["dispatch"] * count)
-    limits = Promises(promises["respond_hours"].to_numpy(float), resolve, target, (mode == "arrival").to_numpy())
+    limits = Promises(
+        promises["respond_hours"].to_numpy(float), resolve, target, (mode == "arrival").to_numpy()
+    )
     missing, again, repair = values["missing_share"], values["again_share"], values["work_hours"]
     visits = 1.0 + missing + again
     work = (repair * (1.0 + again) + missing * diagnose_hours) / visits
@@ -130,23 +146,34 @@ def _model(
         return rows, None, limits
     weight = rates.sum(axis=0)
     kind = (values["work_scv"] * rates).sum(axis=0) / np.maximum(weight, 1e-300)
-    parts = (values["parts_hours"] * missing * rates).sum(axis=1) / np.maximum((missing * rates).sum(axis=1), 1e-300)
-    repairs = Repairs(repair, np.where(weight > 0, kind, 1.0), diagnose_hours, missing, np.zeros_like(missing), again,
-                      parts)
+    parts = (values["parts_hours"] * missing * rates).sum(axis=1) / np.maximum(
+        (missing * rates).sum(axis=1), 1e-300
+    )
+    repairs = Repairs(
+        repair, np.where(weight > 0, kind, 1.0), diagnose_hours, missing, np.zeros_like(missing), again, parts
+    )
     return rows, repairs, limits
 
 
 def _result(
-    groups: pd.DataFrame, names: list[str], servers: NDArray[np.int64], rows: RegionRows, limits: Promises,
-    repairs: Repairs | None, sized: Any,
+    groups: pd.DataFrame,
+    names: list[str],
+    servers: NDArray[np.int64],
+    rows: RegionRows,
+    limits: Promises,
+    repairs: Repairs | None,
+    sized: Any,
 ) -> pd.DataFrame:
     from spareplan.staffing.sizing import promises_kept
 
     kept = promises_kept(rows, np.maximum(servers, 1), limits, repairs)
     nobody = servers < 1
-    out = groups.assign(required=servers, utilisation=np.where(nobody, 0.0, kept.utilisation),
-                        waiting_share=np.where(nobody, np.nan, kept.waiting),
-                        drive_hours=np.where(nobody, np.nan, kept.drive))
+    out = groups.assign(
+        required=servers,
+        utilisation=np.where(nobody, 0.0, kept.utilisation),
+        waiting_share=np.where(nobody, np.nan, kept.waiting),
+        drive_hours=np.where(nobody, np.nan, kept.drive),
+    )
     for k, name in enumerate(names):
         column = name.lower()
         out[f"respond_{column}"] = np.where(nobody, np.nan, kept.respond[:, k])
@@ -155,9 +182,13 @@ def _result(
         out[f"bound_{column}"] = np.where(sized.respond_cause[:, k] != NONE, sized.respond_cause[:, k], cause)
     load = (rows.rates.sum(axis=1)) * HOURS_PER_DAY
     out["reason"] = [
-        "no orders" if n < 1 else f"{visits:.1f} visits a day, {drive:.1f} h drive each, {busy:.0%} busy; "
+        "no orders"
+        if n < 1
+        else f"{visits:.1f} visits a day, {drive:.1f} h drive each, {busy:.0%} busy; "
         f"{waits:.0%} of orders find nobody free"
-        for n, visits, drive, busy, waits in zip(servers, load, kept.drive, kept.utilisation, kept.waiting, strict=True)
+        for n, visits, drive, busy, waits in zip(
+            servers, load, kept.drive, kept.utilisation, kept.waiting, strict=True
+        )
     ]
     return out
 
@@ -167,7 +198,10 @@ def _cubes(
 ) -> dict[str, FloatArray]:
     index = pd.MultiIndex.from_frame(groups) if len(keys) > 1 else pd.Index(groups[keys[0]])
     wanted = pd.MultiIndex.from_frame(table[keys]) if len(keys) > 1 else pd.Index(table[keys[0]])
-    row, column = index.get_indexer(wanted), pd.Index(names).get_indexer(table["priority"].astype(str))
+    row, column = (
+        index.get_indexer(wanted),
+        pd.Index(names).get_indexer(pd.Index(table["priority"].astype(str))),
+    )
     out = {}
     for name in ("orders_per_day", "work_hours", *_PLAIN):
         cube = np.zeros((len(groups), len(names)))
@@ -183,8 +217,9 @@ def _cubes(
 
 
 def _places(regions: pd.DataFrame, units: pd.DataFrame | None, shown: list[str]) -> dict[str, Any]:
-    """Points of each region [km], or the side of its square."""
+    """Place each region: points [km], or the side of its square [km]."""
     out: dict[str, Any] = {}
+    areas = regions["area_km2"] if "area_km2" in regions else pd.Series(dtype=float)
     for region in shown:
         own = None if units is None else units[units["region_id"] == region]
         if own is not None and len(own):
@@ -193,20 +228,29 @@ def _places(regions: pd.DataFrame, units: pd.DataFrame | None, shown: list[str])
             else:
                 out[region] = flat_km(own["latitude"], own["longitude"])
         else:
-            out[region] = float(np.sqrt(regions.loc[region, "area_km2"]))
+            out[region] = float(np.sqrt(float(areas[region])))
     return out
 
 
 def _pace(regions: pd.DataFrame, shown: list[str], travel_speed: float, circuity: float) -> FloatArray:
     own = regions.reindex(shown)
-    speed = own["travel_speed"].fillna(travel_speed) if "travel_speed" in own else pd.Series(travel_speed, own.index)
+    speed = (
+        own["travel_speed"].fillna(travel_speed)
+        if "travel_speed" in own
+        else pd.Series(travel_speed, own.index)
+    )
     detour = own["circuity"].fillna(circuity) if "circuity" in own else pd.Series(circuity, own.index)
     return (detour / speed).to_numpy(float)
 
 
 def _tables(
-    regions: pd.DataFrame, units: pd.DataFrame | None, shown: list[str], most: int, travel_speed: float,
-    circuity: float, seed: int,
+    regions: pd.DataFrame,
+    units: pd.DataFrame | None,
+    shown: list[str],
+    most: int,
+    travel_speed: float,
+    circuity: float,
+    seed: int,
 ) -> tuple[FloatArray, FloatArray]:
     pace = _pace(regions, shown, travel_speed, circuity)
     means, spreads = np.empty((len(shown), most)), np.empty((len(shown), most, QUANTILES))
@@ -221,22 +265,40 @@ def _tables(
 
 
 def _check(
-    regions: pd.DataFrame, orders: pd.DataFrame, promises: pd.DataFrame, units: pd.DataFrame | None,
+    regions: pd.DataFrame,
+    orders: pd.DataFrame,
+    promises: pd.DataFrame,
+    units: pd.DataFrame | None,
     max_utilisation: float,
 ) -> None:
     problems = []
-    needed = [("regions", regions, ["region_id"]),
-              ("orders", orders, ["region_id", "priority", "orders_per_day", "work_hours"]),
-              ("promises", promises, ["priority", "respond_hours"])]
+    needed = [
+        ("regions", regions, ["region_id"]),
+        ("orders", orders, ["region_id", "priority", "orders_per_day", "work_hours"]),
+        ("promises", promises, ["priority", "respond_hours"]),
+    ]
     if units is not None:
         flat = "east" in units or "north" in units
-        needed.append(("units", units, ["region_id", *(["east", "north"] if flat else ["latitude", "longitude"])]))
+        needed.append(
+            ("units", units, ["region_id", *(["east", "north"] if flat else ["latitude", "longitude"])])
+        )
     for name, frame, columns in needed:
-        problems += [Problem(name, 0, column, "", "is missing", "add the column")
-                     for column in columns if column not in frame]
+        problems += [
+            Problem(name, 0, column, "", "is missing", "add the column")
+            for column in columns
+            if column not in frame
+        ]
     if not 0 < max_utilisation <= 1:
-        problems.append(Problem("size_regions", 0, "max_utilisation", str(max_utilisation),
-                                "lies above 0 and at most 1", "give the highest busy share"))
+        problems.append(
+            Problem(
+                "size_regions",
+                0,
+                "max_utilisation",
+                str(max_utilisation),
+                "lies above 0 and at most 1",
+                "give the highest busy share",
+            )
+        )
     if problems:
         raise DataError(problems)
 
@@ -246,35 +308,93 @@ def _check(
 
     keys = ["region_id", "month", "priority"] if "month" in orders else ["region_id", "priority"]
     rows("regions", regions["region_id"].duplicated(), "region_id", regions, "stands once", "drop the double")
-    rows("promises", promises["priority"].duplicated(), "priority", promises, "stands once", "drop the double")
-    rows("orders", orders[keys].duplicated(), "priority", orders, f"stands once per {', '.join(keys[:-1])}",
-         "add the rows up")
-    rows("orders", ~orders["region_id"].isin(regions["region_id"]), "region_id", orders, "not in regions",
-         "add the region or drop the row")
-    rows("orders", ~orders["priority"].isin(promises["priority"]), "priority", orders, "has no row in promises",
-         "add the priority with empty limits if nothing is promised")
-    rows("orders", ~(orders["orders_per_day"].between(0, np.inf, inclusive="left")), "orders_per_day", orders,
-         "is 0 or more", "give the rate")
-    rows("orders", ~(orders["work_hours"].between(0, np.inf, inclusive="neither")), "work_hours", orders,
-         "is above 0", "give the mean time at the machine")
+    rows(
+        "promises", promises["priority"].duplicated(), "priority", promises, "stands once", "drop the double"
+    )
+    rows(
+        "orders",
+        orders[keys].duplicated(),
+        "priority",
+        orders,
+        f"stands once per {', '.join(keys[:-1])}",
+        "add the rows up",
+    )
+    rows(
+        "orders",
+        ~orders["region_id"].isin(regions["region_id"]),
+        "region_id",
+        orders,
+        "not in regions",
+        "add the region or drop the row",
+    )
+    rows(
+        "orders",
+        ~orders["priority"].isin(promises["priority"]),
+        "priority",
+        orders,
+        "has no row in promises",
+        "add the priority with empty limits if nothing is promised",
+    )
+    rows(
+        "orders",
+        ~(orders["orders_per_day"].between(0, np.inf, inclusive="left")),
+        "orders_per_day",
+        orders,
+        "is 0 or more",
+        "give the rate",
+    )
+    rows(
+        "orders",
+        ~(orders["work_hours"].between(0, np.inf, inclusive="neither")),
+        "work_hours",
+        orders,
+        "is above 0",
+        "give the mean time at the machine",
+    )
     for column in _PLAIN:
         if column in orders:
             rows("orders", orders[column] < 0, column, orders, "is 0 or more", "give such a value")
-    rows("promises", promises["respond_hours"] < 0, "respond_hours", promises, "is 0 or more", "give the limit")
+    rows(
+        "promises", promises["respond_hours"] < 0, "respond_hours", promises, "is 0 or more", "give the limit"
+    )
     if "target" in promises:
-        rows("promises", ~promises["target"].between(0, 1, inclusive="left"), "target", promises,
-             "lies from 0 to below 1", "no count of engineers keeps a share of 1")
+        rows(
+            "promises",
+            ~promises["target"].between(0, 1, inclusive="left"),
+            "target",
+            promises,
+            "lies from 0 to below 1",
+            "no count of engineers keeps a share of 1",
+        )
     if "response_mode" in promises:
-        rows("promises", ~promises["response_mode"].isin(["dispatch", "arrival"]), "response_mode", promises,
-             "is dispatch or arrival", "size the desk apart from the field")
+        rows(
+            "promises",
+            ~promises["response_mode"].isin(["dispatch", "arrival"]),
+            "response_mode",
+            promises,
+            "is dispatch or arrival",
+            "size the desk apart from the field",
+        )
     placed = set() if units is None else set(units["region_id"])
     area = regions["area_km2"] if "area_km2" in regions else pd.Series(np.nan, index=regions.index)
     busy = set(orders.loc[orders["orders_per_day"] > 0, "region_id"])
     lost = regions["region_id"].isin(busy) & ~regions["region_id"].isin(placed) & ~(area >= 0)
-    rows("regions", lost, "region_id", regions, "has neither machines nor an area",
-         "give units with places, or area_km2")
+    rows(
+        "regions",
+        lost,
+        "region_id",
+        regions,
+        "has neither machines nor an area",
+        "give units with places, or area_km2",
+    )
     if units is not None and "latitude" in units:
-        rows("units", units["latitude"].isna() | units["longitude"].isna(), "latitude", units, "is known",
-             "drop machines without a place")
+        rows(
+            "units",
+            units["latitude"].isna() | units["longitude"].isna(),
+            "latitude",
+            units,
+            "is known",
+            "drop machines without a place",
+        )
     if problems:
         raise DataError(problems)

@@ -1,7 +1,7 @@
 """Time to the solution: wait, drive, parts and repair, put together on a grid.
 
-Wait and drive are not independent (who waits is served from far away), so they enter as one law; a missing part
-or a failed repair means a second visit with its own wait and drive.
+Wait and drive are not independent (who waits is served from far away), so they enter as one law; a missing
+part or a failed repair means a second visit with its own wait and drive.
 """
 
 from __future__ import annotations
@@ -48,9 +48,16 @@ class Repairs:
     parts: FloatArray
 
     def pick(self, rows: IntArray) -> Repairs:
-        """Some of the rows."""
-        return Repairs(self.work[rows], self.scv, self.diagnose, self.missing[rows], self.known[rows],
-                       self.again[rows], self.parts[rows])
+        """Take some of the rows."""
+        return Repairs(
+            self.work[rows],
+            self.scv,
+            self.diagnose,
+            self.missing[rows],
+            self.known[rows],
+            self.again[rows],
+            self.parts[rows],
+        )
 
 
 def visit_law(rows: RegionRows, state: Congestion, servers: IntArray, limits: FloatArray) -> FloatArray:
@@ -88,7 +95,7 @@ def visit_law(rows: RegionRows, state: Congestion, servers: IntArray, limits: Fl
 
 
 def free_drive_law(rows: RegionRows, free: IntArray, limits: FloatArray) -> FloatArray:
-    """`visit_law` if nobody ever had to wait and always `free` engineers were free."""
+    """Give `visit_law` if nobody ever had to wait and always `free` engineers were free."""
     column = np.clip(free, 1, rows.spread.shape[1]) - 1
     grids = [_drive_grid(rows.spread, limit / CELLS)[rows.place, column] for limit in limits]
     return np.stack(grids, axis=1)
@@ -122,14 +129,19 @@ def resolution_kept(visits: FloatArray, repairs: Repairs, limits: FloatArray) ->
     v, r, p, d = (np.fft.rfft(law * damp, _length(), axis=-1) for law in (visits, repair, parts, diagnose))
     known, missing, again = (share[..., None] for share in (repairs.known, repairs.missing, repairs.again))
     once = v * r
-    total = (1.0 - known - missing - again) * once + known * p * once + missing * v * d * p * once + again * once**2
+    total = (
+        (1.0 - known - missing - again) * once
+        + known * p * once
+        + missing * v * d * p * once
+        + again * once**2
+    )
     law = np.fft.irfft(total, _length(), axis=-1)[..., : CELLS + 1] / damp
     kept = law[..., :-1].sum(axis=-1) + 0.5 * law[..., -1]
     return np.where(np.isnan(limits), np.nan, np.clip(kept, 0.0, 1.0))
 
 
 def _drive_grid(spread: FloatArray, cell: float) -> FloatArray:
-    """Drives as masses on the grid, shape (places, F, CELLS + 1)."""
+    """Put drives on the grid as masses, shape (places, F, CELLS + 1)."""
     places, most, size = spread.shape
     index = np.minimum(np.rint(spread / cell), CELLS + 1).astype(np.int64)
     flat = index + (CELLS + 2) * np.arange(places * most).reshape(places, most, 1)

@@ -19,8 +19,15 @@ BATCHES = 20
 
 
 def search_row(
-    start: int, orders: dict[str, FloatArray], limits: Promises, open_promises: list[NDArray[np.bool_]], place: Any,
-    pace: float, diagnose_hours: float, max_utilisation: float, seed: int,
+    start: int,
+    orders: dict[str, FloatArray],
+    limits: Promises,
+    open_promises: list[NDArray[np.bool_]],
+    place: Any,
+    pace: float,
+    diagnose_hours: float,
+    max_utilisation: float,
+    seed: int,
 ) -> int:
     """Least engineers on duty round the clock whose simulated attainment keeps every open promise.
 
@@ -47,15 +54,16 @@ def search_row(
 
     Notes
     -----
-    30,000 orders per look, four times as many until every target is clear by 2.5 standard errors, up to 480,000;
-    down from a pass, up from a fail.
+    30,000 orders per look, four times as many until every target is clear by 2.5 standard errors, up to
+    480,000; down from a pass, up from a fail.
     """
     known: dict[int, bool] = {}
 
     def passes(servers: int) -> bool:
         if servers not in known:
             known[servers] = servers > 0 and _keeps(
-                servers, orders, limits, open_promises, place, pace, diagnose_hours, max_utilisation, seed)
+                servers, orders, limits, open_promises, place, pace, diagnose_hours, max_utilisation, seed
+            )
         return known[servers]
 
     servers = start
@@ -69,8 +77,15 @@ def search_row(
 
 
 def _keeps(
-    servers: int, orders: dict[str, FloatArray], limits: Promises, open_promises: list[NDArray[np.bool_]], place: Any,
-    pace: float, diagnose_hours: float, max_utilisation: float, seed: int,
+    servers: int,
+    orders: dict[str, FloatArray],
+    limits: Promises,
+    open_promises: list[NDArray[np.bool_]],
+    place: Any,
+    pace: float,
+    diagnose_hours: float,
+    max_utilisation: float,
+    seed: int,
 ) -> bool:
     visits = 1.0 + orders["missing_share"] + orders["again_share"]
     hours = orders["work_hours"] * (1 + orders["again_share"]) + orders["missing_share"] * diagnose_hours
@@ -78,19 +93,27 @@ def _keeps(
         return False
     count = FIRST_ORDERS
     while True:
-        opened, grade, sent, arrived, solved, busy = _run(servers, orders, place, pace, diagnose_hours, count, seed)
+        opened, grade, sent, arrived, solved, busy = _run(
+            servers, orders, place, pace, diagnose_hours, count, seed
+        )
         warm = count // 20
         clear, kept = True, busy <= max_utilisation
         respond = np.where(limits.arrival[grade], arrived, sent) - opened
-        for value, limit, wanted in ((respond, limits.respond, open_promises[0]),
-                                     (solved - opened, limits.resolve, open_promises[1])):
+        for value, limit, wanted in (
+            (respond, limits.respond, open_promises[0]),
+            (solved - opened, limits.resolve, open_promises[1]),
+        ):
             good = value <= limit[grade]
             for k in np.flatnonzero(wanted & ~np.isnan(limit)):
                 own = good[warm:][grade[warm:] == k]
                 if not len(own):
                     continue
                 share = own.mean()
-                parts = np.array([part.mean() for part in np.array_split(own, BATCHES)]) if len(own) >= BATCHES else own
+                parts = (
+                    np.array([part.mean() for part in np.array_split(own, BATCHES)])
+                    if len(own) >= BATCHES
+                    else own
+                )
                 error = max(parts.std(ddof=1) / np.sqrt(len(parts)), np.sqrt(0.25 / len(own)) / 50)
                 clear &= bool(abs(share - limits.target[k]) > CLEAR * error)
                 kept &= bool(share >= limits.target[k])
@@ -102,7 +125,13 @@ def _keeps(
 
 
 def _run(
-    servers: int, orders: dict[str, FloatArray], place: Any, pace: float, diagnose_hours: float, count: int, seed: int
+    servers: int,
+    orders: dict[str, FloatArray],
+    place: Any,
+    pace: float,
+    diagnose_hours: float,
+    count: int,
+    seed: int,
 ) -> tuple[Any, ...]:
     # The same seed at every number of engineers: the comparison shares its chance.
     generator = np.random.default_rng(seed)
@@ -122,8 +151,26 @@ def _run(
     parts = generator.exponential(size=count) * orders["parts_hours"][grade]
     first = np.where(missing, generator.exponential(size=count) * diagnose_hours, work[0])
     sent, arrived, solved, busy = compiled_dispatch()(
-        opened, grade, np.zeros(count, np.int64), points[:, 0].copy(), points[:, 1].copy(), first,
-        np.where(missing, parts, np.where(again, 0.0, -1.0)), work[1].copy(), np.zeros(servers, np.int64),
-        np.ones(servers), homes[:, 0].copy(), homes[:, 1].copy(), np.zeros(servers), np.full(servers, 24.0),
-        np.zeros(servers, np.bool_), np.full(servers, 7, np.int64), 0, pace, len(rate), 1, 24.0)
+        opened,
+        grade,
+        np.zeros(count, np.int64),
+        points[:, 0].copy(),
+        points[:, 1].copy(),
+        first,
+        np.where(missing, parts, np.where(again, 0.0, -1.0)),
+        work[1].copy(),
+        np.zeros(servers, np.int64),
+        np.ones(servers),
+        homes[:, 0].copy(),
+        homes[:, 1].copy(),
+        np.zeros(servers),
+        np.full(servers, 24.0),
+        np.zeros(servers, np.bool_),
+        np.full(servers, 7, np.int64),
+        0,
+        pace,
+        len(rate),
+        1,
+        24.0,
+    )
     return opened, grade, sent, arrived, solved, float(busy.sum() / (servers * opened[-1]))

@@ -49,11 +49,13 @@ class PeoplePlan(NamedTuple):
 
     @property
     def working(self) -> FloatArray:
-        """People at work in the region. [people]"""
+        """People at work in the region [people]."""
         return self.people + self.lent_in - self.lent_out
 
 
-def plan_people(need: FloatArray, heads: FloatArray, annual_cost: FloatArray, options: StaffingOptions) -> PeoplePlan:
+def plan_people(
+    need: FloatArray, heads: FloatArray, annual_cost: FloatArray, options: StaffingOptions
+) -> PeoplePlan:
     """Cheapest hiring, training and lending that covers the need.
 
     Parameters
@@ -72,8 +74,8 @@ def plan_people(need: FloatArray, heads: FloatArray, annual_cost: FloatArray, op
 
     Notes
     -----
-    A higher skill may do the work of a lower one: for each skill k, the people of skill k and above plus those
-    missing are at least what is required of k and above.
+    A higher skill may do the work of a lower one: for each skill k, the people of skill k and above plus
+    those missing are at least what is required of k and above.
     """
     import pulp
 
@@ -85,7 +87,9 @@ def plan_people(need: FloatArray, heads: FloatArray, annual_cost: FloatArray, op
 
     def variables(name: str, whole: bool, keep: list[tuple[int, int, int]]) -> dict:
         kind = pulp.LpInteger if whole else pulp.LpContinuous
-        return {k: pulp.LpVariable(f"{name}_{k[0]}_{k[1]}_{k[2]}", 0, top if whole else None, kind) for k in keep}
+        return {
+            k: pulp.LpVariable(f"{name}_{k[0]}_{k[1]}_{k[2]}", 0, top if whole else None, kind) for k in keep
+        }
 
     people, short = variables("people", False, keys), variables("short", False, keys)
     hire = variables("hire", True, [k for k in keys if k[2] >= options.hire_lead_months])
@@ -107,7 +111,9 @@ def plan_people(need: FloatArray, heads: FloatArray, annual_cost: FloatArray, op
     for key in keys:
         r, s, m = key
         before = heads[r, s] if m == 0 else people[r, s, m - 1]
-        model += people[key] == stay * before + hire.get(key, 0) + train.get(key, 0) - train.get((r, s + 1, m), 0)
+        model += people[key] == stay * before + hire.get(key, 0) + train.get(key, 0) - train.get(
+            (r, s + 1, m), 0
+        )
         if key in lent_out:
             model += lent_out[key] <= people[key]
     for r in range(regions):
@@ -116,14 +122,19 @@ def plan_people(need: FloatArray, heads: FloatArray, annual_cost: FloatArray, op
                 required = float(need[r, level:, m].sum())
                 if required <= heads[r, level:].sum() * stay ** (m + 1) and regions == 1:
                     continue
-                there = [people[r, s, m] + (1.0 - options.lend_loss_share) * lent_in.get((r, s, m), 0)
-                         - lent_out.get((r, s, m), 0) for s in range(level, skills)]
+                there = [
+                    people[r, s, m]
+                    + (1.0 - options.lend_loss_share) * lent_in.get((r, s, m), 0)
+                    - lent_out.get((r, s, m), 0)
+                    for s in range(level, skills)
+                ]
                 model += pulp.lpSum(there) + short[r, level, m] >= required
     if lend_keys:
         for s in range(skills):
             for m in range(months):
-                model += (pulp.lpSum(lent_in[r, s, m] for r in range(regions))
-                          == pulp.lpSum(lent_out[r, s, m] for r in range(regions)))
+                model += pulp.lpSum(lent_in[r, s, m] for r in range(regions)) == pulp.lpSum(
+                    lent_out[r, s, m] for r in range(regions)
+                )
     solution = solve_model(model, time_limit=options.plan_seconds, gap=options.plan_gap)
 
     def values(of: dict) -> FloatArray:
@@ -132,8 +143,17 @@ def plan_people(need: FloatArray, heads: FloatArray, annual_cost: FloatArray, op
             out[key] = variable.varValue or 0.0
         return np.where(np.abs(out - np.rint(out)) < 1e-6, np.rint(out), out)
 
-    return PeoplePlan(values(people), values(hire), values(train), values(lent_in), values(lent_out), values(short),
-                      solution.objective, solution.bound, solution.status)
+    return PeoplePlan(
+        values(people),
+        values(hire),
+        values(train),
+        values(lent_in),
+        values(lent_out),
+        values(short),
+        solution.objective,
+        solution.bound,
+        solution.status,
+    )
 
 
 def split_by_skill(total: FloatArray, mix: FloatArray, least_share: FloatArray) -> FloatArray:

@@ -28,12 +28,13 @@ def smoothed_load(profile: FloatArray, mean_hours: float) -> FloatArray:
 
     Notes
     -----
-    m(t) = integral of lambda(t - u) P(S > u) du / E S, the infinite-server load [1]_; repeated every day. Visits
-    take hours, so the busiest hour of the engineers comes hours after that of the telephone.
+    m(t) = integral of lambda(t - u) P(S > u) du / E S, the infinite-server load [1]_; repeated every day.
+    Visits take hours, so the busiest hour of the engineers comes hours after that of the telephone.
 
     References
     ----------
-    .. [1] Eick, Massey, Whitt (1993), M_t/G/infinity queues with sinusoidal arrival rates, Management Science 39.
+    .. [1] Eick, Massey, Whitt (1993), M_t/G/infinity queues with sinusoidal arrival rates, Management
+       Science 39.
     """
     hours = np.arange(HOURS_PER_DAY)
     keep = np.exp(-1.0 / max(mean_hours, 1e-6))

@@ -53,7 +53,7 @@ ALL_DAY = Phases(np.ones(1), np.ones(1), np.ones(1))
 
 
 class Kept(NamedTuple):
-    """Shares kept per row and class (NaN without promise), and the state of each row averaged over the day."""
+    """Shares kept per row and class (NaN without promise), and each row's state averaged over the day."""
 
     respond: FloatArray
     resolve: FloatArray
@@ -116,8 +116,11 @@ def promises_kept(
     for share, factor, calls in zip(*phases, strict=True):
         now = rows.times(float(factor))
         state = congestion(now, staffed)
-        part = {"respond": response_kept(now, state, staffed, promises.respond, promises.arrival),
-                "waiting": state.waiting, "drive": state.drive}
+        part = {
+            "respond": response_kept(now, state, staffed, promises.respond, promises.arrival),
+            "waiting": state.waiting,
+            "drive": state.drive,
+        }
         if repairs is not None:
             part["visits"] = visit_law(now, state, staffed, limits)
         for name, value in part.items():
@@ -127,8 +130,13 @@ def promises_kept(
     if repairs is not None:
         resolve = resolution_kept(sums["visits"], repairs, promises.resolve)
     nobody = (servers < 1)[:, None]
-    return Kept(np.where(nobody, 0.0 * sums["respond"], sums["respond"]), np.where(nobody, 0.0 * resolve, resolve),
-                sums["waiting"], sums["utilisation"], sums["drive"])
+    return Kept(
+        np.where(nobody, 0.0 * sums["respond"], sums["respond"]),
+        np.where(nobody, 0.0 * resolve, resolve),
+        sums["waiting"],
+        sums["utilisation"],
+        sums["drive"],
+    )
 
 
 def size_rows(
@@ -177,13 +185,22 @@ def size_rows(
     servers = np.where(total > 0, servers, 0)
     kept = promises_kept(rows, np.maximum(servers, 1), promises, repairs, phases)
     if repairs is not None:
-        kept = _add_for_resolution(rows, servers, kept, ceiling, resolve_cause, promises, repairs, phases, least_gain)
+        kept = _add_for_resolution(
+            rows, servers, kept, ceiling, resolve_cause, promises, repairs, phases, least_gain
+        )
     return Sized(servers, kept, ceiling, respond_cause, resolve_cause)
 
 
 def _add_for_resolution(
-    rows: RegionRows, servers: IntArray, kept: Kept, ceiling: IntArray, cause: NDArray[np.str_], promises: Promises,
-    repairs: Repairs, phases: Phases, least_gain: float,
+    rows: RegionRows,
+    servers: IntArray,
+    kept: Kept,
+    ceiling: IntArray,
+    cause: NDArray[np.str_],
+    promises: Promises,
+    repairs: Repairs,
+    phases: Phases,
+    least_gain: float,
 ) -> Kept:
     """Add engineers (in place) while they mend a broken solution promise by at least `least_gain` each."""
     best = Kept(*(np.array(part) for part in kept))
@@ -216,8 +233,10 @@ def _least_for_load(rows: RegionRows, max_utilisation: float, phases: Phases) ->
     open_ = np.flatnonzero(rate > 0)
     while len(open_):
         some = rows.pick(open_)
-        busy = sum(share * congestion(some.times(float(factor)), servers[open_]).utilisation
-                   for share, factor, _ in zip(*phases, strict=True))
+        busy = sum(
+            share * congestion(some.times(float(factor)), servers[open_]).utilisation
+            for share, factor, _ in zip(*phases, strict=True)
+        )
         full = congestion(some, servers[open_]).utilisation >= 1.0
         open_ = open_[(busy > max_utilisation) | full]
         servers[open_] += 1
@@ -226,24 +245,32 @@ def _least_for_load(rows: RegionRows, max_utilisation: float, phases: Phases) ->
 
 def _respond_causes(rows: RegionRows, ceiling: IntArray, promises: Promises) -> NDArray[np.str_]:
     """Reach-bound: even the ceiling of engineers, all free, would arrive too late."""
-    count, classes = rows.rates.shape
+    count = len(rows.rates)
     places = rows.spread.shape[1]
-    idle = Congestion(np.zeros((count, places)), np.zeros(count), np.ones(count), np.zeros(count), np.zeros(count))
+    idle = Congestion(
+        np.zeros((count, places)), np.zeros(count), np.ones(count), np.zeros(count), np.zeros(count)
+    )
     idle.free[np.arange(count), np.minimum(ceiling, places) - 1] = 1.0
     share = response_kept(rows, idle, ceiling, promises.respond, promises.arrival)
     return np.where(share < promises.target, REACH, NONE)
 
 
-def _resolve_causes(rows: RegionRows, ceiling: IntArray, promises: Promises, repairs: Repairs) -> NDArray[np.str_]:
+def _resolve_causes(
+    rows: RegionRows, ceiling: IntArray, promises: Promises, repairs: Repairs
+) -> NDArray[np.str_]:
     """Promises that stay broken if nobody ever waits for an engineer, by what breaks them."""
     limits = np.nan_to_num(promises.resolve, nan=1.0)
-    broken = resolution_kept(free_drive_law(rows, ceiling, limits), repairs, promises.resolve) < promises.target
+    broken = (
+        resolution_kept(free_drive_law(rows, ceiling, limits), repairs, promises.resolve) < promises.target
+    )
     if not broken.any():
         return np.full(broken.shape, NONE)
     return np.where(broken, _largest_loss(rows, ceiling, promises, repairs), NONE)
 
 
-def _largest_loss(rows: RegionRows, ceiling: IntArray, promises: Promises, repairs: Repairs) -> NDArray[np.str_]:
+def _largest_loss(
+    rows: RegionRows, ceiling: IntArray, promises: Promises, repairs: Repairs
+) -> NDArray[np.str_]:
     """Which of repair, parts and distance breaks the promise alone; else the one whose absence mends most."""
     limits = np.nan_to_num(promises.resolve, nan=1.0)
     at_once = np.zeros((*rows.rates.shape, CELLS + 1))

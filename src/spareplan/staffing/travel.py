@@ -62,7 +62,9 @@ def flat_km(latitude: ArrayLike, longitude: ArrayLike) -> FloatArray:
     turn = np.degrees(np.angle(np.exp(1j * np.radians(east)).sum())) if len(east) else 0.0
     east = (east - turn + 180.0) % 360.0 - 180.0
     middle = float(north.mean()) if len(north) else 0.0
-    return np.column_stack([KM_PER_DEGREE * np.cos(np.radians(middle)) * east, KM_PER_DEGREE * (north - middle)])
+    return np.column_stack(
+        [KM_PER_DEGREE * np.cos(np.radians(middle)) * east, KM_PER_DEGREE * (north - middle)]
+    )
 
 
 def mean_pair_distance(points: FloatArray, seed: int = 0) -> float:
@@ -176,7 +178,7 @@ def distance_table(
 
 @lru_cache(maxsize=8)
 def unit_square_table(most: int) -> DistanceTable:
-    """The table of evenly spread machines on a square of 1 km²; multiply by the root of the area."""
+    """Tabulate evenly spread machines on a square of 1 km²; multiply by the root of the area."""
     generator = np.random.default_rng(20)
     return distance_table(generator.random((3000, 2)), most, seed=21)
 

@@ -62,7 +62,7 @@ def delayed_tail(above: ArrayLike, own: ArrayLike, capacity: ArrayLike, times: A
         nodes = 32 << int(doubling)
         step = max(1, 4_000_000 // nodes)
         for start in range(0, len(pick), step):
-            part = pick[start:start + step]
+            part = pick[start : start + step]
             out[part] = _spectral_tail(r[part], sigma[part], m[part] * t[part], nodes)
     return np.clip(out, 0.0, 1.0).reshape(shape)
 

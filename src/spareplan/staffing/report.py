@@ -1,0 +1,137 @@
+"""Tables and words of the head count."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from spareplan.staffing.sharing import PeoplePlan
+from spareplan.staffing.sizing import NONE, Kept, Sized
+from spareplan.staffing.teams import Teams
+from spareplan.staffing.visits import PRIORITIES, SKILLS
+from spareplan.staffing.workload import Workload
+
+FloatArray = NDArray[np.float64]
+
+
+def headcount_table(
+    teams: Teams,
+    months: pd.DatetimeIndex,
+    load: Workload,
+    plan: PeoplePlan,
+    required: FloatArray,
+    used: FloatArray,
+    respond: FloatArray,
+    resolve: FloatArray,
+    bound: NDArray[np.str_],
+    sized: Sized,
+    hours: dict[str, FloatArray],
+) -> pd.DataFrame:
+    """Lay out the head count, a row per region, month and skill (columns of the result table Headcount)."""
+    count, periods, skills = len(teams.regions), len(months), len(SKILLS)
+    heads = np.broadcast_to(teams.heads[:, :, None], required.shape)
+
+    def column(values: FloatArray) -> FloatArray:
+        return values.transpose(0, 2, 1).reshape(-1)
+
+    row = np.repeat(np.arange(count * periods), skills)
+    table = pd.DataFrame(
+        {
+            "region_id": np.repeat(teams.regions.to_numpy(), periods * skills),
+            "month": np.tile(np.repeat(months.to_numpy(), skills), count),
+            "skill": np.tile(np.array(SKILLS, dtype=object), count * periods),
+            "required": column(required),
+            "headcount": column(heads),
+            "gap": column(required - heads),
+            "utilisation": used[row].round(4),
+            "hire": column(plan.hire),
+            "train": column(plan.train),
+            "transfer_in": column(plan.lent_in),
+            "transfer_out": column(plan.lent_out),
+        }
+    )
+    for k, priority in enumerate(PRIORITIES):
+        table[f"respond_{priority.lower()}"] = respond[row, k].round(4)
+        table[f"resolve_{priority.lower()}"] = resolve[row, k].round(4)
+        table[f"bound_{priority.lower()}"] = bound[row, k]
+    ordered = [f"{what}_p{k}" for what in ("respond", "resolve", "bound") for k in range(1, 5)]
+    table = table[[c for c in table.columns if c not in ordered] + ordered]
+    table["reason"] = _reasons(load, sized, bound, hours, count * periods)[row]
+    return table
+
+
+def _reasons(
+    load: Workload, sized: Sized, bound: NDArray[np.str_], hours: dict[str, FloatArray], count: int
+) -> NDArray[Any]:
+    out = np.empty(count, dtype=object)
+    orders = load.months.sort_values(["region_id", "month"])["orders"].to_numpy()
+    waits = hours["by_waits"] >= hours["by_hours"]
+    for i in range(count):
+        if sized.servers[i] == 0:
+            out[i] = "no orders expected"
+            continue
+        text = (
+            f"{orders[i]:.0f} orders, {hours['visits'][i]:.0f} visits, {hours['hours'][i]:.0f} h "
+            f"({hours['drive'][i] + hours['back'][i]:.1f} h on the road per visit); "
+        )
+        text += (
+            f"waits decide: {sized.servers[i]} on duty round the clock"
+            if waits[i]
+            else f"hours decide: {hours['by_hours'][i]:.1f} engineers, waits need {sized.servers[i]} on duty"
+        )
+        tied = [f"{p} {b}-bound" for p, b in zip(PRIORITIES, bound[i], strict=True) if b != NONE]
+        out[i] = text + (f"; {', '.join(tied)}" if tied else "")
+    return out
+
+
+def workload_table(load: Workload, sized: Sized, hours: dict[str, FloatArray], kept: Kept) -> pd.DataFrame:
+    """Lay out orders, visits and hours per region and month, and what decides the people."""
+    out = load.months.sort_values(["region_id", "month"], ignore_index=True)
+    return out.assign(
+        visits=hours["visits"],
+        missing_share=hours["missing"],
+        repeat_share=hours["again"],
+        drive_hours=sized.kept.drive,
+        return_hours=hours["back"],
+        on_site_hours=hours["on_site"],
+        hours=hours["hours"],
+        on_duty=sized.servers,
+        people_for_waits=hours["by_waits"],
+        people_for_hours=hours["by_hours"],
+        waiting_share=kept.waiting,
+    )
+
+
+def summary_lines(
+    table: pd.DataFrame,
+    plan: PeoplePlan,
+    bound: NDArray[np.str_],
+    desk_people: int,
+    teams: Teams,
+    months: pd.DatetimeIndex,
+) -> tuple[str, ...]:
+    """Say in a few lines what a colleague would say."""
+    by_month = table.groupby("month")["required"].sum()
+    peak = by_month.idxmax()
+    now = teams.heads.sum()
+    lines = [
+        f"Engineers: {now:.0f} today, {by_month.max():.0f} required in {peak:%Y-%m}; "
+        f"hire {plan.hire.sum():.0f}, "
+        f"train {plan.train.sum():.0f}, lend {plan.lent_in.sum():.0f} person-months"
+    ]
+    short = table.groupby("region_id")["gap"].sum()
+    worst = short[short > 0].sort_values(ascending=False).index[:3]
+    if len(worst):
+        lines.append(f"Most short: {', '.join(worst)}")
+    for cause in ("parts", "repair", "reach", "staff"):
+        hit = [p for k, p in enumerate(PRIORITIES) if (bound[:, k] == cause).any()]
+        if hit:
+            share = [f"{p} in {(bound[:, PRIORITIES.index(p)] == cause).mean():.0%}" for p in hit]
+            lines.append(f"{cause.capitalize()}-bound: {', '.join(share)} of region-months")
+    if desk_people:
+        lines.append(f"Desk: {desk_people} on duty answer P1 to P4 in time")
+    lines.extend(f"{note['meaning']}: {note['value']}" for note in teams.notes)
+    return tuple(lines)
