@@ -37,17 +37,29 @@ def test_berkson_exponential_agrees_with_print_and_software(berkson, oracle):
 
 
 def test_berkson_lognormal_agrees_with_stored_output(berkson, oracle):
-    want = next(row for row in oracle["third_party_stored"] if row["id"] == "berkson200_lognormal")["lognormal_interval"]
+    want = next(row for row in oracle["third_party_stored"] if row["id"] == "berkson200_lognormal")[
+        "lognormal_interval"
+    ]
     row = fit_interval_lifetimes(berkson, distribution="lognormal").iloc[0]
     assert [row["mu"], row["sigma"]] == pytest.approx([want["mu"], want["sigma"]], rel=1e-5)
-    assert [row["mu_se"] ** 2, row["sigma_se"] ** 2] == pytest.approx([want["vcov"][0], want["vcov"][2]], rel=1e-5)
+    assert [row["mu_se"] ** 2, row["sigma_se"] ** 2] == pytest.approx(
+        [want["vcov"][0], want["vcov"][2]], rel=1e-5
+    )
 
 
 def test_narrow_intervals_give_the_exact_ages_fit():
     rng = np.random.default_rng(1)
     life = 40 * rng.weibull(2, 300)
-    exact = fit_lifetimes(pd.DataFrame({"part_id": "A", "entry": 0.0, "exit": np.minimum(life, 50), "failed": life < 50})).iloc[0]
-    rows = pd.DataFrame({"model": "A", "lower": np.where(life < 50, life - 1e-4, 50.0), "upper": np.where(life < 50, life + 1e-4, np.inf)})
+    exact = fit_lifetimes(
+        pd.DataFrame({"part_id": "A", "entry": 0.0, "exit": np.minimum(life, 50), "failed": life < 50})
+    ).iloc[0]
+    rows = pd.DataFrame(
+        {
+            "model": "A",
+            "lower": np.where(life < 50, life - 1e-4, 50.0),
+            "upper": np.where(life < 50, life + 1e-4, np.inf),
+        }
+    )
     wide = fit_interval_lifetimes(rows, by="model").iloc[0]
     for name in ("shape", "scale", "shape_se", "scale_se"):
         assert wide[name] == pytest.approx(exact[name], rel=1e-4)

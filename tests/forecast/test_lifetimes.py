@@ -24,7 +24,9 @@ def random_spells(rng, parts=60, most=14):
         end = rng.uniform(5, 120, size)
         late = rng.random(size) < rng.choice([0, 0.5, 1])
         entry = np.where(late, rng.uniform(0.2, 0.95, size) * np.minimum(life, end), 0)
-        frames.append(spells_of(np.minimum(life, end), life < end, rng.choice([0.5, 1, 2], size), entry, f"P{part:03d}"))
+        frames.append(
+            spells_of(np.minimum(life, end), life < end, rng.choice([0.5, 1, 2], size), entry, f"P{part:03d}")
+        )
     return pd.concat(frames, ignore_index=True)
 
 
@@ -44,7 +46,10 @@ def field_data(test_data, oracle):
     folder = test_data / "bench" / "reliability"
     shock, bleed = pd.read_csv(folder / "shockabsorber.csv"), pd.read_csv(folder / "bleed.csv")
     cage, fan = pd.read_csv(folder / "bearingcage.csv"), pd.read_csv(folder / "fan.csv")
-    grid, field = pd.read_csv(folder / "spreda_transformers.csv"), pd.read_parquet(folder / "weibulltools_field_data.parquet")
+    grid, field = (
+        pd.read_csv(folder / "spreda_transformers.csv"),
+        pd.read_parquet(folder / "weibulltools_field_data.parquet"),
+    )
     field = field[field["dis"] > 0]
     inline = oracle["published"][0]["data_inline"]
     bled = spells_of(bleed["hours"], bleed["event"] == "Failed", bleed["count"])
@@ -73,10 +78,19 @@ def test_field_data_give_the_stored_estimates(field_data, oracle, law):
     for name, wanted in oracle["computed"].items():
         row, want = fits.loc[name], wanted[law]
         if law == "weibull":
-            mine = {"beta": row["shape"], "eta": row["scale"], "se_mu": row["scale_se"] / row["scale"],
-                    "se_sigma": row["shape_se"] / row["shape"] ** 2}
+            mine = {
+                "beta": row["shape"],
+                "eta": row["scale"],
+                "se_mu": row["scale_se"] / row["scale"],
+                "se_sigma": row["shape_se"] / row["shape"] ** 2,
+            }
         else:
-            mine = {"mu": row["mu"], "sigma": row["sigma"], "se_mu": row["mu_se"], "se_sigma": row["sigma_se"]}
+            mine = {
+                "mu": row["mu"],
+                "sigma": row["sigma"],
+                "se_mu": row["mu_se"],
+                "se_sigma": row["sigma_se"],
+            }
         mine |= {"loglik": row["loglik"], "n_fail": row["n_failed"], "n_cens": row["n_censored"]}
         for key, value in mine.items():
             # Six printed decimals: half of the last one on top of the tolerance.
@@ -100,7 +114,9 @@ def test_stored_lognormal_outputs_of_other_software_agree(field_data, oracle):
         want = next(row for row in oracle["third_party_stored"] if row["id"] == stored)["lognormal"]
         row = fit_lifetimes(field_data[name], distribution="lognormal").iloc[0]
         assert [row["mu"], row["sigma"]] == pytest.approx([want["mu"], want["sigma"]], rel=1e-5)
-        assert [row["mu_se"] ** 2, row["sigma_se"] ** 2] == pytest.approx([want["vcov"][0], want["vcov"][2]], rel=1e-5)
+        assert [row["mu_se"] ** 2, row["sigma_se"] ** 2] == pytest.approx(
+            [want["vcov"][0], want["vcov"][2]], rel=1e-5
+        )
 
 
 def test_left_truncated_fleets_agree_with_three_packages(test_data, oracle):
@@ -108,7 +124,8 @@ def test_left_truncated_fleets_agree_with_three_packages(test_data, oracle):
     frame = pd.read_csv(test_data / "bench" / "reliability" / "assetlife_circuit_breaker.csv")
     row = fit_lifetimes(spells_of(frame["time"], frame["event"], 1.0, frame["entry"])).iloc[0]
     assert [row["scale"], row["shape"], row["loglik"]] == pytest.approx(
-        [stored["eta"], stored["beta"], stored["loglik"]], rel=1e-5)
+        [stored["eta"], stored["beta"], stored["loglik"]], rel=1e-5
+    )
 
 
 def test_exponential_fan_life_is_total_time_over_failures(field_data, oracle):
@@ -131,9 +148,17 @@ def test_every_fit_is_the_top_of_its_profile_and_none_is_where_there_is_no_top()
         x = np.log(group["exit"].to_numpy() / group["exit"].max())
         with np.errstate(divide="ignore"):
             e = np.log(group["entry"].to_numpy() / group["exit"].max())
-        s = (group["count"].to_numpy() * (np.exp(shapes[:, None] * x) - np.exp(shapes[:, None] * e))).sum(axis=1)
+        s = (group["count"].to_numpy() * (np.exp(shapes[:, None] * x) - np.exp(shapes[:, None] * e))).sum(
+            axis=1
+        )
         log_sum = float((group["count"] * group["failed"] * x).sum())
-        profile = k * np.log(shapes) + (shapes - 1) * log_sum - k * np.log(s / k) - k - k * np.log(group["exit"].max())
+        profile = (
+            k * np.log(shapes)
+            + (shapes - 1) * log_sum
+            - k * np.log(s / k)
+            - k
+            - k * np.log(group["exit"].max())
+        )
         best = profile.argmax()
         # At a shape of nearly nothing no float holds the scale.
         if best in (0, len(shapes) - 1) or np.log(s[best] / k) / shapes[best] < -690:
@@ -154,8 +179,10 @@ def test_standard_errors_are_the_curvature_of_the_likelihood():
     for i in range(2):
         for j in range(2):
             moves = [(a, b) for a in (1, -1) for b in (1, -1)]
-            hessian[i, j] = sum(a * b * weibull_loglik(group, *(at + a * h * np.eye(2)[i] + b * h * np.eye(2)[j]))
-                                for a, b in moves) / (4 * h[i] * h[j])
+            hessian[i, j] = sum(
+                a * b * weibull_loglik(group, *(at + a * h * np.eye(2)[i] + b * h * np.eye(2)[j]))
+                for a, b in moves
+            ) / (4 * h[i] * h[j])
     se = np.sqrt(np.diag(np.linalg.inv(-hessian)))
     assert [row["shape_se"], row["scale_se"]] == pytest.approx(se, rel=1e-4)
 
@@ -183,8 +210,10 @@ def test_lognormal_fit_agrees_with_a_general_optimiser():
 def test_best_takes_the_highest_likelihood_and_the_simplest_of_equals():
     spells = random_spells(np.random.default_rng(3), parts=40)
     best = fit_lifetimes(spells, distribution="best").set_index("part_id")
-    every = {law: fit_lifetimes(spells, distribution=law).set_index("part_id")["loglik"]
-             for law in ("weibull", "lognormal", "exponential")}
+    every = {
+        law: fit_lifetimes(spells, distribution=law).set_index("part_id")["loglik"]
+        for law in ("weibull", "lognormal", "exponential")
+    }
     top = pd.DataFrame(every).max(axis=1)
     assert (best["loglik"] >= top - 1e-9)[top.notna()].all()
     assert best["distribution"].nunique() >= 2
@@ -241,20 +270,35 @@ def test_pooled_shapes_lie_between_own_estimate_and_kin():
 def test_engineers_life_moves_a_part_that_never_failed():
     rng = np.random.default_rng(6)
     lives = np.exp(rng.normal(4, 0.8, 60))
-    frames = [spells_of(np.minimum(life * rng.weibull(2, 12), 60.0), life * rng.weibull(2, 12) < 0, part_id=f"P{i:02d}")
-              for i, life in enumerate(lives)]
+    frames = [
+        spells_of(
+            np.minimum(life * rng.weibull(2, 12), 60.0), life * rng.weibull(2, 12) < 0, part_id=f"P{i:02d}"
+        )
+        for i, life in enumerate(lives)
+    ]
     for i, frame in enumerate(frames):
         frame["failed"] = frame["exit"] < 60
         frame["expected_life"] = lives[i] * 0.886
-    quiet = [spells_of([5.0] * 3, False, part_id=name).assign(expected_life=life) for name, life in (("short", 20.0), ("tall", 400.0))]
+    quiet = [
+        spells_of([5.0] * 3, False, part_id=name).assign(expected_life=life)
+        for name, life in (("short", 20.0), ("tall", 400.0))
+    ]
     fits = fit_lifetimes(pd.concat([*frames, *quiet]), prior="pooled").set_index("part_id")
     assert fits.loc["tall", "scale"] > 5 * fits.loc["short", "scale"]
 
 
-@pytest.mark.parametrize(("change", "column", "row"), [
-    ({"exit": 0.0}, "exit", 2), ({"entry": -1.0}, "entry", 2), ({"entry": 60.0}, "exit", 2),
-    ({"failed": 2}, "failed", 2), ({"count": -1.0}, "count", 2), ({"exit": np.nan}, "exit", 2), ({"exit": np.inf}, "exit", 2),
-])
+@pytest.mark.parametrize(
+    ("change", "column", "row"),
+    [
+        ({"exit": 0.0}, "exit", 2),
+        ({"entry": -1.0}, "entry", 2),
+        ({"entry": 60.0}, "exit", 2),
+        ({"failed": 2}, "failed", 2),
+        ({"count": -1.0}, "count", 2),
+        ({"exit": np.nan}, "exit", 2),
+        ({"exit": np.inf}, "exit", 2),
+    ],
+)
 def test_bad_spells_are_refused_by_row_and_column(change, column, row):
     spells = pd.concat([spells_of([50.0], [1]).assign(**change), spells_of([60.0], [0])], ignore_index=True)
     with pytest.raises(DataError) as caught:

@@ -17,7 +17,15 @@ from spareplan.forecast.lives import PartLives, learn_lives
 PAIR = ["part_id", "site_id"]
 # Machines that are used differently stand in classes this far apart in ln use.
 USE_CLASS = 0.25
-MONTH_COLUMNS = ["mean", "from_installed_base", "from_new_units", "from_planned", "retired", "vmr", "rate_cv2"]
+MONTH_COLUMNS = [
+    "mean",
+    "from_installed_base",
+    "from_new_units",
+    "from_planned",
+    "retired",
+    "vmr",
+    "rate_cv2",
+]
 WINDOW_COLUMNS = ["mean", "vmr", "rate_cv2"]
 
 
@@ -27,13 +35,12 @@ class BaseRoad(NamedTuple):
     Parameters
     ----------
     table : DataFrame
-        part_id, site_id, month, mean, vmr, rate_cv2, from_installed_base, from_new_units, from_planned, method.
+        part_id, site_id, month, mean, vmr, rate_cv2, from_installed_base, from_new_units, from_planned,
+        method.
     windows : DataFrame
         part_id, site_id, days, mean, vmr, rate_cv2, method.
     retirements : DataFrame
         part_id, site_id, month, mean: what planned retirements take off.
-    loose : DataFrame
-        Replacements that belong to no fitted part, as history.
     facts : Series
         By part_id and site_id: machines and lives in words.
     spells, lifetimes : DataFrame
@@ -44,7 +51,6 @@ class BaseRoad(NamedTuple):
     table: pd.DataFrame
     windows: pd.DataFrame
     retirements: pd.DataFrame
-    loose: pd.DataFrame
     facts: pd.Series
     spells: pd.DataFrame
     lifetimes: pd.DataFrame
@@ -86,7 +92,7 @@ def installed_base_demand(
     fleet = fleet_history(data, clock, begin, as_of)
     notes = [*origin, *clock.notes, *fleet.notes, *_clock_notes(fleet, options)]
     if fleet.spells.empty:
-        return _nothing(fleet, notes)
+        return _nothing(notes)
     lives = learn_lives(fleet, data.parts)
     sales, sale_notes = _sales(data, as_of, edges)
     pieces = _pieces_in_service(lives.spells, data.units)
@@ -95,21 +101,33 @@ def installed_base_demand(
     use -= use[:, :1]
     keep = _kept(pieces, data, as_of, edges)
     sold = _sold_slots(sales, data, fleet, clock, edges)
-    rows = [_one_part(part, lives.law(number), own, to_come, use, edges)
-            for number, (part, own, to_come) in enumerate(_by_part(parts, pieces, keep, sold)) if own.size or to_come.size]
+    rows = [
+        _one_part(part, lives.law(number), own, to_come, use, edges)
+        for number, (part, own, to_come) in enumerate(_by_part(parts, pieces, keep, sold))
+        if own.size or to_come.size
+    ]
     if not rows:
-        return _nothing(fleet, notes)
+        return _nothing(notes)
     table = _long(rows, "months", MONTH_COLUMNS, "month", horizon)
     windows = _long(rows, "windows", WINDOW_COLUMNS, "days", np.asarray(days, float))
     method = np.where(lives.lifetimes["n_failed"] >= 6, "installed base", "installed base, pooled lives")
     words = pd.Series(method, index=parts)
     for frame in (table, windows):
         frame["method"] = frame["part_id"].map(words).to_numpy()
-    retirements = table.loc[table["retired"] != 0, [*PAIR, "month", "retired"]].rename(columns={"retired": "mean"})
+    retirements = table.loc[table["retired"] != 0, [*PAIR, "month", "retired"]].rename(
+        columns={"retired": "mean"}
+    )
     facts = _facts(pieces, lives, fleet, table)
     spells = lives.spells[["part_id", "entry", "exit", "failed", "count"]]
-    return BaseRoad(table.drop(columns="retired"), windows, retirements, fleet.loose, facts, spells, lives.lifetimes,
-                    [*notes, *lives.notes, *sale_notes])
+    return BaseRoad(
+        table.drop(columns="retired"),
+        windows,
+        retirements,
+        facts,
+        spells,
+        lives.lifetimes,
+        [*notes, *lives.notes, *sale_notes],
+    )
 
 
 def records_begin(data: Any, as_of: pd.Timestamp) -> tuple[pd.Series, list[dict[str, Any]]]:
@@ -128,18 +146,33 @@ def records_begin(data: Any, as_of: pd.Timestamp) -> tuple[pd.Series, list[dict[
     region = region_of_sites(data.network)
     first = data.replacements["replaced_on"].min()
     fallback = as_of if pd.isna(first) else first.to_period("M").to_timestamp()
-    given = data.regions.set_index("region_id")["records_from"]
-    begin = region.map(given)
+    given = dict(zip(data.regions["region_id"], data.regions["records_from"]))
+    begin = pd.Series(
+        [given.get(place, pd.NaT) for place in region], index=region.index, dtype="datetime64[ns]"
+    )
     missing = begin.isna()
     begin = pd.to_datetime(begin.where(~missing, fallback))
     notes = []
     if (~missing).any():
-        notes.append({"stage": "forecast", "name": "records begin", "value": f"{begin[~missing].min():%Y-%m-%d}",
-                      "origin": "data: regions.records_from", "meaning": "failures are known from then on"})
+        notes.append(
+            {
+                "stage": "forecast",
+                "name": "records begin",
+                "value": f"{begin[~missing].min():%Y-%m-%d}",
+                "origin": "data: regions.records_from",
+                "meaning": "failures are known from then on",
+            }
+        )
     if missing.any():
-        notes.append({"stage": "forecast", "name": "records begin where no region says so", "value": f"{fallback:%Y-%m-%d}",
-                      "origin": "estimated from the first replacement",
-                      "meaning": f"{int(missing.sum())} sites; set regions.records_from where it is known"})
+        notes.append(
+            {
+                "stage": "forecast",
+                "name": "records begin where no region says so",
+                "value": f"{fallback:%Y-%m-%d}",
+                "origin": "estimated from the first replacement",
+                "meaning": f"{int(missing.sum())} sites; set regions.records_from where it is known",
+            }
+        )
     return begin, notes
 
 
@@ -155,17 +188,33 @@ def _edges(as_of: pd.Timestamp, horizon: pd.DatetimeIndex, days: list[int]) -> C
 def _clock_notes(fleet: FleetHistory, options: ForecastOptions) -> list[dict[str, Any]]:
     counts = fleet.clock_of_part.value_counts()
     origin = "set by the user" if options.clock != "auto" else "data: usage, meter_readings"
-    return [{"stage": "forecast", "name": f"parts on the clock of {unit}", "value": int(counts[unit]), "unit": "parts",
-             "origin": origin, "meaning": "hours where the use of every machine that carries the part is known"}
-            for unit in ("hours", "days") if unit in counts]
+    return [
+        {
+            "stage": "forecast",
+            "name": f"parts on the clock of {unit}",
+            "value": int(counts[unit]),
+            "unit": "parts",
+            "origin": origin,
+            "meaning": "hours where the use of every machine that carries the part is known",
+        }
+        for unit in ("hours", "days")
+        if unit in counts
+    ]
 
 
-def _nothing(fleet: FleetHistory, notes: list[dict[str, Any]]) -> BaseRoad:
+def _nothing(notes: list[dict[str, Any]]) -> BaseRoad:
     empty = pd.DataFrame(columns=[*PAIR, "mean", "vmr", "rate_cv2", "method"])
     months = empty.assign(month=pd.Series(dtype="datetime64[ns]"))
     facts = pd.Series(dtype=object, index=pd.MultiIndex.from_arrays([[], []], names=PAIR))
-    return BaseRoad(months, empty.assign(days=0.0), months[[*PAIR, "month", "mean"]], fleet.loose, facts,
-                    pd.DataFrame(columns=["part_id", "entry", "exit", "failed", "count"]), pd.DataFrame(), notes)
+    return BaseRoad(
+        months,
+        empty.assign(days=0.0),
+        months[[*PAIR, "month", "mean"]],
+        facts,
+        pd.DataFrame(columns=["part_id", "entry", "exit", "failed", "count"]),
+        pd.DataFrame(),
+        notes,
+    )
 
 
 def _pieces_in_service(spells: pd.DataFrame, units: pd.DataFrame) -> pd.DataFrame:
@@ -173,27 +222,40 @@ def _pieces_in_service(spells: pd.DataFrame, units: pd.DataFrame) -> pd.DataFram
     alive = spells[spells["in_service"].to_numpy(bool)]
     product = units.set_index("unit_id")["product_id"]
     use_class = np.exp(np.round(np.log(alive["factor"]) / USE_CLASS) * USE_CLASS)
-    return pd.DataFrame({"part_id": alive["part_id"], "site_id": alive["site_id"],
-                         "product_id": alive["unit_id"].map(product), "curve": alive["curve"], "use_class": use_class,
-                         "pieces": alive["pieces"], "age": alive["exit"], "count": alive["count"],
-                         "unit_id": alive["unit_id"]})
+    return pd.DataFrame(
+        {
+            "part_id": alive["part_id"],
+            "site_id": alive["site_id"],
+            "product_id": alive["unit_id"].map(product),
+            "curve": alive["curve"],
+            "use_class": use_class,
+            "pieces": alive["pieces"],
+            "age": alive["exit"],
+            "count": alive["count"],
+            "unit_id": alive["unit_id"],
+        }
+    )
 
 
 def _sales(data: Any, as_of: pd.Timestamp, edges: Calendar) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
     plan = data.sales_plan
     plan = plan[(plan["month"] > as_of) & (plan["month"] < edges.dates[-1])]
     retired = float(plan["units_retired"].fillna(0).sum())
-    note = {"stage": "forecast", "name": "machines to be sold and retired", "value":
-            f"{plan['units_sold'].fillna(0).sum():g} sold, {retired:g} retired", "unit": "machines",
-            "origin": "data: sales_plan",
-            "meaning": "sold ones start at age 0 in the middle of their month; retired ones are any of their product and site"}
+    note = {
+        "stage": "forecast",
+        "name": "machines to be sold and retired",
+        "value": f"{plan['units_sold'].fillna(0).sum():g} sold, {retired:g} retired",
+        "unit": "machines",
+        "origin": "data: sales_plan",
+        "meaning": "sold ones start at age 0 in mid-month; retired ones are any of their product and site",
+    }
     return plan, [note] if len(plan) else []
 
 
 def _sold_slots(
     plan: pd.DataFrame, data: Any, fleet: FleetHistory, clock: Clock, edges: Calendar
 ) -> pd.DataFrame:
-    """A row per part, site, product and month of sale: curve, use until the sale, pieces."""
+    """List part, site, product and month of sale with curve, use until the sale, pieces."""
     moved = successors(data.parts)
     fitted = data.fitment.assign(part_id=data.fitment["part_id"].replace(moved))
     fitted = fitted.groupby(["product_id", "part_id"], as_index=False, sort=True)["quantity"].max()
@@ -202,8 +264,10 @@ def _sold_slots(
     rows = rows[rows["part_id"].isin(fleet.clock_of_part.index)]
     place = rows["site_id"].map(region_of_sites(data.network)).fillna("").astype(str)
     hours = (rows["part_id"].map(fleet.clock_of_part) == "hours").to_numpy()
-    curve = [clock.lookup.get(key, CALENDAR) if timed else CALENDAR
-             for key, timed in zip(zip(rows["product_id"], place), hours)]
+    curve = [
+        clock.lookup.get(key, CALENDAR) if timed else CALENDAR
+        for key, timed in zip(zip(rows["product_id"], place), hours)
+    ]
     rows = rows.assign(curve=np.asarray(curve, dtype=np.int64))
     middle = rows["month"] + pd.Timedelta(days=15)
     now = clock.at(rows["curve"].to_numpy(), np.repeat(edges.dates[0], len(rows)))
@@ -296,8 +360,13 @@ def _by_part(
     sold_facts = [sold[name].to_numpy() for name in ("curve", "start", "slots", "pieces")]
     for i, part in enumerate(parts):
         c, r, s = (slice(bounds[i], bounds[i + 1]) for bounds in (cell_at, row_at, sold_at))
-        own = _OwnPieces(site[c], *(values[c] for values in cell_facts), share[c], cell[r] - cell_at[i],
-                         *(values[r] for values in facts))
+        own = _OwnPieces(
+            site[c],
+            *(values[c] for values in cell_facts),
+            share[c],
+            cell[r] - cell_at[i],
+            *(values[r] for values in facts),
+        )
         yield part, own, _SoldPieces(to_site[s], *(values[s] for values in sold_facts))
 
 
@@ -305,8 +374,16 @@ def _one_part(
     part: str, law: PartLaw, own: _OwnPieces, sold: _SoldPieces, use: np.ndarray, edges: Calendar
 ) -> _PartRows:
     """Demand of one part at its sites: months and windows as arrays (sites, times, columns)."""
-    cells = Cells(own.cell, own.age, own.count, own.pieces, use[own.curve] * own.use_class[:, None],
-                  use[sold.curve] - sold.start[:, None], sold.slots, sold.pieces)
+    cells = Cells(
+        own.cell,
+        own.age,
+        own.count,
+        own.pieces,
+        use[own.curve] * own.use_class[:, None],
+        use[sold.curve] - sold.start[:, None],
+        sold.slots,
+        sold.pieces,
+    )
     out = part_demand(law, cells, own.keep, edges.month_at)
     sites, where = np.unique(np.concatenate([own.site, sold.site]).astype(str), return_inverse=True)
 
@@ -315,7 +392,7 @@ def _one_part(
         np.add.at(total[:, 1:], rows, values)
         return np.cumsum(total, axis=1)
 
-    here, there = where[:len(own.site)], where[len(own.site):]
+    here, there = where[: len(own.site)], where[len(own.site) :]
     kept, lost = gather(out.base * own.keep, here), gather(out.base * (own.keep - 1), here)
     planned, new = gather(out.planned * own.keep, here), gather(out.new, there)
     total = kept + planned + new
@@ -349,8 +426,10 @@ def _facts(pieces: pd.DataFrame, lives: PartLives, fleet: FleetHistory, table: p
     law = lives.lifetimes.set_index("part_id")
     unit = {"hours": "h", "days": "days"}
     text = {
-        part: f"life {scale:,.0f} {unit[fleet.clock_of_part[part]]} at shape {shape:.1f} from {failed:.0f} failures"
+        part: f"life {scale:,.0f} {unit[fleet.clock_of_part[part]]}, shape {shape:.1f}, {failed:.0f} failures"
         for part, scale, shape, failed in zip(law.index, law["scale"], law["shape"], law["n_failed"])
     }
-    return pd.Series([f"{count} machines in service, {text[part]}" for count, part in zip(machines, pairs["part_id"])],
-                     index=index)
+    return pd.Series(
+        [f"{count} machines in service, {text[part]}" for count, part in zip(machines, pairs["part_id"])],
+        index=index,
+    )

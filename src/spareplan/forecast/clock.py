@@ -73,9 +73,7 @@ class Clock:
         return low + within * (self.cumulative[curve, month + 1] - low)
 
 
-def build_clock(
-    data: Any, network: Network, as_of: pd.Timestamp, days_ahead: float, hours: bool
-) -> Clock:
+def build_clock(data: Any, network: Network, as_of: pd.Timestamp, days_ahead: float, hours: bool) -> Clock:
     """Cumulative use of every product in every region, extended backwards and forwards by its season.
 
     Parameters
@@ -97,9 +95,9 @@ def build_clock(
 
     Notes
     -----
-    A month without a usage row takes the mean of its calendar month in the same product and region, else in the
-    product. Usage rows after `as_of` that the data's own last day has not reached are a plan and are used; rows
-    between the two are left aside, as they were not known.
+    A month without a usage row takes the mean of its calendar month in the same product and region, else in
+    the product. Usage rows after `as_of` that the data's own last day has not reached are a plan and are
+    used; rows between the two are left aside, as they were not known.
     """
     units = data.units
     begin = min([as_of, *units["commissioned_on"].dropna()])
@@ -113,20 +111,33 @@ def build_clock(
     notes: list[dict[str, Any]] = []
     lookup: dict[tuple[str, str], int] = {}
     known = _known_usage(data, as_of) if hours else data.usage.iloc[:0]
-    use = {key: _fill_season(group, months) for key, group in known.groupby(["product_id", "region_id"], sort=True)}
-    mean_use = {key: _fill_season(group.groupby("month", as_index=False)["hours_per_unit"].mean(), months)
-                for key, group in known.groupby("product_id", sort=True)}
+    use = {
+        key: _fill_season(group, months)
+        for key, group in known.groupby(["product_id", "region_id"], sort=True)
+    }
+    mean_use = {
+        key: _fill_season(group.groupby("month", as_index=False)["hours_per_unit"].mean(), months)
+        for key, group in known.groupby("product_id", sort=True)
+    }
     if hours:
         mean_use |= _metered_products(data, mean_use, as_of, months)
     sold = data.sales_plan["site_id"].map(region).fillna("").astype(str)
-    for product, place in sorted({*zip(units["product_id"], unit_region), *zip(data.sales_plan["product_id"], sold)}):
+    for product, place in sorted(
+        {*zip(units["product_id"], unit_region), *zip(data.sales_plan["product_id"], sold)}
+    ):
         monthly = use.get((product, place), mean_use.get(product))
         if monthly is None:
             continue
         if (product, place) not in use:
-            notes.append({"stage": "forecast", "name": f"usage of {product} in {place or 'no region'}",
-                          "value": "mean of the product", "origin": "estimated from usage or meter_readings",
-                          "meaning": "this product and region has no rows in usage"})
+            notes.append(
+                {
+                    "stage": "forecast",
+                    "name": f"usage of {product} in {place or 'no region'}",
+                    "value": "mean of the product",
+                    "origin": "estimated from usage or meter_readings",
+                    "meaning": "this product and region has no rows in usage",
+                }
+            )
         names.append(f"{product} in {place}")
         rows.append(monthly)
         lookup[product, place] = len(rows) - 1
@@ -149,8 +160,13 @@ def region_of_sites(network: Network) -> pd.Series:
 
 
 def _known_usage(data: Any, as_of: pd.Timestamp) -> pd.DataFrame:
-    last_known = data.as_of() if callable(getattr(data, "as_of", None)) else as_of
     usage = data.usage
+    records = [
+        data.replacements["replaced_on"].max(),
+        data.demand["month"].max(),
+        data.work_orders["opened_at"].max(),
+    ]
+    last_known = max([as_of, *(moment for moment in records if not pd.isna(moment))])
     keep = (usage["month"] <= as_of) | (usage["month"] > last_known)
     return usage[keep & usage["hours_per_unit"].notna()]
 
@@ -182,7 +198,7 @@ def _metered_products(
 
 
 def _with_meters(clock: Clock, data: Any, as_of: pd.Timestamp) -> Clock:
-    """Scale each metered machine's curve so that it meets the last reading, shrunk when the meter saw little."""
+    """Scale each metered machine's curve to meet its last reading, shrunk when the meter saw little."""
     readings = data.meter_readings
     last = readings[readings["read_on"] <= as_of].sort_values("read_on").groupby("unit_id").last()
     units = data.units.set_index("unit_id").loc[last.index]
@@ -193,7 +209,14 @@ def _with_meters(clock: Clock, data: Any, as_of: pd.Timestamp) -> Clock:
     ratio = trust * last["hours"].to_numpy() / np.where(fine, expected, 1.0) + (1 - trust)
     factor = clock.factor.copy()
     factor.loc[last.index[fine]] = np.clip(ratio[fine], 0.05, 20.0)
-    note = {"stage": "forecast", "name": "machines with meter readings", "value": int(fine.sum()), "unit": "machines",
-            "origin": "data: meter_readings", "meaning": "their own use replaces the mean of product and region"}
-    return Clock(clock.months, clock.cumulative, clock.curve, factor, clock.names, clock.lookup,
-                 [*clock.notes, note])
+    note = {
+        "stage": "forecast",
+        "name": "machines with meter readings",
+        "value": int(fine.sum()),
+        "unit": "machines",
+        "origin": "data: meter_readings",
+        "meaning": "their own use replaces the mean of product and region",
+    }
+    return Clock(
+        clock.months, clock.cumulative, clock.curve, factor, clock.names, clock.lookup, [*clock.notes, note]
+    )

@@ -18,8 +18,12 @@ from spareplan.results import DemandForecast, assumptions_frame
 
 PAIR = ["part_id", "site_id"]
 WINDOWS = (7, 15, 30, 60, 90, 120, 180, 270, 365)
-SOURCES = {"from_installed_base": "machines in use", "from_new_units": "machines to be sold",
-           "from_history": "past demand", "from_planned": "planned replacements"}
+SOURCES = {
+    "from_installed_base": "machines in use",
+    "from_new_units": "machines to be sold",
+    "from_history": "past demand",
+    "from_planned": "planned replacements",
+}
 
 
 def forecast_demand(
@@ -37,14 +41,15 @@ def forecast_demand(
     months : int
         Horizon. [months]
     as_of : date, optional
-        Last day that is known; later records are not looked at. None: the last day of the month of the latest record.
+        Last day that is known; later records are not looked at. None: the last day of the month of the
+        latest record.
     options : ForecastOptions, optional
 
     Returns
     -------
     DemandForecast
-        `.table` has a row per month for every part and site that can have demand: where a machine in service or to
-        be sold carries the part, and where there is history. Other pairs have no rows.
+        `.table` has a row per month for every part and site that can have demand: where a machine in service
+        or to be sold carries the part, and where there is history. Other pairs have no rows.
 
     Raises
     ------
@@ -53,45 +58,81 @@ def forecast_demand(
 
     Notes
     -----
-    Parts on known machines: censored, left-truncated lives fitted by empirical Bayes across families, then expected
-    renewals over the ages of each site's pieces, planned replacements competing, machines from the sales plan added
-    at age 0 and planned retirements taken off. Parts with a demand history: one pooled compound model. Where a
-    part has both, both are added: the demand table is for what the machines do not explain.
+    Parts on known machines: censored, left-truncated lives fitted by empirical Bayes across families, then
+    expected renewals over the ages of each site's pieces, planned replacements competing, machines from the
+    sales plan added at age 0 and planned retirements taken off. Parts with a demand history: one pooled
+    compound model. Where a part has both, both are added: the demand table is for what the machines do not
+    explain.
     """
     options = options or ForecastOptions()
     if not isinstance(months, (int, np.integer)) or isinstance(months, bool) or not 1 <= months <= 120:
-        raise problem_in_argument("forecast_demand", "months", months, "is no whole number from 1 to 120", "give one")
+        raise problem_in_argument(
+            "forecast_demand", "months", months, "is no whole number from 1 to 120", "give one"
+        )
     today = data.as_of(as_of)
     horizon = months_after(today, months)
     begin = today + pd.Timedelta(days=1)
     end = (horizon[-1] + pd.offsets.MonthBegin(1)).normalize()
     days = sorted({*WINDOWS, int((end - begin).days)})
     base = installed_base_demand(data, today, horizon, days, options)
-    past = history_demand(data, today, horizon, days, base.loose)
+    past = history_demand(data, today, horizon, days)
     if base.table.empty and past.table.empty:
-        raise DataError([Problem("demand", 0, "", "", f"no fitted machine and no demand is known by {today:%Y-%m-%d}",
-                                 "give units with fitment, or demand, or a later as_of")])
+        raise DataError(
+            [
+                Problem(
+                    "demand",
+                    0,
+                    "",
+                    "",
+                    f"no fitted machine and no demand is known by {today:%Y-%m-%d}",
+                    "give units with fitment, or demand, or a later as_of",
+                )
+            ]
+        )
     table = _published(_merge(base.table, past.table, "month"), options)
     windows = _merge(base.windows, past.windows, "days")[[*PAIR, "days", "mean", "vmr", "rate_cv2"]]
     table["reason"] = _reasons(table, base.facts, past.facts)
-    assumptions = assumptions_frame([
-        *option_rows("forecast", options),
-        {"stage": "forecast", "name": "as_of", "value": f"{today:%Y-%m-%d}",
-         "origin": "set by the user" if as_of is not None else "data: latest record", "meaning": "last day that was known"},
-        {"stage": "forecast", "name": "months", "value": months, "unit": "months", "origin": "argument",
-         "meaning": "forecast horizon"},
-        *base.notes, *past.notes, *_missing_tables(data),
-    ])
+    assumptions = assumptions_frame(
+        [
+            *option_rows("forecast", options),
+            {
+                "stage": "forecast",
+                "name": "as_of",
+                "value": f"{today:%Y-%m-%d}",
+                "origin": "set by the user" if as_of is not None else "data: latest record",
+                "meaning": "last day that was known",
+            },
+            {
+                "stage": "forecast",
+                "name": "months",
+                "value": months,
+                "unit": "months",
+                "origin": "argument",
+                "meaning": "forecast horizon",
+            },
+            *base.notes,
+            *past.notes,
+            *_missing_tables(data),
+        ]
+    )
     return DemandForecast(
-        table, assumptions, _lines(table, base, past, today), as_of=today, windows=windows,
-        contributions=_contributions(table, base.retirements), spells=base.spells, lifetimes=base.lifetimes,
+        table,
+        assumptions,
+        _lines(table, base, past, today),
+        as_of=today,
+        windows=windows,
+        contributions=_contributions(table, base.retirements),
+        spells=base.spells,
+        lifetimes=base.lifetimes,
     )
 
 
 def _merge(first: pd.DataFrame, second: pd.DataFrame, axis: str) -> pd.DataFrame:
     """Add two independent demands: means add, and so do the two parts of the variance."""
     keys = [*PAIR, axis]
-    both = first.merge(second, on=keys, how="outer", suffixes=("", "_more")).sort_values(keys, ignore_index=True)
+    both = first.merge(second, on=keys, how="outer", suffixes=("", "_more")).sort_values(
+        keys, ignore_index=True
+    )
     out = both[keys].copy()
     mean, more = (both[name].fillna(0.0).to_numpy(float) for name in ("mean", "mean_more"))
     total = mean + more
@@ -115,11 +156,13 @@ def _merge(first: pd.DataFrame, second: pd.DataFrame, axis: str) -> pd.DataFrame
 def _published(table: pd.DataFrame, options: ForecastOptions) -> pd.DataFrame:
     mean = table["mean"].to_numpy()
     variance = table["vmr"].to_numpy() * mean + table["rate_cv2"].to_numpy() * mean**2
-    out = table[[*PAIR, "month", "mean"]].assign(variance=variance, vmr=table["vmr"], rate_cv2=table["rate_cv2"])
+    out = table[[*PAIR, "month", "mean"]].assign(
+        variance=variance, vmr=table["vmr"], rate_cv2=table["rate_cv2"]
+    )
     for level in options.levels:
         out[f"q{level:g}"] = quantile(np.full(len(out), level), mean, variance)
     for name in SOURCES:
-        out[name] = table[name] if name in table else 0.0
+        out[name] = table.get(name, 0.0)
     out[list(SOURCES)] = out[list(SOURCES)].fillna(0.0)
     out["method"] = table["method"]
     return out
@@ -162,23 +205,38 @@ def _missing_tables(data: Any) -> list[dict[str, Any]]:
         "replacements": "no failure was ever seen: lives rest on the prior and the engineers' expected lives",
         "units": "no machine is known: demand comes from history alone",
     }
-    return [{"stage": "forecast", "name": f"table {name}", "value": "missing", "origin": "data", "meaning": meaning}
-            for name, meaning in implied.items() if data.tables[name].empty]
+    return [
+        {
+            "stage": "forecast",
+            "name": f"table {name}",
+            "value": "missing",
+            "origin": "data",
+            "meaning": meaning,
+        }
+        for name, meaning in implied.items()
+        if data.tables[name].empty
+    ]
 
 
 def _lines(table: pd.DataFrame, base: BaseRoad, past: HistoryRoad, today: pd.Timestamp) -> tuple[str, ...]:
     total = table["mean"].sum()
     months = table["month"].nunique()
     parts, sites = table["part_id"].nunique(), table["site_id"].nunique()
-    lines = [f"{total:,.0f} pieces expected in the {months} months after {today:%Y-%m-%d}: "
-             f"{parts:,} parts at {sites:,} sites."]
+    lines = [
+        f"{total:,.0f} pieces expected in the {months} months after {today:%Y-%m-%d}: "
+        f"{parts:,} parts at {sites:,} sites."
+    ]
     if total > 0:
         shares = ", ".join(f"{table[name].sum() / total:.0%} {words}" for name, words in SOURCES.items())
         lines.append(f"Sources: {shares}.")
     if len(base.lifetimes):
         few = int((base.lifetimes["n_failed"] < 3).sum())
-        lines.append(f"Lives of {len(base.lifetimes):,} parts from {base.lifetimes['n_failed'].sum():,.0f} failures; "
-                     f"{few:,} parts with fewer than three lean on their kin.")
+        lines.append(
+            f"Lives of {len(base.lifetimes):,} parts from {base.lifetimes['n_failed'].sum():,.0f} failures; "
+            f"{few:,} parts with fewer than three lean on their kin."
+        )
     if len(past.table):
-        lines.append(f"{past.table[PAIR].drop_duplicates().shape[0]:,} part-site series are forecast from history.")
+        lines.append(
+            f"{past.table[PAIR].drop_duplicates().shape[0]:,} part-site series are forecast from history."
+        )
     return tuple(lines)

@@ -24,21 +24,17 @@ class FleetHistory:
     Parameters
     ----------
     spells : DataFrame
-        part_id, unit_id, site_id, curve, factor, entry, exit, failed, planned, count, pieces, in_service, open:
-        ages in the part's clock [hours or days]; `pieces` leave the shelf when the spell ends; `open` began before
-        the records, so its entry age holds only if the piece is the first one.
+        part_id, unit_id, site_id, curve, factor, entry, exit, failed, planned, count, pieces, in_service,
+        open: ages in the part's clock [hours or days]; `pieces` leave the shelf when the spell ends; `open`
+        began before the records, so its entry age holds only if the piece is the first one.
     clock_of_part : Series
         part_id to "hours" or "days".
-    loose : DataFrame
-        part_id, site_id, month, quantity: replacements of parts that are fitted to no such machine; they count as
-        history.
     notes : list of dict
         Assumption rows.
     """
 
     spells: pd.DataFrame
     clock_of_part: pd.Series
-    loose: pd.DataFrame
     notes: list[dict[str, Any]]
 
 
@@ -86,9 +82,9 @@ def fleet_history(data: Any, clock: Clock, records_from: pd.Series, as_of: pd.Ti
 
     Notes
     -----
-    A planned replacement ends a spell without failure. Several positions of one part on a machine are followed
-    one by one where replacements name the position, as one where they are always replaced together, and else
-    each failure is spread over the pieces in proportion to their hazard at a nominal shape.
+    A planned replacement ends a spell without failure. Several positions of one part on a machine are
+    followed one by one where replacements name the position, as one where they are always replaced together,
+    and else each failure is spread over the pieces in proportion to their hazard at a nominal shape.
     """
     moved = successors(data.parts)
     units = data.units[data.units["commissioned_on"] <= as_of]
@@ -96,12 +92,13 @@ def fleet_history(data: Any, clock: Clock, records_from: pd.Series, as_of: pd.Ti
     fitted = fitted.groupby(["product_id", "part_id"], as_index=False, sort=True)["quantity"].max()
     events = data.replacements[data.replacements["replaced_on"] <= as_of]
     events = events.assign(part_id=events["part_id"].replace(moved))
-    pairs = units[["unit_id", "product_id", "site_id", "commissioned_on", "retired_on"]].merge(fitted, on="product_id")
+    pairs = units[["unit_id", "product_id", "site_id", "commissioned_on", "retired_on"]].merge(
+        fitted, on="product_id"
+    )
     pairs = pairs.sort_values(["part_id", "unit_id"], kind="stable", ignore_index=True)
     number = pd.Series(np.arange(len(pairs)), index=pd.MultiIndex.from_frame(pairs[["unit_id", "part_id"]]))
     wanted = pd.MultiIndex.from_frame(events[["unit_id", "part_id"]])
     at = number.index.get_indexer(wanted) if len(pairs) else np.full(len(events), -1)
-    loose = _loose(events[at < 0], data.units, as_of)
     events = events.assign(pair=at)[at >= 0]
     clock_of_part = _clock_of_parts(pairs, clock)
     pairs = _timed(pairs, clock, clock_of_part, records_from, as_of)
@@ -109,20 +106,12 @@ def fleet_history(data: Any, clock: Clock, records_from: pd.Series, as_of: pd.Ti
     pairs["mode"] = pairs["part_id"].map(_position_modes(events, pairs)).fillna("one")
     single, shared = _slots(events, pairs)
     spells = pd.concat([_chain(*single), _spread(*shared)], ignore_index=True)
-    notes = _notes(pairs, events, loose, moved)
+    notes = _notes(pairs, moved)
     columns = ["part_id", "unit_id", "site_id", "curve", "factor"]
     facts = pairs[columns].iloc[spells["pair"].to_numpy()].reset_index(drop=True)
     spells = pd.concat([facts, spells.drop(columns="pair")], axis=1)
     spells = spells.sort_values(["part_id", "unit_id", "entry", "exit"], kind="stable", ignore_index=True)
-    return FleetHistory(spells, clock_of_part, loose, notes)
-
-
-def _loose(events: pd.DataFrame, units: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
-    site = events["unit_id"].map(units.set_index("unit_id")["site_id"])
-    rows = pd.DataFrame({"part_id": events["part_id"], "site_id": site,
-                         "month": events["replaced_on"].dt.to_period("M").dt.to_timestamp(),
-                         "quantity": events["quantity"].astype(float)})
-    return rows.groupby(["part_id", "site_id", "month"], as_index=False, sort=True)["quantity"].sum()
+    return FleetHistory(spells, clock_of_part, notes)
 
 
 def _clock_of_parts(pairs: pd.DataFrame, clock: Clock) -> pd.Series:
@@ -147,7 +136,7 @@ def _timed(
     out["born"] = clock.at(curve, pairs["commissioned_on"]) * factor
     out["watched_from"] = clock.at(curve, begin) * factor
     out["watched_to"] = np.maximum(clock.at(curve, end) * factor, out["watched_from"])
-    per_day = (clock.at(curve, np.repeat(tomorrow, len(pairs))) - clock.at(curve, np.repeat(as_of, len(pairs))))
+    per_day = clock.at(curve, np.repeat(tomorrow, len(pairs))) - clock.at(curve, np.repeat(as_of, len(pairs)))
     out["shortest"] = SHORTEST_LIFE_DAYS * np.maximum(per_day, 1e-6) * factor
     return out
 
@@ -171,8 +160,11 @@ def _position_modes(events: pd.DataFrame, pairs: pd.DataFrame) -> pd.Series:
     whole = whole.reindex(several.index).fillna(0.0)
     # A part never replaced: one position at a time is the usual case.
     seen = groups.size().reindex(several.index).fillna(0) > 0
-    mode = np.where(~several, "one", np.where(named >= POSITION_SHARE, "known",
-                    np.where(seen & (whole >= SET_SHARE), "set", "shared")))
+    mode = np.where(
+        ~several,
+        "one",
+        np.where(named >= POSITION_SHARE, "known", np.where(seen & (whole >= SET_SHARE), "set", "shared")),
+    )
     return pd.Series(mode, index=several.index)
 
 
@@ -183,7 +175,9 @@ def _slots(events: pd.DataFrame, pairs: pd.DataFrame) -> tuple[Slots, Slots]:
     """Split into slots with one piece (or set) each, and pairs whose positions are unknown."""
     pairs = pairs.assign(pair=np.arange(len(pairs)))
     alone = pairs["mode"].isin(["one", "set"])
-    single = pairs[alone].assign(slot=0, pieces=np.where(pairs["mode"][alone] == "set", pairs["quantity"][alone], 1.0))
+    single = pairs[alone].assign(
+        slot=0, pieces=np.where(pairs["mode"][alone] == "set", pairs["quantity"][alone], 1.0)
+    )
     known = pairs[pairs["mode"] == "known"]
     copies = known.loc[known.index.repeat(known["quantity"].astype(int))]
     copies = copies.assign(slot=copies.groupby("pair").cumcount(), pieces=1.0)
@@ -215,12 +209,30 @@ def _chain(events: pd.DataFrame, slots: pd.DataFrame) -> pd.DataFrame:
     known_before[row[ended]] = True
     before = events["before"].to_numpy(dtype=bool)
     began_open = first & (born[row] < watched[row])
-    tail = pd.DataFrame({"pair": slots["pair"], "began": last, "ended": slots["watched_to"], "failed": False, "planned": False,
-                         "row": np.arange(len(slots)), "open": ~known_before & (born < watched),
-                         "in_service": slots["in_service"]})
-    body = pd.DataFrame({"pair": events["pair"], "began": began, "ended": at, "failed": ~events["planned"].to_numpy(bool),
-                         "planned": events["planned"].to_numpy(bool), "row": row, "open": began_open,
-                         "in_service": False})[~before]
+    tail = pd.DataFrame(
+        {
+            "pair": slots["pair"],
+            "began": last,
+            "ended": slots["watched_to"],
+            "failed": False,
+            "planned": False,
+            "row": np.arange(len(slots)),
+            "open": ~known_before & (born < watched),
+            "in_service": slots["in_service"],
+        }
+    )
+    body = pd.DataFrame(
+        {
+            "pair": events["pair"],
+            "began": began,
+            "ended": at,
+            "failed": ~events["planned"].to_numpy(bool),
+            "planned": events["planned"].to_numpy(bool),
+            "row": row,
+            "open": began_open,
+            "in_service": False,
+        }
+    )[~before]
     out = pd.concat([body, tail], ignore_index=True)
     taken = out.pop("row").to_numpy()
     out["entry"] = np.maximum(watched[taken] - out["began"], 0.0)
@@ -237,7 +249,9 @@ def _spread(events: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
     (birth, weight).
     """
     pairs = pairs.reset_index(drop=True)
-    row = pd.Index(pairs["pair"]).get_indexer(pd.Index(events["pair"])) if len(pairs) else np.empty(0, np.int64)
+    row = (
+        pd.Index(pairs["pair"]).get_indexer(pd.Index(events["pair"])) if len(pairs) else np.empty(0, np.int64)
+    )
     events = events.assign(row=row, rank=events.groupby("pair").cumcount())
     most = int(events["rank"].max()) + 1 if len(events) else 0
     birth = np.zeros((len(pairs), most + 1))
@@ -248,21 +262,42 @@ def _spread(events: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
     pieces = []
     for rank, group in events.groupby("rank", sort=True):
         r, at = group["row"].to_numpy(), group["at"].to_numpy(dtype=float)
-        held = weight[r, :rank + 1]
-        age = np.maximum(at[:, None] - birth[r, :rank + 1], shortest[r][:, None])
+        held = weight[r, : rank + 1]
+        age = np.maximum(at[:, None] - birth[r, : rank + 1], shortest[r][:, None])
         quantity = np.minimum(group["quantity"].to_numpy(dtype=float), held.sum(axis=1))
         share = _share_out(held, age ** (NOMINAL_SHAPE - 1), quantity)
-        weight[r, :rank + 1] = held - share
+        weight[r, : rank + 1] = held - share
         birth[r, rank + 1], weight[r, rank + 1] = at, quantity
         line, column = np.nonzero((share > 1e-9) & ~group["before"].to_numpy(dtype=bool)[:, None])
         planned = group["planned"].to_numpy(dtype=bool)[line]
-        pieces.append(pd.DataFrame({"row": r[line], "exit": age[line, column], "column": column, "failed": ~planned,
-                                    "planned": planned, "in_service": False, "count": share[line, column]}))
+        pieces.append(
+            pd.DataFrame(
+                {
+                    "row": r[line],
+                    "exit": age[line, column],
+                    "column": column,
+                    "failed": ~planned,
+                    "planned": planned,
+                    "in_service": False,
+                    "count": share[line, column],
+                }
+            )
+        )
     line, column = np.nonzero(weight > 1e-9)
     end = pairs["watched_to"].to_numpy(dtype=float)
-    pieces.append(pd.DataFrame({"row": line, "exit": end[line] - birth[line, column], "column": column, "failed": False,
-                                "planned": False, "in_service": pairs["in_service"].to_numpy(dtype=bool)[line],
-                                "count": weight[line, column]}))
+    pieces.append(
+        pd.DataFrame(
+            {
+                "row": line,
+                "exit": end[line] - birth[line, column],
+                "column": column,
+                "failed": False,
+                "planned": False,
+                "in_service": pairs["in_service"].to_numpy(dtype=bool)[line],
+                "count": weight[line, column],
+            }
+        )
+    )
     out = pd.concat(pieces, ignore_index=True)
     r, column = out.pop("row").to_numpy(), out.pop("column").to_numpy()
     began = birth[r, column]
@@ -287,25 +322,54 @@ def _share_out(held: np.ndarray, hazard: np.ndarray, quantity: np.ndarray) -> np
     return share
 
 
-def _notes(pairs: pd.DataFrame, events: pd.DataFrame, loose: pd.DataFrame, moved: dict[str, str]) -> list[dict[str, Any]]:
+def _notes(pairs: pd.DataFrame, moved: dict[str, str]) -> list[dict[str, Any]]:
     def note(name: str, value: Any, unit: str, origin: str, meaning: str) -> dict[str, Any]:
-        return {"stage": "forecast", "name": name, "value": value, "unit": unit, "origin": origin, "meaning": meaning}
+        return {
+            "stage": "forecast",
+            "name": name,
+            "value": value,
+            "unit": unit,
+            "origin": origin,
+            "meaning": meaning,
+        }
 
     old = pairs["born"] < pairs["watched_from"]
     machines = pairs.loc[old, "unit_id"].nunique()
     modes = pairs.drop_duplicates("part_id")["mode"].value_counts()
-    out = [note("machines older than the records", machines, "machines", "data: regions.records_from, replacements",
-                "left truncation: their first pieces count only from the age at which the records begin, and whether"
-                " they still were the first ones is weighed by the life law")]
-    words = {"set": "several pieces always replaced together: one life per set",
-             "known": "positions named in the replacements: one life per position",
-             "shared": "positions not named: each failure is shared out over the pieces by hazard"}
-    out += [note(f"parts followed as '{mode}'", int(modes[mode]), "parts", "data: replacements.position, quantity", text)
-            for mode, text in words.items() if mode in modes]
-    if len(loose):
-        out.append(note("replacements outside the fitment list", float(loose["quantity"].sum()), "pieces",
-                        "data: replacements, fitment", "the part is not fitted to that product: taken as demand history"))
+    out = [
+        note(
+            "machines older than the records",
+            machines,
+            "machines",
+            "data: regions.records_from, replacements",
+            "left truncation: their first pieces count only from the age at which the records begin, and"
+            " whether they still were the first ones is weighed by the life law",
+        )
+    ]
+    words = {
+        "set": "several pieces always replaced together: one life per set",
+        "known": "positions named in the replacements: one life per position",
+        "shared": "positions not named: each failure is shared out over the pieces by hazard",
+    }
+    out += [
+        note(
+            f"parts followed as '{mode}'",
+            int(modes[mode]),
+            "parts",
+            "data: replacements.position, quantity",
+            text,
+        )
+        for mode, text in words.items()
+        if mode in modes
+    ]
     if moved:
-        out.append(note("superseded parts", len(moved), "parts", "data: parts.superseded_by",
-                        "their machines, failures and demand belong to the successor"))
+        out.append(
+            note(
+                "superseded parts",
+                len(moved),
+                "parts",
+                "data: parts.superseded_by",
+                "their machines, failures and demand belong to the successor",
+            )
+        )
     return out

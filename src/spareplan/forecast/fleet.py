@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 STEPS_PER_SCALE = 16
 MOST_STEPS, MOST_CLASSES = 400, 320
+PIECES_PER_STEP = 6
 
 
 class FleetCurves(NamedTuple):
@@ -36,7 +37,12 @@ class FleetCurves(NamedTuple):
 
 
 def fleet_curves(
-    shape: FloatArray, scale: FloatArray, planned_rate: FloatArray, planned_width: float, oldest: float, use: float
+    shape: FloatArray,
+    scale: FloatArray,
+    planned_rate: FloatArray,
+    planned_width: float,
+    oldest: float,
+    use: float,
 ) -> FleetCurves:
     """Backward recursion over age classes, planned replacement as a competing renewal.
 
@@ -45,8 +51,8 @@ def fleet_curves(
     shape, scale : ndarray, shape (laws,)
         Weibull laws. [-, hours or days]
     planned_rate : ndarray, shape (bins,)
-        Planned replacements per unit of use in age bins of `planned_width`; the last bin holds for older pieces.
-        [1 / (hours or days)]
+        Planned replacements per unit of use in age bins of `planned_width`; the last bin holds for older
+        pieces. [1 / (hours or days)]
     planned_width : float
         [hours or days]
     oldest : float
@@ -66,19 +72,16 @@ def fleet_curves(
     where pf and pp are the chances of failure and planned replacement in the step, V0 belongs to a piece just
     fitted, and g is the chance that it fails within the step.
     """
-    width = float(np.clip(np.min(scale) / STEPS_PER_SCALE, use / MOST_STEPS, max(use / 12, 1e-9)))
+    # Planned replacements come at sharp ages: they need finer classes.
+    finer = 3 if planned_rate.any() else 1
+    width = float(
+        np.clip(np.min(scale) / STEPS_PER_SCALE / finer, use / MOST_STEPS, max(use / 12 / finer, 1e-9))
+    )
     steps = max(1, int(np.ceil(use / width - 1e-9)))
     classes = int(min(np.ceil(oldest / width) + steps + 2, MOST_CLASSES))
-    middle = (np.arange(classes + 1) + 0.5) * width
+    fail, plan = _step_chances(shape[:, None], scale[:, None], planned_rate, planned_width, width, classes)
+    stay = 1 - fail - plan
     b, eta = shape[:, None], scale[:, None]
-    hazard = np.diff((middle / eta) ** b, axis=1)
-    bins = np.minimum((middle[:-1] / planned_width).astype(int), len(planned_rate) - 1)
-    quit_rate = planned_rate[bins] * width
-    total = hazard + quit_rate
-    gone = -np.expm1(-total)
-    fail = gone * hazard / np.maximum(total, 1e-300)
-    plan = gone - fail
-    stay = 1 - gone
     # A piece fitted evenly within the step fails before its end.
     again = (width / eta) ** b / (b + 1)
     again = np.minimum(again, 1.0)
@@ -93,6 +96,45 @@ def fleet_curves(
         planned[:, step + 1] = fail * p0 + plan * (1 + p0) + stay * _older(p)
         second[:, step + 1] = fail * (r**2 + 2 * r * v0 + e0) + plan * (1 + 2 * v0 + e0) + stay * _older(e)
     return FleetCurves(width, failures, planned, np.maximum(second - (failures + planned) ** 2, 0.0))
+
+
+def _step_chances(
+    shape: FloatArray,
+    scale: FloatArray,
+    planned_rate: FloatArray,
+    planned_width: float,
+    width: float,
+    classes: int,
+) -> tuple[FloatArray, FloatArray]:
+    """Chances of failure and of planned replacement in a step, from the middle of each class to the next.
+
+    Shape (laws, classes). Within the step the two compete in the order of their ages, so it is cut finer.
+    """
+    edges = np.arange(len(planned_rate) + 1) * planned_width
+    rising = np.concatenate([[0.0], np.cumsum(planned_rate * planned_width)])
+
+    def quit_sum(age: FloatArray) -> FloatArray:
+        beyond = np.maximum(age - edges[-1], 0.0) * planned_rate[-1]
+        return np.interp(age, edges, rising) + beyond
+
+    fail, plan, alive = (
+        np.zeros((len(shape), classes)),
+        np.zeros((len(shape), classes)),
+        np.ones((len(shape), classes)),
+    )
+    pieces = PIECES_PER_STEP if planned_rate.any() else 1
+    for piece in range(pieces):
+        low = (np.arange(classes) + 0.5 + piece / pieces) * width
+        high = low + width / pieces
+        hazard = (high / scale) ** shape - (low / scale) ** shape
+        quit_now = quit_sum(high) - quit_sum(low)
+        total = hazard + quit_now
+        gone = -np.expm1(-total) * alive
+        share = hazard / np.maximum(total, 1e-300)
+        fail += gone * share
+        plan += gone * (1 - share)
+        alive -= gone
+    return fail, plan
 
 
 def _older(values: FloatArray) -> FloatArray:
@@ -152,7 +194,7 @@ def at_use(values: FloatArray, use: FloatArray, width: float) -> FloatArray:
 
 
 def new_item(values: FloatArray, use: FloatArray, width: float, first_failure: FloatArray) -> FloatArray:
-    """Expected events of items that start at age 0, by elapsed use.
+    """Count expected events of items that start at age 0, by elapsed use.
 
     Parameters
     ----------

@@ -36,9 +36,7 @@ class HistoryRoad(NamedTuple):
     notes: list[dict[str, Any]]
 
 
-def history_demand(
-    data: Any, as_of: pd.Timestamp, horizon: pd.DatetimeIndex, days: list[int], loose: pd.DataFrame
-) -> HistoryRoad:
+def history_demand(data: Any, as_of: pd.Timestamp, horizon: pd.DatetimeIndex, days: list[int]) -> HistoryRoad:
     """Forecast every part and site with a demand history.
 
     Parameters
@@ -50,8 +48,6 @@ def history_demand(
         Month starts to forecast.
     days : list of int
         Windows. [days]
-    loose : DataFrame
-        part_id, site_id, month, quantity: further demand that machines do not explain.
 
     Returns
     -------
@@ -63,29 +59,48 @@ def history_demand(
     reproduces both: Var/mean = vmr + rate_cv2 x mean.
     """
     moved = successors(data.parts)
-    history = pd.concat([data.demand[[*PAIR, "month", "quantity"]], loose], ignore_index=True)
+    history = data.demand[[*PAIR, "month", "quantity"]]
     history = history[history["month"] <= as_of].assign(part_id=lambda h: h["part_id"].replace(moved))
     empty = pd.DataFrame(columns=[*PAIR, "mean", "vmr", "rate_cv2", "method"])
     if history.empty:
         nothing = pd.Series(dtype=object, index=pd.MultiIndex.from_arrays([[], []], names=PAIR))
-        return HistoryRoad(empty.assign(month=pd.Series(dtype="datetime64[ns]")), empty.assign(days=0.0), nothing, [])
+        return HistoryRoad(
+            empty.assign(month=pd.Series(dtype="datetime64[ns]")), empty.assign(days=0.0), nothing, []
+        )
     history = history.groupby([*PAIR, "month"], as_index=False, sort=True)["quantity"].sum(min_count=1)
     history = history.rename(columns={"month": "period"})
     one = forecast_history(history, periods=1, levels=(0.5,), key=PAIR)
     many = forecast_history(history, periods=LONG_SUM, levels=(0.5,), key=PAIR)
     rate = np.maximum(many["mean"].to_numpy() / LONG_SUM, 0.0)
-    vmr, cv2 = _pair(one["mean"].to_numpy(), one["variance"].to_numpy(), many["mean"].to_numpy(),
-                     many["variance"].to_numpy())
+    vmr, cv2 = _pair(
+        one["mean"].to_numpy(),
+        one["variance"].to_numpy(),
+        many["mean"].to_numpy(),
+        many["variance"].to_numpy(),
+    )
     keys = many[PAIR]
     table = _repeat(keys, rate, vmr, cv2, "month", horizon, days_in_month(horizon) / DAYS_PER_MONTH)
     table["from_history"] = table["mean"]
-    windows = _repeat(keys, rate, vmr, cv2, "days", np.asarray(days, float), np.asarray(days) / DAYS_PER_MONTH)
+    windows = _repeat(
+        keys, rate, vmr, cv2, "days", np.asarray(days, float), np.asarray(days) / DAYS_PER_MONTH
+    )
     last = history["period"].max()
     notes = [
-        {"stage": "forecast", "name": "series forecast from history", "value": len(keys), "unit": "part x site",
-         "origin": "data: demand", "meaning": "one compound model pooled over all series; months without a row had no demand"},
-        {"stage": "forecast", "name": "history ends", "value": f"{last:%Y-%m}", "origin": "data: demand",
-         "meaning": "latest month with demand; it ends every series"},
+        {
+            "stage": "forecast",
+            "name": "series forecast from history",
+            "value": len(keys),
+            "unit": "part x site",
+            "origin": "data: demand",
+            "meaning": "one compound model pooled over all series; months without a row had no demand",
+        },
+        {
+            "stage": "forecast",
+            "name": "history ends",
+            "value": f"{last:%Y-%m}",
+            "origin": "data: demand",
+            "meaning": "latest month with demand; it ends every series",
+        },
     ]
     return HistoryRoad(table, windows, _facts(history, keys, rate), notes)
 
@@ -93,7 +108,7 @@ def history_demand(
 def _pair(
     mean_1: np.ndarray, variance_1: np.ndarray, mean_n: np.ndarray, variance_n: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The pair (vmr, cv2) with Var = vmr mean + cv2 mean² at a short and a long window."""
+    """Find (vmr, cv2) with Var = vmr mean + cv2 mean² at a short and a long window."""
     with np.errstate(divide="ignore", invalid="ignore"):
         short, long = variance_1 / mean_1, variance_n / mean_n
         cv2 = (long - short) / (mean_n - mean_1)
@@ -104,9 +119,15 @@ def _pair(
 
 
 def _repeat(
-    keys: pd.DataFrame, rate: np.ndarray, vmr: np.ndarray, cv2: np.ndarray, axis: str, values: Any, lengths: np.ndarray
+    keys: pd.DataFrame,
+    rate: np.ndarray,
+    vmr: np.ndarray,
+    cv2: np.ndarray,
+    axis: str,
+    values: Any,
+    lengths: np.ndarray,
 ) -> pd.DataFrame:
-    """A row per key and value; the mean grows with the length. [lengths in months]"""
+    """Write a row per key and value; the mean grows with the length in months."""
     size = len(values)
     out = keys.loc[keys.index.repeat(size)].reset_index(drop=True)
     out[axis] = np.tile(np.asarray(values), len(keys))
@@ -123,6 +144,8 @@ def _facts(history: pd.DataFrame, keys: pd.DataFrame, rate: np.ndarray) -> pd.Se
     months = (last.year - first.dt.year) * 12 + last.month - first.dt.month + 1
     index = pd.MultiIndex.from_frame(keys)
     total, span = groups["quantity"].sum().reindex(index), months.reindex(index)
-    text = [f"{pieces:g} pieces in {length:d} months of history, {now:.2f} a month expected now"
-            for pieces, length, now in zip(total, span, rate)]
+    text = [
+        f"{pieces:g} pieces in {length:d} months of history, {now:.2f} a month expected now"
+        for pieces, length, now in zip(total, span, rate)
+    ]
     return pd.Series(text, index=index)

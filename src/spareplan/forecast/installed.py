@@ -1,4 +1,4 @@
-"""Demand of one part from the machines that carry it: lives, ages, use and sales in; means and spreads out."""
+"""Demand of one part from the machines that carry it: lives, ages, use in; means and spreads out."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class PartDemand(NamedTuple):
     Parameters
     ----------
     base, planned, new : ndarray, shape (cells, edges - 1) and for new (sold cells, edges - 1)
-        Expected failures of today's machines, planned replacements (both before retirements), and all events of
-        machines still to be sold. [pieces]
+        Expected failures of today's machines, planned replacements (both before retirements), and all events
+        of machines still to be sold. [pieces]
     vmr, cv2 : ndarray, shape (months,)
         Of the whole part, per month.
     vmr_sum, cv2_sum : ndarray, shape (edges - 1,)
@@ -88,7 +88,7 @@ class Cells(NamedTuple):
 
 
 def part_demand(law: PartLaw, cells: Cells, keep: FloatArray, month_at: NDArray[np.int64]) -> PartDemand:
-    """Expected demand of one part and its spread.
+    """Compute the expected demand of one part and its spread.
 
     Parameters
     ----------
@@ -105,9 +105,9 @@ def part_demand(law: PartLaw, cells: Cells, keep: FloatArray, month_at: NDArray[
 
     Notes
     -----
-    At each node the mean m_j and the variance v_j given the law come from the backward recursion. Over the nodes
-    vmr = sum p v / sum p m and 1 + cv2 = sum p m² (1 + eps² / A) / (sum p m)², with A the gamma shape of the rate
-    and eps = d ln m / d ln rate (1 while renewals are few, towards 1/beta later).
+    At each node the mean m_j and the variance v_j given the law come from the backward recursion. Over the
+    nodes vmr = sum p v / sum p m and 1 + cv2 = sum p m² (1 + eps² / A) / (sum p m)², with A the gamma shape
+    of the rate and eps = d ln m / d ln rate (1 while renewals are few, towards 1/beta later).
     """
     nodes = law.weight > LEAST_WEIGHT
     weight = law.weight[nodes] / law.weight[nodes].sum()
@@ -116,13 +116,20 @@ def part_demand(law: PartLaw, cells: Cells, keep: FloatArray, month_at: NDArray[
     nudged = scale * NUDGE ** (-1 / shape)
     longest = max(float(cells.use.max(initial=0.0)), float(cells.use_sold.max(initial=0.0)), 1e-6)
     oldest = float(cells.age.max(initial=0.0))
-    curves = fleet_curves(np.tile(shape, 2), np.concatenate([scale, nudged]), law.planned_rate, law.planned_width,
-                          oldest, longest)
+    curves = fleet_curves(
+        np.tile(shape, 2),
+        np.concatenate([scale, nudged]),
+        law.planned_rate,
+        law.planned_width,
+        oldest,
+        longest,
+    )
     both = [values.transpose(2, 0, 1) for values in (curves.failures, curves.planned)]
     histogram = age_histogram(cells.cell, cells.age, cells.weight, len(cells.pieces), curves)
     pieces = cells.pieces[:, None, None]
     fail, plan = (
-        np.diff(at_use(np.tensordot(histogram, values, axes=(1, 0)), cells.use, curves.width), axis=2) * pieces
+        np.diff(at_use(np.tensordot(histogram, values, axes=(1, 0)), cells.use, curves.width), axis=2)
+        * pieces
         for values in both
     )
     new = _sold_demand(curves, cells, np.tile(shape, 2), np.concatenate([scale, nudged]))
@@ -131,14 +138,23 @@ def part_demand(law: PartLaw, cells: Cells, keep: FloatArray, month_at: NDArray[
     vmr, vmr_sum = _spread_given_law(curves, histogram, cells, weight, laws, month_at)
     monthly = np.add.reduceat(whole, month_at[:-1], axis=1)
     if month_at[-1] < whole.shape[1]:
-        monthly[:, -1] = whole[:, month_at[-2]:month_at[-1]].sum(axis=1)
-    cv2, cv2_sum = (_rate_doubt(values, weight, law.failures[nodes]) for values in (monthly, np.cumsum(whole, axis=1)))
-    return PartDemand(np.einsum("l,clt->ct", weight, fail[:, :laws]), np.einsum("l,clt->ct", weight, plan[:, :laws]),
-                      np.einsum("l,clt->ct", weight, new[:, :laws]), vmr, cv2, vmr_sum, cv2_sum)
+        monthly[:, -1] = whole[:, month_at[-2] : month_at[-1]].sum(axis=1)
+    cv2, cv2_sum = (
+        _rate_doubt(values, weight, law.failures[nodes]) for values in (monthly, np.cumsum(whole, axis=1))
+    )
+    return PartDemand(
+        np.einsum("l,clt->ct", weight, fail[:, :laws]),
+        np.einsum("l,clt->ct", weight, plan[:, :laws]),
+        np.einsum("l,clt->ct", weight, new[:, :laws]),
+        vmr,
+        cv2,
+        vmr_sum,
+        cv2_sum,
+    )
 
 
 def _sold_demand(curves: FleetCurves, cells: Cells, shape: FloatArray, scale: FloatArray) -> FloatArray:
-    """Events of machines sold later, shape (sold cells, laws, edges - 1). [pieces]"""
+    """Count events of machines sold later, shape (sold, laws, edges - 1), in pieces."""
     first = -np.expm1(-((0.5 * curves.width / scale) ** shape))
     events = new_item(curves.failures[:, :, 0], cells.use_sold, curves.width, first)
     events = events + new_item(curves.planned[:, :, 0], cells.use_sold, curves.width, np.zeros(len(scale)))
@@ -146,7 +162,11 @@ def _sold_demand(curves: FleetCurves, cells: Cells, shape: FloatArray, scale: Fl
 
 
 def _spread_given_law(
-    curves: FleetCurves, histogram: FloatArray, cells: Cells, weight: FloatArray, laws: int,
+    curves: FleetCurves,
+    histogram: FloatArray,
+    cells: Cells,
+    weight: FloatArray,
+    laws: int,
     month_at: NDArray[np.int64],
 ) -> tuple[FloatArray, FloatArray]:
     """Variance-to-mean ratio of the whole part given the law, per month and from the first edge."""

@@ -23,9 +23,9 @@ def fit_interval_lifetimes(
     ----------
     counts : DataFrame
         Columns lower, upper: the failure fell between these ages (0 below: found at the first inspection;
-        upper empty or infinite: still alive at `lower`; both equal: the exact age) [one unit]. Optional: count,
-        pieces in the row (1); event, where "left" means found at the first inspection and "right" still alive,
-        whatever stands in the other column.
+        upper empty or infinite: still alive at `lower`; both equal: the exact age) [one unit]. Optional:
+        count, pieces in the row (1); event, where "left" means found at the first inspection and "right"
+        still alive, whatever stands in the other column.
     by : str or sequence of str, optional
         Key columns; None: all rows are one key and the result has no key column.
     distribution : {"weibull", "lognormal", "exponential"}
@@ -33,9 +33,9 @@ def fit_interval_lifetimes(
     Returns
     -------
     DataFrame
-        A row per key as in `fit_lifetimes`: [by], distribution, shape, scale, shape_se, scale_se, loglik, n_failed,
-        n_censored, method; a lognormal holds mu and sigma in shape and scale and in columns mu, sigma, mu_se,
-        sigma_se. Grouped rows add ln P(lower < T <= upper), exact ones the density.
+        A row per key as in `fit_lifetimes`: [by], distribution, shape, scale, shape_se, scale_se, loglik,
+        n_failed, n_censored, method; a lognormal holds mu and sigma in shape and scale and in columns mu,
+        sigma, mu_se, sigma_se. Grouped rows add ln P(lower < T <= upper), exact ones the density.
 
     Raises
     ------
@@ -47,8 +47,13 @@ def fit_interval_lifetimes(
     .. [1] Meeker & Escobar (1998), Statistical Methods for Reliability Data, ch. 7 and 8.
     """
     if distribution not in LAWS:
-        raise problem_in_argument("fit_interval_lifetimes", "distribution", distribution,
-                                  "is no known distribution", f"use one of {', '.join(LAWS)}")
+        raise problem_in_argument(
+            "fit_interval_lifetimes",
+            "distribution",
+            distribution,
+            "is no known distribution",
+            f"use one of {', '.join(LAWS)}",
+        )
     keys = [] if by is None else [by] if isinstance(by, str) else list(by)
     frame = _checked(counts, keys)
     groups = list(frame.groupby(keys, sort=True)) if keys else [((), frame)]
@@ -61,8 +66,11 @@ def fit_interval_lifetimes(
 
 
 def _checked(counts: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    problems = [Problem("counts", 0, name, "", "is missing", "add the column")
-                for name in [*keys, "lower", "upper"] if name not in counts]
+    problems = [
+        Problem("counts", 0, name, "", "is missing", "add the column")
+        for name in [*keys, "lower", "upper"]
+        if name not in counts
+    ]
     if problems:
         raise DataError(problems)
     frame = counts[[*keys, "lower", "upper"]].copy()
@@ -78,8 +86,10 @@ def _checked(counts: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
         ("count", ~(count >= 0) | ~np.isfinite(count), "is no number of pieces", "give 0 or more"),
     ]
     for name, wrong, rule, remedy in faults:
-        problems += [Problem("counts", int(row) + 2, name, str(frame[name].iloc[row]), rule, remedy)
-                     for row in np.flatnonzero(wrong)]
+        problems += [
+            Problem("counts", int(row) + 2, name, str(frame[name].iloc[row]), rule, remedy)
+            for row in np.flatnonzero(wrong)
+        ]
     if problems:
         raise DataError(problems)
     return frame[frame["count"] > 0]
@@ -102,7 +112,9 @@ def _fit_one(lower: FloatArray, upper: FloatArray, count: FloatArray, law: str) 
     def cost(at: FloatArray) -> float:
         return -_loglik(at, lower, upper, count, law) / count.sum()
 
-    found = minimize(cost, start, method="Nelder-Mead", options={"xatol": 1e-11, "fatol": 1e-15, "maxiter": 4000})
+    found = minimize(
+        cost, start, method="Nelder-Mead", options={"xatol": 1e-11, "fatol": 1e-15, "maxiter": 4000}
+    )
     at = found.x
     information = -_curvature(at, lower, upper, count, law)
     definite = np.all(np.linalg.eigvalsh(information) > 1e-8 * count.sum())
@@ -142,7 +154,9 @@ def _loglik(at: FloatArray, lower: FloatArray, upper: FloatArray, count: FloatAr
     return total if np.isfinite(total) else -1e300
 
 
-def _curvature(at: FloatArray, lower: FloatArray, upper: FloatArray, count: FloatArray, law: str) -> FloatArray:
+def _curvature(
+    at: FloatArray, lower: FloatArray, upper: FloatArray, count: FloatArray, law: str
+) -> FloatArray:
     """Hessian of the log-likelihood by fourth-order differences."""
     size, h = len(at), 2e-3
     steps, weights = np.array([-2, -1, 1, 2]) * h, np.array([1, -8, 8, -1]) / (12 * h)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,10 +36,10 @@ def fit_lifetimes(
     Parameters
     ----------
     spells : DataFrame
-        Columns `by`; entry and exit, the ages between which a piece was watched [one unit for all rows]; failed,
-        whether it failed at `exit` (else it is censored). Optional: count, the weight of a row (1); and for
-        ``prior="pooled"`` family (keys of one family are kin; without it all keys are) and expected_life, the
-        engineer's expected mean life of the key [the unit of the ages].
+        Columns `by`; entry and exit, the ages between which a piece was watched [one unit for all rows];
+        failed, whether it failed at `exit` (else it is censored). Optional: count, the weight of a row (1);
+        and for ``prior="pooled"`` family (keys of one family are kin; without it all keys are) and
+        expected_life, the engineer's expected mean life of the key [the unit of the ages].
     by : str or sequence of str
         Column or columns of the key.
     distribution : {"weibull", "lognormal", "exponential", "best"}
@@ -54,10 +53,10 @@ def fit_lifetimes(
     -------
     DataFrame
         A row per key, sorted: `by`, distribution, shape, scale, shape_se, scale_se (observed information;
-        pooled: posterior), loglik (original time scale, weighted, conditional on survival to entry), n_failed,
-        n_censored (sums of count), method. For a lognormal row shape and scale hold mu and sigma of ln age, and
-        the columns mu, sigma, mu_se, sigma_se repeat them. An exponential row has shape 1. method is "mle",
-        "pooled", or "none" with NaN where the likelihood has no finite interior maximum.
+        pooled: posterior), loglik (original time scale, weighted, conditional on survival to entry),
+        n_failed, n_censored (sums of count), method. For a lognormal row shape and scale hold mu and sigma
+        of ln age, and the columns mu, sigma, mu_se, sigma_se repeat them. An exponential row has shape 1.
+        method is "mle", "pooled", or "none" with NaN where the likelihood has no finite interior maximum.
 
     Raises
     ------
@@ -78,13 +77,25 @@ def fit_lifetimes(
     """
     keys = [by] if isinstance(by, str) else list(by)
     if distribution not in DISTRIBUTIONS:
-        raise problem_in_argument("fit_lifetimes", "distribution", distribution, "is no known distribution",
-                                  f"use one of {', '.join(DISTRIBUTIONS)}")
+        raise problem_in_argument(
+            "fit_lifetimes",
+            "distribution",
+            distribution,
+            "is no known distribution",
+            f"use one of {', '.join(DISTRIBUTIONS)}",
+        )
     if prior not in (None, "pooled"):
-        raise problem_in_argument("fit_lifetimes", "prior", prior, "is no known prior", "use None or 'pooled'")
+        raise problem_in_argument(
+            "fit_lifetimes", "prior", prior, "is no known prior", "use None or 'pooled'"
+        )
     if prior == "pooled" and distribution != "weibull":
-        raise problem_in_argument("fit_lifetimes", "prior", prior, f"is not there for {distribution} lives",
-                                  "use distribution='weibull', or prior=None")
+        raise problem_in_argument(
+            "fit_lifetimes",
+            "prior",
+            prior,
+            f"is not there for {distribution} lives",
+            "use distribution='weibull', or prior=None",
+        )
     check_spells(spells, keys)
     index, arrays = sort_spells(spells, keys)
     if prior == "pooled":
@@ -97,8 +108,6 @@ def fit_lifetimes(
     names = list(_FITTERS) if distribution == "best" else [distribution]
     fits = {name: _FITTERS[name](arrays) for name in names}
     return _table(index, fits, _choose(fits, len(index)), arrays, "mle")
-
-
 
 
 def check_spells(spells: pd.DataFrame, keys: list[str]) -> None:
@@ -117,7 +126,11 @@ def check_spells(spells: pd.DataFrame, keys: list[str]) -> None:
     """
     needed = [*keys, *SPELL_COLUMNS]
     known = [*needed, "count", *KIN_COLUMNS]
-    problems = [Problem("spells", 0, name, "", "is missing", "add the column") for name in needed if name not in spells]
+    problems = [
+        Problem("spells", 0, name, "", "is missing", "add the column")
+        for name in needed
+        if name not in spells
+    ]
     for name in spells.columns:
         if name not in known:
             near = difflib.get_close_matches(str(name), known, n=1)
@@ -125,12 +138,26 @@ def check_spells(spells: pd.DataFrame, keys: list[str]) -> None:
             problems.append(Problem("spells", 0, str(name), "", "is no known column of spells", remedy))
     if problems:
         raise DataError(problems)
-    numbers = {name: _numbers(spells, name, problems) for name in ("entry", "exit", "failed", "count") if name in spells}
+    numbers = {
+        name: _numbers(spells, name, problems)
+        for name in ("entry", "exit", "failed", "count")
+        if name in spells
+    }
     entry, exit_, failed = numbers["entry"], numbers["exit"], numbers["failed"]
     faults = [
         ("entry", entry < 0, "is a negative age", "give the age at which watching began, 0 for new"),
-        ("exit", exit_ <= entry, "is not above entry", "drop spells of no length; a failure needs an age above 0"),
-        ("failed", ~np.isin(failed, (0, 1)) & np.isfinite(failed), "is neither true nor false", "write 1 or 0"),
+        (
+            "exit",
+            exit_ <= entry,
+            "is not above entry",
+            "drop spells of no length; a failure needs an age above 0",
+        ),
+        (
+            "failed",
+            ~np.isin(failed, (0, 1)) & np.isfinite(failed),
+            "is neither true nor false",
+            "write 1 or 0",
+        ),
     ]
     if "count" in numbers:
         faults.append(("count", numbers["count"] < 0, "is negative", "give the number of pieces in the row"))
@@ -138,8 +165,10 @@ def check_spells(spells: pd.DataFrame, keys: list[str]) -> None:
         faults.append((name, spells[name].isna().to_numpy(), "is empty", "name the key or drop the row"))
     for name, wrong, rule, remedy in faults:
         values = spells[name].to_numpy()
-        problems += [Problem("spells", int(row) + 2, name, str(values[row]), rule, remedy)
-                     for row in np.flatnonzero(wrong)]
+        problems += [
+            Problem("spells", int(row) + 2, name, str(values[row]), rule, remedy)
+            for row in np.flatnonzero(wrong)
+        ]
     if problems:
         raise DataError(problems)
 
@@ -147,8 +176,10 @@ def check_spells(spells: pd.DataFrame, keys: list[str]) -> None:
 def _numbers(spells: pd.DataFrame, name: str, problems: list[Problem]) -> np.ndarray:
     values = pd.to_numeric(spells[name], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     given = spells[name].to_numpy()
-    problems += [Problem("spells", int(row) + 2, name, str(given[row]), "is no finite number", "give a number")
-                 for row in np.flatnonzero(~np.isfinite(values))]
+    problems += [
+        Problem("spells", int(row) + 2, name, str(given[row]), "is no finite number", "give a number")
+        for row in np.flatnonzero(~np.isfinite(values))
+    ]
     return values
 
 
@@ -181,9 +212,7 @@ def sort_spells(spells: pd.DataFrame, keys: list[str]) -> tuple[pd.DataFrame, Sp
     return index, Spells(starts, columns[0], columns[1], columns[2] > 0, count)
 
 
-def kin_of_keys(
-    spells: pd.DataFrame, keys: list[str], index: pd.DataFrame
-) -> tuple[np.ndarray, np.ndarray]:
+def kin_of_keys(spells: pd.DataFrame, keys: list[str], index: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Family number and expected life of each key, from the optional columns of the spells."""
     family = np.zeros(len(index), dtype=np.int64)
     expected = np.full(len(index), np.nan)
@@ -191,10 +220,20 @@ def kin_of_keys(
         if name not in spells or not len(spells):
             continue
         grouped = spells.groupby(keys, sort=True)[name]
-        if (grouped.nunique(dropna=False) > 1).any():
+        if grouped.nunique(dropna=False).max() > 1:
             doubtful = grouped.nunique(dropna=False).loc[lambda n: n > 1].index[0]
-            raise DataError([Problem("spells", 0, name, str(doubtful), "differs between rows of one key",
-                                     "give each key one value")])
+            raise DataError(
+                [
+                    Problem(
+                        "spells",
+                        0,
+                        name,
+                        str(doubtful),
+                        "differs between rows of one key",
+                        "give each key one value",
+                    )
+                ]
+            )
         value = grouped.first()
         if name == "family":
             family = pd.factorize(value.fillna("").astype(str), sort=True)[0]
@@ -208,7 +247,9 @@ def _choose(fits: dict[str, LifeFit], keys: int) -> np.ndarray:
     order = [name for name in ("exponential", "lognormal", "weibull") if name in fits]
     if len(order) == 1:
         return np.full(keys, order[0])
-    loglik = np.array([np.where(np.isfinite(fits[name].loglik), fits[name].loglik, -np.inf) for name in order])
+    loglik = np.array(
+        [np.where(np.isfinite(fits[name].loglik), fits[name].loglik, -np.inf) for name in order]
+    )
     near_best = loglik >= loglik.max(axis=0) - SAME_LOGLIK
     return np.array(order)[near_best.argmax(axis=0)]
 
@@ -231,6 +272,11 @@ def _table(
     out["method"] = np.where(np.isfinite(parts["first"]), method, "none")
     if "lognormal" in fits:
         log_rows = chosen == "lognormal"
-        for column, source in (("mu", "first"), ("sigma", "second"), ("mu_se", "first_se"), ("sigma_se", "second_se")):
+        for column, source in (
+            ("mu", "first"),
+            ("sigma", "second"),
+            ("mu_se", "first_se"),
+            ("sigma_se", "second_se"),
+        ):
             out[column] = np.where(log_rows, parts[source], np.nan)
     return out

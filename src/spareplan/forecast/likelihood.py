@@ -100,8 +100,8 @@ def fit_weibull(spells: Spells) -> LifeFit:
     Notes
     -----
     With x = ln t, k failures, L = sum of x over failures and S(b) = sum(exit^b - entry^b), the profile is
-    k ln b + (b - 1) L - k ln(S(b) / k) - k, its score k/b + L - k S'(b)/S(b) [1]_. Nodes b, 2b, 4b ... cost one
-    exponential in all, because each is the square of the one before; Newton steps in ln b follow.
+    k ln b + (b - 1) L - k ln(S(b) / k) - k, its score k/b + L - k S'(b)/S(b) [1]_. Nodes b, 2b, 4b ... cost
+    one exponential in all, because each is the square of the one before; Newton steps in ln b follow.
     """
     out = [np.full(len(spells.starts), np.nan) for _ in range(5)]
     ends = np.append(spells.starts[1:], len(spells.exit))
@@ -211,7 +211,9 @@ def _limit_at_zero(
     return np.where(late, value, -np.inf), np.where(late, slope, np.inf)
 
 
-def _best_node(powers: _Powers, k: FloatArray, log_sum: FloatArray, possible: NDArray[np.bool_]) -> FloatArray:
+def _best_node(
+    powers: _Powers, k: FloatArray, log_sum: FloatArray, possible: NDArray[np.bool_]
+) -> FloatArray:
     """Start of Newton: vertex of the parabola through the best node of a doubling grid of shapes."""
     nodes = LOWEST_NODE * 2.0 ** np.arange(NODES)
     power = np.exp(LOWEST_NODE * powers.x)
@@ -298,9 +300,9 @@ def fit_lognormal(spells: Spells) -> LifeFit:
 
     Notes
     -----
-    With z = (ln t - mu) / sigma a failure adds -z²/2 - ln sigma, a censored spell ln Phi(-z), and a late entry
-    takes ln Phi(-z_entry) away; first and second derivatives are exact, so the standard errors come from the
-    observed information [1]_.
+    With z = (ln t - mu) / sigma a failure adds -z²/2 - ln sigma, a censored spell ln Phi(-z), and a late
+    entry takes ln Phi(-z_entry) away; first and second derivatives are exact, so the standard errors come
+    from the observed information [1]_.
     """
     k = spells.sums(spells.count * spells.failed)
     keys = len(k)
@@ -369,8 +371,9 @@ def _normal_terms(
         log_survival = log_ndtr(-y)
         hazard = np.exp(-0.5 * y**2 - 0.5 * np.log(2 * np.pi) - log_survival)
         first, second = -hazard, -hazard * (hazard - y)
-        for part, term in zip(parts, (log_survival, first, first * y, second, first + y * second,
-                                      y * first + y**2 * second)):
+        for part, term in zip(
+            parts, (log_survival, first, first * y, second, first + y * second, y * first + y**2 * second)
+        ):
             part[late] -= term * spells.count[late]
     total, g1, g2, h1, h2, h3 = (spells.sums(part) for part in parts)
     k = spells.sums(spells.count * spells.failed)

@@ -14,9 +14,9 @@ from spareplan.forecast.lifetimes import kin_of_keys, sort_spells
 from spareplan.forecast.open_starts import weigh_open_starts
 from spareplan.forecast.sparse import SHAPES, PooledLives, pool_lifetimes
 
-PLANNED_BINS = 10
-# Failures that a planned-replacement rate of all ages counts as, in each age bin.
-PLANNED_PRIOR = 1.0
+# Fewest and most age bins of planned replacements, and the events that the rate of all ages counts as in
+# each. ANNED_BINS = (6, 60)
+PLANNED_PRIOR = 0.5
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,14 @@ class PartLives:
     def law(self, number: int) -> PartLaw:
         """Posterior of one part, by its row."""
         rates, width = self.planned.get(self.lifetimes["part_id"].iloc[number], (np.zeros(1), 1.0))
-        return PartLaw(self.posterior.weight[number], SHAPES, self.posterior.scales()[number],
-                       self.posterior.failures[number], rates, width)
+        return PartLaw(
+            self.posterior.weight[number],
+            SHAPES,
+            self.posterior.scales()[number],
+            self.posterior.failures[number],
+            rates,
+            width,
+        )
 
 
 def learn_lives(fleet: FleetHistory, parts: pd.DataFrame) -> PartLives:
@@ -65,8 +71,8 @@ def learn_lives(fleet: FleetHistory, parts: pd.DataFrame) -> PartLives:
 
     Notes
     -----
-    First the spells whose beginning was seen are fitted (and all spells of parts that have no other); under that
-    law the others are spread over the ages they may have had, and everything is fitted again.
+    First the spells whose beginning was seen are fitted (and all spells of parts that have no other); under
+    that law the others are spread over the ages they may have had, and everything is fitted again.
     """
     spells = fleet.spells
     kin = _kin(parts, fleet.clock_of_part)
@@ -79,16 +85,25 @@ def learn_lives(fleet: FleetHistory, parts: pd.DataFrame) -> PartLives:
     rough = posterior.point_fit(lifetimes)
     row = pd.Index(index["part_id"]).get_indexer(pd.Index(spells["part_id"]))
     opened = ~closed
-    spread = weigh_open_starts(spells[opened].reset_index(drop=True), rough.first[row[opened]], rough.second[row[opened]])
+    spread = weigh_open_starts(
+        spells[opened].reset_index(drop=True), rough.first[row[opened]], rough.second[row[opened]]
+    )
     spells = pd.concat([spells[closed], spread], ignore_index=True)
     spells = spells.sort_values(["part_id", "unit_id", "entry", "exit"], kind="stable", ignore_index=True)
     index, arrays, posterior = _fit(spells)
     fit = posterior.point_fit(arrays)
     table = index.assign(
-        distribution="weibull", shape=fit.first, scale=fit.second, shape_se=fit.first_se, scale_se=fit.second_se,
-        loglik=fit.loglik, n_failed=arrays.sums(arrays.count * arrays.failed),
-        n_censored=arrays.sums(arrays.count * ~arrays.failed), method="pooled",
-        family=kin.loc[index["part_id"], "label"].to_numpy(), clock=fleet.clock_of_part[index["part_id"]].to_numpy(),
+        distribution="weibull",
+        shape=fit.first,
+        scale=fit.second,
+        shape_se=fit.first_se,
+        scale_se=fit.second_se,
+        loglik=fit.loglik,
+        n_failed=arrays.sums(arrays.count * arrays.failed),
+        n_censored=arrays.sums(arrays.count * ~arrays.failed),
+        method="pooled",
+        family=kin.loc[index["part_id"], "label"].to_numpy(),
+        clock=fleet.clock_of_part[index["part_id"]].to_numpy(),
     )
     return PartLives(table, spells, posterior, _planned_rates(spells), _notes(table, posterior, parts))
 
@@ -102,7 +117,9 @@ def _kin(parts: pd.DataFrame, clock_of_part: pd.Series) -> pd.DataFrame:
     label = label.fillna("all parts").astype(str)
     hours = clock_of_part == "hours"
     life = known["expected_life_hours"].where(hours & (known["expected_life_hours"] > 0))
-    return pd.DataFrame({"label": label, "family": label + np.where(hours, "", " (days)"), "expected_life": life})
+    return pd.DataFrame(
+        {"label": label, "family": label + np.where(hours, "", " (days)"), "expected_life": life}
+    )
 
 
 def _fit(spells: pd.DataFrame) -> tuple[pd.DataFrame, Any, PooledLives]:
@@ -114,32 +131,58 @@ def _fit(spells: pd.DataFrame) -> tuple[pd.DataFrame, Any, PooledLives]:
 def _planned_rates(spells: pd.DataFrame) -> dict[str, tuple[np.ndarray, float]]:
     """Planned replacements per unit of use, by age, for parts that have any."""
     planned = spells[spells["planned"].to_numpy(bool)]
-    out = {}
-    groups = dict(list(spells[spells["part_id"].isin(planned["part_id"].unique())].groupby("part_id")))
-    for part, own in groups.items():
+    out: dict[str, tuple[np.ndarray, float]] = {}
+    for part, own in spells[spells["part_id"].isin(planned["part_id"].unique())].groupby(
+        "part_id", sort=True
+    ):
+        seen_from_new = own[~own["open"].to_numpy(bool)]
+        # Ages of pieces fitted before the records are guesses: they speak only where nothing else does.
+        own = seen_from_new if seen_from_new["planned"].any() else own
         mine = own[own["planned"].to_numpy(bool)]
-        width = float(np.average(mine["exit"], weights=mine["count"]) * 2 / PLANNED_BINS)
-        low = np.arange(PLANNED_BINS) * width
+        age, weight = mine["exit"].to_numpy(float), mine["count"].to_numpy(float)
+        bins = int(np.clip(4 * np.sqrt(weight.sum()), *PLANNED_BINS))
+        width = float(np.quantile(age, 0.99)) / (bins - 0.5)
+        low = np.arange(bins) * width
         high = np.append(low[1:], np.inf)
         entry, exit_, count = (own[name].to_numpy(float)[:, None] for name in ("entry", "exit", "count"))
         watched = (count * np.maximum(np.minimum(exit_, high) - np.maximum(entry, low), 0.0)).sum(axis=0)
-        bins = np.minimum((mine["exit"].to_numpy(float) / width).astype(int), PLANNED_BINS - 1)
-        seen = np.bincount(bins, weights=mine["count"].to_numpy(float), minlength=PLANNED_BINS)
+        place = np.minimum((age / width).astype(int), bins - 1)
+        seen = np.bincount(place, weights=weight, minlength=bins)
         overall = seen.sum() / watched.sum()
-        out[part] = ((seen + PLANNED_PRIOR) / (watched + PLANNED_PRIOR / overall), width)
+        out[str(part)] = ((seen + PLANNED_PRIOR) / (watched + PLANNED_PRIOR / overall), width)
     return out
 
 
 def _notes(table: pd.DataFrame, posterior: PooledLives, parts: pd.DataFrame) -> list[dict[str, Any]]:
     def note(name: str, value: Any, unit: str, origin: str, meaning: str) -> dict[str, Any]:
-        return {"stage": "forecast", "name": name, "value": value, "unit": unit, "origin": origin, "meaning": meaning}
+        return {
+            "stage": "forecast",
+            "name": name,
+            "value": value,
+            "unit": unit,
+            "origin": origin,
+            "meaning": meaning,
+        }
 
     few = int((table["n_failed"] < 3).sum())
     families = table["family"].nunique()
-    out = [note("parts with lives pooled across kin", len(table), "parts", "estimated from replacements",
-                f"{families} families (parts.family, else supplier, else source); {few} parts have fewer than 3 failures")]
+    out = [
+        note(
+            "parts with lives pooled across kin",
+            len(table),
+            "parts",
+            "estimated from replacements",
+            f"{families} families (parts.family, else supplier, else source); {few} parts with under 3 failures",
+        )
+    ]
     if np.isfinite(posterior.bias):
-        out.append(note("engineers' expected lives are too long by", float(np.exp(posterior.bias)), "times",
-                        "estimated from replacements", f"spread {posterior.expert_spread:g} in ln life; they inform "
-                        "parts with few failures"))
+        out.append(
+            note(
+                "engineers' expected lives are too long by",
+                float(np.exp(posterior.bias)),
+                "times",
+                "estimated from replacements",
+                f"spread {posterior.expert_spread:g} in ln life; they inform parts with few failures",
+            )
+        )
     return out

@@ -1,4 +1,4 @@
-"""Pieces that were fitted before the records began: how old were they really?
+"""How old the pieces were that had been fitted before the records began.
 
 A machine older than the records may still have carried its first piece then, or a later one. Under a life law
 the age of the piece in place is known as a distribution, and what happened afterwards sharpens it.
@@ -26,7 +26,8 @@ def weigh_open_starts(spells: pd.DataFrame, shape: FloatArray, scale: FloatArray
     Parameters
     ----------
     spells : DataFrame
-        Rows with entry (age at the start of the records if the piece is the machine's first), exit, failed, count.
+        Rows with entry (age at the start of the records if the piece is the machine's first), exit, failed,
+        count.
     shape, scale : ndarray, shape (rows,)
         Weibull law of each row's part. [-, unit of the ages]
 
@@ -37,8 +38,8 @@ def weigh_open_starts(spells: pd.DataFrame, shape: FloatArray, scale: FloatArray
 
     Notes
     -----
-    With x0 the machine's age then, the piece is the first one with weight S(x0), or was fitted a ago with weight
-    m(x0 - a) S(a) da (m the renewal density); both times the likelihood of what followed [1]_.
+    With x0 the machine's age then, the piece is the first one with weight S(x0), or was fitted a ago with
+    weight m(x0 - a) S(a) da (m the renewal density); both times the likelihood of what followed [1]_.
 
     References
     ----------
@@ -54,7 +55,9 @@ def weigh_open_starts(spells: pd.DataFrame, shape: FloatArray, scale: FloatArray
     age = np.column_stack([0.5 * (low + high), x0])
     b = shape[:, None]
     with np.errstate(divide="ignore", under="ignore"):
-        log_weight = np.log(_renewal_density(shape, x0[:, None] - age[:, :-1]) * (high - low)) - age[:, :-1] ** b
+        log_weight = (
+            np.log(_renewal_density(shape, x0[:, None] - age[:, :-1]) * (high - low)) - age[:, :-1] ** b
+        )
         log_weight = np.column_stack([log_weight, -(x0**shape)])
         after = age + ahead[:, None]
         log_weight += age**b - after**b
@@ -76,8 +79,11 @@ def weigh_open_starts(spells: pd.DataFrame, shape: FloatArray, scale: FloatArray
 def _renewal_density(shape: FloatArray, time: FloatArray) -> FloatArray:
     """Renewals per unit-scale time at `time` after a new start, by the nearest shape of a table."""
     table = _density_table()
-    nearest = np.clip(np.rint((np.log(shape) - np.log(_SHAPE_GRID[0])) / np.log(_SHAPE_GRID[1] / _SHAPE_GRID[0])),
-                      0, len(_SHAPE_GRID) - 1).astype(int)
+    nearest = np.clip(
+        np.rint((np.log(shape) - np.log(_SHAPE_GRID[0])) / np.log(_SHAPE_GRID[1] / _SHAPE_GRID[0])),
+        0,
+        len(_SHAPE_GRID) - 1,
+    ).astype(int)
     cell = np.clip((time / _TABLE_STEP).astype(int), 0, table.shape[1] - 1)
     return table[nearest[:, None], cell]
 

@@ -29,7 +29,7 @@ TILT = 12.0
 def expected_renewals(
     shape: ArrayLike, scale: ArrayLike, age: ArrayLike, horizon: float, step: float
 ) -> FloatArray:
-    """Expected failures per step of items alive now, failed pieces replaced by new ones at once.
+    """Count expected failures per step of items alive now, failed pieces replaced at once.
 
     Parameters
     ----------
@@ -38,8 +38,8 @@ def expected_renewals(
     age : array-like, broadcast to shape (n,)
         Age now. [the same unit]
     horizon, step : float
-        How far to look, and the width of a step; where the horizon is no multiple of the step the last step is
-        cut at the horizon. [the same unit]
+        How far to look, and the width of a step; where the horizon is no multiple of the step the last step
+        is cut at the horizon. [the same unit]
 
     Returns
     -------
@@ -76,7 +76,9 @@ def expected_renewals(
     out = np.empty((len(b), steps))
     width, age_scaled = step / eta, a / eta
     kept = np.minimum(steps, np.ceil(_transient(b, age_scaled) / width))
-    density = np.maximum(CELLS_PER_SCALE * np.maximum(1.0, b / 3), CELLS_PER_RESIDUAL / _residual(b, age_scaled))
+    density = np.maximum(
+        CELLS_PER_SCALE * np.maximum(1.0, b / 3), CELLS_PER_RESIDUAL / _residual(b, age_scaled)
+    )
     cells = np.maximum(density * width, LEAST_CELLS_PER_STEP)
     # Very small shapes over very many lives: coarser cells rather than no answer.
     cells = np.minimum(cells, np.maximum(MOST_CELLS / kept, LEAST_CELLS_PER_STEP))
@@ -87,7 +89,7 @@ def expected_renewals(
         rows = np.flatnonzero((cells == count) & (kept == depth))
         batch = max(1, MOST_CELLS // (4 * count * depth))
         for start in range(0, len(rows), batch):
-            some = rows[start:start + batch]
+            some = rows[start : start + batch]
             out[some] = _rows(b[some], age_scaled[some], width[some], depth, count, steps, last)
     return out
 
@@ -96,27 +98,31 @@ def _checked(arrays: dict[str, ArrayLike], horizon: float, step: float) -> list[
     problems = []
     for name, value in (("horizon", horizon), ("step", step)):
         if np.ndim(value) or not np.isfinite(value) or value <= 0:
-            problems.append(Problem("expected_renewals", 0, name, str(value), "is no positive number", "give one"))
+            problems.append(
+                Problem("expected_renewals", 0, name, str(value), "is no positive number", "give one")
+            )
     columns = [np.atleast_1d(a).astype(float).ravel() for a in np.broadcast_arrays(*arrays.values())]
     for (name, _), column in zip(arrays.items(), columns):
         wrong = ~np.isfinite(column) | ((column < 0) if name == "age" else (column <= 0))
         rule = "is negative or no number" if name == "age" else "is not positive"
-        problems += [Problem("expected_renewals", int(row) + 2, name, str(column[row]), rule, "give a finite value")
-                     for row in np.flatnonzero(wrong)]
+        problems += [
+            Problem("expected_renewals", int(row) + 2, name, str(column[row]), rule, "give a finite value")
+            for row in np.flatnonzero(wrong)
+        ]
     if problems:
         raise DataError(problems)
     return columns
 
 
 def _residual(shape: FloatArray, age: FloatArray) -> FloatArray:
-    """Rough mean of what is left of a life at this age, at most 1: cells must resolve it. [scales]"""
+    """Rough mean of what is left of a life at this age, at most 1 scale: cells must resolve it."""
     with np.errstate(divide="ignore", over="ignore"):
         hazard = shape * np.maximum(age, 1e-300) ** (shape - 1)
     return np.where(shape > 1, np.clip(1 / np.maximum(hazard, 1e-300), 1e-3, 1.0), 1.0)
 
 
 def _transient(shape: FloatArray, age: FloatArray) -> FloatArray:
-    """Time after which the renewal rate is constant to 1e-6. [scales]"""
+    """Find the time, in scales, after which the renewal rate is constant to 1e-6."""
     mean = _gamma(1 + 1 / shape)
     cv2 = np.maximum(_gamma(1 + 2 / shape) / mean**2 - 1, 1e-9)
     # Regular lives beat like a drum: each period damps by exp(-2 pi² cv²).
@@ -129,7 +135,7 @@ def _transient(shape: FloatArray, age: FloatArray) -> FloatArray:
 def _rows(
     shape: FloatArray, age: FloatArray, width: FloatArray, depth: int, count: int, steps: int, last: float
 ) -> FloatArray:
-    """Expected failures per step of rows that share `depth` transient steps of `count` cells."""
+    """Solve the rows that share `depth` transient steps of `count` cells."""
     cells = depth * count
     h = width / count
     laws, which = np.unique(np.column_stack([shape, h]), axis=0, return_inverse=True)
@@ -145,8 +151,10 @@ def _rows(
     order = 2.0 ** np.minimum(2.0, 1 + shape)[:, None]
     per_step = np.arange(1, depth + 1) * count
     edges = (order * again[:, per_step - 1] - again_coarse[:, per_step // 2 - 1]) / (order - 1)
-    first_edges = -np.expm1(age[:, None] ** shape[:, None] - (age[:, None] + np.arange(1, depth + 1) * width[:, None])
-                            ** shape[:, None])
+    first_edges = -np.expm1(
+        age[:, None] ** shape[:, None]
+        - (age[:, None] + np.arange(1, depth + 1) * width[:, None]) ** shape[:, None]
+    )
     if depth == steps and last < 1 - 1e-12:
         # The cut step: exact first failures, the renewals between two cells by a straight line.
         inside = last * count
@@ -170,13 +178,15 @@ def _rows(
 
 
 def _solve(first: FloatArray, integral: FloatArray, h: FloatArray, which: NDArray[np.intp]) -> FloatArray:
-    """N of N = first + N * g, by tilted Fourier transform; g from the integral of the distribution function."""
+    """Solve N = first + N * g by tilted Fourier transform; g from the integral of the distribution."""
     from scipy.fft import irfft, next_fast_len, rfft
 
     cells = first.shape[1]
     again = np.empty((len(h), cells))
     again[:, 0] = integral[:, 1] / h
-    again[:, 1:] = (integral[:, 2:cells + 1] - 2 * integral[:, 1:cells] + integral[:, :cells - 1]) / h[:, None]
+    again[:, 1:] = (integral[:, 2 : cells + 1] - 2 * integral[:, 1:cells] + integral[:, : cells - 1]) / h[
+        :, None
+    ]
     size = next_fast_len(2 * cells, real=True)
     tilt = np.exp(-np.arange(cells) * (TILT / cells))
     kernel = 1 - rfft(again * tilt, size)
@@ -189,7 +199,9 @@ def _integral_of_cdf(x: FloatArray, shape: FloatArray) -> FloatArray:
 
     power = x**shape
     # For small x the two terms cancel: there the series of 1 - exp(-x^b), integrated, is exact.
-    series = x * power * (1 / (shape + 1) - power * (1 / (2 * (2 * shape + 1)) - power / (6 * (3 * shape + 1))))
+    series = (
+        x * power * (1 / (shape + 1) - power * (1 / (2 * (2 * shape + 1)) - power / (6 * (3 * shape + 1))))
+    )
     return np.where(power < 1e-4, series, x - _gamma(1 + 1 / shape) * gammainc(1 / shape, power))
 
 

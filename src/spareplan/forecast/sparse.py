@@ -1,8 +1,8 @@
 """Lives of parts that hardly ever failed: empirical Bayes across kin, finite for every part.
 
 Given the shape beta, the likelihood of lambda = eta^-beta is that of a gamma law, truncation and censoring
-included. A grid over beta with a conjugate gamma at each node is therefore the whole posterior; what the parts
-of a family have in common (mean and spread of ln eta and ln beta) is found by its evidence.
+included. A grid over beta with a conjugate gamma at each node is therefore the whole posterior; what the
+parts of a family have in common (mean and spread of ln eta and ln beta) is found by its evidence.
 
 References
 ----------
@@ -64,21 +64,22 @@ class PooledLives:
     expert_spread: float
 
     def scales(self) -> FloatArray:
-        """Scale eta at each node, from the mean of lambda. [unit of the ages]"""
+        """Scale eta at each node, from the mean of lambda, in the unit of the ages."""
         return self.unit * (self.exposure / self.failures) ** (1 / SHAPES)
 
     def point_fit(self, spells: Spells) -> LifeFit:
         """One law per key, for tables and pictures.
 
-        The shape is the posterior mean of ln beta; the scale lets the law expect as many failures as the whole
-        posterior does, over the next quarter of the time watched so far, of the pieces still alive (of all
-        pieces watched where none is). Standard errors are posterior.
+        The shape is the posterior mean of ln beta; the scale lets the law expect as many failures as the
+        whole posterior does, over the next quarter of the time watched so far, of the pieces still alive (of
+        all pieces watched where none is). Standard errors are posterior.
         """
         log_shape = self.weight @ LOG_SHAPES
         log_scale = (np.log(self.exposure) - digamma(self.failures)) / SHAPES
         centre = (self.weight * log_scale).sum(axis=1)
-        spread = (self.weight * ((log_scale - centre[:, None]) ** 2
-                                 + polygamma(1, self.failures) / SHAPES**2)).sum(axis=1)
+        spread = (
+            self.weight * ((log_scale - centre[:, None]) ** 2 + polygamma(1, self.failures) / SHAPES**2)
+        ).sum(axis=1)
         shape = np.exp(log_shape)
         shape_sd = np.sqrt((self.weight * (LOG_SHAPES - log_shape[:, None]) ** 2).sum(axis=1))
         ahead = _ahead(spells)
@@ -155,15 +156,21 @@ def pool_lifetimes(spells: Spells, family: IntArray, expected_life: FloatArray) 
     if speak.sum() >= 2:
         level_sd = np.full(kin.families, max(0.15, float(fitted.level[speak].std(ddof=1))))
         centre = centre._replace(level=np.full(kin.families, fitted.level[speak].mean()))
-        shape_law = (np.full(kin.families, fitted.shape[speak].mean()),
-                     np.full(kin.families, max(0.1, float(fitted.shape[speak].std(ddof=1)))))
+        shape_law = (
+            np.full(kin.families, fitted.shape[speak].mean()),
+            np.full(kin.families, max(0.1, float(fitted.shape[speak].std(ddof=1)))),
+        )
         fitted = _climb(kin, fitted, centre.level, level_sd, shape_law, bias, spread)
     if kin.known.any():
         bias, spread = _expert(kin, fitted)
         fitted = _climb(kin, fitted, centre.level, level_sd, shape_law, bias, spread)
     width = 0.2
-    around = [_objective(kin, fitted._replace(level=fitted.level + move), centre.level, level_sd, shape_law, bias, spread)
-              for move in (-width, 0.0, width)]
+    around = [
+        _objective(
+            kin, fitted._replace(level=fitted.level + move), centre.level, level_sd, shape_law, bias, spread
+        )
+        for move in (-width, 0.0, width)
+    ]
     bend = (around[0] - 2 * around[1] + around[2]) / width**2
     doubt = np.where(bend < 0, np.minimum(-1 / np.minimum(bend, -1e-12), level_sd**2), level_sd**2)
     wide = fitted._replace(log_spread=0.5 * np.log(np.exp(2 * fitted.log_spread) + doubt))
@@ -210,7 +217,7 @@ def _power_sums(spells: Spells, unit: float, shape: FloatArray) -> FloatArray:
 
 
 def _ahead(spells: Spells) -> Spells:
-    """The next quarter of the watched time, for pieces still alive; the past where none is alive."""
+    """Take the next quarter of the watched time, for pieces alive; the past where none is."""
     alive = spells.count * ~spells.failed
     watched = spells.sums(spells.count * (spells.exit - spells.entry)) / spells.sums(spells.count)
     segment = powers_segment(spells)
@@ -226,21 +233,38 @@ def _kin(k: FloatArray, log_sum: FloatArray, sums: FloatArray, family: IntArray,
     families = int(family.max()) + 1 if len(family) else 0
     cell = 2 * family + known
     pairs, pair = np.unique(np.column_stack([cell, k]), axis=0, return_inverse=True)
-    return _Kin(k, log_sum, np.log(sums), family, families, log_life, known, pair.ravel(),
-                pairs[:, 0].astype(np.int64), pairs[:, 1])
+    return _Kin(
+        k,
+        log_sum,
+        np.log(sums),
+        family,
+        families,
+        log_life,
+        known,
+        pair.ravel(),
+        pairs[:, 0].astype(np.int64),
+        pairs[:, 1],
+    )
 
 
 def _start(kin: _Kin, sums: FloatArray) -> FamilyPrior:
     """Pooled profile of each family over the nodes, as if half a failure more had been seen."""
+
     def total(values: FloatArray) -> FloatArray:
         return np.bincount(kin.family, weights=values, minlength=kin.families)
 
     k, log_sum = total(kin.k)[:, None], total(kin.log_sum)[:, None]
     s = np.column_stack([total(sums[:, node]) for node in range(len(SHAPES))])
     log_rate = np.log((k + 0.5) / s)
-    profile = k * LOG_SHAPES + (SHAPES - 1) * log_sum + k * log_rate - 0.5 * ((LOG_SHAPES - SHAPE_CENTRE) / SHAPE_SD) ** 2
+    profile = (
+        k * LOG_SHAPES
+        + (SHAPES - 1) * log_sum
+        + k * log_rate
+        - 0.5 * ((LOG_SHAPES - SHAPE_CENTRE) / SHAPE_SD) ** 2
+    )
     best = profile.argmax(axis=1)
     level = -log_rate[np.arange(kin.families), best] / SHAPES[best]
+
     def flat(value: float) -> FloatArray:
         return np.full(kin.families, value)
 
@@ -250,7 +274,7 @@ def _start(kin: _Kin, sums: FloatArray) -> FamilyPrior:
 def _node_terms(
     kin: _Kin, prior: FamilyPrior, bias: float, expert: float
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """ln of weight times evidence, prior gamma shape a and ln rate r, per key and node."""
+    """Log of weight times evidence, prior gamma shape a and ln rate r, per key and node."""
     spread2 = np.exp(2 * prior.log_spread)
     cell_spread2 = np.repeat(spread2, 2)
     level = prior.level[kin.family]
@@ -268,13 +292,15 @@ def _node_terms(
     a = a_cell[cell]
     log_r = digamma(a_cell)[cell] + SHAPES * level[:, None]
     k = kin.k[:, None]
-    log_m = log_weight[kin.family] + k * LOG_SHAPES + (SHAPES - 1) * kin.log_sum[:, None] + pair_part[kin.pair]
+    log_m = (
+        log_weight[kin.family] + k * LOG_SHAPES + (SHAPES - 1) * kin.log_sum[:, None] + pair_part[kin.pair]
+    )
     log_m += a * log_r - (a + k) * np.logaddexp(log_r, kin.log_s)
     return log_m, a, log_r
 
 
 def _expert_level(kin: _Kin, prior: FamilyPrior, bias: float) -> FloatArray:
-    """ln eta that the engineer's mean life says, at the family's shape."""
+    """Log eta that the engineer's mean life says, at the family's shape."""
     return kin.log_life - gammaln(1 + np.exp(-prior.shape))[kin.family] - bias
 
 
@@ -290,22 +316,34 @@ def _key_evidence(kin: _Kin, prior: FamilyPrior, bias: float, expert: float) -> 
 
 
 def _objective(
-    kin: _Kin, prior: FamilyPrior, centre: FloatArray, level_sd: FloatArray,
-    shape_law: tuple[FloatArray, FloatArray], bias: float, expert: float,
+    kin: _Kin,
+    prior: FamilyPrior,
+    centre: FloatArray,
+    level_sd: FloatArray,
+    shape_law: tuple[FloatArray, FloatArray],
+    bias: float,
+    expert: float,
 ) -> FloatArray:
     """Evidence plus log prior of the hyperparameters, per family."""
     evidence = _key_evidence(kin, prior, bias, expert)
     total = np.bincount(kin.family, weights=evidence, minlength=kin.families)
-    penalty = (((prior.log_spread - SPREAD_CENTRE) / SPREAD_SD) ** 2
-               + ((prior.shape - shape_law[0]) / shape_law[1]) ** 2
-               + ((prior.log_shape_spread - SHAPE_SPREAD_CENTRE) / SHAPE_SPREAD_SD) ** 2
-               + ((prior.level - centre) / level_sd) ** 2)
+    penalty = (
+        ((prior.log_spread - SPREAD_CENTRE) / SPREAD_SD) ** 2
+        + ((prior.shape - shape_law[0]) / shape_law[1]) ** 2
+        + ((prior.log_shape_spread - SHAPE_SPREAD_CENTRE) / SHAPE_SPREAD_SD) ** 2
+        + ((prior.level - centre) / level_sd) ** 2
+    )
     return total - 0.5 * penalty
 
 
 def _climb(
-    kin: _Kin, start: FamilyPrior, centre: FloatArray, level_sd: FloatArray,
-    shape_law: tuple[FloatArray, FloatArray], bias: float, expert: float,
+    kin: _Kin,
+    start: FamilyPrior,
+    centre: FloatArray,
+    level_sd: FloatArray,
+    shape_law: tuple[FloatArray, FloatArray],
+    bias: float,
+    expert: float,
 ) -> FamilyPrior:
     """Maximise the objective by parabola steps along each coordinate, all families at once."""
     law = (centre, level_sd, shape_law, bias, expert)
@@ -317,14 +355,14 @@ def _climb(
             h = width[axis]
             sides = []
             for sign in (1.0, -1.0):
-                moved = [*here[:axis], here[axis] + sign * h, *here[axis + 1:]]
+                moved = [*here[:axis], here[axis] + sign * h, *here[axis + 1 :]]
                 sides.append(_objective(kin, FamilyPrior(*moved), *law))
             bend = sides[0] - 2 * value + sides[1]
             with np.errstate(divide="ignore", invalid="ignore"):
                 move = 0.5 * h * (sides[1] - sides[0]) / bend
             uphill = np.where(sides[0] > sides[1], 2.5 * h, -2.5 * h)
             move = np.where((bend < 0) & np.isfinite(move), np.clip(move, -2.5 * h, 2.5 * h), uphill)
-            vertex = _objective(kin, FamilyPrior(*here[:axis], here[axis] + move, *here[axis + 1:]), *law)
+            vertex = _objective(kin, FamilyPrior(*here[:axis], here[axis] + move, *here[axis + 1 :]), *law)
             moves = np.array([np.zeros_like(h), h, -h, move])
             values = np.array([value, *sides, vertex])
             best = np.where(np.isfinite(values), values, -np.inf).argmax(axis=0)

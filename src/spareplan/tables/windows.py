@@ -23,8 +23,8 @@ def window_demand(
     Parameters
     ----------
     windows : DataFrame
-        part_id, site_id, days, mean, vmr, rate_cv2: the pair for the sum over the first `days` days, several windows
-        per part and site.
+        part_id, site_id, days, mean, vmr, rate_cv2: the pair for the sum over the first `days` days, several
+        windows per part and site.
     days : float, Series or DataFrame
         One window for all rows; a Series indexed by part_id, or by part_id and site_id; or a frame with
         part_id[, site_id] and days. [days]
@@ -63,7 +63,13 @@ def _wanted_days(pairs: pd.DataFrame, days: float | pd.Series | pd.DataFrame) ->
     if isinstance(days, pd.DataFrame):
         keys = [name for name in PAIR if name in days]
         if "part_id" not in keys or "days" not in days:
-            raise DataError([Problem("days", 0, "part_id, days", "", "are not both there", "give part_id[, site_id], days")])
+            raise DataError(
+                [
+                    Problem(
+                        "days", 0, "part_id, days", "", "are not both there", "give part_id[, site_id], days"
+                    )
+                ]
+            )
         days = days.set_index(keys)["days"]
     if isinstance(days, pd.Series):
         if days.index.has_duplicates:
@@ -77,11 +83,19 @@ def _wanted_days(pairs: pd.DataFrame, days: float | pd.Series | pd.DataFrame) ->
         values = np.full(len(pairs), float(days))
     wrong = ~np.isfinite(values) | (values < 0)
     if wrong.any():
-        raise DataError([
-            Problem("days", None, "days", f"{pairs['part_id'].iloc[row]}, {pairs['site_id'].iloc[row]}",
-                    "has no number of days of 0 or more", "give a window for every part and site of the forecast")
-            for row in np.flatnonzero(wrong)
-        ])
+        raise DataError(
+            [
+                Problem(
+                    "days",
+                    None,
+                    "days",
+                    f"{pairs['part_id'].iloc[row]}, {pairs['site_id'].iloc[row]}",
+                    "has no number of days of 0 or more",
+                    "give a window for every part and site of the forecast",
+                )
+                for row in np.flatnonzero(wrong)
+            ]
+        )
     return values
 
 
@@ -103,4 +117,8 @@ def _interpolate(ordered: pd.DataFrame, starts: NDArray[np.intp], days: FloatArr
     slope = (mean[high] - mean_low) / np.maximum(grid[high] - day_low, 1e-12)
     total = mean_low + slope * (days - day_low)
     part = np.where(first | beyond, 1.0, (days - day_low) / np.maximum(grid[high] - day_low, 1e-12))
-    return (np.maximum(total, 0.0), vmr[low] + part * (vmr[high] - vmr[low]), cv2[low] + part * (cv2[high] - cv2[low]))
+    return (
+        np.maximum(total, 0.0),
+        vmr[low] + part * (vmr[high] - vmr[low]),
+        cv2[low] + part * (cv2[high] - cv2[low]),
+    )
