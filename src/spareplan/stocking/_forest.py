@@ -42,6 +42,8 @@ class Forest:
         At HQ: share of the rest that comes back as a repaired piece instead of a bought one. [share, days]
     vmr : ndarray, shape (n,)
         Variance to mean of the site's own demand, given its rate.
+    rate_cv2 : ndarray, shape (n,)
+        Squared coefficient of variation of the rate of the site's own demand.
     excess : ndarray, shape (n,)
         Variance of the demand per day beyond Poisson, given the rate. [pieces² per day]
     spread : ndarray, shape (n,)
@@ -69,6 +71,7 @@ class Forest:
     return_share: FloatArray
     return_days: FloatArray
     vmr: FloatArray
+    rate_cv2: FloatArray
     excess: FloatArray
     spread: FloatArray
     overdispersed: BoolArray
@@ -279,6 +282,7 @@ def read_forest(
         return_share=np.where(top, returned[row_part], 0.0),
         return_days=np.where(top, np.nan_to_num(returned_days[row_part]), 0.0),
         vmr=own_vmr,
+        rate_cv2=own_cv2,
         excess=excess,
         spread=spread,
         overdispersed=wild_parts[row_part],

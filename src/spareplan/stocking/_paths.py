@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from spareplan.maths.units import DAYS_PER_YEAR
 from spareplan.stocking._forest import Forest
@@ -20,6 +21,8 @@ from spareplan.stocking._forest import Forest
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BATCHES = 20
+# Runs of a part whose rate is unknown: each lives in a world of its own.
+WORLDS = 60
 # Waits are sums and differences of times in days; below this they are rounding.
 INSTANT = 1e-7
 # A renewal stream steadier than this is a clock.
@@ -38,6 +41,8 @@ class Runs:
         As in the forest, among the copies.
     warm, length : ndarray, shape (m,)
         Days until every order of the empty past is in, and days that are measured. [days]
+    run : ndarray of int, shape (m,)
+        Number of the run among those of its part.
     first_batch, batches : ndarray of int, shape (m,)
         Batches that the measured time of this row fills, out of BATCHES.
     """
@@ -47,6 +52,7 @@ class Runs:
     depth: IntArray
     warm: FloatArray
     length: FloatArray
+    run: IntArray
     first_batch: IntArray
     batches: IntArray
 
@@ -106,7 +112,7 @@ def part_stream(seed: int, part_id: object) -> np.random.Generator:
 
 
 def lay_runs(forest: Forest, rows: IntArray, years: float) -> Runs:
-    """Copy the rows of some parts into runs: one long run, or BATCHES short ones where the rate is unknown.
+    """Copy the rows of some parts into runs: one long run, or WORLDS short ones where the rate is unknown.
 
     Parameters
     ----------
@@ -121,15 +127,15 @@ def lay_runs(forest: Forest, rows: IntArray, years: float) -> Runs:
     Runs
         A rate that is unknown (rate_cv2) is drawn anew in every run and holds throughout it.
     """
-    copies = np.where(_part_any(forest, forest.spread > 0)[rows], BATCHES, 1)
+    copies = np.where(_part_any(forest, forest.spread > 0)[rows], WORLDS, 1)
     source = np.repeat(rows, copies)
     run = np.arange(len(source)) - np.repeat(np.cumsum(copies) - copies, copies)
     order = np.lexsort((source, run, forest.part[source]))
     source, run = source[order], run[order]
     above = forest.parent[source]
-    key = source * BATCHES + run
+    key = source * WORLDS + run
     by_key = np.argsort(key)
-    found = np.searchsorted(key[by_key], np.maximum(above, 0) * BATCHES + run)
+    found = np.searchsorted(key[by_key], np.maximum(above, 0) * WORLDS + run)
     parent = np.where(above >= 0, by_key[np.minimum(found, len(key) - 1)], -1)
     days = np.maximum(forest.lead, np.where(forest.return_share > 0, forest.return_days, 0.0))
     days = np.maximum(days, np.where(forest.repair_share > 0, forest.repair_days, 0.0))
@@ -142,7 +148,8 @@ def lay_runs(forest: Forest, rows: IntArray, years: float) -> Runs:
     many = np.repeat(copies, copies)[order]
     return Runs(
         source=source, parent=parent, depth=forest.depth[source], warm=warm[forest.part[source]],
-        length=years * DAYS_PER_YEAR / many, first_batch=run, batches=np.where(many > 1, 1, BATCHES),
+        length=years * DAYS_PER_YEAR / many, run=run,
+        first_batch=run * BATCHES // WORLDS, batches=np.where(many > 1, 1, BATCHES),
     )  # fmt: skip
 
 
@@ -160,23 +167,23 @@ def draw_demand(forest: Forest, runs: Runs, seed: int) -> Events:
     Events
         Of all echelons, unsorted. Order sizes are logarithmic, which makes the demand of any window negative
         binomial of that vmr; a steadier stream is a gamma renewal process whose long windows have that vmr;
-        an unknown rate is gamma, common to all sites of the part in a run.
+        an unknown rate is gamma, high or low at all sites of the part together, and holds for a run.
     """
     rows, times = [], []
     starts = np.flatnonzero(np.r_[True, np.diff(forest.part[runs.source]) != 0])
     stops = np.r_[starts[1:], len(runs.source)]
-    own, spread = forest.own[runs.source], forest.spread[runs.source]
-    demand, own_vmr = forest.demand[runs.source], forest.vmr[runs.source]
+    own, own_vmr, cv2 = (values[runs.source] for values in (forest.own, forest.vmr, forest.rate_cv2))
     horizon = 2 * runs.warm + runs.length
     for start, stop in zip(starts, stops):
         chance = part_stream(seed, forest.part_ids[forest.part[runs.source[start]]])
         span = slice(start, stop)
         rate = own[span].copy()
-        top = np.flatnonzero(runs.parent[span] < 0)
-        if spread[start:stop][top[0]] > 0:
-            wobble = (spread[span][top] / demand[span][top]) ** 2
-            drawn = chance.gamma(1 / wobble, wobble)
-            rate *= drawn[runs.first_batch[span]]
+        if (cv2[span] > 0).any():
+            # One draw per world, stratified so that few worlds show the whole law of the rate.
+            level = (chance.permutation(WORLDS) + chance.random(WORLDS)) / WORLDS
+            vague = cv2[span] > 0
+            shape = 1 / cv2[span][vague]
+            rate[vague] *= special.gammaincinv(shape, level[runs.run[span][vague]]) / shape
         lumpy, steady = own_vmr[span] > 1 + 1e-9, own_vmr[span] < 1 - 1e-9
         share = np.where(lumpy, 1 - 1 / np.maximum(own_vmr[span], 1), 0.0)
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -316,7 +323,7 @@ def measure(
     counts = {name: np.zeros((*size, len(times))) for name in ("waits_le", "own_waits_le")}
     single = runs.batches == 1
     days[place[runs.source[~single]]] = step[~single, None]
-    days[place[runs.source[single]], runs.first_batch[single]] = step[single]
+    np.add.at(days, (place[runs.source[single]], runs.first_batch[single]), step[single])
     sums["shelf"] += forest.least[rows][:, None] * days
     for events, (served, received) in zip(echelons, paths):
         into = place[runs.source[events.row]]
@@ -327,13 +334,15 @@ def measure(
         cell = into * BATCHES + batch
         wait = served - events.time
         own = events.child < 0
+        # Without stock nothing comes from the shelf, however fast the supply.
+        shelved = forest.most[runs.source[events.row]] > 0
 
         def add(name: str, weight: FloatArray, cell: IntArray = cell) -> None:
             sums[name] += np.bincount(cell, weight, minlength=size[0] * BATCHES).reshape(size)
 
         for prefix, which in (("", seen), ("own_", seen & own)):
             add("demands" if not prefix else "own", which.astype(float))
-            add(prefix + "filled", (which & (wait <= INSTANT)).astype(float))
+            add(prefix + "filled", (which & (wait <= INSTANT) & shelved).astype(float))
             add(prefix + "wait", np.where(which, wait, 0.0))
             for column, time in enumerate(times):
                 hit = (which & (wait <= time + INSTANT)).astype(float)
@@ -387,7 +396,7 @@ def _order_times(
     phase = np.zeros(len(runs.source), dtype=np.int64)
     for k in np.unique(row):
         name = forest.part_ids[forest.part[runs.source[k]]]
-        draw = part_stream(seed + 1_000_003 * (int(runs.first_batch[k]) + 1), name)
+        draw = part_stream(seed + 1_000_003 * (int(runs.run[k]) + 1), name)
         phase[k] = draw.integers(int(quantity[np.searchsorted(events.row, k)]))
     # Pieces of one lot are ordered with the first of its demands; those of the lot that was under way when
     # the run began are on the shelf already.

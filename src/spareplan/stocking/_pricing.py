@@ -15,8 +15,8 @@ from numba import njit  # type: ignore[import-untyped,unused-ignore]
 EXACT, TWO_MOMENT, METRIC = 0, 1, 2
 SPANS = 128
 # Rows of the work space of one level of the tree.
-THINNED, OWN, AT, LATE, PMF, CDF, LOSS, SPREAD, MISSED, BACK = range(10)
-WORK_ROWS = 10
+THINNED, OWN, AT, LATE, PMF, CDF, LOSS, SPREAD, MISSED, BACK, CROSS = range(11)
+WORK_ROWS = 11
 # Columns of what overdispersed demand adds to a row (see `pricing.Pipelines.wild`).
 TIED, AHEAD, LUMP = 0, 1, 2
 FIRST, WALK, DOWN, FREE, SPAN = 0, 1, 2, 3, 4
@@ -113,14 +113,6 @@ def _leaf(row, lev, h, model, e, ev, tie, m, x, p, late, wild, lo, hi, v, w, S, 
             apart = mean_late != mean
         else:
             mean_late = late[row] + p[row] * e
-        if apart:
-            own_late = wk[lev, LATE]
-            fill_counts(
-                mean_late,
-                mean_late * variance / mean if mean > 0.0 else mean_late,
-                own_late,
-                own_late.shape[0],
-            )
         if variance > mean * (1.0 + 1e-9):
             keep = mean / variance
             shape = mean * keep / (1.0 - keep)
@@ -309,9 +301,13 @@ def _enter(row, lev, model, batch, e, ev, tie, m, x, p, late, wild, back, length
                         running += thinned[j] * own[k - j]
                 else:
                     running += own[k]
+    cross = wk[lev, CROSS]
+    for k in range(size):
+        # E[B (N - E N)]: how much more is short when more is on order.
+        cross[k] = spread[k] + (k - mean) * loss[k]
     if batch > 1:
         # (R, Q): the inventory position is spread evenly over the batch; every measure is the mean.
-        for values in (loss, spread, missed):
+        for values in (loss, spread, missed, cross):
             running = 0.0
             for k in range(size):
                 own[k] = values[k]
@@ -569,13 +565,13 @@ def price_part(
             loss[lev] = wk[lev, LOSS, s] if s < size else 0.0
             spread[lev] = wk[lev, SPREAD, s] if s < size else 0.0
             if model == TWO_MOMENT:
-                tie[lev] = rate_tie(row, lev, s - 0.5 * (batch - 1), loss, spread, tie, m, x, p, wild)
+                tie[lev] = rate_tie(row, lev, wk[lev, CROSS, s] if s < size else 0.0, loss, spread, tie, m, x, p, wild)
             below[lev] = v[row] * loss[lev] + w[row] * (wk[lev, MISSED, s] if s < size else 0.0)
             child[lev] = row + 1
 
 
 @njit(cache=True, nogil=True)
-def rate_tie(row, lev, position, loss, spread, tie, m, x, p, wild):
+def rate_tie(row, lev, crossed, loss, spread, tie, m, x, p, wild):
     # type: ignore[no-untyped-def]
     """Covariance of a site's backlog and the rate common to all sites: its slope on orders times theirs."""
     e, ev, above = 0.0, 0.0, 0.0
@@ -584,10 +580,7 @@ def rate_tie(row, lev, position, loss, spread, tie, m, x, p, wild):
     slope = wild[row, TIED] + p[row] * above
     if slope <= 0.0:
         return 0.0
-    mean = m[row] + p[row] * e
-    variance = orders_variance(row, e, ev, above, m, x, p, wild)
-    crossed = spread[lev] + loss[lev] * loss[lev] + (position - mean) * loss[lev]
-    return slope / variance * crossed
+    return slope / orders_variance(row, e, ev, above, m, x, p, wild) * crossed
 
 
 @njit(cache=True, nogil=True)

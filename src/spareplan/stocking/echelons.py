@@ -397,17 +397,16 @@ def forest_moments(forest: Forest) -> Moments:
         out.mean[rows], out.variance[rows] = mean, variance
         tied = own_tie[rows] + share * out.backlog_tie[parent]
         out.seen[rows] = mean + ahead[rows] + share * out.backlog_tie[parent]
-        second = np.zeros(len(rows))
+        second, crossed = np.zeros(len(rows)), np.zeros(len(rows))
         for stock, part, weight in positions(forest.least[rows], forest.most[rows]):
             e, v = distributions.backlog(stock, mean[part], variance[part])
             out.backlog[rows[part]] += weight * e
             second[part] += weight * (v + e**2)
-        first = out.backlog[rows]
-        out.backlog_variance[rows] = np.maximum(second - first**2, 0.0)
-        position = (forest.least[rows] + forest.most[rows]) / 2
+            crossed[part] += weight * (v + e**2 + (stock - mean[part]) * e)
+        out.backlog_variance[rows] = np.maximum(second - out.backlog[rows] ** 2, 0.0)
         with np.errstate(invalid="ignore", divide="ignore"):
             slope = np.where(tied > 0, tied / variance, 0.0)
-        out.backlog_tie[rows] = slope * (second + (position - mean) * first)
+        out.backlog_tie[rows] = slope * crossed
     return out
 
 

@@ -69,7 +69,7 @@ def simulate(
     Notes
     -----
     vmr above 1 is simulated as order sizes (logarithmic), below 1 as a gamma renewal stream, rate_cv2 as a
-    gamma rate drawn anew for each of 20 independent runs and common to all sites of the part.
+    gamma rate drawn anew for each of 60 independent runs, high or low at all sites of the part together.
     """
     if not (np.isfinite(years) and years > 0):
         raise problem_in_argument("simulate", "years", years, "is no number above 0", "give years above 0")
