@@ -92,7 +92,8 @@ def backtest_demand(
     Notes
     -----
     The comparisons are a negative binomial around the mean, SBA, TSB and IMAPA of each series with the
-    variance of its own history, and the forecast that expects nothing. Classes are those of the whole history.
+    variance of its own history, and the forecast that expects nothing. Classes are those of the whole
+    history.
     """
     by_site = isinstance(history, Dataset)
     if isinstance(history, Dataset):
@@ -193,7 +194,7 @@ def _reach(known: pd.DataFrame, panel: Panel, cut: int, names: list[str]) -> pd.
     first = known.iloc[[int(numbers.argmax())]].copy()
     gap = cut - 1 - int(numbers.max())
     period = cast(Any, first["period"].iloc[0])
-    if pd.api.types.is_number(period) or isinstance(period, pd.Period):
+    if isinstance(period, (int, float, np.number, pd.Period)):
         later = period + gap
     else:
         later = pd.Timestamp(period) + pd.DateOffset(months=gap)

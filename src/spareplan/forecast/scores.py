@@ -48,8 +48,8 @@ def score_quantiles(actual: pd.DataFrame, forecast: pd.DataFrame, key: str = "pa
     -------
     DataFrame
         Rows "model" and "zero" (index `forecast`), columns wql (mean over the levels), bias, and for each
-        level wql_<level>, calerr_<level>, stock_<level>, fill_<level>. Where nothing was demanded at all, figures
-        relative to demand are NaN.
+        level wql_<level>, calerr_<level>, stock_<level>, fill_<level>. Where nothing was demanded at all,
+        figures relative to demand are NaN.
 
     Raises
     ------
