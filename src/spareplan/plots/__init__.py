@@ -1,0 +1,24 @@
+"""Pictures that say what they show: units on the axes, Chinese labels, colours everyone can tell apart.
+
+Every function draws finished numbers of a result on an Axes and gives it back; nothing is planned here.
+Colour never stands alone: lines differ in style, points in shape, areas in hatching. `language` is
+"en" or "zh".
+"""
+
+from spareplan.plots.demand import plot_fleet_age, plot_forecast, plot_life, plot_sources
+from spareplan.plots.style import CHINESE_FONTS, use_house_style
+from spareplan.plots.supply import plot_attainment, plot_curve, plot_grades, plot_headcount, plot_orders
+
+__all__ = [
+    "CHINESE_FONTS",
+    "plot_attainment",
+    "plot_curve",
+    "plot_fleet_age",
+    "plot_forecast",
+    "plot_grades",
+    "plot_headcount",
+    "plot_life",
+    "plot_orders",
+    "plot_sources",
+    "use_house_style",
+]
