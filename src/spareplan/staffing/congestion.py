@@ -26,6 +26,7 @@ IntArray = NDArray[np.int64]
 _SCALED_FROM = 0.5
 # The arrival law needs the travel of queued orders only in steps of 4 %.
 _QUEUED_STEPS = 25
+_TAIL_TIMES = np.array([0.0, 0.02, 0.06, 0.13, 0.23, 0.36, 0.52, 0.74, 1.0])
 
 
 @dataclass(frozen=True)
@@ -162,24 +163,22 @@ def queue_tail(rows: RegionRows, state: Congestion, servers: IntArray, times: Fl
         the law).
     """
     wide = times.ndim == 3
-    capacity = servers / state.service
-    per_order = rows.work + rows.travel[rows.place, 0][:, None]
-    own = np.cumsum(rows.rates * per_order, axis=1) / servers[:, None]
-    above = np.concatenate([np.zeros((len(own), 1)), own[:, :-1]], axis=1)
-    expand = (slice(None), slice(None), None) if wide else (slice(None), slice(None))
+    own, above = _load_shares(rows, servers)
+    if wide:
+        own, above = own[..., None], above[..., None]
     first = (slice(None), None, None) if wide else (slice(None), None)
-    stretch = 2.0 / (1.0 + rows.scv)
-    args = (above[expand], own[expand], capacity[first])
-    plain = delayed_tail(*args, times)
-    scaled = delayed_tail(*args, times * stretch[first])
-    ratio = np.maximum(times, 0.0) / state.service[first]
-    weight = ratio / (ratio + _SCALED_FROM)
-    with np.errstate(divide="ignore"):
-        return np.exp((1.0 - weight) * np.log(plain) + weight * np.log(scaled))
+    return _blended_tail(
+        above, own, (servers / state.service)[first], rows.scv[first], state.service[first], times
+    )
 
 
 def response_kept(
-    rows: RegionRows, state: Congestion, servers: IntArray, limits: FloatArray, arrival: NDArray[np.bool_]
+    rows: RegionRows,
+    state: Congestion,
+    servers: IntArray,
+    limits: FloatArray,
+    arrival: NDArray[np.bool_],
+    within: dict[int, FloatArray] | None = None,
 ) -> FloatArray:
     """Share of orders answered within their limit.
 
@@ -192,6 +191,8 @@ def response_kept(
         NaN: no promise. [hours]
     arrival : ndarray of bool, shape (K,)
         True: the engineer must have arrived; False: he must have been sent.
+    within : dict of int to ndarray, shape (places, F), optional
+        `share_within` of the arrival classes, where it is already known.
 
     Returns
     -------
@@ -199,31 +200,61 @@ def response_kept(
         NaN without a promise.
     """
     wide = np.broadcast_to(limits, rows.rates.shape)
-    tail = queue_tail(rows, state, servers, np.nan_to_num(wide))
-    kept = 1.0 - state.waiting[:, None] * tail
+    kept = np.full(wide.shape, np.nan)
+    sent = np.flatnonzero(~arrival & ~np.isnan(limits))
+    own, above = _load_shares(rows, servers)
+    fixed = (servers / state.service)[:, None], rows.scv[:, None], state.service[:, None]
+    tail = _blended_tail(above[:, sent], own[:, sent], *fixed, wide[:, sent])
+    kept[:, sent] = 1.0 - state.waiting[:, None] * tail
+    size = rows.spread.shape[2]
+    middles = rows.spread[:, 0, (np.arange(_QUEUED_STEPS) * size + size // 2) // _QUEUED_STEPS]
     for k in np.flatnonzero(arrival & ~np.isnan(limits)):
-        near = share_within(rows.spread, float(limits[k]))[rows.place]
-        kept[:, k] = (state.free * near).sum(axis=1)
-        size = rows.spread.shape[2]
-        middles = rows.spread[:, 0, (np.arange(_QUEUED_STEPS) * size + size // 2) // _QUEUED_STEPS]
-        left = limits[k] - middles[rows.place]
-        late = queue_tail_of(rows, state, servers, int(k), left)
-        kept[:, k] += state.waiting * (1.0 - late).mean(axis=1)
-    return np.where(np.isnan(wide), np.nan, np.clip(kept, 0.0, 1.0))
+        limit = float(limits[k])
+        near = share_within(rows.spread, limit) if within is None else within[k]
+        # The tail is smooth in time: computed at few times and read off between them.
+        times = limit * _TAIL_TIMES
+        tail = _blended_tail(
+            above[:, [k]], own[:, [k]], *fixed, np.broadcast_to(times, (len(own), len(times)))
+        )
+        left = limit - middles
+        weights = _between(times, np.maximum(left, 0.0))
+        late = np.einsum("rt,rqt->rq", np.log(np.maximum(tail, 1e-300)), weights[rows.place])
+        late = np.where(left[rows.place] < 0, 1.0, np.exp(late))
+        kept[:, k] = (state.free * near[rows.place]).sum(axis=1) + state.waiting * (1.0 - late).mean(axis=1)
+    return np.clip(kept, 0.0, 1.0)
 
 
-def queue_tail_of(
-    rows: RegionRows, state: Congestion, servers: IntArray, k: int, times: FloatArray
+def _load_shares(rows: RegionRows, servers: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Share the capacity among the classes while all are busy: own and higher ones, higher ones only."""
+    per_order = rows.work + rows.travel[rows.place, 0][:, None]
+    own = np.cumsum(rows.rates * per_order, axis=1) / servers[:, None]
+    return own, np.concatenate([np.zeros((len(own), 1)), own[:, :-1]], axis=1)
+
+
+def _blended_tail(
+    above: FloatArray,
+    own: FloatArray,
+    capacity: FloatArray,
+    scv: FloatArray,
+    service: FloatArray,
+    times: FloatArray,
 ) -> FloatArray:
-    """Give `queue_tail` of class k at several times, shape (R, T) [hours]; 1 at times below 0."""
-    share = np.cumsum(rows.rates, axis=1)
-    only = replace(
-        rows,
-        rates=np.stack([share[:, k] - rows.rates[:, k], rows.rates[:, k]], axis=1),
-        work=np.stack([_mean_work(rows, k), rows.work[:, k]], axis=1),
-    )
-    both = np.stack([np.zeros_like(times), times], axis=1)
-    return np.where(times < 0, 1.0, queue_tail(only, state, servers, both)[:, 1])
+    plain = delayed_tail(above, own, capacity, times)
+    scaled = delayed_tail(above, own, capacity, times * 2.0 / (1.0 + scv))
+    ratio = np.maximum(times, 0.0) / service
+    weight = ratio / (ratio + _SCALED_FROM)
+    with np.errstate(divide="ignore"):
+        return np.exp((1.0 - weight) * np.log(plain) + weight * np.log(scaled))
+
+
+def _between(knots: FloatArray, wanted: FloatArray) -> FloatArray:
+    """Weights that read values off between knots on straight lines, shape (*wanted.shape, knots)."""
+    place = np.clip(np.searchsorted(knots, wanted, side="right") - 1, 0, len(knots) - 2)
+    part = np.clip((wanted - knots[place]) / np.maximum(knots[place + 1] - knots[place], 1e-300), 0.0, 1.0)
+    out = np.zeros((*wanted.shape, len(knots)))
+    np.put_along_axis(out, place[..., None], (1.0 - part)[..., None], axis=-1)
+    np.put_along_axis(out, place[..., None] + 1, part[..., None], axis=-1)
+    return out
 
 
 def share_within(spread: FloatArray, limit: float) -> FloatArray:
@@ -247,11 +278,3 @@ def share_within(spread: FloatArray, limit: float) -> FloatArray:
     gap = np.where(high > low, high - low, 1.0)
     part = np.where((below > 0) & (below < size) & (high > low), (limit - low) / gap, 0.5)
     return np.where(below == 0, 0.0, np.where(below == size, 1.0, (below - 0.5 + part) / size))
-
-
-def _mean_work(rows: RegionRows, k: int) -> FloatArray:
-    """Average the work of the classes above k; any value where they have no orders."""
-    rate = rows.rates[:, :k].sum(axis=1)
-    return np.where(
-        rate > 0, (rows.rates[:, :k] * rows.work[:, :k]).sum(axis=1) / np.maximum(rate, 1e-300), 1.0
-    )

@@ -12,7 +12,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spareplan.staffing.congestion import Congestion, IntArray, RegionRows, congestion, response_kept
+from spareplan.staffing.congestion import (
+    Congestion,
+    IntArray,
+    RegionRows,
+    congestion,
+    response_kept,
+    share_within,
+)
 from spareplan.staffing.resolution import CELLS, Repairs, free_drive_law, resolution_kept, visit_law
 
 FloatArray = NDArray[np.float64]
@@ -90,6 +97,7 @@ def promises_kept(
     promises: Promises,
     repairs: Repairs | None = None,
     phases: Phases = ALL_DAY,
+    within: dict[int, FloatArray] | None = None,
 ) -> Kept:
     """Shares of orders that keep their promises with given engineers.
 
@@ -104,6 +112,8 @@ def promises_kept(
     phases : Phases
         Each phase is taken in its own steady state, its load smoothed by the length of the work
         (`spareplan.staffing.shifts.day_phases`).
+    within : dict of int to ndarray, optional
+        As in `response_kept`.
 
     Returns
     -------
@@ -117,7 +127,7 @@ def promises_kept(
         now = rows.times(float(factor))
         state = congestion(now, staffed)
         part = {
-            "respond": response_kept(now, state, staffed, promises.respond, promises.arrival),
+            "respond": response_kept(now, state, staffed, promises.respond, promises.arrival, within),
             "waiting": state.waiting,
             "drive": state.drive,
         }
@@ -176,9 +186,13 @@ def size_rows(
     if repairs is not None:
         resolve_cause = _resolve_causes(rows, ceiling, promises, repairs)
     servers = least.copy()
+    within = {
+        int(k): share_within(rows.spread, float(promises.respond[k]))
+        for k in np.flatnonzero(promises.arrival & ~np.isnan(promises.respond))
+    }
     open_ = np.flatnonzero(total > 0)
     while len(open_):
-        kept = promises_kept(rows.pick(open_), servers[open_], promises, None, phases)
+        kept = promises_kept(rows.pick(open_), servers[open_], promises, None, phases, within)
         short = (kept.respond < promises.target) & (respond_cause[open_] == NONE)
         open_ = open_[short.any(axis=1) & (servers[open_] < ceiling[open_])]
         servers[open_] += 1
