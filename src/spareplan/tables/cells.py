@@ -304,6 +304,8 @@ def outside() -> Fault:
 
 
 def _narrow(text: str) -> str:
+    if text.isascii():
+        return text
     return unicodedata.normalize("NFKC", text).replace("\u2212", "-").strip(SPACES)
 
 

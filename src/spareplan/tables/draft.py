@@ -256,18 +256,17 @@ def _filled_rows(raw: RawTable) -> np.ndarray:
 
 def _filled_cells(column: pd.Series) -> np.ndarray:
     if isinstance(column.dtype, pd.CategoricalDtype):
-        some = np.array([bool(str(cell).strip(SPACES)) for cell in column.cat.categories] + [False])
-        return some[column.cat.codes.to_numpy()]
+        codes, cells = cells_of(column)
+        return np.array([bool(cell.strip(SPACES)) for cell in cells] + [False])[codes]
     present = column.notna().to_numpy()
     if column.dtype == object or isinstance(column.dtype, pd.StringDtype):
         codes, cells = cells_of(column)
-        some = np.array([bool(cell.strip(SPACES)) for cell in cells] + [False])
-        return some[codes]
+        return np.array([bool(cell.strip(SPACES)) for cell in cells] + [False])[codes]
     return present
 
 
 def _all_default(column: Column, length: int) -> pd.Series:
-    return _with_default(pd.Series(np.full(length, None, dtype=object)), column)
+    return _with_default(pd.Series(np.full(length, np.nan, dtype=object)), column)
 
 
 def _with_default(values: pd.Series, column: Column) -> pd.Series:

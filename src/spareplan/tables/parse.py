@@ -122,13 +122,15 @@ def cells_of(raw: pd.Series) -> tuple[np.ndarray, list[str]]:
     cells : list of str
     """
     if isinstance(raw.dtype, pd.CategoricalDtype):
-        return raw.cat.codes.to_numpy().astype(np.int64), [cell_text(value) for value in raw.cat.categories]
+        # a plain list: looping over text in Arrow's memory costs ten times as much
+        categories = raw.cat.categories.to_numpy(dtype=object).tolist()
+        return raw.cat.codes.to_numpy().astype(np.int64), [cell_text(value) for value in categories]
     if raw.dtype == object:
         raw = pd.Series([None if is_missing(value) else cell_text(value) for value in raw], dtype=object)
         codes, cells = pd.factorize(raw)
         return codes, list(cells)
     codes, values = pd.factorize(raw)
-    return codes, [cell_text(value) for value in values]
+    return codes, [cell_text(value) for value in np.asarray(values, dtype=object).tolist()]
 
 
 def _parse_typed(raw: pd.Series, column: Column) -> Parsed | None:

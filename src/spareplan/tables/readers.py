@@ -21,6 +21,7 @@ import pandas as pd
 
 from spareplan.errors import DataError, Problem
 from spareplan.tables.frames import FIRST_ROW
+from spareplan.tables.parse import cells_of
 from spareplan.tables.raw import RawTable, raw_from_frame, table_named
 
 DELIMITERS = ",;\t"
@@ -297,7 +298,8 @@ def _breaks_inside(columns: list[pd.Series], count: int) -> np.ndarray:
     """Line breaks inside the cells of each row."""
     inside = np.zeros(count, dtype=np.int64)
     for column in columns:
-        breaks = np.array([str(cell).count("\n") for cell in column.cat.categories] + [0])
+        codes, cells = cells_of(column)
+        breaks = np.array([cell.count("\n") for cell in cells] + [0])
         if breaks.any():
-            inside += breaks[column.cat.codes.to_numpy()]
+            inside += breaks[codes]
     return inside
