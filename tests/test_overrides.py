@@ -11,6 +11,7 @@ from spareplan.errors import DataError
 from spareplan.maths.distributions import quantile
 from spareplan.results import Orders, PartGrades, assumptions_frame
 from spareplan.tables.dataset import Dataset
+from spareplan.tables.scopes import check_overrides
 from tests.small_data import forecast, frame, levels
 
 TODAY = pd.Timestamp("2026-06-30")
@@ -133,7 +134,7 @@ def test_what_follows_from_a_decision_cannot_be_overridden():
     rows = frame("overrides", [one("demand", "variance", 3), one("weather", "mean", 3), one("demand", "mean", "many"),
                                one("levels", "base_stock", -1)])
     with pytest.raises(DataError) as caught:
-        overrides.check_overrides(rows)
+        check_overrides(rows)
     assert caught.value.problems[["row", "column"]].values.tolist() == [
         [2, "column"], [3, "table"], [4, "value"], [5, "value"]]
 

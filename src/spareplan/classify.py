@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from spareplan.config import Thresholds, option_rows
-from spareplan.errors import DataError, Problem, problem_in_argument
-from spareplan.maths.intermittency import demand_class, demand_intervals, size_variation
-from spareplan.maths.units import DAYS_PER_YEAR, days_in_month
+from spareplan.errors import problem_in_argument
+from spareplan.maths.intermittency import demand_class
 from spareplan.results import DemandForecast, PartGrades, assumptions_frame
+from spareplan.tables.part_facts import annual_demand, history_patterns, part_tiers
 
 if TYPE_CHECKING:
     from spareplan.tables.dataset import Dataset
@@ -82,8 +82,15 @@ def grade_parts(data: Dataset, demand: DemandForecast, thresholds: Thresholds | 
     table["reason"] = _reasons(table, limits, split, np.isnan(tier))
 
     rows += [split_row, *promised, *_implied(table, np.isnan(tier), unsaid, limits)]
-    rows.append(_row("history_until", f"{last_day:%Y-%m-%d}", "", "data: replacements, demand",
-                     "last day of the history behind the demand classes"))
+    rows.append(
+        _row(
+            "history_until",
+            f"{last_day:%Y-%m-%d}",
+            "",
+            "data: replacements, demand",
+            "last day of the history behind the demand classes",
+        )
+    )
     return PartGrades(table[_COLUMNS], assumptions_frame(rows), _lines(table, split))
 
 
@@ -111,12 +118,20 @@ def compare_grades(
         Fewer than two scenarios.
     """
     if len(scenarios) < 2:
-        raise problem_in_argument("compare_grades", "scenarios", list(scenarios), "has one scenario or none",
-                                  "give a first one to compare with, and another")
+        raise problem_in_argument(
+            "compare_grades",
+            "scenarios",
+            list(scenarios),
+            "has one scenario or none",
+            "give a first one to compare with, and another",
+        )
     tables = {name: grade_parts(data, demand, limits).table for name, limits in scenarios.items()}
     first, *others = tables
-    moves = [_moved(tables[first], tables[name], column).assign(name=name, column=column)
-             for name in others for column in COMPARED]
+    moves = [
+        _moved(tables[first], tables[name], column).assign(name=name, column=column)
+        for name in others
+        for column in COMPARED
+    ]
     wanted = ["name", "column", "part_id", "from", "to", "annual_value"]
     return pd.concat(moves, ignore_index=True)[wanted]
 
@@ -138,38 +153,6 @@ def count_moves(moves: pd.DataFrame) -> pd.DataFrame:
     counted = groups.agg(parts=("part_id", "size"), annual_value=("annual_value", "sum")).reset_index()
     order = counted.sort_values(["name", "annual_value"], ascending=[True, False], kind="stable")
     return order.reset_index(drop=True)
-
-
-def annual_demand(forecast: pd.DataFrame, part_ids: pd.Series) -> pd.Series:
-    """Expected pieces per year of each part, from the monthly means.
-
-    Parameters
-    ----------
-    forecast : DataFrame
-        part_id, site_id, month, mean [pieces].
-    part_ids : Series of str
-        Parts wanted.
-
-    Returns
-    -------
-    Series, indexed by part_id
-        Sum of the horizon, scaled from its real days to a year; 0 without forecast. [pieces per year]
-
-    Raises
-    ------
-    DataError
-        The forecast has parts that are not wanted.
-    """
-    unknown = sorted(set(forecast["part_id"].unique()) - set(part_ids))
-    if unknown:
-        raise DataError([Problem("demand forecast", None, "part_id", str(part), "not in parts",
-                                 "add the part or forecast from the same data") for part in unknown])
-    if forecast.empty:
-        return pd.Series(0.0, index=pd.Index(part_ids, name="part_id"))
-    horizon = days_in_month(forecast["month"].drop_duplicates()).sum()
-    ordered = forecast[["part_id", "site_id", "month", "mean"]].sort_values(["part_id", "site_id", "month"])
-    total = ordered.groupby("part_id", sort=True)["mean"].sum()
-    return total.reindex(pd.Index(part_ids, name="part_id")).fillna(0.0) * (DAYS_PER_YEAR / horizon)
 
 
 def abc_classes(value: pd.Series, a_share: float = 0.80, b_share: float = 0.95) -> np.ndarray:
@@ -197,90 +180,6 @@ def abc_classes(value: pd.Series, a_share: float = 0.80, b_share: float = 0.95) 
     return np.where(money > 0, classes, "C")
 
 
-def history_patterns(data: Dataset, last_day: pd.Timestamp) -> pd.DataFrame:
-    """Regularity of each part's monthly history over all sites.
-
-    Replacements and demand are added up per month; a month with more returns than demand counts as none. A
-    part's record starts with its first row in demand, or with the records of replacements or the first
-    machine that carries it, whichever is later, and ends with the last full month.
-
-    Parameters
-    ----------
-    data : Dataset
-        Uses demand, replacements, fitment, units.
-    last_day : Timestamp
-        Last day that is known.
-
-    Returns
-    -------
-    DataFrame, indexed by part_id
-        months (length of the record), demands (months with some), adi [months], cv2; for parts with a record.
-    """
-    done = (pd.Timestamp(last_day) + pd.Timedelta(days=1)).to_period("M")
-    known = data.demand[["part_id", "month", "quantity"]].assign(dated="demand")
-    fitted = data.replacements[["part_id", "replaced_on", "quantity"]]
-    fitted = fitted.rename(columns={"replaced_on": "month"})
-    history = pd.concat([known, fitted.assign(dated="replacements")], ignore_index=True)
-    history["period"] = pd.PeriodIndex(pd.DatetimeIndex(history["month"]), freq="M").astype("int64")
-    history = history[(history["period"] < done.ordinal) & history["quantity"].notna()]
-    monthly = history.groupby(["part_id", "period"], sort=True)["quantity"].sum().reset_index()
-    monthly = monthly[monthly["quantity"] > 0]
-    monthly["square"] = monthly["quantity"] ** 2
-    sums = monthly.groupby("part_id").agg(demands=("period", "size"), total=("quantity", "sum"),
-                                          squares=("square", "sum"))
-    start = history[history["dated"] == "demand"].groupby("part_id")["period"].min()
-    start = pd.concat([start, _fitted_since(data, history)]).groupby(level=0).min()
-    first_row = history.groupby("part_id")["period"].min().rename("first_row")
-    out = pd.concat([start.rename("start"), first_row, sums], axis=1).sort_index()
-    out.index.name = "part_id"
-    out["start"] = out[["start", "first_row"]].min(axis=1)
-    out[["demands", "total", "squares"]] = out[["demands", "total", "squares"]].fillna(0.0)
-    out["months"] = np.maximum(done.ordinal - out["start"], 1.0)
-    out["adi"] = demand_intervals(out["months"], out["demands"])
-    out["cv2"] = size_variation(out["demands"], out["total"], out["squares"])
-    return out[["months", "demands", "adi", "cv2"]]
-
-
-def part_tiers(data: Dataset) -> pd.Series:
-    """Best tier of the products a part fits; a successor also serves what its predecessors fitted.
-
-    Parameters
-    ----------
-    data : Dataset
-        Uses fitment, products, parts.superseded_by.
-
-    Returns
-    -------
-    Series, indexed by part_id
-        1 (best) to 3, for the parts that fit a product.
-    """
-    products = data.products[["product_id", "tier"]]
-    fitted = data.fitment[["part_id", "product_id"]].merge(products, on="product_id")
-    best = fitted.groupby("part_id")["tier"].min().astype(float)
-    chain = data.parts.loc[data.parts["superseded_by"].notna(), ["part_id", "superseded_by"]]
-    for _ in range(len(chain)):
-        handed = chain.assign(tier=chain["part_id"].map(best)).dropna().groupby("superseded_by")["tier"].min()
-        grown = pd.concat([best, handed]).groupby(level=0).min()
-        if grown.equals(best.sort_index()):
-            break
-        best = grown
-    best.index.name = "part_id"
-    return best.sort_index()
-
-
-def _fitted_since(data: Dataset, history: pd.DataFrame) -> pd.Series:
-    """Month (ordinal) from which failures of fitted parts could have been seen."""
-    recorded = history.loc[history["dated"] == "replacements", "period"]
-    if recorded.empty or data.fitment.empty or data.units.empty:
-        return pd.Series(dtype=float)
-    born = data.units.groupby("product_id")["commissioned_on"].min()
-    carried = data.fitment["product_id"].map(born)
-    seen = carried.notna()
-    months = pd.PeriodIndex(pd.DatetimeIndex(carried[seen]), freq="M").astype("int64")
-    since = pd.Series(np.maximum(months, recorded.min()), index=data.fitment.loc[seen, "part_id"].to_numpy())
-    return since.groupby(level=0).min().astype(float)
-
-
 def _value_split(table: pd.DataFrame, limits: Thresholds) -> tuple[float, dict[str, Any]]:
     """Unit cost above which parts are high value, and the assumption that says so."""
     meaning = "unit cost above which a part is high value"
@@ -300,8 +199,11 @@ def _planner(table: pd.DataFrame, limits: Thresholds) -> np.ndarray:
     long, high = table["lead_time_grade"] == "long", table["value_grade"] == "high"
     outside = table["source"].isin(["buy", "import"])
     contracted = ~long & ~high & outside & (table["tier"] > 1) & limits.third_party
-    return np.select([long & high, high, contracted], ["hq", "hq_routine_region_emergency", "third_party"],
-                     default="region")
+    return np.select(
+        [long & high, high, contracted],
+        ["hq", "hq_routine_region_emergency", "third_party"],
+        default="region",
+    )
 
 
 def _with_targets(
@@ -321,10 +223,15 @@ def _with_targets(
     table[wishes] = own
     rows = []
     for tier in sorted(table["tier"].unique()):
-        used = given.index.isin([tier]).any() and given.loc[tier, ["target_fill_rate", "target_wait_days",
-                                                                   "target_in_window"]].notna().any()
-        said = (", ".join(f"{name} {value:g}" for name, value in given.loc[tier].dropna().items()) if used
-                else f"target_fill_rate {defaults[tier]:g}")
+        used = (
+            given.index.isin([tier]).any()
+            and given.loc[tier, ["target_fill_rate", "target_wait_days", "target_in_window"]].notna().any()
+        )
+        said = (
+            ", ".join(f"{name} {value:g}" for name, value in given.loc[tier].dropna().items())
+            if used
+            else f"target_fill_rate {defaults[tier]:g}"
+        )
         origin = "data: targets" if used else f"default: thresholds.fill_rate_tier_{tier}"
         rows.append(_row(f"promise_tier_{tier}", said, "", origin, "service promised to parts of this tier"))
     return table, rows
@@ -336,15 +243,36 @@ def _implied(
     """What missing tables and columns came to mean."""
     rows = []
     if no_product.any():
-        rows.append(_row("parts_without_product", int(no_product.sum()), "parts", "data: fitment, products",
-                         f"fit no known product: planned as tier {limits.tier_unknown}"))
+        rows.append(
+            _row(
+                "parts_without_product",
+                int(no_product.sum()),
+                "parts",
+                "data: fitment, products",
+                f"fit no known product: planned as tier {limits.tier_unknown}",
+            )
+        )
     if no_criticality.any():
-        rows.append(_row("parts_without_criticality", int(no_criticality.sum()), "parts",
-                         "data: parts.criticality", f"not given: {limits.criticality_unknown}"))
+        rows.append(
+            _row(
+                "parts_without_criticality",
+                int(no_criticality.sum()),
+                "parts",
+                "data: parts.criticality",
+                f"not given: {limits.criticality_unknown}",
+            )
+        )
     unsourced = int(table["source"].isna().sum())
     if unsourced and limits.third_party:
-        rows.append(_row("parts_without_source", unsourced, "parts", "data: parts.source",
-                         "not given: never handed to a third party"))
+        rows.append(
+            _row(
+                "parts_without_source",
+                unsourced,
+                "parts",
+                "data: parts.source",
+                "not given: never handed to a third party",
+            )
+        )
     return rows
 
 
@@ -369,19 +297,23 @@ def _reasons(table: pd.DataFrame, limits: Thresholds, split: float, no_product: 
 def _moved(first: pd.DataFrame, other: pd.DataFrame, column: str) -> pd.DataFrame:
     before, after = first[column], other[column]
     differs = (before != after) & ~(before.isna() & after.isna())
-    return pd.DataFrame({
-        "part_id": first.loc[differs, "part_id"],
-        "from": before[differs].astype(str),
-        "to": after[differs].astype(str),
-        "annual_value": other.loc[differs, "annual_value"],
-    })
+    return pd.DataFrame(
+        {
+            "part_id": first.loc[differs, "part_id"],
+            "from": before[differs].astype(str),
+            "to": after[differs].astype(str),
+            "annual_value": other.loc[differs, "annual_value"],
+        }
+    )
 
 
 def _lines(table: pd.DataFrame, split: float) -> tuple[str, ...]:
     total = table["annual_value"].sum()
     by_planner = table.groupby("planner")["annual_value"].agg(["size", "sum"])
-    said = [f"{name}: {count} parts, {money:,.0f} a year"
-            for name, count, money in by_planner.itertuples(name=None)]
+    said = [
+        f"{name}: {count} parts, {money:,.0f} a year"
+        for name, count, money in by_planner.itertuples(name=None)
+    ]
     classes = table["demand_class"].value_counts().sort_index()
     return (
         f"{len(table)} parts worth {total:,.0f} a year; high value above {split:,.0f} a piece",
@@ -391,5 +323,11 @@ def _lines(table: pd.DataFrame, split: float) -> tuple[str, ...]:
 
 
 def _row(name: str, value: Any, unit: str, origin: str, meaning: str) -> dict[str, Any]:
-    return {"stage": "grades", "name": name, "value": value, "unit": unit, "origin": origin,
-            "meaning": meaning}
+    return {
+        "stage": "grades",
+        "name": name,
+        "value": value,
+        "unit": unit,
+        "origin": origin,
+        "meaning": meaning,
+    }

@@ -220,8 +220,8 @@ def _score(
     """One row per group."""
     keyed = cells.assign(total="")
     keys = by or ["total"]
-    monthly = keyed.groupby([*keys, "month"])[["planned", "actual"]].sum()
-    error = (monthly["planned"] - monthly["actual"]).unstack("month").fillna(0.0)
+    keyed["error"] = keyed["planned"] - keyed["actual"]
+    error = keyed.pivot_table("error", keys, "month", aggfunc="sum", fill_value=0.0, observed=True)
     out = keyed.groupby(keys)[["planned", "actual", "value_added"]].sum()
     out["months"] = error.shape[1]
     out["error"] = out["planned"] - out["actual"]
@@ -250,7 +250,7 @@ def _score(
 
 
 def _variance(cells: pd.DataFrame, keys: list[str]) -> pd.Series:
-    """Variance of a group's sum: the rate is shared by all sites and months of a part, nothing between parts."""
+    """Variance of a group's sum: sites and months of a part share its rate, parts share nothing."""
     per_part = [*keys, "part_id"] if "part_id" not in keys else keys
     own = cells.assign(
         chance=cells["vmr"] * cells["planned"], rate=np.sqrt(cells["rate_cv2"]) * cells["planned"]
@@ -273,8 +273,8 @@ def _reasons(out: pd.DataFrame) -> pd.Series:
 
 def _score_overrides(cells: pd.DataFrame, overrides: pd.DataFrame | None) -> pd.DataFrame:
     """Whether each override of the demand was nearer to what happened than the model."""
-    columns = ["part_id", "site_id", "region_id", "month", "value", "who", "when", "why", "rows", "model", "planned",
-               "actual", "value_added", "helped"]  # fmt: skip
+    given = ["part_id", "site_id", "region_id", "month", "value", "who", "when", "why"]
+    columns = [*given, "rows", "model", "planned", "actual", "value_added", "helped"]
     if overrides is None or overrides.empty:
         return pd.DataFrame(columns=columns)
     rows: list[dict[Any, Any]] = []
@@ -290,7 +290,7 @@ def _score_overrides(cells: pd.DataFrame, overrides: pd.DataFrame | None) -> pd.
         if len(hit):
             sums = hit[["model", "planned", "actual", "value_added"]].sum().to_dict()
             rows.append(
-                {name: one[name] for name in columns[:8]}
+                {name: one[name] for name in given}
                 | {"rows": len(hit)}
                 | sums
                 | {"helped": sums["value_added"] > 0}
@@ -330,7 +330,8 @@ def _lines(table: pd.DataFrame, laid: pd.DataFrame, levels: list[str]) -> tuple[
     total = table.iloc[0]
     bias = "" if pd.isna(total["bias"]) else f" ({total['bias']:+.1%})"
     lines = [
-        f"{total['planned']:,.0f} pieces planned in {total['months']} months, {total['actual']:,.0f} taken{bias}"
+        f"{total['planned']:,.0f} pieces planned in {total['months']} months, "
+        f"{total['actual']:,.0f} taken{bias}"
     ]
     if levels:
         kept = ", ".join(

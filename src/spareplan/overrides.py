@@ -1,101 +1,27 @@
 """Planners' numbers: laid over the model's at every stage, with who, when and why, and never instead of them.
 
-A value holds for every row its scope reaches; an empty part, site, region or month means all of them. Where two
-reach a row the one decided later holds. An override counts up to and including its last day: it is left out once
-today is past it, and never reaches a month that begins after it.
+A value holds for every row its scope reaches; an empty part, site, region or month means all of them. Where
+two reach a row the one decided later holds. An override counts up to and including its last day: it is left
+out once today is past it, and never reaches a month that begins after it.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from spareplan.errors import DataError, Problem
 from spareplan.maths.distributions import quantile
 from spareplan.results import DemandForecast, Headcount, Orders, PartGrades, StockLevels, assumptions_frame
+from spareplan.tables.scopes import SCOPE, active_overrides, keyed, laid, number, reached, scope_words
 
 if TYPE_CHECKING:
     from spareplan.tables.dataset import Dataset
 
-SCOPE = ("part_id", "site_id", "region_id", "month")
-# What a planner may decide; everything else in the results follows from it.
-OPEN_COLUMNS = {
-    "parts": ("unit_cost", "lead_time_days", "lead_time_sd_days", "repairable_share", "repair_days", "min_order",
-              "pack_size", "expected_life_hours", "criticality", "source"),
-    "demand": ("mean", "vmr", "rate_cv2"),
-    "grades": ("tier", "criticality", "planner", "target_fill_rate", "target_wait_days"),
-    "levels": ("base_stock", "reorder_point", "order_quantity", "planner"),
-    "orders": ("quantity", "priority"),
-    "crew": ("required", "hire", "train", "transfer_in", "transfer_out"),
-}  # fmt: skip
-WORDS = ("criticality", "planner", "source")
 OVERRIDE_SOURCE = "planner's override"
 _WINDOW_NOTE = "vmr and rate_cv2 of the model are kept"
-
-
-def active_overrides(overrides: pd.DataFrame, as_of: pd.Timestamp, table: str | None = None) -> pd.DataFrame:
-    """Overrides that still count, the one decided last at the end.
-
-    Parameters
-    ----------
-    overrides : DataFrame
-        table, column, part_id, site_id, region_id, month, value, who, when, why, expires_on.
-    as_of : Timestamp
-        Last known day.
-    table : str, optional
-        Only those of one table.
-
-    Returns
-    -------
-    DataFrame
-        Sorted by when; values as given. Index: position among all overrides.
-
-    Raises
-    ------
-    DataError
-        A table or column that cannot be overridden, or a value that is no number where one is needed.
-    """
-    check_overrides(overrides)
-    kept = overrides.reset_index(drop=True)
-    kept = kept[kept["expires_on"].isna() | (kept["expires_on"] >= pd.Timestamp(as_of).normalize())]
-    if table is not None:
-        kept = kept[kept["table"] == table]
-    narrow = kept[list(SCOPE)].notna().sum(axis=1)
-    order = kept.assign(narrow=narrow, text=kept["value"].astype(str), by=kept["who"].astype(str))
-    return order.sort_values(["when", "narrow", "text", "by"], kind="stable").drop(columns=["narrow", "text", "by"])
-
-
-def check_overrides(overrides: pd.DataFrame) -> None:
-    """Refuse overrides that no stage could follow.
-
-    Parameters
-    ----------
-    overrides : DataFrame
-
-    Raises
-    ------
-    DataError
-        Every unknown table or column, and every value that is no finite number where one is needed.
-    """
-    problems = []
-    for row, (table, column, value) in enumerate(zip(*(overrides[name] for name in ("table", "column", "value")))):
-        line = row + 2
-        if table not in OPEN_COLUMNS:
-            problems.append(Problem("overrides", line, "table", str(table), "cannot be overridden",
-                                    f"use one of: {', '.join(OPEN_COLUMNS)}"))
-        elif column not in OPEN_COLUMNS[table]:
-            problems.append(Problem("overrides", line, "column", str(column), f"cannot be overridden in {table}",
-                                    f"use one of: {', '.join(OPEN_COLUMNS[table])}"))
-        elif column not in WORDS and not np.isfinite(_number(value)):
-            problems.append(Problem("overrides", line, "value", str(value), "is no number", "write a number"))
-        elif column not in WORDS and _number(value) < 0:
-            problems.append(Problem("overrides", line, "value", str(value), "is negative", "write 0 or more"))
-    if problems:
-        raise DataError(problems)
 
 
 def list_overrides(data: Dataset, as_of: pd.Timestamp, **results: Any) -> pd.DataFrame:
@@ -113,8 +39,8 @@ def list_overrides(data: Dataset, as_of: pd.Timestamp, **results: Any) -> pd.Dat
     Returns
     -------
     DataFrame
-        The override's columns, status (applied, expired, unmatched) and rows (how many it reaches; NaN where the
-        result was not given).
+        The override's columns, status (applied, expired, unmatched) and rows (how many it reaches; NaN where
+        the result was not given).
 
     Raises
     ------
@@ -123,16 +49,17 @@ def list_overrides(data: Dataset, as_of: pd.Timestamp, **results: Any) -> pd.Dat
     """
     out = data.overrides.reset_index(drop=True).copy()
     live = active_overrides(out, as_of)
-    reached = pd.Series(np.nan, index=out.index)
+    count = pd.Series(np.nan, index=out.index)
     for name in live["table"].unique():
         frame = data.parts if name == "parts" else getattr(results.get(name), "table", None)
         if frame is None:
             continue
-        keyed = _keyed(frame, data)
-        for at, rows in _reached(keyed, live[live["table"] == name]):
-            reached[at] = len(rows)
-    out["rows"] = reached
-    out["status"] = np.where(out.index.isin(live.index), np.where(reached == 0, "unmatched", "applied"), "expired")
+        for at, rows in reached(keyed(frame, data), live[live["table"] == name]):
+            count[at] = len(rows)
+    out["rows"] = count
+    out["status"] = np.where(
+        out.index.isin(live.index), np.where(count == 0, "unmatched", "applied"), "expired"
+    )
     return out
 
 
@@ -159,9 +86,9 @@ def apply_to_parts(data: Dataset, as_of: pd.Timestamp) -> Dataset:
     if live.empty:
         return data
     parts = data.parts.reset_index(drop=True)
-    for at, rows in _reached(_keyed(parts, data), live):
+    for at, rows in reached(keyed(parts, data), live):
         one = live.loc[at]
-        parts[one["column"]] = _laid(parts[one["column"]], rows, one)
+        parts[one["column"]] = laid(parts[one["column"]], rows, one)
     return data.with_tables(parts=parts)
 
 
@@ -179,9 +106,9 @@ def apply_to_demand(demand: DemandForecast, data: Dataset, as_of: pd.Timestamp) 
     Returns
     -------
     DemandForecast
-        With the columns model_mean and from_override; variance and quantiles follow the new mean, windows move
-        by the same pieces, contributions by a row of their own. A part at a site the model does not know gets
-        rows where both are named.
+        With the columns model_mean and from_override; variance and quantiles follow the new mean, windows
+        move by the same pieces, contributions by a row of their own. A part at a site the model does not know
+        gets rows where both are named.
 
     Raises
     ------
@@ -198,11 +125,11 @@ def apply_to_demand(demand: DemandForecast, data: Dataset, as_of: pd.Timestamp) 
     windows = _window_rows(demand.windows, table)
     touched = np.zeros(len(table), dtype=bool)
     said = pd.Series("", index=table.index, dtype=object)
-    for at, rows in _reached(_keyed(table, data), live):
+    for at, rows in reached(keyed(table, data), live):
         if not len(rows):
             continue
         one = live.loc[at]
-        value, touched[rows] = _number(one["value"]), True
+        value, touched[rows] = number(one["value"]), True
         table.loc[rows, one["column"]] = value
         model = table["model_mean"].to_numpy()[rows]
         words = pd.Series(model, index=rows).map(" (model {:.3g})".format) if one["column"] == "mean" else ""
@@ -215,19 +142,33 @@ def apply_to_demand(demand: DemandForecast, data: Dataset, as_of: pd.Timestamp) 
     table["reason"] = table["reason"].astype(object) + said
     table = _spread_again(table, touched, demand.levels)
     changed = table[table["from_override"] != 0]
-    extra = changed[["part_id", "site_id", "month"]].assign(source=OVERRIDE_SOURCE, mean=changed["from_override"])
-    noted = [{"stage": "overrides", "name": f"demand.{live.loc[at, 'column']}", "value": live.loc[at, "value"],
-              "origin": f"set by {live.loc[at, 'who']} on {live.loc[at, 'when']:%Y-%m-%d}",
-              "meaning": f"{_scope_words(live.loc[at])}: {live.loc[at, 'why']}; {_WINDOW_NOTE}"} for at in live.index]
+    extra = changed[["part_id", "site_id", "month"]].assign(
+        source=OVERRIDE_SOURCE, mean=changed["from_override"]
+    )
+    noted = [
+        {
+            "stage": "overrides",
+            "name": f"demand.{live.loc[at, 'column']}",
+            "value": live.loc[at, "value"],
+            "origin": f"set by {live.loc[at, 'who']} on {live.loc[at, 'when']:%Y-%m-%d}",
+            "meaning": f"{scope_words(live.loc[at])}: {live.loc[at, 'why']}; {_WINDOW_NOTE}",
+        }
+        for at in live.index
+    ]
     return dataclasses.replace(
-        demand, table=_reason_last(table), windows=_moved_windows(windows, changed, demand.as_of),
+        demand,
+        table=_reason_last(table),
+        windows=_moved_windows(windows, changed, demand.as_of),
         contributions=pd.concat([demand.contributions, extra], ignore_index=True),
         assumptions=pd.concat([demand.assumptions, assumptions_frame(noted)], ignore_index=True),
     )
 
 
 def apply_to_grades(grades: PartGrades, data: Dataset, as_of: pd.Timestamp) -> PartGrades:
-    """Lay planners' tiers, planners and targets over the grades (arguments and errors as in `apply_to_demand`)."""
+    """Lay planners' tiers, planners and targets over the grades.
+
+    Arguments and errors as in `apply_to_demand`; each changed column keeps the model's as model_<column>.
+    """
     return _apply(grades, "grades", data, as_of)
 
 
@@ -235,26 +176,29 @@ def apply_to_levels(levels: StockLevels, data: Dataset, as_of: pd.Timestamp) -> 
     """Say who set a base stock, and lay reorder points and order quantities over the levels.
 
     Base stock itself enters the optimisation through `fixed_levels`, so that the rest is planned around it.
-    (Arguments and errors as in `apply_to_demand`.)
+    (Arguments and errors as in `apply_to_grades`.)
     """
     return _apply(levels, "levels", data, as_of)
 
 
 def apply_to_orders(orders: Orders, data: Dataset, as_of: pd.Timestamp) -> Orders:
-    """Lay planners' quantities and priorities over the orders to a site (as `apply_to_demand`); month: of the week."""
-    laid = _apply(orders, "orders", data, as_of)
-    if laid is not orders and len(laid.table):
-        price = laid.table["part_id"].map(data.parts.set_index("part_id")["unit_cost"])
-        laid.table["value"] = laid.table["quantity"] * price
-    return laid
+    """Lay planners' quantities and priorities over the orders to a site (as `apply_to_grades`).
+
+    The site is the receiver, the month that of the week's Monday.
+    """
+    changed = _apply(orders, "orders", data, as_of)
+    if changed is not orders and len(changed.table):
+        price = changed.table["part_id"].map(data.parts.set_index("part_id")["unit_cost"])
+        changed.table["value"] = changed.table["quantity"] * price
+    return changed
 
 
 def apply_to_crew(crew: Headcount, data: Dataset, as_of: pd.Timestamp) -> Headcount:
-    """Lay planners' head counts over the requirement; the gap follows (as `apply_to_demand`)."""
-    laid = _apply(crew, "crew", data, as_of)
-    if laid is not crew:
-        laid.table["gap"] = laid.table["required"] - laid.table["headcount"]
-    return laid
+    """Lay planners' head counts over the requirement; the gap follows (as `apply_to_grades`)."""
+    changed = _apply(crew, "crew", data, as_of)
+    if changed is not crew:
+        changed.table["gap"] = changed.table["required"] - changed.table["headcount"]
+    return changed
 
 
 def fixed_levels(data: Dataset, as_of: pd.Timestamp) -> pd.DataFrame:
@@ -288,11 +232,24 @@ def fixed_levels(data: Dataset, as_of: pd.Timestamp) -> pd.DataFrame:
         if not pd.isna(one["region_id"]):
             at = at[(region[at] == one["region_id"]).fillna(False).to_numpy(dtype=bool)]
         pairs = pd.MultiIndex.from_product([of_part, at], names=["part_id", "site_id"]).to_frame(index=False)
-        found.append(pairs.assign(base_stock=_number(one["value"]),
-                                  reason=f"base stock set to {one['value']} by {one['who']}: {one['why']}"))
+        found.append(
+            pairs.assign(
+                base_stock=number(one["value"]),
+                reason=f"base stock set to {one['value']} by {one['who']}: {one['why']}",
+            )
+        )
     if not found:
-        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in
-                             (("part_id", object), ("site_id", object), ("base_stock", float), ("reason", object))})
+        return pd.DataFrame(
+            {
+                name: pd.Series(dtype=kind)
+                for name, kind in (
+                    ("part_id", object),
+                    ("site_id", object),
+                    ("base_stock", float),
+                    ("reason", object),
+                )
+            }
+        )
     every = pd.concat(found, ignore_index=True).drop_duplicates(["part_id", "site_id"], keep="last")
     return every.sort_values(["part_id", "site_id"]).reset_index(drop=True)
 
@@ -304,66 +261,26 @@ def _apply(result: Any, name: str, data: Dataset, as_of: pd.Timestamp) -> Any:
         return result
     table = result.table.reset_index(drop=True).copy()
     said = pd.Series("", index=table.index, dtype=object)
-    for at, rows in _reached(_keyed(table, data), live):
+    for at, rows in reached(keyed(table, data), live):
         one = live.loc[at]
         column = one["column"]
         if f"model_{column}" not in table:
             table[f"model_{column}"] = table[column]
-        table[column] = _laid(table[column], rows, one)
+        table[column] = laid(table[column], rows, one)
         said.iloc[rows] = f"; {column} set to {one['value']} by {one['who']}: {one['why']}"
     table["reason"] = table["reason"].astype(object) + said
-    noted = [{"stage": "overrides", "name": f"{name}.{live.loc[at, 'column']}", "value": live.loc[at, "value"],
-              "origin": f"set by {live.loc[at, 'who']} on {live.loc[at, 'when']:%Y-%m-%d}",
-              "meaning": f"{_scope_words(live.loc[at])}: {live.loc[at, 'why']}"} for at in live.index]
+    noted = [
+        {
+            "stage": "overrides",
+            "name": f"{name}.{live.loc[at, 'column']}",
+            "value": live.loc[at, "value"],
+            "origin": f"set by {live.loc[at, 'who']} on {live.loc[at, 'when']:%Y-%m-%d}",
+            "meaning": f"{scope_words(live.loc[at])}: {live.loc[at, 'why']}",
+        }
+        for at in live.index
+    ]
     assumed = pd.concat([result.assumptions, assumptions_frame(noted)], ignore_index=True)
     return dataclasses.replace(result, table=_reason_last(table), assumptions=assumed)
-
-
-def _keyed(table: pd.DataFrame, data: Dataset) -> pd.DataFrame:
-    """The scope columns of a table: site of an order is the receiver, month of a week that of its Monday."""
-    keys = pd.DataFrame(index=table.index)
-    for name in ("part_id", "site_id", "region_id", "month"):
-        if name in table:
-            keys[name] = table[name]
-    if "to_site_id" in table:
-        keys["site_id"] = table["to_site_id"]
-    if "week" in table and "month" not in keys:
-        keys["month"] = table["week"].dt.to_period("M").dt.to_timestamp()
-    if "site_id" in keys and "region_id" not in keys:
-        keys["region_id"] = keys["site_id"].map(data.network.region)
-    return keys.reset_index(drop=True)
-
-
-def _reached(keys: pd.DataFrame, live: pd.DataFrame) -> Iterator[tuple[Any, np.ndarray]]:
-    """For each override the positions of the rows in its scope."""
-    by_part = keys.groupby("part_id", sort=False).indices if "part_id" in keys else {}
-    problems = []
-    for at, one in live.iterrows():
-        rows = np.arange(len(keys))
-        if "part_id" in keys and not pd.isna(one["part_id"]):
-            rows = np.asarray(by_part.get(one["part_id"], np.zeros(0)), dtype=np.int64)
-        for name in SCOPE:
-            if pd.isna(one[name]) or (name == "part_id" and name in keys):
-                continue
-            if name not in keys:
-                problems.append(Problem("overrides", int(str(at)) + 2, name, str(one[name]),
-                                        f"{one['table']} knows no {name}", "leave it empty"))
-                continue
-            rows = rows[(keys[name].iloc[rows] == one[name]).fillna(False).to_numpy(dtype=bool)]
-        if "month" in keys and not pd.isna(one["expires_on"]):
-            rows = rows[(keys["month"].iloc[rows] <= one["expires_on"]).to_numpy()]
-        yield at, rows
-    if problems:
-        raise DataError(problems)
-
-
-def _laid(column: pd.Series, rows: np.ndarray, one: pd.Series) -> pd.Series:
-    """A column with the override's value in some rows."""
-    words = one["column"] in WORDS
-    laid = column.astype(object if words else float)
-    laid.iloc[rows] = str(one["value"]) if words else _number(one["value"])
-    whole = not words and column.dtype.kind == "i" and (laid == laid.round()).all()
-    return laid.astype(column.dtype) if words or whole else laid
 
 
 def _with_new_pairs(table: pd.DataFrame, live: pd.DataFrame, data: Dataset) -> pd.DataFrame:
@@ -371,12 +288,16 @@ def _with_new_pairs(table: pd.DataFrame, live: pd.DataFrame, data: Dataset) -> p
     named = live[(live["column"] == "mean") & live["part_id"].notna() & live["site_id"].notna()]
     asked = pd.MultiIndex.from_frame(named[["part_id", "site_id"]]).unique()
     new = asked.difference(pd.MultiIndex.from_frame(table[["part_id", "site_id"]]))
-    known = new.get_level_values(0).isin(data.parts["part_id"]) & new.get_level_values(1).isin(data.network.site_ids)
+    known = new.get_level_values(0).isin(data.parts["part_id"]) & new.get_level_values(1).isin(
+        data.network.site_ids
+    )
     new = new[known]
     if not len(new) or table.empty:
         return table
     months = pd.Index(sorted(table["month"].unique()), name="month")
-    rows = new.to_frame(index=False, name=["part_id", "site_id"]).merge(months.to_frame(index=False), how="cross")
+    rows = new.to_frame(index=False, name=["part_id", "site_id"]).merge(
+        months.to_frame(index=False), how="cross"
+    )
     numbers = [str(name) for name in table if name not in (*SCOPE, "reason", "method")]
     rows[numbers] = 0.0
     rows["vmr"] = 1.0
@@ -405,7 +326,9 @@ def _window_rows(windows: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     new = pairs[~pd.MultiIndex.from_frame(pairs).isin(have)]
     grid = pd.DataFrame({"days": np.sort(windows["days"].unique())})
     rows = new.merge(grid, how="cross").assign(mean=0.0, vmr=1.0, rate_cv2=0.0)
-    return pd.concat([windows, rows[list(windows.columns)]], ignore_index=True) if len(rows) else windows.copy()
+    return (
+        pd.concat([windows, rows[list(windows.columns)]], ignore_index=True) if len(rows) else windows.copy()
+    )
 
 
 def _moved_windows(windows: pd.DataFrame, changed: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
@@ -414,7 +337,9 @@ def _moved_windows(windows: pd.DataFrame, changed: pd.DataFrame, as_of: pd.Times
         return windows
     begins = (changed["month"] - as_of.normalize()).dt.days.to_numpy(dtype=float) - 1
     length = changed["month"].dt.days_in_month.to_numpy(dtype=float)
-    steps = changed[["part_id", "site_id"]].assign(begins=begins, length=length, pieces=changed["from_override"])
+    steps = changed[["part_id", "site_id"]].assign(
+        begins=begins, length=length, pieces=changed["from_override"]
+    )
     keys = ["part_id", "site_id"]
     hit = windows.reset_index(names="place")[["place", *keys, "days"]].merge(steps, on=keys)
     # A forecast that starts inside a month has only the rest of it ahead.
@@ -427,17 +352,5 @@ def _moved_windows(windows: pd.DataFrame, changed: pd.DataFrame, as_of: pd.Times
     return out
 
 
-def _scope_words(one: pd.Series) -> str:
-    given = [str(one[name].date() if name == "month" else one[name]) for name in SCOPE if not pd.isna(one[name])]
-    return ", ".join(given) or "everywhere"
-
-
 def _reason_last(table: pd.DataFrame) -> pd.DataFrame:
     return table[[name for name in table if name != "reason"] + ["reason"]] if "reason" in table else table
-
-
-def _number(value: Any) -> float:
-    try:
-        return float(str(value))
-    except ValueError:
-        return float("nan")

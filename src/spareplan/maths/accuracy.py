@@ -17,7 +17,7 @@ def tracking_signal(errors: ArrayLike) -> NDArray[np.float64]:
     Returns
     -------
     ndarray, shape (n,)
-        Between -periods and periods; 0 where all errors are 0. Beyond about 4 the forecast is off to one side.
+        Between -periods and periods; 0 where all errors are 0. Beyond about 4 a forecast is off to one side.
     """
     signed = np.asarray(errors, dtype=float)
     size = np.abs(signed).mean(axis=1)
@@ -29,8 +29,8 @@ def rate_correction(
 ) -> NDArray[np.float64]:
     """What new months say about the rate behind a forecast.
 
-    The true rate is the forecast's times a gamma factor of mean 1 and variance `rate_cv2`; the factor's posterior
-    mean after the new months (for Poisson counts exact, else by the variance ratio).
+    The true rate is the forecast's times a gamma factor of mean 1 and variance `rate_cv2`; the factor's
+    posterior mean after the new months (for Poisson counts exact, else by the variance ratio).
 
     Parameters
     ----------

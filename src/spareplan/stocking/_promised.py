@@ -7,12 +7,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spareplan.maths.units import DAYS_PER_WEEK
-from spareplan.stocking._weekly import SUPPLIER, Routes
+from spareplan.stocking._shelves import SUPPLIER, Routes
 from spareplan.tables.calendars import day_numbers
 
 
 def uncovered(
-    reservations: pd.DataFrame, stock: pd.DataFrame, part_ids: pd.Index, site_ids: pd.Index, monday: pd.Timestamp
+    reservations: pd.DataFrame,
+    stock: pd.DataFrame,
+    part_ids: pd.Index,
+    site_ids: pd.Index,
+    monday: pd.Timestamp,
 ) -> pd.DataFrame:
     """Reservations that no piece on the shelf is set aside for; what is set aside covers the earliest.
 
@@ -40,11 +44,15 @@ def uncovered(
     until = ordered.groupby(["part_id", "site_id"])["quantity"].cumsum().to_numpy(dtype=float)
     open_pieces = np.clip(until - there, 0.0, pieces)
     day = np.maximum(day_numbers(ordered["due_on"], monday), 0)
-    out = pd.DataFrame({
-        "part": part_ids.get_indexer(pd.Index(ordered["part_id"])),
-        "site": site_ids.get_indexer(pd.Index(ordered["site_id"])),
-        "day": day, "week": day // DAYS_PER_WEEK, "pieces": open_pieces,
-    })
+    out = pd.DataFrame(
+        {
+            "part": part_ids.get_indexer(pd.Index(ordered["part_id"])),
+            "site": site_ids.get_indexer(pd.Index(ordered["site_id"])),
+            "day": day,
+            "week": day // DAYS_PER_WEEK,
+            "pieces": open_pieces,
+        }
+    )
     return out[out["pieces"] > 0].reset_index(drop=True)
 
 
@@ -83,7 +91,11 @@ def promised_ahead(
         seen = (due <= horizon[:, part, site]) & not_taken
         counted = np.where(seen & ~asked_below, pieces, 0.0)
         every = np.broadcast_to(week, counted.shape)
-        np.add.at(ahead, (every, np.broadcast_to(part, counted.shape), np.broadcast_to(site, counted.shape)), counted)
+        np.add.at(
+            ahead,
+            (every, np.broadcast_to(part, counted.shape), np.broadcast_to(site, counted.shape)),
+            counted,
+        )
         if step == 0:
             held += ahead
         step += 1

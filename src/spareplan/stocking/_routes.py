@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spareplan.maths.units import DAYS_PER_WEEK
-from spareplan.stocking._weekly import Array, Ints, Routes
+from spareplan.stocking._shelves import Array, Ints, Routes
 from spareplan.tables.calendars import shipping_days, work_calendar
 
 if TYPE_CHECKING:
@@ -21,7 +21,11 @@ SPARE_DAYS = 60
 
 
 def build_routes(
-    data: Dataset, site_ids: pd.Index, monday: pd.Timestamp, weeks: int, supplier_days: Array,
+    data: Dataset,
+    site_ids: pd.Index,
+    monday: pd.Timestamp,
+    weeks: int,
+    supplier_days: Array,
     assume: Callable[..., None],
 ) -> tuple[Routes, tuple[Ints, Ints]]:
     """When each site can be reached, and when each part can be bought.
@@ -67,8 +71,10 @@ def build_routes(
     arrives = next_open[column, np.minimum(this + lead.astype(np.int64), most)]
     later = next_open[column, np.minimum(following + lead.astype(np.int64), most)]
     supply = np.ceil(supplier_days).astype(np.int64)
-    bought = (next_open[0, np.minimum(this[:, [0]] + supply, most)],
-              next_open[0, np.minimum(following[:, [0]] + supply, most)])
+    bought = (
+        next_open[0, np.minimum(this[:, [0]] + supply, most)],
+        next_open[0, np.minimum(following[:, [0]] + supply, most)],
+    )
 
     pool = sites["lateral_pool"]
     members = pd.Series(column).groupby(pool.to_numpy(dtype=object), sort=True)
@@ -76,15 +82,36 @@ def build_routes(
     lateral = sites["lateral_days"].to_numpy(dtype=float)
     unsaid = pool.notna().to_numpy() & np.isnan(lateral)
     if unsaid.any():
-        assume("sites_without_lateral_days", int(unsaid.sum()), "sites", "data: sites.lateral_days",
-               "not given: a neighbour delivers as fast as the supplying site")
+        assume(
+            "sites_without_lateral_days",
+            int(unsaid.sum()),
+            "sites",
+            "data: sites.lateral_days",
+            "not given: a neighbour delivers as fast as the supplying site",
+        )
     emergency = np.where(parent < 0, np.nan, sites["emergency_days"].to_numpy(dtype=float))
     if np.isnan(emergency[parent >= 0]).any():
-        assume("sites_without_emergency_days", int(np.isnan(emergency[parent >= 0]).sum()), "sites",
-               "data: sites.emergency_days", "not given: no emergency deliveries there")
+        assume(
+            "sites_without_emergency_days",
+            int(np.isnan(emergency[parent >= 0]).sum()),
+            "sites",
+            "data: sites.emergency_days",
+            "not given: no emergency deliveries there",
+        )
     cost = np.nan_to_num(sites["lateral_cost"].to_numpy(dtype=float))
-    return Routes(parent, day >= 0, works, this, arrives, later, emergency,
-                  np.where(np.isnan(lateral), lead, lateral), cost, pools, next_open), bought
+    return Routes(
+        parent,
+        day >= 0,
+        works,
+        this,
+        arrives,
+        later,
+        emergency,
+        np.where(np.isnan(lateral), lead, lateral),
+        cost,
+        pools,
+        next_open,
+    ), bought
 
 
 def _chances(day: Ints) -> tuple[Ints, Ints]:

@@ -1,188 +1,34 @@
 """Week by week on arrays: who orders what from whom, given stock, levels, expected demand and routes.
 
-Every shelf is looked at on Monday. Its inventory position is on hand + on order - owed; where it has fallen to
-the reorder point it is brought back to base stock: first from neighbours with excess, in need by emergency, then
-by the parent, at headquarters by the supplier. Pieces move whole; expected demand may be fractions.
+Every shelf is looked at on Monday. Its inventory position is on hand + on order - owed; where it has fallen
+to the reorder point it is brought back to base stock: first from neighbours with excess, in need by
+emergency, then by the parent, at headquarters by the supplier. Pieces move whole; expected demand may be
+fractions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-
 import numpy as np
-from numpy.typing import NDArray
 
 from spareplan.maths.units import DAYS_PER_WEEK
+from spareplan.stocking._shelves import (
+    EMERGENCY,
+    LATERAL,
+    PURCHASE,
+    REFILL_RANK,
+    REPAIR,
+    REPLENISH,
+    SUPPLIER,
+    Array,
+    Ints,
+    Look,
+    Moves,
+    Policy,
+    Purchasing,
+    Routes,
+    Shelves,
+)
 from spareplan.stocking.allocation import FLUID_EPSILON, match_excess, order_size, share_scarce, whole_pieces
-
-Array = NDArray[np.float64]
-Ints = NDArray[np.int64]
-
-PURCHASE, REPLENISH, LATERAL, REPAIR, EMERGENCY = range(5)
-KINDS = ("purchase", "replenish", "lateral", "repair", "emergency")
-SUPPLIER = -1
-REFILL_RANK = 3
-
-
-@dataclass(frozen=True)
-class Routes:
-    """Sites and when they can be reached; days count from the Monday of week 0.
-
-    Parameters
-    ----------
-    parent : ndarray of int, shape (sites,)
-        SUPPLIER for headquarters; parents stand before their children.
-    ships : ndarray of bool, shape (weeks, sites)
-        Whether the parent ships to the site in the week; at headquarters, whether orders are placed.
-    works : ndarray of bool, shape (weeks, sites)
-        Whether anybody works at the site in the week.
-    order_day, arrives, next_arrival : ndarray of int, shape (weeks, sites)
-        Day a shipment leaves, the day it arrives, and the arrival day of the next chance after it. [days]
-    emergency_days, lateral_days, lateral_cost : ndarray, shape (sites,)
-        NaN: no such delivery. [days, days, money per piece]
-    pools : list of ndarray of int
-        Sites that help each other out.
-    next_open : ndarray of int, shape (sites, days)
-        First working day at or after each day.
-    """
-
-    parent: Ints
-    ships: NDArray[np.bool_]
-    works: NDArray[np.bool_]
-    order_day: Ints
-    arrives: Ints
-    next_arrival: Ints
-    emergency_days: Array
-    lateral_days: Array
-    lateral_cost: Array
-    pools: list[Ints]
-    next_open: Ints
-
-    def suppliers(self) -> Iterator[tuple[int, Ints]]:
-        """Every site that supplies others, with its children; the farthest from headquarters first."""
-        for site in range(len(self.parent) - 1, -1, -1):
-            children = np.flatnonzero(self.parent == site)
-            if len(children):
-                yield site, children
-
-    def arrival_week(self, day: Ints, site: Ints | int) -> Ints:
-        """Week in which a delivery of a day is taken in, on the next working day of the site."""
-        inside = np.clip(day, 0, self.next_open.shape[1] - 1)
-        return self.next_open[site, inside] // DAYS_PER_WEEK
-
-
-@dataclass(frozen=True)
-class Purchasing:
-    """How each part is bought and repaired.
-
-    Parameters
-    ----------
-    arrives, next_arrival : ndarray of int, shape (weeks, parts)
-        Day on which an order of the week arrives, and one of the next chance. [days]
-    sold : ndarray of bool, shape (weeks, parts)
-        Whether the supplier still takes orders.
-    min_order, pack_size, unit_cost : ndarray, shape (parts,)
-        [pieces, pieces, money]
-    repair_share : ndarray, shape (parts, sites)
-        Share of failed pieces that are repaired for headquarters' stock.
-    repair_days : ndarray, shape (parts,)
-        [days]
-    site_repair_share, site_repair_days : ndarray, shape (parts, sites), or None
-        Share repaired at the site itself, and its time.
-    """
-
-    arrives: Ints
-    next_arrival: Ints
-    sold: NDArray[np.bool_]
-    min_order: Array
-    pack_size: Array
-    unit_cost: Array
-    repair_share: Array
-    repair_days: Array
-    site_repair_share: Array | None = None
-    site_repair_days: Array | None = None
-
-
-@dataclass
-class Shelves:
-    """State of all shelves; `plan_weeks` moves it forward.
-
-    Parameters
-    ----------
-    net : ndarray, shape (parts, sites)
-        On hand less promised and owed pieces. [pieces]
-    pipe : ndarray, shape (parts, sites)
-        Ordered or in repair, not yet received. [pieces]
-    due : ndarray, shape (weeks seen, parts, sites)
-        The pieces of `pipe` by the week they arrive. [pieces]
-    """
-
-    net: Array
-    pipe: Array
-    due: Array
-
-    def receive_later(self, week: Ints, part: Ints, site: Ints, pieces: Array) -> None:
-        """Put pieces on the way."""
-        np.add.at(self.pipe, (part, site), pieces)
-        seen = week < len(self.due)
-        np.add.at(self.due, (week[seen], part[seen], site[seen]), pieces[seen])
-
-
-@dataclass
-class Moves:
-    """Orders as they are found: one array per column and piece of work.
-
-    Columns: week, kind, part, sender (SUPPLIER: the supplier), receiver, pieces, asked, position, reorder, base,
-    urgent (1: somebody waits), gap_days, day (of arrival), rank (1 goes first).
-    """
-
-    found: dict[str, list[NDArray[np.float64]]] = field(default_factory=dict)
-
-    def add(self, week: int, kind: int, part: Ints, **columns: NDArray[np.float64] | float) -> None:
-        """Note orders of one kind and week; columns are broadcast to the parts."""
-        if len(part):
-            for name, value in {"week": week, "kind": kind, "part": part, **columns}.items():
-                self.found.setdefault(name, []).append(np.broadcast_to(value, part.shape).astype(float))
-
-    def columns(self) -> dict[str, NDArray[np.float64]]:
-        """All orders, one array per column."""
-        return {name: np.concatenate(pieces) for name, pieces in self.found.items()}
-
-
-@dataclass(frozen=True)
-class Policy:
-    """What steers the orders.
-
-    Parameters
-    ----------
-    base, reorder, batch : ndarray, shape (parts, sites)
-        Base stock, reorder point, order quantity. [pieces]
-    demand : ndarray, shape (weeks seen, parts, sites)
-        Expected demand of the site itself, promised pieces included. [pieces]
-    below : ndarray, shape (weeks seen, parts, sites)
-        Expected demand of the site and all below it. [pieces]
-    ahead, held : ndarray, shape (weeks, parts, sites), or None
-        Promised pieces that must be ordered now to be there in time; those of them due at the site itself.
-    tier : ndarray of int, shape (parts, sites)
-        1 goes first when parts are scarce.
-    laterals, emergencies : bool
-        Whether such moves are made.
-    emergency_gain_days : float
-        Days an emergency delivery must save. [days]
-    """
-
-    base: Array
-    reorder: Array
-    batch: Array
-    demand: Array
-    below: Array
-    ahead: Array | None
-    held: Array | None
-    tier: Ints
-    laterals: bool = True
-    emergencies: bool = True
-    emergency_gain_days: float = 1.0
 
 
 def plan_weeks(
@@ -209,7 +55,7 @@ def plan_weeks(
     nets, pipes = np.empty((weeks, *shelves.net.shape)), np.empty((weeks, *shelves.net.shape))
     repairs = _Repairs(routes, buying, policy)
     for week in range(weeks):
-        look = _Look(week, routes, buying, policy, shelves)
+        look = Look(week, routes, buying, policy, shelves)
         repairs.start(week, shelves, moves)
         if policy.laterals:
             _help_neighbours(look, moves)
@@ -222,46 +68,6 @@ def plan_weeks(
         shelves.pipe -= shelves.due[week]
         nets[week], pipes[week] = shelves.net, shelves.pipe
     return nets, pipes
-
-
-class _Look:
-    """One Monday: what is known when the orders of the week are decided."""
-
-    def __init__(self, week: int, routes: Routes, buying: Purchasing, policy: Policy, shelves: Shelves) -> None:
-        self.week, self.routes, self.buying, self.policy, self.shelves = week, routes, buying, policy, shelves
-        gap = np.maximum(routes.next_arrival[week] - routes.arrives[week] - DAYS_PER_WEEK, 0)
-        self.gap = np.broadcast_to(gap, shelves.net.shape).astype(float)
-        self.gap[:, 0] = np.maximum(buying.next_arrival[week] - buying.arrives[week] - DAYS_PER_WEEK, 0)
-        ahead = 0.0 if policy.ahead is None else policy.ahead[week]
-        # Demand of closed weeks is ordered now, as if it had happened already.
-        self.spoken_for = ahead + policy.below[week] * self.gap / DAYS_PER_WEEK
-        self.held = 0.0 if policy.held is None else policy.held[week]
-        self.unmet = np.zeros(shelves.net.shape)
-        self.unmet_urgent = np.zeros(shelves.net.shape)
-
-    def position(self, sites: Ints | slice) -> Array:
-        shelf = self.shelves
-        return (shelf.net + shelf.pipe - self.spoken_for - self.unmet)[:, sites]
-
-    def wanted(self, position: Array, sites: Ints | slice) -> Array:
-        """Pieces that bring a position at or below its reorder point back to base stock."""
-        low = position <= self.policy.reorder[:, sites] + FLUID_EPSILON
-        return np.where(low, whole_pieces(self.policy.base[:, sites] - position), 0.0)
-
-    def free(self, sites: Ints | slice) -> Array:
-        """Whole pieces a site can give away."""
-        return whole_pieces((self.shelves.net - self.held)[:, sites])
-
-    def shortage(self, sites: Ints, last_week: Ints) -> Array:
-        """Whole pieces owed at the worst moment from now to each site's `last_week`."""
-        level = self.shelves.net[:, sites].copy()
-        worst = np.zeros(level.shape)
-        final = min(int(last_week.max()), len(self.shelves.due) - 1)
-        for week in range(self.week, final + 1):
-            level += self.shelves.due[week][:, sites]
-            worst = np.where(week <= last_week, np.maximum(worst, -level), worst)
-            level -= self.policy.demand[week][:, sites]
-        return whole_pieces(worst)
 
 
 class _Repairs:
@@ -291,18 +97,33 @@ class _Repairs:
         sent = pieces[part, site]
         day = DAYS_PER_WEEK * week + np.ceil(days[part, site]).astype(np.int64)
         shelves.receive_later(self.routes.arrival_week(day, site), part, site, sent)
-        moves.add(week, REPAIR, part, sender=site, receiver=site, pieces=sent, asked=sent, position=np.nan,
-                  reorder=np.nan, base=np.nan, urgent=0.0, gap_days=0.0, day=day,
-                  rank=self.policy.tier[part, site] + REFILL_RANK)
+        moves.add(
+            week,
+            REPAIR,
+            part,
+            sender=site,
+            receiver=site,
+            pieces=sent,
+            asked=sent,
+            position=np.nan,
+            reorder=np.nan,
+            base=np.nan,
+            urgent=0.0,
+            gap_days=0.0,
+            day=day,
+            rank=self.policy.tier[part, site] + REFILL_RANK,
+        )
 
 
-def _help_neighbours(look: _Look, moves: Moves) -> None:
+def _help_neighbours(look: Look, moves: Moves) -> None:
     routes, policy, shelves = look.routes, look.policy, look.shelves
     for pool in routes.pools:
         position = look.position(pool)
         wanted = look.wanted(position, pool) * routes.works[look.week, pool]
         wanted *= routes.lateral_cost[pool] < look.buying.unit_cost[:, None]
-        excess = np.minimum(look.free(pool), whole_pieces((shelves.net - look.spoken_for - policy.base)[:, pool]))
+        excess = np.minimum(
+            look.free(pool), whole_pieces((shelves.net - look.spoken_for - policy.base)[:, pool])
+        )
         excess = np.where(wanted > 0, 0.0, excess) * routes.works[look.week, pool]
         rows = np.flatnonzero((wanted.sum(axis=1) > 0) & (excess.sum(axis=1) > 0))
         if not len(rows):
@@ -316,13 +137,25 @@ def _help_neighbours(look: _Look, moves: Moves) -> None:
         np.add.at(shelves.net, (part, pool[giver]), -sent)
         shelves.receive_later(routes.arrival_week(day, pool[taker]), part, pool[taker], sent)
         urgent = (shelves.net[part, pool[taker]] <= FLUID_EPSILON - 1).astype(float)
-        moves.add(look.week, LATERAL, part, sender=pool[giver], receiver=pool[taker], pieces=sent,
-                  asked=wanted[part, taker], position=position[part, taker], urgent=urgent,
-                  reorder=policy.reorder[part, pool[taker]], base=policy.base[part, pool[taker]], day=day,
-                  gap_days=look.gap[part, pool[taker]], rank=rank[row, taker] + REFILL_RANK * (1 - urgent))
+        moves.add(
+            look.week,
+            LATERAL,
+            part,
+            sender=pool[giver],
+            receiver=pool[taker],
+            pieces=sent,
+            asked=wanted[part, taker],
+            position=position[part, taker],
+            urgent=urgent,
+            reorder=policy.reorder[part, pool[taker]],
+            base=policy.base[part, pool[taker]],
+            day=day,
+            gap_days=look.gap[part, pool[taker]],
+            rank=rank[row, taker] + REFILL_RANK * (1 - urgent),
+        )
 
 
-def _send_emergencies(look: _Look, children: Ints, moves: Moves) -> None:
+def _send_emergencies(look: Look, children: Ints, moves: Moves) -> None:
     routes, policy, shelves, week = look.routes, look.policy, look.shelves, look.week
     offered = ~np.isnan(routes.emergency_days[children]) & routes.works[week, children]
     sites = children[offered]
@@ -345,15 +178,27 @@ def _send_emergencies(look: _Look, children: Ints, moves: Moves) -> None:
         part, sent = rows[row], given[row, taker]
         shelves.net[rows, source] -= given.sum(axis=1)
         shelves.receive_later(arrival[taker], part, sites[taker], sent)
-        moves.add(week, EMERGENCY, part, sender=source, receiver=sites[taker], pieces=sent,
-                  asked=short[part, taker], position=shelves.net[part, sites[taker]], urgent=1.0,
-                  reorder=policy.reorder[part, sites[taker]], base=policy.base[part, sites[taker]],
-                  gap_days=normal[part, taker] - DAYS_PER_WEEK * week, day=day[taker], rank=rank[row, taker])
+        moves.add(
+            week,
+            EMERGENCY,
+            part,
+            sender=source,
+            receiver=sites[taker],
+            pieces=sent,
+            asked=short[part, taker],
+            position=shelves.net[part, sites[taker]],
+            urgent=1.0,
+            reorder=policy.reorder[part, sites[taker]],
+            base=policy.base[part, sites[taker]],
+            gap_days=normal[part, taker] - DAYS_PER_WEEK * week,
+            day=day[taker],
+            rank=rank[row, taker],
+        )
         short[rows] -= given
         source = routes.parent[source]
 
 
-def _replenish(look: _Look, supplier: int, children: Ints, moves: Moves) -> None:
+def _replenish(look: Look, supplier: int, children: Ints, moves: Moves) -> None:
     routes, policy, shelves, week = look.routes, look.policy, look.shelves, look.week
     position = look.position(children)
     wanted = look.wanted(position, children) * routes.ships[week, children]
@@ -364,8 +209,11 @@ def _replenish(look: _Look, supplier: int, children: Ints, moves: Moves) -> None
     arrival = routes.arrival_week(routes.arrives[week, children], children)
     waiting = look.shortage(children, arrival)[rows] + look.unmet_urgent[rows][:, children]
     urgent = np.minimum(want, waiting)
-    both = share_scarce(look.free(np.array([supplier]))[rows, 0], np.hstack([urgent, want - urgent]),
-                        np.hstack([rank, rank + REFILL_RANK]))
+    both = share_scarce(
+        look.free(np.array([supplier]))[rows, 0],
+        np.hstack([urgent, want - urgent]),
+        np.hstack([rank, rank + REFILL_RANK]),
+    )
     first, later = np.hsplit(both, 2)
     given = first + later
     shelves.net[rows, supplier] -= given.sum(axis=1)
@@ -375,13 +223,25 @@ def _replenish(look: _Look, supplier: int, children: Ints, moves: Moves) -> None
     part, sent, site = rows[row], given[row, taker], children[taker]
     shelves.receive_later(arrival[taker], part, site, sent)
     waits = (urgent[row, taker] > 0).astype(float)
-    moves.add(week, REPLENISH, part, sender=supplier, receiver=site, pieces=sent, asked=want[row, taker],
-              position=position[part, taker], reorder=policy.reorder[part, site], base=policy.base[part, site],
-              urgent=waits, gap_days=look.gap[part, site], day=routes.arrives[week, site],
-              rank=rank[row, taker] + REFILL_RANK * (1 - waits))
+    moves.add(
+        week,
+        REPLENISH,
+        part,
+        sender=supplier,
+        receiver=site,
+        pieces=sent,
+        asked=want[row, taker],
+        position=position[part, taker],
+        reorder=policy.reorder[part, site],
+        base=policy.base[part, site],
+        urgent=waits,
+        gap_days=look.gap[part, site],
+        day=routes.arrives[week, site],
+        rank=rank[row, taker] + REFILL_RANK * (1 - waits),
+    )
 
 
-def _purchase(look: _Look, moves: Moves) -> None:
+def _purchase(look: Look, moves: Moves) -> None:
     policy, shelves, buying, week = look.policy, look.shelves, look.buying, look.week
     hq = np.array([0])
     position = look.position(hq)
@@ -396,7 +256,19 @@ def _purchase(look: _Look, moves: Moves) -> None:
     arrival = look.routes.arrival_week(day, site)
     shelves.receive_later(arrival, part, site, pieces)
     waits = (look.unmet_urgent[part, 0] + whole_pieces(-shelves.net[part, 0]) > 0).astype(float)
-    moves.add(week, PURCHASE, part, sender=float(SUPPLIER), receiver=0.0, pieces=pieces, asked=wanted[part],
-              position=position[part, 0], reorder=policy.reorder[part, 0], base=policy.base[part, 0],
-              urgent=waits, gap_days=look.gap[part, 0], day=day,
-              rank=policy.tier[part, 0] + REFILL_RANK * (1 - waits))
+    moves.add(
+        week,
+        PURCHASE,
+        part,
+        sender=float(SUPPLIER),
+        receiver=0.0,
+        pieces=pieces,
+        asked=wanted[part],
+        position=position[part, 0],
+        reorder=policy.reorder[part, 0],
+        base=policy.base[part, 0],
+        urgent=waits,
+        gap_days=look.gap[part, 0],
+        day=day,
+        rank=policy.tier[part, 0] + REFILL_RANK * (1 - waits),
+    )

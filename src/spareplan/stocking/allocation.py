@@ -110,6 +110,8 @@ def _in_proportion(available: NDArray[np.float64], wanted: NDArray[np.float64]) 
         rest = np.rint(there - floor.sum(axis=1))
         order = np.argsort(-np.round(exact - floor, 9), axis=1, kind="stable")
         place = np.empty(order.shape)
-        np.put_along_axis(place, order, np.broadcast_to(np.arange(order.shape[1], dtype=float), order.shape), axis=1)
+        np.put_along_axis(
+            place, order, np.broadcast_to(np.arange(order.shape[1], dtype=float), order.shape), axis=1
+        )
         given[short] = floor + (place < rest[:, None])
     return given

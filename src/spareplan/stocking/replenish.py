@@ -11,8 +11,10 @@ import pandas as pd
 from spareplan.config import ReplenishmentOptions, option_rows
 from spareplan.errors import problem_in_argument
 from spareplan.results import DemandForecast, Orders, PartGrades, StockLevels, assumptions_frame
-from spareplan.stocking._setting import Setting, build_setting
-from spareplan.stocking._weekly import EMERGENCY, KINDS, LATERAL, PURCHASE, REPAIR, REPLENISH, plan_weeks
+from spareplan.stocking._order_tables import build_setting
+from spareplan.stocking._setting import Setting
+from spareplan.stocking._shelves import EMERGENCY, KINDS, LATERAL, PURCHASE, REPAIR, REPLENISH
+from spareplan.stocking._weekly import plan_weeks
 
 if TYPE_CHECKING:
     from spareplan.tables.dataset import Dataset
@@ -35,11 +37,11 @@ def plan_replenishment(
     """Plan the moves of the next weeks.
 
     Each Monday every shelf's inventory position (on hand + on order - owed, promised pieces taken off) is
-    compared with its reorder point and brought back to base stock: by neighbours of its lateral pool that hold
-    more than their base stock, by emergency where pieces would be owed before a routine arrival, by its parent,
-    at headquarters by the supplier in packs. Weeks closed by holidays ship nothing; what they would order is
-    ordered before. Where a parent has too little it serves waiting customers first, then refills, each by tier.
-    Demand is taken as expected: the plan says what to do if the month goes as forecast.
+    compared with its reorder point and brought back to base stock: by neighbours of its lateral pool that
+    hold more than their base stock, by emergency where pieces would be owed before a routine arrival, by its
+    parent, at headquarters by the supplier in packs. Weeks closed by holidays ship nothing; what they would
+    order is ordered before. Where a parent has too little it serves waiting customers first, then refills,
+    each by tier. Demand is taken as expected: the plan says what to do if the month goes as forecast.
 
     Parameters
     ----------
@@ -72,10 +74,15 @@ def plan_replenishment(
     """
     chosen = options or ReplenishmentOptions()
     if not 1 <= int(weeks) <= MOST_WEEKS or int(weeks) != weeks:
-        raise problem_in_argument("plan_replenishment", "weeks", weeks,
-                                  f"is not a whole number from 1 to {MOST_WEEKS}", "give the weeks to plan")
+        raise problem_in_argument(
+            "plan_replenishment",
+            "weeks",
+            weeks,
+            f"is not a whole number from 1 to {MOST_WEEKS}",
+            "give the weeks to plan",
+        )
     today = _today(data, demand, as_of)
-    setting = build_setting(data, demand, levels, grades, today, int(weeks), chosen)
+    setting = build_setting(data, demand, levels, grades, today, int(weeks))
     found, shelves = [], []
     size = max(1, CHUNK_CELLS // (len(setting.site_ids) * setting.seen))
     for first in range(0, len(setting.part_ids), size):
@@ -87,8 +94,13 @@ def plan_replenishment(
     orders = every[moved][_COLUMNS].reset_index(drop=True)
     waiting = _waiting(every)
     rows = [*option_rows("replenishment", chosen), *setting.assumptions]
-    return Orders(orders, assumptions_frame(rows), _lines(orders, waiting, int(weeks)),
-                  pd.concat(shelves, ignore_index=True), waiting)
+    return Orders(
+        orders,
+        assumptions_frame(rows),
+        _lines(orders, waiting, int(weeks)),
+        pd.concat(shelves, ignore_index=True),
+        waiting,
+    )
 
 
 def _today(data: Dataset, demand: DemandForecast, as_of: Any) -> pd.Timestamp:
@@ -106,9 +118,25 @@ def _plan_chunk(
     nets, pipes = plan_weeks(setting.routes, buying, policy, shelves, moves, setting.weeks)
     columns = moves.columns()
     if not columns:
-        columns = {name: np.zeros(0) for name in
-                   ("week", "kind", "part", "sender", "receiver", "pieces", "asked", "position", "reorder", "base",
-                    "urgent", "gap_days", "day", "rank")}
+        columns = {
+            name: np.zeros(0)
+            for name in (
+                "week",
+                "kind",
+                "part",
+                "sender",
+                "receiver",
+                "pieces",
+                "asked",
+                "position",
+                "reorder",
+                "base",
+                "urgent",
+                "gap_days",
+                "day",
+                "rank",
+            )
+        }
     frame = pd.DataFrame(columns)
     part, receiver = frame["part"].astype("int64"), frame["receiver"].astype("int64")
     frame["planner"] = setting.planners(first, last)[part, receiver]
@@ -128,14 +156,16 @@ def _projection(
     part, site = np.nonzero(touched)
     weeks = len(nets)
     net = nets[:, part, site].T.ravel()
-    return pd.DataFrame({
-        "part_id": setting.part_ids.take(np.repeat(part + first, weeks)),
-        "site_id": setting.site_ids.take(np.repeat(site, weeks)),
-        "week": np.tile(setting.mondays[:weeks].to_numpy(), len(part)),
-        "on_hand": np.maximum(net, 0.0).round(6),
-        "on_order": pipes[:, part, site].T.ravel().round(6),
-        "backorders": np.maximum(-net, 0.0).round(6),
-    })
+    return pd.DataFrame(
+        {
+            "part_id": setting.part_ids.take(np.repeat(part + first, weeks)),
+            "site_id": setting.site_ids.take(np.repeat(site, weeks)),
+            "week": np.tile(setting.mondays[:weeks].to_numpy(), len(part)),
+            "on_hand": np.maximum(net, 0.0).round(6),
+            "on_order": pipes[:, part, site].T.ravel().round(6),
+            "backorders": np.maximum(-net, 0.0).round(6),
+        }
+    )
 
 
 def _in_order(moves: pd.DataFrame, setting: Setting) -> pd.DataFrame:
@@ -143,23 +173,28 @@ def _in_order(moves: pd.DataFrame, setting: Setting) -> pd.DataFrame:
     code = moves["kind"].astype("int64").to_numpy()
     part, receiver = moves["part"].astype("int64").to_numpy(), moves["receiver"].astype("int64").to_numpy()
     sender = moves["sender"].astype("int64").to_numpy()
-    named = pd.DataFrame({
-        "week": setting.mondays.take(moves["week"].to_numpy(dtype=np.int64)),
-        "part_id": setting.part_ids.take(part),
-        "from_site_id": _site_names(setting, sender),
-        "to_site_id": setting.site_ids.take(receiver),
-        "quantity": moves["pieces"],
-        "kind": np.array(KINDS, dtype=object)[code],
-        "value": moves["pieces"] * setting.unit_cost[part],
-        "plan": np.where(code == EMERGENCY, "emergency",
-                         np.where(moves["planner"].str.startswith("hq"), "core", "non_core")),
-        "priority": moves["rank"].astype("int64"),
-        "due_on": setting.mondays[0] + pd.to_timedelta(moves["day"], unit="D"),
-        "asked": moves["asked"],
-        "position": moves["position"].round(2),
-        "reorder_point": moves["reorder"],
-        "base_stock": moves["base"],
-    })
+    named = pd.DataFrame(
+        {
+            "week": setting.mondays.take(moves["week"].to_numpy(dtype=np.int64)),
+            "part_id": setting.part_ids.take(part),
+            "from_site_id": _site_names(setting, sender),
+            "to_site_id": setting.site_ids.take(receiver),
+            "quantity": moves["pieces"],
+            "kind": np.array(KINDS, dtype=object)[code],
+            "value": moves["pieces"] * setting.unit_cost[part],
+            "plan": np.where(
+                code == EMERGENCY,
+                "emergency",
+                np.where(moves["planner"].str.startswith("hq"), "core", "non_core"),
+            ),
+            "priority": moves["rank"].astype("int64"),
+            "due_on": setting.mondays[0] + pd.to_timedelta(moves["day"], unit="D"),
+            "asked": moves["asked"],
+            "position": moves["position"].round(2),
+            "reorder_point": moves["reorder"],
+            "base_stock": moves["base"],
+        }
+    )
     named["reason"] = _reasons(moves, named, setting)
     order = np.lexsort((code, sender, receiver, part, named["priority"], moves["week"]))
     return named.iloc[order].reset_index(drop=True)
@@ -176,23 +211,42 @@ def _reasons(moves: pd.DataFrame, named: pd.DataFrame, setting: Setting) -> np.n
     pieces, asked = _text(named["quantity"]), _text(moves["asked"])
     days = _text((named["due_on"] - named["week"]).dt.days)
     sender = named["from_site_id"].fillna("supplier").to_numpy(dtype=object)
-    why = ("position " + _text(named["position"]) + " <= reorder point " + _text(moves["reorder"])
-           + "; base stock " + _text(moves["base"]))
+    why = (
+        "position "
+        + _text(named["position"])
+        + " <= reorder point "
+        + _text(moves["reorder"])
+        + "; base stock "
+        + _text(moves["base"])
+    )
     early = np.where(moves["gap_days"] > 0, "; covers " + _text(moves["gap_days"]) + " d of closed weeks", "")
     lead = setting.lead_time_days[moves["part"].astype("int64")]
-    rounded = np.where(moves["pieces"] > moves["asked"],
-                       "; " + asked + " needed, rounded up to minimum order and packs", "")
+    rounded = np.where(
+        moves["pieces"] > moves["asked"], "; " + asked + " needed, rounded up to minimum order and packs", ""
+    )
     ended = np.where(moves["pieces"] < moves["asked"], "; the supplier no longer takes orders", "")
-    partly = np.where(moves["pieces"] < moves["asked"],
-                      "; " + sender + " can send " + pieces + " of " + asked + ", the rest waits", "")
+    partly = np.where(
+        moves["pieces"] < moves["asked"],
+        "; " + sender + " can send " + pieces + " of " + asked + ", the rest waits",
+        "",
+    )
     out = np.full(len(moves), "", dtype=object)
     for code, said in (
         (PURCHASE, why + "; supplier " + _text(lead) + " d" + early + rounded + ended),
         (REPLENISH, why + "; from " + sender + early + partly),
         (LATERAL, sender + " holds more than its base stock; " + why),
         (REPAIR, pieces + " in repair, back in " + days + " d"),
-        (EMERGENCY, asked + " owed before the routine arrival in " + _text(moves["gap_days"])
-         + " d; emergency from " + sender + " in " + days + " d"),
+        (
+            EMERGENCY,
+            asked
+            + " owed before the routine arrival in "
+            + _text(moves["gap_days"])
+            + " d; emergency from "
+            + sender
+            + " in "
+            + days
+            + " d",
+        ),
     ):
         out[kind == code] = said[kind == code]
     return out
@@ -206,10 +260,14 @@ def _waiting(every: pd.DataFrame) -> pd.DataFrame:
 
 
 def _lines(orders: pd.DataFrame, waiting: pd.DataFrame, weeks: int) -> tuple[str, ...]:
-    lines = [f"{len(orders)} orders in {weeks} weeks, {(orders['week'] == orders['week'].min()).sum()} in the first"]
+    lines = [
+        f"{len(orders)} orders in {weeks} weeks, "
+        f"{(orders['week'] == orders['week'].min()).sum()} in the first with any"
+    ]
     by_kind = orders.groupby("kind", sort=False)
-    for kind, count, pieces, money in zip(by_kind.size().index, by_kind.size(), by_kind["quantity"].sum(),
-                                          by_kind["value"].sum()):
+    for kind, count, pieces, money in zip(
+        by_kind.size().index, by_kind.size(), by_kind["quantity"].sum(), by_kind["value"].sum()
+    ):
         lines.append(f"{kind}: {count} orders, {pieces:,.0f} pieces worth {money:,.0f}")
     unsold = waiting[waiting["from_site_id"].isna()]
     if len(unsold):
@@ -217,8 +275,10 @@ def _lines(orders: pd.DataFrame, waiting: pd.DataFrame, weeks: int) -> tuple[str
     short = waiting[waiting["from_site_id"].notna() & (waiting["week"] == waiting["week"].max())]
     if len(short):
         pieces = (short["asked"] - short["sent"]).sum()
-        lines.append(f"{pieces:,.0f} pieces still wait at their supplying site in the week of "
-                     f"{short['week'].max():%Y-%m-%d}")
+        lines.append(
+            f"{pieces:,.0f} pieces still wait at their supplying site in the week of "
+            f"{short['week'].max():%Y-%m-%d}"
+        )
     return tuple(lines)
 
 

@@ -76,8 +76,14 @@ def work_calendar(
     strange = calendar.loc[~calendar["kind"].isin(["holiday", "working"])]
     if len(strange):
         kinds = sorted(set(strange["kind"].astype(str)))
-        raise DataError([Problem("calendar", None, "kind", kind, "is neither holiday nor working",
-                                 "write one of the two") for kind in kinds])
+        raise DataError(
+            [
+                Problem(
+                    "calendar", None, "kind", kind, "is neither holiday nor working", "write one of the two"
+                )
+                for kind in kinds
+            ]
+        )
     names = list(region_ids)
     first = pd.Timestamp(start).normalize()
     weekday = (first.weekday() + np.arange(days)) % DAYS_PER_WEEK
@@ -113,11 +119,13 @@ def working_days(
     days = int((pd.Timestamp(end).normalize() - pd.Timestamp(start).normalize()) / ONE_DAY) + 1
     laid = work_calendar(calendar, region_ids, start, max(days, 0))
     dates = pd.date_range(laid.start, periods=laid.working.shape[1])
-    return pd.DataFrame({
-        "region_id": np.repeat(np.array(laid.region_ids, dtype=object), len(dates)),
-        "date": np.tile(dates.to_numpy(), len(laid.region_ids)),
-        "working": laid.working[:-1].ravel(),
-    })
+    return pd.DataFrame(
+        {
+            "region_id": np.repeat(np.array(laid.region_ids, dtype=object), len(dates)),
+            "date": np.tile(dates.to_numpy(), len(laid.region_ids)),
+            "working": laid.working[:-1].ravel(),
+        }
+    )
 
 
 def working_days_per_month(
@@ -214,11 +222,13 @@ def shipping_weeks(
     day = shipping_days(laid, rows, rows, weekdays.reindex(regions.index), weeks)
     mondays = pd.date_range(laid.start, periods=weeks, freq="7D")
     ships_on = laid.start + pd.to_timedelta(np.where(day < 0, 0, day).T.ravel(), unit="D")
-    return pd.DataFrame({
-        "site_id": np.repeat(regions.index.to_numpy(), weeks),
-        "week": np.tile(mondays.to_numpy(), len(regions)),
-        "ships_on": pd.Series(ships_on).where(day.T.ravel() >= 0),
-    })
+    return pd.DataFrame(
+        {
+            "site_id": np.repeat(regions.index.to_numpy(), weeks),
+            "week": np.tile(mondays.to_numpy(), len(regions)),
+            "ships_on": pd.Series(ships_on).where(day.T.ravel() >= 0),
+        }
+    )
 
 
 def day_numbers(dates: pd.Series, start: pd.Timestamp) -> NDArray[np.int64]:
