@@ -179,10 +179,13 @@ def records_begin(data: Any, as_of: pd.Timestamp) -> tuple[pd.Series, list[dict[
 def _edges(as_of: pd.Timestamp, horizon: pd.DatetimeIndex, days: list[int]) -> Calendar:
     begin = as_of + pd.Timedelta(days=1)
     starts = horizon.append(pd.DatetimeIndex([horizon[-1] + pd.offsets.MonthBegin(1)]))
-    month_days = np.maximum(((starts - begin).days).to_numpy(), 0)
+    month_days = np.maximum((starts.to_numpy() - begin.to_datetime64()) // np.timedelta64(1, "D"), 0)
     every = np.unique(np.concatenate([[0], month_days, np.asarray(days)]))
     dates = pd.DatetimeIndex(begin + pd.to_timedelta(every, unit="D"))
-    return Calendar(every, dates, np.searchsorted(every, month_days), np.searchsorted(every, days))
+    month_at, window_at = (
+        np.asarray(np.searchsorted(every, wanted)) for wanted in (month_days, np.asarray(days))
+    )
+    return Calendar(every, dates, month_at, window_at)
 
 
 def _clock_notes(fleet: FleetHistory, options: ForecastOptions) -> list[dict[str, Any]]:
@@ -270,7 +273,7 @@ def _sold_slots(
     ]
     rows = rows.assign(curve=np.asarray(curve, dtype=np.int64))
     middle = rows["month"] + pd.Timedelta(days=15)
-    now = clock.at(rows["curve"].to_numpy(), np.repeat(edges.dates[0], len(rows)))
+    now = clock.at(rows["curve"].to_numpy(), pd.DatetimeIndex([edges.dates[0]] * len(rows)))
     rows["start"] = clock.at(rows["curve"].to_numpy(), middle) - now
     batch = fleet.spells.groupby("part_id")["pieces"].max()
     as_set = rows["part_id"].map(batch).fillna(1.0).to_numpy() > 1
@@ -310,7 +313,7 @@ class _OwnPieces(NamedTuple):
     keep: np.ndarray
     cell: np.ndarray
     age: np.ndarray
-    count: np.ndarray
+    weight: np.ndarray
 
     @property
     def size(self) -> int:
@@ -355,17 +358,20 @@ def _by_part(
     cell_at = np.searchsorted(number.get_indexer(pd.Index(cells["part_id"])), at)
     sold_at = np.searchsorted(number.get_indexer(pd.Index(sold["part_id"])), at)
     site, to_site = cells["site_id"].to_numpy(object), sold["site_id"].to_numpy(object)
-    cell_facts = [cells[name].to_numpy() for name in ("curve", "use_class", "pieces")]
-    facts = [ordered[name].to_numpy(dtype=float) for name in ("age", "count")]
+    curve, use_class, size = (cells[name].to_numpy() for name in ("curve", "use_class", "pieces"))
+    age, count = (ordered[name].to_numpy(dtype=float) for name in ("age", "count"))
     sold_facts = [sold[name].to_numpy() for name in ("curve", "start", "slots", "pieces")]
     for i, part in enumerate(parts):
         c, r, s = (slice(bounds[i], bounds[i + 1]) for bounds in (cell_at, row_at, sold_at))
         own = _OwnPieces(
             site[c],
-            *(values[c] for values in cell_facts),
+            curve[c],
+            use_class[c],
+            size[c],
             share[c],
             cell[r] - cell_at[i],
-            *(values[r] for values in facts),
+            age[r],
+            count[r],
         )
         yield part, own, _SoldPieces(to_site[s], *(values[s] for values in sold_facts))
 
@@ -377,7 +383,7 @@ def _one_part(
     cells = Cells(
         own.cell,
         own.age,
-        own.count,
+        own.weight,
         own.pieces,
         use[own.curve] * own.use_class[:, None],
         use[sold.curve] - sold.start[:, None],

@@ -64,8 +64,7 @@ class Clock:
         """
         when = pd.DatetimeIndex(dates)
         first = self.months[0]
-        month = (when.year - first.year) * 12 + (when.month - first.month)
-        month = np.asarray(month)
+        month = np.asarray((when.year - first.year) * 12 + (when.month - first.month))
         if len(month) and (month.min() < 0 or month.max() >= len(self.months)):
             raise ValueError("a date lies outside the months of the clock")
         within = (when - self.months[month]).total_seconds().to_numpy() / 86400 / days_in_month(when)
@@ -115,7 +114,7 @@ def build_clock(data: Any, network: Network, as_of: pd.Timestamp, days_ahead: fl
         key: _fill_season(group, months)
         for key, group in known.groupby(["product_id", "region_id"], sort=True)
     }
-    mean_use = {
+    mean_use: dict[Any, FloatArray] = {
         key: _fill_season(group.groupby("month", as_index=False)["hours_per_unit"].mean(), months)
         for key, group in known.groupby("product_id", sort=True)
     }
@@ -171,10 +170,10 @@ def _known_usage(data: Any, as_of: pd.Timestamp) -> pd.DataFrame:
     return usage[keep & usage["hours_per_unit"].notna()]
 
 
-def _fill_season(group: pd.DataFrame, months: pd.DatetimeIndex) -> FloatArray:
+def _fill_season(group: Any, months: pd.DatetimeIndex) -> FloatArray:
     """Hours per month: given ones, else the mean of the calendar month, else of all."""
     given = group.groupby("month")["hours_per_unit"].mean()
-    season = given.groupby(given.index.month).mean().reindex(range(1, 13)).fillna(given.mean())
+    season = given.groupby(pd.DatetimeIndex(given.index).month).mean().reindex(range(1, 13)).fillna(given.mean())
     out = given.reindex(months).to_numpy(dtype=float, copy=True)
     missing = np.isnan(out)
     out[missing] = season.to_numpy()[months.month[missing] - 1]
@@ -182,8 +181,8 @@ def _fill_season(group: pd.DataFrame, months: pd.DatetimeIndex) -> FloatArray:
 
 
 def _metered_products(
-    data: Any, known: dict[str, FloatArray], as_of: pd.Timestamp, months: pd.DatetimeIndex
-) -> dict[str, FloatArray]:
+    data: Any, known: dict[Any, FloatArray], as_of: pd.Timestamp, months: pd.DatetimeIndex
+) -> dict[Any, FloatArray]:
     """Even use of products that have meter readings but no usage rows."""
     readings = data.meter_readings
     readings = readings[readings["read_on"] <= as_of]

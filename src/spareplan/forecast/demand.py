@@ -192,8 +192,8 @@ def _contributions(table: pd.DataFrame, retirements: pd.DataFrame) -> pd.DataFra
         off = retirements.assign(source="retirements")[[*PAIR, "month", "source", "mean"]]
         back = off.assign(source=SOURCES["from_installed_base"], mean=-off["mean"])
         long = pd.concat([long, off, back], ignore_index=True)
-    long = long.groupby([*PAIR, "month", "source"], as_index=False, sort=True)["mean"].sum()
-    return long[long["mean"] != 0].reset_index(drop=True)
+    summed = long.groupby([*PAIR, "month", "source"], sort=True)["mean"].sum().reset_index()
+    return summed[summed["mean"] != 0].reset_index(drop=True)
 
 
 def _missing_tables(data: Any) -> list[dict[str, Any]]:

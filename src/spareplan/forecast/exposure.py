@@ -136,7 +136,9 @@ def _timed(
     out["born"] = clock.at(curve, pairs["commissioned_on"]) * factor
     out["watched_from"] = clock.at(curve, begin) * factor
     out["watched_to"] = np.maximum(clock.at(curve, end) * factor, out["watched_from"])
-    per_day = clock.at(curve, np.repeat(tomorrow, len(pairs))) - clock.at(curve, np.repeat(as_of, len(pairs)))
+    per_day = clock.at(curve, pd.DatetimeIndex([tomorrow] * len(pairs))) - clock.at(
+        curve, pd.DatetimeIndex([as_of] * len(pairs))
+    )
     out["shortest"] = SHORTEST_LIFE_DAYS * np.maximum(per_day, 1e-6) * factor
     return out
 
@@ -260,7 +262,8 @@ def _spread(events: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
         birth[:, 0], weight[:, 0] = pairs["born"], pairs["quantity"]
     watched, shortest = pairs["watched_from"].to_numpy(dtype=float), pairs["shortest"].to_numpy(dtype=float)
     pieces = []
-    for rank, group in events.groupby("rank", sort=True):
+    for place, group in events.groupby("rank", sort=True):
+        rank = int(str(place))
         r, at = group["row"].to_numpy(), group["at"].to_numpy(dtype=float)
         held = weight[r, : rank + 1]
         age = np.maximum(at[:, None] - birth[r, : rank + 1], shortest[r][:, None])

@@ -115,7 +115,7 @@ def _step_chances(
 
     def quit_sum(age: FloatArray) -> FloatArray:
         beyond = np.maximum(age - edges[-1], 0.0) * planned_rate[-1]
-        return np.interp(age, edges, rising) + beyond
+        return np.asarray(np.interp(age, edges, rising) + beyond, dtype=float)
 
     fail, plan, alive = (
         np.zeros((len(shape), classes)),
@@ -124,7 +124,7 @@ def _step_chances(
     )
     pieces = PIECES_PER_STEP if planned_rate.any() else 1
     for piece in range(pieces):
-        low = (np.arange(classes) + 0.5 + piece / pieces) * width
+        low: FloatArray = (np.arange(classes, dtype=float) + 0.5 + piece / pieces) * width
         high = low + width / pieces
         hazard = (high / scale) ** shape - (low / scale) ** shape
         quit_now = quit_sum(high) - quit_sum(low)
@@ -165,7 +165,8 @@ def age_histogram(
     place = np.clip(age / curves.width - 0.5, 0.0, classes - 1.0)
     low = np.minimum(place.astype(np.int64), classes - 2)
     part = place - low
-    flat = np.bincount(cell * classes + low, weights=weight * (1 - part), minlength=cells * classes)
+    flat: FloatArray = np.zeros(cells * classes)
+    flat += np.bincount(cell * classes + low, weights=weight * (1 - part), minlength=cells * classes)
     flat += np.bincount(cell * classes + low + 1, weights=weight * part, minlength=cells * classes)
     return flat.reshape(cells, classes)
 

@@ -85,7 +85,7 @@ def history_demand(data: Any, as_of: pd.Timestamp, horizon: pd.DatetimeIndex, da
         keys, rate, vmr, cv2, "days", np.asarray(days, float), np.asarray(days) / DAYS_PER_MONTH
     )
     last = history["period"].max()
-    notes = [
+    notes: list[dict[str, Any]] = [
         {
             "stage": "forecast",
             "name": "series forecast from history",

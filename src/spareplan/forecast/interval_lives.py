@@ -59,9 +59,9 @@ def fit_interval_lifetimes(
     groups = list(frame.groupby(keys, sort=True)) if keys else [((), frame)]
     rows = []
     for key, group in groups:
-        arrays = (group[name].to_numpy(dtype=float) for name in ("lower", "upper", "count"))
+        lower, upper, count = (group[name].to_numpy(dtype=float) for name in ("lower", "upper", "count"))
         named = dict(zip(keys, key if isinstance(key, tuple) else (key,)))
-        rows.append(named | _fit_one(*arrays, distribution))
+        rows.append(named | _fit_one(lower, upper, count, distribution))
     return pd.DataFrame(rows)
 
 

@@ -197,6 +197,7 @@ def sort_spells(spells: pd.DataFrame, keys: list[str]) -> tuple[pd.DataFrame, Sp
         A row per key; the spells, key after key. Rows of weight 0 are left out of the sums, not of the keys.
     """
     if len(keys) == 1:
+        codes: np.ndarray
         codes, values = pd.factorize(spells[keys[0]], sort=True)
         index = pd.DataFrame({keys[0]: values})
     else:

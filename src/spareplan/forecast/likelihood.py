@@ -45,7 +45,7 @@ class Spells(NamedTuple):
     entry: FloatArray
     exit: FloatArray
     failed: NDArray[np.bool_]
-    count: FloatArray
+    count: FloatArray  # type: ignore[assignment]
 
     def sums(self, values: FloatArray) -> FloatArray:
         """Sum row values within each key."""
@@ -110,7 +110,14 @@ def fit_weibull(spells: Spells) -> LifeFit:
         last = int(np.searchsorted(ends, spells.starts[first] + CHUNK_ROWS, side="right"))
         last = max(last, first + 1)
         low, high = spells.starts[first], ends[last - 1]
-        piece = Spells(spells.starts[first:last] - low, *(column[low:high] for column in spells[1:]))
+        rows = slice(low, high)
+        piece = Spells(
+            spells.starts[first:last] - low,
+            spells.entry[rows],
+            spells.exit[rows],
+            spells.failed[rows],
+            spells.count[rows],
+        )
         for whole, part in zip(out, _weibull_chunk(piece)):
             whole[first:last] = part
         first = last

@@ -14,8 +14,8 @@ from spareplan.forecast.lifetimes import kin_of_keys, sort_spells
 from spareplan.forecast.open_starts import weigh_open_starts
 from spareplan.forecast.sparse import SHAPES, PooledLives, pool_lifetimes
 
-# Fewest and most age bins of planned replacements, and the events that the rate of all ages counts as in
-# each. ANNED_BINS = (6, 60)
+# Fewest and most age bins of planned replacements; the events that the rate of all ages counts as in each.
+PLANNED_BINS = (6, 60)
 PLANNED_PRIOR = 0.5
 
 
@@ -172,7 +172,7 @@ def _notes(table: pd.DataFrame, posterior: PooledLives, parts: pd.DataFrame) -> 
             len(table),
             "parts",
             "estimated from replacements",
-            f"{families} families (parts.family, else supplier, else source); {few} parts with under 3 failures",
+            f"{families} families (family, else supplier, else source); {few} parts with under 3 failures",
         )
     ]
     if np.isfinite(posterior.bias):

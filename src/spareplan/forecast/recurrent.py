@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -74,9 +74,9 @@ def fit_recurrent(
     events, windows = _checked(events, windows, keys, unit, age)
     laws, curves = [], []
     groups = windows.groupby(keys, sort=True) if keys else [((), windows)]
-    by_key = dict(list(events.groupby(keys, sort=True))) if keys else {(): events}
+    by_key: dict[Any, pd.DataFrame] = dict(list(events.groupby(keys, sort=True))) if keys else {(): events}
     for key, items in groups:
-        named = dict(zip(keys, key if isinstance(key, tuple) else (key,)))
+        named: dict[str, Any] = dict(zip(keys, key if isinstance(key, tuple) else (key,)))
         own = by_key.get(key, events.iloc[:0])
         laws.append(named | _power_law(own[unit].to_numpy(), own[age].to_numpy(float), items, unit))
         curve = _mean_cumulative(own[unit].to_numpy(), own[age].to_numpy(float), items, unit)

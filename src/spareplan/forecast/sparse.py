@@ -251,7 +251,7 @@ def _start(kin: _Kin, sums: FloatArray) -> FamilyPrior:
     """Pooled profile of each family over the nodes, as if half a failure more had been seen."""
 
     def total(values: FloatArray) -> FloatArray:
-        return np.bincount(kin.family, weights=values, minlength=kin.families)
+        return np.asarray(np.bincount(kin.family, weights=values, minlength=kin.families), dtype=float)
 
     k, log_sum = total(kin.k)[:, None], total(kin.log_sum)[:, None]
     s = np.column_stack([total(sums[:, node]) for node in range(len(SHAPES))])
@@ -362,7 +362,8 @@ def _climb(
                 move = 0.5 * h * (sides[1] - sides[0]) / bend
             uphill = np.where(sides[0] > sides[1], 2.5 * h, -2.5 * h)
             move = np.where((bend < 0) & np.isfinite(move), np.clip(move, -2.5 * h, 2.5 * h), uphill)
-            vertex = _objective(kin, FamilyPrior(*here[:axis], here[axis] + move, *here[axis + 1 :]), *law)
+            moved = [*here[:axis], here[axis] + move, *here[axis + 1 :]]
+            vertex = _objective(kin, FamilyPrior(*moved), *law)
             moves = np.array([np.zeros_like(h), h, -h, move])
             values = np.array([value, *sides, vertex])
             best = np.where(np.isfinite(values), values, -np.inf).argmax(axis=0)
