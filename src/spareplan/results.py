@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+SHOWN_ROWS = 6
 ASSUMPTION_COLUMNS = ["stage", "name", "value", "unit", "origin", "meaning"]
 
 
@@ -62,9 +63,8 @@ class Result:
 
     def _repr_html_(self) -> str:
         said = "".join(f"<li>{html.escape(line)}</li>" for line in self.lines)
-        shown = self.table.head(12).to_html(index=False, border=0)
-        more = f"<p>{len(self.table):,} rows in .table</p>"
-        return f"<h4>{type(self).__name__}</h4><ul>{said}</ul>{shown}{more}"
+        more = f"<p>The first of {len(self.table):,} rows of .table</p>" if len(self.table) > SHOWN_ROWS else ""
+        return f"<h4>{type(self).__name__}</h4><ul>{said}</ul>{_html_table(self.table)}{more}"
 
 
 @dataclass(frozen=True, repr=False)
@@ -275,7 +275,18 @@ class Plan:
 
     def _repr_html_(self) -> str:
         said = "".join(f"<li>{html.escape(line)}</li>" for line in self.lines)
-        return f"<h4>Plan as of {self.as_of:%Y-%m-%d}</h4><ul>{said}</ul>{self.exceptions.head(10).to_html(index=False)}"
+        return f"<h4>Plan as of {self.as_of:%Y-%m-%d}</h4><ul>{said}</ul>{_html_table(self.exceptions)}"
+
+
+def _html_table(frame: pd.DataFrame) -> str:
+    """First rows for a notebook: a line each however long the reason, empty columns left out."""
+    shown = frame.head(SHOWN_ROWS).dropna(axis=1, how="all")
+    table = shown.to_html(index=False, border=0, na_rep="", float_format=_short, justify="left")
+    return f'<div style="overflow-x: auto; white-space: nowrap">{table}</div>'
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 or value == round(value) else f"{value:.3g}"
 
 
 def _text(value: Any) -> str:
