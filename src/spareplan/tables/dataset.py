@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pandas as pd
 
 from spareplan.errors import DataError, Problem, problems_frame
 from spareplan.tables.catalog import INPUT_TABLES, RECORDS
+from spareplan.tables.checks import Checked, check_tables
 from spareplan.tables.network import Network, build_network
 from spareplan.tables.raw import RawTable, raw_from_frame, table_named
 
@@ -91,7 +92,7 @@ class Dataset:
                 raws[name] = raw_from_frame(name, frame)
         if problems:
             raise DataError(problems)
-        return dataset_from(raws, on_bad_rows, source, assumed)
+        return dataset_of(check_tables(raws, on_bad_rows), source, assumed)
 
     def with_tables(self, **tables: pd.DataFrame) -> Dataset:
         """Copy with some tables exchanged, checked again.
@@ -176,43 +177,32 @@ class Dataset:
         return f"<Dataset {self.summary()}>"
 
 
-def dataset_from(
-    raws: Mapping[str, RawTable],
-    on_bad_rows: str = "raise",
-    source: str = "frames",
-    assumed: Mapping[str, str] | None = None,
-    notes: Iterable[tuple[str, str]] = (),
-) -> Dataset:
-    """Check tables as given and build a dataset (errors as in `Dataset.from_frames`).
+def dataset_of(checked: Checked, source: str, assumed: Mapping[str, str] | None = None) -> Dataset:
+    """Build a dataset of checked tables.
 
     Parameters
     ----------
-    raws : mapping of str to RawTable
-    on_bad_rows : {"raise", "drop"}
+    checked : Checked
     source : str
     assumed : mapping of str to str, optional
-    notes : iterable of (table, note)
-        Said already while reading.
+        As in `Dataset.from_frames`.
 
     Returns
     -------
     Dataset
-    """
-    from spareplan.tables.checks import check_tables
 
+    Raises
+    ------
+    DataError
+        The check found problems; all of them.
+    """
     _known_columns(assumed or {})
-    checked = check_tables(raws, on_bad_rows, notes)
     if checked.problems:
         raise DataError(checked.problems)
+    dropped = problems_frame(checked.dropped)
     network = build_network(checked.tables["sites"])
     return Dataset(
-        checked.tables,
-        checked.given,
-        network,
-        source,
-        problems_frame(checked.dropped),
-        checked.notes,
-        dict(assumed or {}),
+        checked.tables, checked.given, network, source, dropped, checked.notes, dict(assumed or {})
     )
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from spareplan.errors import Problem
 from spareplan.tables.catalog import INPUT_TABLES
 from spareplan.tables.cells import SPACES
-from spareplan.tables.frames import key_text
+from spareplan.tables.frames import first_positions, key_text
 from spareplan.tables.parse import cells_of, parse_column
 from spareplan.tables.raw import Finding, RawTable, match_headers
 from spareplan.tables.schema import Column, Table
@@ -125,19 +125,18 @@ def against_catalog(
     else:
         return []
     findings = []
-    for name, check, position in zip(cases["column"], cases["check"], cases["index"]):
+    for (name, check), group in cases.groupby(["column", "check"], sort=False):
         column = table[str(name)]
+        positions = group["index"].to_numpy(dtype=np.int64)
         if check == "not_nullable":
-            known = unread.get(column.name)
-            if column.name not in places or (known is not None and position in set(known)):
+            if column.name not in places:
                 continue
+            positions = np.setdiff1d(positions, unread[column.name])
             rule, remedy = "is empty", "fill it in or drop the row"
         else:
-            rule, remedy = (
-                f"is not {check}",
-                f"give a value {column.bounds}" + (f" [{column.unit}]" if column.unit else ""),
-            )
-        findings.append(Finding(table.name, int(position), column.name, rule, remedy))
+            rule = f"is not {check}"
+            remedy = f"give a value {column.bounds}" + (f" [{column.unit}]" if column.unit else "")
+        findings += [Finding(table.name, int(at), column.name, rule, remedy) for at in positions]
     return findings
 
 
@@ -206,19 +205,13 @@ def doubled_keys(frame: pd.DataFrame, table: Table, raw: RawTable) -> list[Findi
     if not again.any():
         return []
     named = whole[whole.duplicated(keep=False)]
-    first = named.groupby(keys, sort=False)[keys[0]].transform(lambda group: group.index[0])
+    first = dict(zip(named.index, named.index[first_positions(named)]))
     findings = []
     for position, text in zip(again.index[again], key_text(whole[again])):
         place = f"row {raw.rows[first[position]]}" if raw.rows is not None else "another row"
+        rule = f"stands already in {place}"
         findings.append(
-            Finding(
-                table.name,
-                int(position),
-                ", ".join(keys),
-                f"stands already in {place}",
-                "keep one of the two rows",
-                text,
-            )
+            Finding(table.name, int(position), ", ".join(keys), rule, "keep one of the two rows", text)
         )
     return findings
 

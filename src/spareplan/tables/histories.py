@@ -168,17 +168,18 @@ def record_notes(tables: Tables) -> list[tuple[str, str]]:
     """
     said = []
     replaced, units = tables["replacements"], tables["units"]
-    if len(replaced) and len(units) and tables["regions"]["records_from"].isna().all():
-        first, start = replaced["replaced_on"].min(), units["commissioned_on"].min()
-        if first > start:
-            said.append(
-                (
-                    "replacements",
-                    f"records start on {first:%Y-%m-%d}, after the first machine started on "
-                    f"{start:%Y-%m-%d}: failures before are taken as unknown; regions.records_from "
-                    "says since when they are known",
-                )
+    region = lookup(tables["sites"], "site_id", "region_id", units["site_id"])
+    unknown = units[lookup(tables["regions"], "region_id", "records_from", region).isna().to_numpy()]
+    theirs = replaced[replaced["unit_id"].isin(unknown["unit_id"])]
+    if len(theirs) and theirs["replaced_on"].min() > unknown["commissioned_on"].min():
+        first, start = theirs["replaced_on"].min(), unknown["commissioned_on"].min()
+        said.append(
+            (
+                "replacements",
+                f"records start on {first:%Y-%m-%d}, after the first machine started on {start:%Y-%m-%d}, "
+                "where no regions.records_from is given: failures before are taken as unknown",
             )
+        )
     doubled = int(replaced.duplicated().sum())
     if doubled:
         said.append(("replacements", f"{doubled} rows repeat another one exactly; all are counted"))

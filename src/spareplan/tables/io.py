@@ -18,7 +18,7 @@ from spareplan.tables import readers
 from spareplan.tables.catalog import INPUT_TABLES
 from spareplan.tables.cells import cell_text
 from spareplan.tables.checks import NOTE_COLUMNS, check_tables
-from spareplan.tables.dataset import Dataset, dataset_from
+from spareplan.tables.dataset import Dataset, dataset_of
 from spareplan.tables.raw import RawTable, table_named, unreadable
 from spareplan.tables.workbook import read_workbook
 
@@ -57,7 +57,7 @@ def read_dataset(path_or_url: str | Path, on_bad_rows: str = "raise") -> Dataset
         All problems at once.
     """
     raws, notes = read_tables(path_or_url)
-    return dataset_from(raws, on_bad_rows, readers.shown_url(str(path_or_url)), notes=notes)
+    return dataset_of(check_tables(raws, on_bad_rows, notes), readers.shown_url(str(path_or_url)))
 
 
 def check_dataset(path_or_url: str | Path) -> DatasetCheck:
@@ -82,9 +82,8 @@ def check_dataset(path_or_url: str | Path) -> DatasetCheck:
     problems = problems_frame(checked.problems)
     if checked.problems:
         return DatasetCheck(problems, checked.notes, _counted(problems))
-    return DatasetCheck(
-        problems, checked.notes, dataset_from(raws, notes=notes, source=str(path_or_url)).summary()
-    )
+    data = dataset_of(checked, readers.shown_url(str(path_or_url)))
+    return DatasetCheck(problems, checked.notes, data.summary())
 
 
 def _counted(problems: pd.DataFrame) -> str:

@@ -135,6 +135,20 @@ def table_named(given: str) -> str | None:
     return _TABLE_WORDS.get(fold(given))
 
 
+def header_words(name: str) -> frozenset[str]:
+    """Folded headers that a table understands.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    frozenset of str
+    """
+    return frozenset(_COLUMN_WORDS[name])
+
+
 def match_headers(raw: RawTable) -> tuple[dict[str, int], list[Problem], list[str]]:
     """Find the column of each header.
 

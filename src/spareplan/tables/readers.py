@@ -80,12 +80,12 @@ def read_parquet(path: Path, name: str) -> RawTable:
             for field in schema
             if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
         ]
-        frame = pq.read_table(path, read_dictionary=texts).to_pandas()
+        frame = pq.read_table(path, read_dictionary=texts).to_pandas(ignore_metadata=True)
     except pa.ArrowException as error:
         raise DataError(
             [Problem(name, 0, "", path.name, f"is no readable Parquet file ({error})", "write it anew")]
         ) from error
-    return raw_from_frame(name, frame.reset_index(drop=True))
+    return raw_from_frame(name, frame)
 
 
 def read_database(url: str) -> Iterator[tuple[str, RawTable | None]]:
@@ -185,9 +185,11 @@ def _decoded(path: Path, name: str) -> tuple[bytes, list[str]]:
     for encoding in encodings:
         if not _decodes(data, encoding):
             continue
-        if encoding == "utf-8":
-            return data, []
-        return data.decode(encoding).encode(), [f"{path.name} was read as {encoding.upper()}"]
+        if encoding != "utf-8":
+            data = data.decode(encoding).encode()
+        if data.count(b"\r") != data.count(b"\r\n"):  # old Macs end lines so
+            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        return data, [f"{path.name} was read as {encoding.upper()}"] if encoding != "utf-8" else []
     raise DataError([Problem(name, 0, "", path.name, "is neither UTF-8 nor GB18030", "save it as CSV UTF-8")])
 
 
@@ -215,7 +217,12 @@ def _header(data: bytes, file: str, name: str) -> tuple[list[str], str, int]:
             delimiter = max(DELIMITERS, key=bare.count) if any(sign in bare for sign in DELIMITERS) else ","
             # a header may hold a line break between quotation marks; a few lines are enough to find its end
             text = data[start : start + (1 << 16)].decode(errors="ignore")
-            return next(csv.reader(io.StringIO(text), delimiter=delimiter)), delimiter, start
+            try:
+                return next(csv.reader(io.StringIO(text), delimiter=delimiter)), delimiter, start
+            except csv.Error as error:
+                raise DataError(
+                    [Problem(name, 0, "", file, f"has no readable header ({error})", "mend line 1")]
+                ) from error
         start = end + 1
     raise DataError(
         [Problem(name, 0, "", file, "is empty: there is no header", "write the column names into line 1")]

@@ -301,5 +301,5 @@ def notes(tables: Tables, given: frozenset[str]) -> list[tuple[str, str]]:
 
 
 def _loose(text: object) -> str:
-    """Id without the differences people overlook: case, width, spacing, leading zeros."""
-    return fold(str(text)).lstrip("0")
+    """Id without the differences people overlook: case, width, spacing, leading zeros, a decimal point."""
+    return fold(str(text)).removesuffix(".0").lstrip("0")

@@ -13,9 +13,12 @@ import numpy as np
 import pandas as pd
 
 from spareplan.errors import DataError, Problem
-from spareplan.tables.raw import RawTable, table_named, unreadable
+from spareplan.tables.cells import fold
+from spareplan.tables.raw import RawTable, header_words, table_named, unreadable
 
-_ERROR_CELL = re.compile(rb'<c r="([A-Z]+)(\d+)"[^>]*\bt="e"[^>]*>.*?<v>([^<]*)</v>', re.S)
+TITLE_ROWS = 10
+_ERROR_CELL = re.compile(rb'<c\b([^>]*\bt="e"[^>]*)>.*?<v>([^<]*)</v>', re.S)
+_CELL_NAME = re.compile(rb'\br="([A-Z]+)(\d+)"')
 
 
 def read_workbook(path: Path) -> Iterator[tuple[str, RawTable | None]]:
@@ -87,7 +90,7 @@ def _sheet_table(cells: list[list[Any]], name: str, date_system: int) -> RawTabl
                 )
             ]
         )
-    top = filled[0]
+    top = _header_row(cells, filled, name)
     headers = [str(cell) for cell in cells[top]]
     body = cells[top + 1 : filled[-1] + 1]
     columns = [
@@ -96,6 +99,12 @@ def _sheet_table(cells: list[list[Any]], name: str, date_system: int) -> RawTabl
     ]
     notes = [f"the header stands in row {top + 1}"] if top else []
     return RawTable(name, headers, columns, np.arange(top + 2, top + 2 + len(body)), date_system, notes=notes)
+
+
+def _header_row(cells: list[list[Any]], filled: list[int], name: str) -> int:
+    """Row that holds the most headers of the table; titles may stand above it."""
+    known = header_words(name)
+    return max(filled[:TITLE_ROWS], key=lambda at: sum(fold(str(cell)) in known for cell in cells[at]))
 
 
 def _fill_merged(cells: list[list[Any]], ranges: list[tuple[tuple[int, int], tuple[int, int]]]) -> None:
@@ -139,8 +148,11 @@ class _WorkbookPackage:
             return []
         with zipfile.ZipFile(self._path) as package:
             found = _ERROR_CELL.findall(package.read(part)) if part in package.namelist() else []
+        places = [(_CELL_NAME.search(cell), text) for cell, text in found]
         return [
-            (int(row) - 1, _column_number(letters.decode()), text.decode()) for letters, row, text in found
+            (int(place[2]) - 1, _column_number(place[1].decode()), text.decode())
+            for place, text in places
+            if place is not None
         ]
 
 
