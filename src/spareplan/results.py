@@ -63,8 +63,8 @@ class Result:
 
     def _repr_html_(self) -> str:
         said = "".join(f"<li>{html.escape(line)}</li>" for line in self.lines)
-        more = f"<p>The first of {len(self.table):,} rows of .table</p>" if len(self.table) > SHOWN_ROWS else ""
-        return f"<h4>{type(self).__name__}</h4><ul>{said}</ul>{_html_table(self.table)}{more}"
+        count = f"<p>{len(self.table):,} rows in .table</p>"
+        return f"<h4>{type(self).__name__}</h4><ul>{said}</ul>{_html_table(self.table)}{count}"
 
 
 @dataclass(frozen=True, repr=False)
