@@ -241,6 +241,17 @@ def test_compiled_kernels_give_the_numbers_of_the_plain_road(method):
         np.testing.assert_allclose(getattr(compiled, name), getattr(plain, name), **close)
 
 
+@pytest.mark.parametrize("wild", [0.0, 0.1])
+@pytest.mark.parametrize("quantity", [2, 20, 90])
+def test_compiled_kernels_average_wide_order_quantities(quantity, wild):
+    sites, parts, rates, levels = networks.tables([-1, 0, 0], [30.0, 4, 2], [0.0, 0.01, 0.02], [0, 1, 1])
+    batch = levels.assign(reorder_point=[0, np.nan, np.nan], order_quantity=[quantity, np.nan, np.nan])
+    forest = read_forest(sites, parts, rates.assign(rate_cv2=wild), batch)
+    plain, _ = evaluate_forest(forest)
+    for ours, theirs in zip(kernel_service(forest), plain):
+        np.testing.assert_allclose(ours, theirs, atol=1e-9)
+
+
 def test_compiled_kernels_bear_a_huge_central_pipeline():
     forest = read_forest(*networks.tables([-1, 0, 0], [60.0, 2.0, 3.0], [0, 45.0, 5.0], [2000, 60, 300]))
     plain, _ = evaluate_forest(forest)

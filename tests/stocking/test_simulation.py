@@ -90,6 +90,16 @@ def test_a_steady_stream_has_the_asked_variance():
     assert counts.var() / counts.mean() == pytest.approx(0.25, rel=0.1)
 
 
+def test_a_steady_stream_has_the_asked_rate_in_short_runs_too():
+    chance = np.random.default_rng(1)
+    at, when = _paths._renewals(np.full(40_000, 0.01), np.full(40_000, 0.7), np.full(40_000, 60.0), chance)
+    assert len(when) / 40_000 == pytest.approx(0.6, rel=0.02)
+    # In equilibrium no day is busier than another.
+    halves = np.histogram(when, bins=[0, 30, 60])[0]
+    assert halves[0] == pytest.approx(halves[1], rel=0.03)
+    assert at.max() < 40_000
+
+
 def event_by_event(forest, own_times, stock, lead, parent):
     """Plain event list: base stock, one for one, first come first served; returns the wait of each demand."""
     shelf, queues, waits = list(stock), [[] for _ in stock], {}

@@ -198,16 +198,32 @@ def draw_demand(forest: Forest, runs: Runs, seed: int) -> Events:
             at, when = np.repeat(at, pieces), np.repeat(when, pieces)
         rows.append(at)
         times.append(when)
-        for k in np.flatnonzero(steady & (rate > 0)):
-            shape = 1 / max(own_vmr[start + k], STEADIEST)
-            gap = chance.gamma(shape, 1 / (shape * rate[k]), int(2 * rate[k] * horizon[start + k] + 40))
-            when = np.cumsum(gap) - chance.random() * gap[0]
-            when = when[when < horizon[start + k]]
-            rows.append(np.full(len(when), start + k))
+        clocks = np.flatnonzero(steady & (rate > 0))
+        if len(clocks):
+            at, when = _renewals(rate[clocks], own_vmr[span][clocks], horizon[span][clocks], chance)
+            rows.append(start + clocks[at])
             times.append(when)
     row = np.concatenate(rows) if rows else np.empty(0, np.int64)
     time = np.concatenate(times) if times else np.empty(0)
     return Events(row, time, np.full(len(row), -1), np.zeros(len(row), dtype=bool))
+
+
+def _renewals(
+    rate: FloatArray, vmr: FloatArray, horizon: FloatArray, chance: np.random.Generator
+) -> tuple[IntArray, FloatArray]:
+    """Gamma renewal streams in equilibrium: position of the stream and time of each event. [days]."""
+    shape = 1 / np.maximum(vmr, STEADIEST)
+    mean = rate * horizon
+    many = (mean + 8 * np.sqrt(mean) + 12).astype(np.int64)
+    at = np.repeat(np.arange(len(rate)), many)
+    first = np.cumsum(many) - many
+    gap = chance.gamma(shape[at]) / (shape * rate)[at]
+    # Time zero falls into a gap, into long ones rather: what is left of it is a uniform share of a long gap.
+    gap[first] = chance.random(len(rate)) * chance.gamma(shape + 1) / (shape * rate)
+    total = np.cumsum(gap)
+    when = total - np.repeat(total[first] - gap[first], many)
+    live = when < horizon[at]
+    return at[live], when[live]
 
 
 def climb(forest: Forest, runs: Runs, own: Events, seed: int) -> list[Events]:

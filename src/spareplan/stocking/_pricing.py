@@ -17,9 +17,13 @@ SPANS = 128
 # Rows of the work space of one level of the tree.
 THINNED, OWN, AT, LATE, PMF, CDF, LOSS, SPREAD, MISSED, BACK, CROSS = range(11)
 WORK_ROWS = 11
-# Columns of what overdispersed demand adds to a row (see `pricing.Pipelines.wild`).
-TIED, AHEAD, LUMP = 0, 1, 2
-FIRST, WALK, DOWN, FREE, SPAN = 0, 1, 2, 3, 4
+# Columns of a row: figures (F, see `pricing.Pipelines`) and whole numbers (I). One array each, because a call
+# with a score of arrays costs more than the pricing of a small site.
+MEAN, EXCESS, SHARE, LATE_MEAN, TIED, AHEAD, LUMP, WORTH, CHANCE = range(9)
+STOP, LOW, HIGH, STOCK = range(4)
+# What is asked: the certain minimum, the measures of given levels, a quick walk without certainty.
+SEARCH, WRITE, QUICK = 0, 1, 2
+FIRST, WALK, DOWN, FREE, SPAN, STEP = 0, 1, 2, 3, 4, 5
 
 
 @njit(cache=True, nogil=True)
@@ -65,14 +69,14 @@ def thin_all(source, length, chance, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _leaf(row, lev, h, model, e, ev, tie, m, x, p, late, wild, lo, hi, v, w, S, out, write, back, length, wk):
+def _leaf(row, lev, h, model, e, ev, tie, F, I, out, write, back, length, wk):
     # type: ignore[no-untyped-def]
     """Best stock of a site without children: smallest S whose next piece does not pay, any shape of fill rate."""
-    mean = m[row] + p[row] * e
-    price, weight = v[row], w[row]
-    low, high = lo[row], hi[row]
+    mean = F[row, MEAN] + F[row, SHARE] * e
+    price, weight = F[row, WORTH], F[row, CHANCE]
+    low, high = I[row, LOW], I[row, HIGH]
     if not write and low == 0 and weight == 0.0 and price * mean <= h:
-        S[row] = 0
+        I[row, STOCK] = 0
         return price * mean
     exact = model == EXACT
     thinned, own, at = wk[lev, THINNED], wk[lev, OWN], wk[lev, AT]
@@ -82,37 +86,37 @@ def _leaf(row, lev, h, model, e, ev, tie, m, x, p, late, wild, lo, hi, v, w, S, 
     full = False
     keep, shape = 0.0, 0.0
     own_late = own
-    apart = late[row] != m[row]
+    apart = F[row, LATE_MEAN] != F[row, MEAN]
     full_late = False
     mean_late, shape_late = 0.0, 0.0
     if exact:
-        odds = p[row] / (1.0 - p[row]) if p[row] < 1.0 else 0.0
-        if p[row] >= 1.0:
+        odds = F[row, SHARE] / (1.0 - F[row, SHARE]) if F[row, SHARE] < 1.0 else 0.0
+        if F[row, SHARE] >= 1.0:
             full = True
             thinned[:length] = back[:length]
-        elif length > 1 and -(length - 1) * math.log1p(-p[row]) > 600.0:
+        elif length > 1 and -(length - 1) * math.log1p(-F[row, SHARE]) > 600.0:
             full = True
-            thin_all(back, length, p[row], thinned)
+            thin_all(back, length, F[row, SHARE], thinned)
         else:
             share = 1.0
             for b in range(length):
                 at[b] = back[b] * share
-                share *= 1.0 - p[row]
-        if m[row] > 600.0:
+                share *= 1.0 - F[row, SHARE]
+        if F[row, MEAN] > 600.0:
             size = own.shape[0]
-            fill_counts(m[row], m[row], own, size)
+            fill_counts(F[row, MEAN], F[row, MEAN], own, size)
         else:
-            own[0] = math.exp(-m[row])
+            own[0] = math.exp(-F[row, MEAN])
         if apart:
             own_late = wk[lev, LATE]
-            own_late[0] = math.exp(-late[row])
+            own_late[0] = math.exp(-F[row, LATE_MEAN])
     else:
         if model == TWO_MOMENT:
-            variance = orders_variance(row, e, ev, tie, m, x, p, wild)
-            mean_late = seen_mean(row, e, tie, late, p, wild)
+            variance = orders_variance(row, e, ev, tie, F)
+            mean_late = seen_mean(row, e, tie, F)
             apart = mean_late != mean
         else:
-            mean_late = late[row] + p[row] * e
+            mean_late = F[row, LATE_MEAN] + F[row, SHARE] * e
         if variance > mean * (1.0 + 1e-9):
             keep = mean / variance
             shape = mean * keep / (1.0 - keep)
@@ -146,9 +150,9 @@ def _leaf(row, lev, h, model, e, ev, tie, m, x, p, late, wild, lo, hi, v, w, S, 
         here_late = 0.0
         if exact:
             if k > 0 and size == 0:
-                own[k] = own[k - 1] * m[row] / k
+                own[k] = own[k - 1] * F[row, MEAN] / k
             if k > 0 and apart:
-                own_late[k] = own_late[k - 1] * late[row] / k
+                own_late[k] = own_late[k - 1] * F[row, LATE_MEAN] / k
             if not full:
                 total = 0.0
                 if k < length:
@@ -205,7 +209,7 @@ def _leaf(row, lev, h, model, e, ev, tie, m, x, p, late, wild, lo, hi, v, w, S, 
             miss = 0.0
         below = here_late
         k += 1
-    S[row] = chosen
+    I[row, STOCK] = chosen
     if write:
         out[row, 0] = best_ebo
         out[row, 1] = best_miss
@@ -217,22 +221,22 @@ def _leaf(row, lev, h, model, e, ev, tie, m, x, p, late, wild, lo, hi, v, w, S, 
 
 
 @njit(cache=True, nogil=True)
-def orders_variance(row, e, ev, tie, m, x, p, wild):
+def orders_variance(row, e, ev, tie, F):
     # type: ignore[no-untyped-def]
     """Variance of the pieces on order: what is on the way, the split backlog, and the rate common to both."""
-    split = wild[row, LUMP] * p[row] * (1.0 - p[row]) * e + p[row] * p[row] * ev
-    return m[row] + x[row] + split + 2.0 * m[row] * p[row] * tie
+    split = F[row, LUMP] * F[row, SHARE] * (1.0 - F[row, SHARE]) * e + F[row, SHARE] * F[row, SHARE] * ev
+    return F[row, MEAN] + F[row, EXCESS] + split + 2.0 * F[row, MEAN] * F[row, SHARE] * tie
 
 
 @njit(cache=True, nogil=True)
-def seen_mean(row, e, tie, late, p, wild):
+def seen_mean(row, e, tie, F):
     # type: ignore[no-untyped-def]
     """Pieces on order that an arriving piece finds: more than the mean where rates or order sizes vary."""
-    return late[row] + wild[row, AHEAD] + p[row] * (e + tie)
+    return F[row, LATE_MEAN] + F[row, AHEAD] + F[row, SHARE] * (e + tie)
 
 
 @njit(cache=True, nogil=True)
-def _enter(row, lev, model, batch, e, ev, tie, m, x, p, late, wild, back, length, wk):
+def _enter(row, lev, model, batch, e, ev, tie, F, back, length, wk):
     # type: ignore[no-untyped-def]
     """Tabulate a site with children for every stock: pmf, expected backlog, its variance, chance to miss."""
     pmf, cdf, loss, spread, missed = (
@@ -244,20 +248,20 @@ def _enter(row, lev, model, batch, e, ev, tie, m, x, p, late, wild, back, length
     )
     thinned, own = wk[lev, THINNED], wk[lev, OWN]
     room = pmf.shape[0]
-    mean = m[row] + p[row] * e
-    variance = mean + x[row]
+    mean = F[row, MEAN] + F[row, SHARE] * e
+    variance = mean + F[row, EXCESS]
     if model == EXACT and length > 1:
-        variance += p[row] * p[row] * max(0.0, ev - e)
+        variance += F[row, SHARE] * F[row, SHARE] * max(0.0, ev - e)
     elif model == TWO_MOMENT:
-        variance = orders_variance(row, e, ev, tie, m, x, p, wild)
+        variance = orders_variance(row, e, ev, tie, F)
     size = int(
         mean + 12.0 * math.sqrt(max(variance, mean)) + 40.0 * max(1.0, variance / max(mean, 1e-12)) + 20.0
     )
     size = min(size, room)
     if model == EXACT and length > 1:
         size = min(room, max(size, length + 40))
-        thin_all(back, length, p[row], thinned)
-        fill_counts(m[row], m[row], own, size)
+        thin_all(back, length, F[row, SHARE], thinned)
+        fill_counts(F[row, MEAN], F[row, MEAN], own, size)
         for k in range(size):
             total = 0.0
             for j in range(min(k, length - 1) + 1):
@@ -267,6 +271,11 @@ def _enter(row, lev, model, batch, e, ev, tie, m, x, p, late, wild, back, length
         fill_counts(mean, variance, pmf, size)
     while size > 2 and pmf[size - 1] < 1e-18:
         size -= 1
+    if batch > 1:
+        # Positions below a stock beyond the law still lie within it.
+        wider = min(room, size + batch)
+        pmf[size:wider] = 0.0
+        size = wider
     running = 0.0
     for k in range(size):
         running += pmf[k]
@@ -281,9 +290,9 @@ def _enter(row, lev, model, batch, e, ev, tie, m, x, p, late, wild, back, length
         tail += pmf[k]
         second = second + 2.0 * first + tail
         first = first + tail
-    mean_late = late[row] + p[row] * e
+    mean_late = F[row, LATE_MEAN] + F[row, SHARE] * e
     if model == TWO_MOMENT:
-        mean_late = seen_mean(row, e, tie, late, p, wild)
+        mean_late = seen_mean(row, e, tie, F)
     if mean_late != mean:
         if model != EXACT:
             fill_counts(mean_late, mean_late * variance / mean if mean > 0.0 else mean_late, own, size)
@@ -292,7 +301,7 @@ def _enter(row, lev, model, batch, e, ev, tie, m, x, p, late, wild, back, length
                 missed[k] = max(0.0, 1.0 - running)
                 running += own[k]
         else:
-            fill_counts(late[row], late[row], own, size)
+            fill_counts(F[row, LATE_MEAN], F[row, LATE_MEAN], own, size)
             running = 0.0
             for k in range(size):
                 missed[k] = max(0.0, 1.0 - running)
@@ -365,12 +374,11 @@ def _highest(best, right, h, top):
 
 
 @njit(cache=True, nogil=True)
-def price_part(
-    begin, end, h, model, batch_top, stop, m, x, p, late, wild, lo, hi, v, w, S, out, write, wk, kept, free
-):
+def price_part(begin, end, h, model, batch_top, F, I, out, mode, wk, kept, free):
     # type: ignore[no-untyped-def]
-    """Least cost of one part at the multipliers v, w; S goes in as a first guess and comes out as the answer."""
+    """Least cost of one part at its worths; the stock in `I` goes in as a first guess and comes out as the answer."""
     depth = wk.shape[0]
+    write = mode == WRITE
     rows = np.zeros(depth, np.int64)
     stocks = np.zeros(depth, np.int64)
     first = np.zeros(depth, np.int64)
@@ -392,31 +400,8 @@ def price_part(
     nothing = np.ones(1)
     for row in range(begin, end):
         free[row] = -1.0
-    if stop[begin] == begin + 1 and batch_top == 1:
-        return _leaf(
-            begin,
-            0,
-            h,
-            model,
-            0.0,
-            0.0,
-            0.0,
-            m,
-            x,
-            p,
-            late,
-            wild,
-            lo,
-            hi,
-            v,
-            w,
-            S,
-            out,
-            write,
-            nothing,
-            1,
-            wk,
-        )
+    if I[begin, STOP] == begin + 1 and batch_top == 1:
+        return _leaf(begin, 0, h, model, 0.0, 0.0, 0.0, F, I, out, write, nothing, 1, wk)
     lev = 0
     rows[0] = begin
     entering = True
@@ -428,7 +413,7 @@ def price_part(
         if entering:
             entering = False
             if lev == 0:
-                sizes[0] = _enter(row, 0, model, batch, 0.0, 0.0, 0.0, m, x, p, late, wild, nothing, 1, wk)
+                sizes[0] = _enter(row, 0, model, batch, 0.0, 0.0, 0.0, F, nothing, 1, wk)
             else:
                 sizes[lev] = _enter(
                     row,
@@ -438,11 +423,7 @@ def price_part(
                     loss[lev - 1],
                     spread[lev - 1],
                     tie[lev - 1],
-                    m,
-                    x,
-                    p,
-                    late,
-                    wild,
+                    F,
                     wk[lev - 1, BACK],
                     lengths[lev - 1],
                     wk,
@@ -450,12 +431,12 @@ def price_part(
             best[lev] = np.inf
             phase[lev] = FIRST
             held[lev] = 0
-            low = max(lo[row], batch - 1)
-            stocks[lev] = min(max(S[row], low), max(low, min(hi[row], sizes[lev] + batch)))
+            low = max(I[row, LOW], batch - 1)
+            stocks[lev] = min(max(I[row, STOCK], low), max(low, min(I[row, HIGH], sizes[lev] + batch)))
             evaluate = True
-        elif child[lev] < stop[row]:
+        elif child[lev] < I[row, STOP]:
             c = child[lev]
-            if stop[c] == c + 1:
+            if I[c, STOP] == c + 1:
                 below[lev] += _leaf(
                     c,
                     lev + 1,
@@ -464,16 +445,8 @@ def price_part(
                     loss[lev],
                     spread[lev],
                     tie[lev],
-                    m,
-                    x,
-                    p,
-                    late,
-                    wild,
-                    lo,
-                    hi,
-                    v,
-                    w,
-                    S,
+                    F,
+                    I,
                     out,
                     write,
                     wk[lev, BACK],
@@ -489,16 +462,16 @@ def price_part(
         else:
             # One stock has been priced: keep it if it is the best, then choose the next to look at.
             s, total = stocks[lev], below[lev]
-            low = max(lo[row], batch - 1)
-            top = max(low, min(hi[row], sizes[lev] + batch - 2))
+            low = max(I[row, LOW], batch - 1)
+            top = max(low, min(I[row, HIGH], sizes[lev] + batch - 2))
             better = False
             if phase[lev] == FREE:
                 free[row] = total
             elif h * s + total < best[lev]:
                 better = True
                 best[lev], chosen[lev] = h * s + total, s
-                for r in range(row + 1, stop[row]):
-                    kept[lev, r - begin] = S[r]
+                for r in range(row + 1, I[row, STOP]):
+                    kept[lev, r - begin] = I[r, STOCK]
             if phase[lev] == FIRST:
                 first[lev], last[lev], highest[lev] = s, total, s
                 phase[lev] = WALK
@@ -508,6 +481,9 @@ def price_part(
                 highest[lev] = s
                 if better and s + 1 <= top:
                     stocks[lev], evaluate = s + 1, True
+            elif phase[lev] == STEP:
+                if better and s - 1 >= low:
+                    stocks[lev], evaluate = s - 1, True
             elif phase[lev] == DOWN:
                 first[lev], last[lev] = s, total
             elif phase[lev] == SPAN:
@@ -521,7 +497,11 @@ def price_part(
                     n += 1
                 held[lev] = n
             if not write and not evaluate:
-                if phase[lev] == WALK:
+                if phase[lev] == WALK and mode == QUICK:
+                    phase[lev] = STEP
+                    if chosen[lev] == first[lev] and first[lev] - 1 >= low:
+                        stocks[lev], evaluate = first[lev] - 1, True
+                elif phase[lev] == WALK:
                     phase[lev] = DOWN
                 if phase[lev] == DOWN:
                     # Below the first guess nothing costs less beside its own price than at the guess.
@@ -547,9 +527,9 @@ def price_part(
                         spans[lev, n, 1] = b
                         stocks[lev], evaluate = (spans[lev, n, 0] + b) // 2, True
             if not evaluate:
-                S[row] = chosen[lev]
-                for r in range(row + 1, stop[row]):
-                    S[r] = kept[lev, r - begin]
+                I[row, STOCK] = chosen[lev]
+                for r in range(row + 1, I[row, STOP]):
+                    I[r, STOCK] = kept[lev, r - begin]
                 value = best[lev]
                 if write:
                     _record(row, lev, chosen[lev], sizes[lev], batch, out, wk)
@@ -557,7 +537,7 @@ def price_part(
                     return value
                 lev -= 1
                 below[lev] += value
-                child[lev] = stop[child[lev]]
+                child[lev] = I[child[lev], STOP]
                 continue
         if evaluate:
             s, size = stocks[lev], sizes[lev]
@@ -565,22 +545,24 @@ def price_part(
             loss[lev] = wk[lev, LOSS, s] if s < size else 0.0
             spread[lev] = wk[lev, SPREAD, s] if s < size else 0.0
             if model == TWO_MOMENT:
-                tie[lev] = rate_tie(row, lev, wk[lev, CROSS, s] if s < size else 0.0, loss, spread, tie, m, x, p, wild)
-            below[lev] = v[row] * loss[lev] + w[row] * (wk[lev, MISSED, s] if s < size else 0.0)
+                tie[lev] = rate_tie(row, lev, wk[lev, CROSS, s] if s < size else 0.0, loss, spread, tie, F)
+            below[lev] = F[row, WORTH] * loss[lev] + F[row, CHANCE] * (
+                wk[lev, MISSED, s] if s < size else 0.0
+            )
             child[lev] = row + 1
 
 
 @njit(cache=True, nogil=True)
-def rate_tie(row, lev, crossed, loss, spread, tie, m, x, p, wild):
+def rate_tie(row, lev, crossed, loss, spread, tie, F):
     # type: ignore[no-untyped-def]
     """Covariance of a site's backlog and the rate common to all sites: its slope on orders times theirs."""
     e, ev, above = 0.0, 0.0, 0.0
     if lev > 0:
         e, ev, above = loss[lev - 1], spread[lev - 1], tie[lev - 1]
-    slope = wild[row, TIED] + p[row] * above
+    slope = F[row, TIED] + F[row, SHARE] * above
     if slope <= 0.0:
         return 0.0
-    return slope / orders_variance(row, e, ev, above, m, x, p, wild) * crossed
+    return slope / orders_variance(row, e, ev, above, F) * crossed
 
 
 @njit(cache=True, nogil=True)
@@ -598,56 +580,13 @@ def _record(row, lev, s, size, batch, out, wk):
 
 @njit(cache=True, nogil=True)
 def price_parts(
-    first,
-    last,
-    starts,
-    costs,
-    models,
-    batches,
-    stop,
-    m,
-    x,
-    p,
-    late,
-    wild,
-    lo,
-    hi,
-    v,
-    w,
-    S,
-    out,
-    write,
-    values,
-    free,
-    depth,
-    room,
-    width,
+    first, last, starts, costs, models, batches, F, I, out, mode, values, free, depth, room, width
 ):
     # type: ignore[no-untyped-def]
-    """Price the parts first..last-1; fills S, values and, when `write`, the measures in `out`."""
+    """Price the parts first..last-1: fills the stock in `I`, values and, in mode WRITE, the measures in `out`."""
     wk = np.zeros((depth, WORK_ROWS, room))
     kept = np.zeros((depth, width), np.int64)
     for i in range(first, last):
         values[i] = price_part(
-            starts[i],
-            starts[i + 1],
-            costs[i],
-            models[i],
-            batches[i],
-            stop,
-            m,
-            x,
-            p,
-            late,
-            wild,
-            lo,
-            hi,
-            v,
-            w,
-            S,
-            out,
-            write,
-            wk,
-            kept,
-            free,
+            starts[i], starts[i + 1], costs[i], models[i], batches[i], F, I, out, mode, wk, kept, free
         )
