@@ -13,7 +13,9 @@ from spareplan.config import config_from, config_text, option_rows
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
-    config = PlanConfig(months=6, as_of=dt.date(2025, 12, 31), budget=2.5e6, thresholds=Thresholds(long_lead_time_days=45))
+    config = PlanConfig(
+        months=6, as_of=dt.date(2025, 12, 31), budget=2.5e6, thresholds=Thresholds(long_lead_time_days=45)
+    )
     path = tmp_path / "plan.toml"
     path.write_text(config_text(config), encoding="utf-8")
     assert read_config(path) == config
@@ -27,9 +29,23 @@ def test_the_defaults_written_out_are_the_defaults(tmp_path: Path) -> None:
 
 def test_all_faults_of_a_config_are_told_at_once_with_the_nearest_known_key() -> None:
     with pytest.raises(DataError) as caught:
-        config_from({"month": 3, "weeks": 0, "thresholds": {"long_leadtime_days": 50, "abc_a_share": 2}, "stocking": 7}, "plan.toml")
+        config_from(
+            {
+                "month": 3,
+                "weeks": 0,
+                "thresholds": {"long_leadtime_days": 50, "abc_a_share": 2},
+                "stocking": 7,
+            },
+            "plan.toml",
+        )
     problems = caught.value.problems.set_index("column")
-    assert set(problems.index) == {"month", "weeks", "thresholds.long_leadtime_days", "thresholds.abc_a_share", "stocking"}
+    assert set(problems.index) == {
+        "month",
+        "weeks",
+        "thresholds.long_leadtime_days",
+        "thresholds.abc_a_share",
+        "stocking",
+    }
     assert problems.loc["month", "remedy"] == "did you mean months?"
     assert problems.loc["thresholds.long_leadtime_days", "remedy"] == "did you mean long_lead_time_days?"
 

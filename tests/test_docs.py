@@ -11,11 +11,15 @@ ROOT = Path(__file__).parents[1]
 # Pages whose snippets need data from outside the project have tests of their own.
 ELSEWHERE = {"real_input.md"}
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-WITH_CODE = [page for page in PAGES if page.name not in ELSEWHERE and "```python" in page.read_text(encoding="utf-8")]
+WITH_CODE = [
+    page for page in PAGES if page.name not in ELSEWHERE and "```python" in page.read_text(encoding="utf-8")
+]
 
 
 @pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.name)
-def test_the_snippets_of_a_page_run_in_order(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_snippets_of_a_page_run_in_order(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(ROOT)
     names: dict[str, object] = {"out": tmp_path}
     for code in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.S):

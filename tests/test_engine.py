@@ -17,15 +17,23 @@ def squares(positions: np.ndarray) -> list[int]:
 @pytest.mark.parametrize("workers", [1, 3])
 def test_results_do_not_depend_on_engine_or_workers(engine: str, workers: int) -> None:
     told: list[tuple[int, int]] = []
-    parts = run_chunks(squares, split_evenly(101, workers), engine, workers, lambda done, total: told.append((done, total)))
+    parts = run_chunks(
+        squares, split_evenly(101, workers), engine, workers, lambda done, total: told.append((done, total))
+    )
     assert [value for part in parts for value in part] == [n**2 for n in range(101)]
     assert told[-1][0] == told[-1][1] == len(parts)
 
 
 def test_a_dask_cluster_gives_the_same_result() -> None:
     distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None,
-                                  protocol="tcp", host="127.0.0.1") as cluster:
+    with distributed.LocalCluster(
+        n_workers=1,
+        threads_per_worker=2,
+        processes=False,
+        dashboard_address=None,
+        protocol="tcp",
+        host="127.0.0.1",
+    ) as cluster:
         parts = run_chunks(squares, split_evenly(20, 2), cluster.scheduler_address)
     assert [value for part in parts for value in part] == [n**2 for n in range(20)]
 

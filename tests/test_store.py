@@ -42,7 +42,11 @@ def test_a_stored_plan_comes_back_as_it_was_saved(store: sp.PlanStore) -> None:
     for name, table in plan.tables().items():
         pd.testing.assert_frame_equal(again.tables()[name], table, obj=name)
     assert again.levels.table["part_id"].tolist()[0] == "00123"
-    assert (again.levels.cost, again.levels.gap, again.as_of) == (plan.levels.cost, plan.levels.gap, plan.as_of)
+    assert (again.levels.cost, again.levels.gap, again.as_of) == (
+        plan.levels.cost,
+        plan.levels.gap,
+        plan.as_of,
+    )
     assert again.config == plan.config
     assert again.summary() == plan.summary()
     pd.testing.assert_frame_equal(again.demand.windows, plan.demand.windows)
@@ -65,7 +69,7 @@ def test_versions_go_from_draft_to_issued_and_the_old_one_is_superseded(store: s
 def test_no_step_goes_back_or_is_skipped(store: sp.PlanStore, step: str) -> None:
     version = store.save(small_plan(), "王伟")
     if step == "issue":
-        with pytest.raises(sp.StoreError, match="is draft.*approve it first"):
+        with pytest.raises(sp.StoreError, match=r"is draft.*approve it first"):
             store.issue(version, "HQ")
     store.approve(version, "HQ")
     if step == "approve":
@@ -108,7 +112,11 @@ def test_a_difference_names_the_rows_that_change(store: sp.PlanStore) -> None:
     changes = store.diff(store.save(small_plan(3), "a"), store.save(small_plan(5), "a"))
     assert set(changes["column"]) == {"base_stock", "reorder_point", "value"}
     assert set(changes["key"]) == {"00123 · 上海"}
-    assert changes.set_index("column")["change"].to_dict() == {"base_stock": 2, "reorder_point": 2, "value": 2e5}
+    assert changes.set_index("column")["change"].to_dict() == {
+        "base_stock": 2,
+        "reorder_point": 2,
+        "value": 2e5,
+    }
     same = store.save(small_plan(3), "a")
     assert store.diff(same, same).empty
 
@@ -149,7 +157,7 @@ def test_keys_are_kept_as_hashes_only(store: sp.PlanStore) -> None:
 
 
 def test_a_save_that_is_killed_leaves_nothing_behind(url: str) -> None:
-    """The process dies after the version row and some pieces are written, before the end of the transaction."""
+    """The process dies after the version row and some pieces are written, before the commit."""
     store = sp.PlanStore(url)
     whole = store.save(small_plan(), "a")
     root = Path(__file__).parents[1]
@@ -166,10 +174,17 @@ def test_a_save_that_is_killed_leaves_nothing_behind(url: str) -> None:
         "s._parquet_pieces = dying\n"
         "store.save(small_plan(), 'b')\n"
     )
-    died = subprocess.run([sys.executable, "-c", script], cwd=root, env=os.environ | {"PYTHONPATH": str(root)}, timeout=120)
+    died = subprocess.run(
+        [sys.executable, "-c", script], cwd=root, env=os.environ | {"PYTHONPATH": str(root)}, timeout=120
+    )
     assert died.returncode == -signal.SIGKILL
     assert store.list()["version"].tolist() == [whole]
     with sa.create_engine(url).connect() as connection:
-        assert connection.execute(sa.text("select count(*) from plan_pieces where version <> :v"), {"v": whole}).scalar() == 0
+        assert (
+            connection.execute(
+                sa.text("select count(*) from plan_pieces where version <> :v"), {"v": whole}
+            ).scalar()
+            == 0
+        )
     store.save(small_plan(), "c")
     store.close()

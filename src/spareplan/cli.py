@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,19 +22,37 @@ from spareplan.errors import DataError, InfeasibleError, SpareplanError
 DONE, REFUSED, USAGE, INFEASIBLE, FAILED = range(5)
 DEFAULT_STORE = "sqlite:///plans.db"
 
+
+class Language(StrEnum):
+    """Languages of headers and words."""
+
+    en = "en"
+    zh = "zh"
+
+
 app = typer.Typer(
-    help="Plan spare parts and the engineers who fit them.", no_args_is_help=True, add_completion=False,
-    pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]},
+    help="Plan spare parts and the engineers who fit them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
-Data = Annotated[str, typer.Argument(help="folder of CSV or Parquet, an .xlsx workbook, or a database URL", metavar="DATA")]
+Data = Annotated[
+    str, typer.Argument(help="folder of CSV or Parquet, an .xlsx workbook, or a database URL", metavar="DATA")
+]
 Store = Annotated[str, typer.Option(help="plan store", envvar="SPAREPLAN_STORE")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="plan.toml")]
 ProblemsFile = Annotated[Path | None, typer.Option("--problems", help="also write the problems to this CSV")]
 Version = Annotated[int, typer.Argument(help="version in the plan store", metavar="VERSION")]
-Who = Annotated[str, typer.Option(help="your name, for the audit trail", envvar=["SPAREPLAN_USER", "USER"], show_default=False)]
+Who = Annotated[
+    str,
+    typer.Option(
+        help="your name, for the audit trail", envvar=["SPAREPLAN_USER", "USER"], show_default=False
+    ),
+]
 Note = Annotated[str, typer.Option(help="why")]
 Drop = Annotated[bool, typer.Option("--drop-bad-rows", help="leave bad rows out instead of refusing")]
 
@@ -58,7 +77,7 @@ def plan(
     out_folder: Annotated[Path | None, typer.Option("--out", help="write regional workbooks here")] = None,
     store: Annotated[str | None, typer.Option(help="keep the plan here, such as sqlite:///plans.db")] = None,
     author: Who = "planner",
-    language: Annotated[str | None, typer.Option(help="en or zh; otherwise that of plan.toml")] = None,
+    language: Annotated[Language | None, typer.Option(help="otherwise that of plan.toml")] = None,
     drop: Drop = False,
     problems: ProblemsFile = None,
 ) -> None:
@@ -81,13 +100,13 @@ def export(
     region: Annotated[str | None, typer.Option(help="id or name; all and HQ when left out")] = None,
     format: Annotated[str, typer.Option(help="xlsx, csv, parquet or json")] = "xlsx",
     out_folder: Annotated[Path, typer.Option("--out", help="folder")] = Path("out"),
-    language: Annotated[str | None, typer.Option(help="en or zh; otherwise that of the plan")] = None,
+    language: Annotated[Language | None, typer.Option(help="otherwise that of the plan")] = None,
     store: Store = DEFAULT_STORE,
 ) -> None:
     """Write a stored version for one region, or for all and HQ."""
     from spareplan.store import PlanStore
 
-    _export(PlanStore(store).get(version), out_folder, region, format, language)
+    _export(PlanStore(store).get(version), out_folder, region, format, language and language.value)
 
 
 @app.command()
@@ -131,13 +150,18 @@ def list_versions(store: Store = DEFAULT_STORE) -> None:
 
     versions = PlanStore(store).list()
     versions["saved_at"] = versions["saved_at"].dt.strftime("%Y-%m-%d %H:%M")
-    _show(versions[["version", "status", "author", "saved_at", "as_of", "note"]], f"{len(versions)} versions in {store}")
+    _show(
+        versions[["version", "status", "author", "saved_at", "as_of", "note"]],
+        f"{len(versions)} versions in {store}",
+    )
 
 
 @app.command()
 def compare(
     data: Data,
-    scenarios: Annotated[list[Path], typer.Argument(help="one plan.toml per scenario", metavar="SCENARIO.toml...")],
+    scenarios: Annotated[
+        list[Path], typer.Argument(help="one plan.toml per scenario", metavar="SCENARIO.toml...")
+    ],
     csv: Annotated[Path | None, typer.Option(help="write the figures to this CSV")] = None,
 ) -> None:
     """Run several scenarios on the same data and show them side by side."""
@@ -265,10 +289,18 @@ def demo(
     files = _export(made, out_folder, None, "xlsx", None, quiet=True)
     out.print()
     out.print(made.summary(), markup=False)
-    out.print(f"\nVersion {version} is kept in {out_folder / 'plans.db'}; {len(files)} workbooks are in {out_folder}/, "
-              f"such as {files[0]} and {files[-1]} ({time.perf_counter() - started:.0f} s).", markup=False)
-    out.print(f"Next: open a workbook; .venv/bin/spareplan list --store {url}; notebooks/01_monthly_forecast.ipynb; "
-              "docs/tutorial.md", markup=False)
+    out.print(
+        f"\nVersion {version} is kept in {out_folder / 'plans.db'}; {len(files)} workbooks are in "
+        f"{out_folder}/, "
+        f"such as {files[0]} and {files[-1]} ({time.perf_counter() - started:.0f} s).",
+        markup=False,
+    )
+    out.print(
+        f"Next: open a workbook; .venv/bin/spareplan list --store {url}; "
+        "notebooks/01_monthly_forecast.ipynb; "
+        "docs/tutorial.md",
+        markup=False,
+    )
 
 
 def main() -> None:
@@ -320,7 +352,7 @@ def _problems_to(path: Path | None) -> Iterator[None]:
         raise
 
 
-def _run_plan(data: str, config: Path | None, drop: bool, language: str | None) -> Any:
+def _run_plan(data: str, config: Path | None, drop: bool, language: Language | None) -> Any:
     from dataclasses import replace
 
     from spareplan.config import PlanConfig, read_config
@@ -329,14 +361,16 @@ def _run_plan(data: str, config: Path | None, drop: bool, language: str | None) 
 
     settings = read_config(config) if config else PlanConfig()
     if language:
-        settings = replace(settings, language=language)
+        settings = replace(settings, language=language.value)
     with _progress("plan") as tell:
         tell("reading", 0, 1)
         dataset = read_dataset(data, on_bad_rows="drop" if drop else "raise")
         return make_plan(dataset, settings, progress=tell)
 
 
-def _export(plan: Any, folder: Path, region: str | None, format: str, language: str | None, quiet: bool = False) -> list[Path]:
+def _export(
+    plan: Any, folder: Path, region: str | None, format: str, language: str | None, quiet: bool = False
+) -> list[Path]:
     from spareplan.export.writers import export_plan
 
     files = export_plan(plan, folder, region=region, format=format, language=language)
@@ -351,7 +385,13 @@ def _progress(title: str) -> Iterator[Any]:
     """A bar with the step at hand and the time left, on stderr; silent where stderr is no terminal."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description:<24}"), BarColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description:<24}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task(title, total=1)
 
@@ -368,7 +408,12 @@ def _show(frame: Any, title: str) -> None:
     for name in frame.columns:
         table.add_column(str(name), justify="right" if frame[name].dtype.kind in "if" else "left")
     for row in frame.itertuples(index=False):
-        table.add_row(*(f"{value:,.4g}" if isinstance(value, float) else "" if value is None else str(value) for value in row))
+        table.add_row(
+            *(
+                f"{value:,.4g}" if isinstance(value, float) else "" if value is None else str(value)
+                for value in row
+            )
+        )
     out.print(table)
 
 

@@ -1,7 +1,7 @@
 """Every assumption and threshold of a plan, with unit, default and meaning; read from plan.toml.
 
-One frozen class per stage; `PlanConfig` holds them all. `dataclasses.replace` makes variants, unknown keys are
-refused with the nearest known one, and every value reappears in the plan's assumptions.
+One frozen class per stage; `PlanConfig` holds them all. `dataclasses.replace` makes variants, unknown keys
+are refused with the nearest known one, and every value reappears in the plan's assumptions.
 """
 
 from __future__ import annotations
@@ -35,6 +35,9 @@ class ForecastOptions:
         "auto", "", "age counted in operating hours or calendar days; auto: hours where use is known"
     )
     levels: tuple[float, ...] = _option((0.5, 0.8, 0.9, 0.95, 0.99), "", "quantile levels that are published")
+    backtest_origins: int = _option(
+        2, "", "earlier origins at which ages are weighed against the mean rate; 0: ages alone", ge=0, le=8
+    )
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -43,15 +46,23 @@ class Thresholds:
 
     long_lead_time_days: float = _option(60.0, "days", "lead time above which a part counts as long", ge=0)
     high_value_share: float = _option(
-        0.80, "share", "parts dearer than the unit cost that splits annual value here are high value", gt=0, lt=1
+        0.80,
+        "share",
+        "parts dearer than the unit cost that splits annual value here are high value",
+        gt=0,
+        lt=1,
     )
     high_unit_cost: float | None = _option(
         None, "money", "fixed unit cost above which a part is high value, instead of the split", ge=0
     )
     abc_a_share: float = _option(0.80, "share", "cumulative annual value that closes class A", gt=0, lt=1)
     abc_b_share: float = _option(0.95, "share", "cumulative annual value that closes class B", gt=0, lt=1)
-    adi: float = _option(1.32, "months", "mean months between demands above which demand is intermittent", ge=1)
-    cv2: float = _option(0.49, "", "squared variation of non-zero demand sizes above which it is erratic", ge=0)
+    adi: float = _option(
+        1.32, "months", "mean months between demands above which demand is intermittent", ge=1
+    )
+    cv2: float = _option(
+        0.49, "", "squared variation of non-zero demand sizes above which it is erratic", ge=0
+    )
     third_party: bool = _option(False, "", "short, low-value, bought-in parts may go to a third party")
     tier_unknown: Literal[1, 2, 3] = _option(3, "", "tier of parts that fit no known product")
     criticality_unknown: Literal["vital", "essential", "desirable"] = _option(
@@ -82,8 +93,12 @@ class StockingOptions:
 class ReplenishmentOptions:
     """Assumptions of the weekly replenishment."""
 
-    laterals: bool = _option(True, "", "neighbours give what they hold above base stock before more is sent or bought")
-    emergencies: bool = _option(True, "", "emergency deliveries where pieces would be owed before a routine one")
+    laterals: bool = _option(
+        True, "", "neighbours give what they hold above base stock before more is sent or bought"
+    )
+    emergencies: bool = _option(
+        True, "", "emergency deliveries where pieces would be owed before a routine one"
+    )
     emergency_gain_days: float = _option(1.0, "days", "least time an emergency delivery must save", ge=0)
     projection: Literal["moved", "all", "none"] = _option(
         "moved", "", "pairs whose projected stock is listed: with an order or a shortage, all, or none"
@@ -96,7 +111,11 @@ class StaffingOptions:
 
     max_utilisation: float = _option(0.85, "share", "highest planned utilisation of an engineer", gt=0, lt=1)
     least_gain: float = _option(
-        0.005, "share", "least gain of a broken solution promise that is worth one engineer more on duty", ge=0, lt=1
+        0.005,
+        "share",
+        "least gain of a broken solution promise that is worth one engineer more on duty",
+        ge=0,
+        lt=1,
     )
     coverage_hours_per_week: float = _option(
         168.0, "hours/week", "hours in which orders are served, on shift or on call", gt=0, le=168
@@ -131,6 +150,9 @@ class StaffingOptions:
     parts_wait_hours: float = _option(
         72.0, "hours", "wait for a missing part, where no stock levels tell", gt=0
     )
+    emergency_parts: bool = _option(
+        True, "", "a part missing at a machine comes by emergency delivery where the sites have one"
+    )
     not_fixed_share: float = _option(
         0.05, "share", "visits after which the machine still fails, where no outcomes tell", ge=0, lt=1
     )
@@ -141,9 +163,7 @@ class StaffingOptions:
         0.9, "share", "due inspections that are made, where no work orders tell", ge=0, le=1
     )
     history_months: int = _option(24, "months", "latest months of work orders that rates come from", ge=1)
-    kin_orders: float = _option(
-        50.0, "orders", "weight of all regions' rates beside a region's own", gt=0
-    )
+    kin_orders: float = _option(50.0, "orders", "weight of all regions' rates beside a region's own", gt=0)
     desk_minutes: float = _option(12.0, "minutes", "mean length of a call at the desk", gt=0)
     desk_fix_share: float = _option(0.0, "share", "orders the desk solves without a visit", ge=0, lt=1)
     hour_profile: bool = _option(True, "", "calls follow the hours of the day of the work orders")
@@ -205,9 +225,13 @@ class PlanConfig:
     """
 
     months: int = _option(12, "months", "forecast horizon", ge=1, le=120)
-    as_of: dt.date | None = _option(None, "", "last day that is known; empty: end of the month of the latest record")
+    as_of: dt.date | None = _option(
+        None, "", "last day that is known; empty: end of the month of the latest record"
+    )
     weeks: int = _option(8, "weeks", "replenishment horizon", ge=1, le=104)
-    budget: float | None = _option(None, "money", "most money in base stock; empty: what the targets need", gt=0)
+    budget: float | None = _option(
+        None, "money", "most money in base stock; empty: what the targets need", gt=0
+    )
     seed: int = _option(0, "", "seed of every simulation", ge=0)
     years: int = _option(10, "years", "length of the simulation that checks the plan", ge=1)
     language: Literal["en", "zh"] = _option("en", "", "language of headers and summaries")
@@ -270,10 +294,22 @@ def read_config(path: str | Path) -> PlanConfig:
     try:
         given = tomllib.loads(source.read_text(encoding="utf-8"))
     except OSError as error:
-        raise DataError([Problem(source.name, 0, "", str(path), f"cannot be read ({error.strerror})",
-                                 "give the path of a plan.toml")]) from error
+        raise DataError(
+            [
+                Problem(
+                    source.name,
+                    0,
+                    "",
+                    str(path),
+                    f"cannot be read ({error.strerror})",
+                    "give the path of a plan.toml",
+                )
+            ]
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataError([Problem(source.name, 0, "", "", f"is not TOML in UTF-8 ({error})", "mend the file")]) from error
+        raise DataError(
+            [Problem(source.name, 0, "", "", f"is not TOML in UTF-8 ({error})", "mend the file")]
+        ) from error
     return config_from(given, source.name)
 
 
@@ -297,7 +333,9 @@ def config_from(given: dict[str, Any], source: str = "config") -> PlanConfig:
     for name, kind in _STAGES.items():
         section = given.get(name, {})
         if not isinstance(section, dict):
-            problems.append(Problem(source, 0, name, str(section), "is a section", f"write [{name}] above its keys"))
+            problems.append(
+                Problem(source, 0, name, str(section), "is a section", f"write [{name}] above its keys")
+            )
             continue
         stages[name] = _build(kind, section, name, source, problems)
     config = _build(PlanConfig, top, "", source, problems)
@@ -366,5 +404,7 @@ def _build(kind: Any, given: dict[str, Any], section: str, source: str, problems
     except ValidationError as error:
         for fault in error.errors():
             column = prefix + ".".join(str(part) for part in fault["loc"])
-            problems.append(Problem(source, 0, column, str(fault["input"]), fault["msg"].lower(), "give such a value"))
+            problems.append(
+                Problem(source, 0, column, str(fault["input"]), fault["msg"].lower(), "give such a value")
+            )
         return kind()

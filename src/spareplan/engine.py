@@ -70,8 +70,13 @@ def run_chunks(
         with Client(engine) as client:
             futures = client.map(function, list(chunks), pure=False)
             return _collect((future.result() for future in futures), len(chunks), progress)
-    raise problem_in_argument("run_chunks", "engine", engine, "is no engine",
-                              "use local, processes or the address of a Dask scheduler (tcp://host:port)")
+    raise problem_in_argument(
+        "run_chunks",
+        "engine",
+        engine,
+        "is no engine",
+        "use local, processes or the address of a Dask scheduler (tcp://host:port)",
+    )
 
 
 def split_evenly(count: int, workers: int | None = None) -> list[NDArray[np.int64]]:

@@ -12,7 +12,17 @@ from spareplan.errors import DataError, Problem
 from spareplan.maths.units import DAYS_PER_MONTH
 from spareplan.results import Attainment, DemandForecast, Headcount, Orders, Plan, StockLevels
 
-EXCEPTION_COLUMNS = ["rank", "kind", "part_id", "site_id", "region_id", "money", "machine_days", "message", "action"]
+EXCEPTION_COLUMNS = [
+    "rank",
+    "kind",
+    "part_id",
+    "site_id",
+    "region_id",
+    "money",
+    "machine_days",
+    "message",
+    "action",
+]
 # A forecast this many times above or below the last year's demand is worth a look ...
 SURPRISE_RATIO = 2.5
 # ... where it moves at least this many pieces a year.
@@ -64,16 +74,18 @@ def explain_level(plan: Plan, part_id: str, site_id: str) -> Explanation:
     levels = plan.levels.table
     rows = levels[(levels["part_id"] == part_id) & (levels["site_id"] == site_id)]
     if rows.empty:
-        sites = ", ".join(levels.loc[levels["part_id"] == part_id, "site_id"].head(8))
-        rule = f"has levels at {sites}, not at {site_id}" if sites else "is not in the plan"
-        raise DataError([Problem("levels", 0, "part_id", part_id, rule, "give a part and site of plan.levels.table")])
+        known = ", ".join(levels.loc[levels["part_id"] == part_id, "site_id"].head(8))
+        rule = f"has levels at {known}, not at {site_id}" if known else "is not in the plan"
+        raise DataError(
+            [Problem("levels", 0, "part_id", part_id, rule, "give a part and site of plan.levels.table")]
+        )
     level = rows.iloc[0]
-    part = plan.inputs["parts"].set_index("part_id").loc[part_id]
-    sites = plan.inputs["sites"].set_index("site_id")
-    parent = sites.loc[site_id, "parent_id"]
+    part: Any = plan.inputs["parts"].set_index("part_id").loc[part_id]
+    site: Any = plan.inputs["sites"].set_index("site_id").loc[site_id]
+    parent = site["parent_id"]
     is_hq = pd.isna(parent)
-    grade = plan.grades.table.set_index("part_id").loc[part_id]
-    lead = float(part["lead_time_days"] if is_hq else sites.loc[site_id, "lead_time_days"])
+    grade: Any = plan.grades.table.set_index("part_id").loc[part_id]
+    lead = float(part["lead_time_days"] if is_hq else site["lead_time_days"])
     rate = float(level["demand_per_day"])
     on_the_way = rate * lead
     upstream = _wait_at(levels, part_id, parent) if not is_hq else 0.0
@@ -82,9 +94,21 @@ def explain_level(plan: Plan, part_id: str, site_id: str) -> Explanation:
     source = "the supplier" if is_hq else f"{parent}"
     demand = _forecast_of(plan, part_id, site_id, is_hq)
     steps: list[tuple[str, float, str, str]] = [
-        *((f"forecast {name.removeprefix('from_').replace('_', ' ')}", value, "pieces/month", "mean of the horizon")
-          for name, value in demand.items()),
-        ("demand at the site", rate, "pieces/day", "its own and what it hands down" if is_hq else "its own and its children's"),
+        *(
+            (
+                f"forecast {name.removeprefix('from_').replace('_', ' ')}",
+                value,
+                "pieces/month",
+                "mean of the horizon",
+            )
+            for name, value in demand.items()
+        ),
+        (
+            "demand at the site",
+            rate,
+            "pieces/day",
+            "its own and what it hands down" if is_hq else "its own and its children's",
+        ),
         ("lead time", lead, "days", f"from {source}"),
         ("wait for the parent", upstream, "days", "mean wait of an order at the parent"),
         ("+ on the way", on_the_way, "pieces", "demand x lead time"),
@@ -97,10 +121,13 @@ def explain_level(plan: Plan, part_id: str, site_id: str) -> Explanation:
     ]
     lines = [
         f"{part_id} ({part['name']}) at {site_id}: base stock {stock:.0f}, worth {level['value']:,.0f}.",
-        f"{rate * DAYS_PER_MONTH:.2f} pieces a month are asked for; {on_the_way:.2f} are used while an order is on its way "
-        f"({lead:g} days from {source})" + (f", {waiting:.2f} more while the parent waits." if waiting > 0.005 else "."),
-        f"The other {stock - on_the_way - waiting:.2f} are safety: the part serves tier {grade['tier']} and is planned by "
-        f"{str(grade['planner']).replace('_', ' ')}; {level['fill_rate']:.1%} of demand is met from this shelf.",
+        f"{rate * DAYS_PER_MONTH:.2f} pieces a month are asked for; {on_the_way:.2f} are used while an order "
+        "is on its way "
+        f"({lead:g} days from {source})"
+        + (f", {waiting:.2f} more while the parent waits." if waiting > 0.005 else "."),
+        f"The other {stock - on_the_way - waiting:.2f} are safety: the part serves tier {grade['tier']} and "
+        f"is planned by {str(grade['planner']).replace('_', ' ')}; {level['fill_rate']:.1%} of demand is met "
+        "from this shelf.",
         f"Level: {level['reason']}.",
     ]
     price = _shadow_price(plan, site_id, int(grade["tier"]))
@@ -108,9 +135,14 @@ def explain_level(plan: Plan, part_id: str, site_id: str) -> Explanation:
         steps.append(("shadow price", price[0], price[1], "what one more unit of this group's promise costs"))
         lines.append(f"One more {price[1].split('/')[-1]} of this promise costs {price[0]:,.0f} here.")
     for order in _orders_of(plan, part_id, site_id).itertuples(index=False):
-        lines.append(f"Order {order.quantity:g} in the week of {order.week:%Y-%m-%d} ({order.kind}): {order.reason}.")
+        lines.append(
+            f"Order {order.quantity:g} in the week of {order.week:%Y-%m-%d} ({order.kind}): {order.reason}."
+        )
     for row in _overrides_of(plan, part_id, site_id).itertuples(index=False):
-        lines.append(f"Override: {row.table}.{row.column} = {row.value} by {row.who} on {row.when:%Y-%m-%d}, because: {row.why}.")
+        lines.append(
+            f"Override: {row.table}.{row.column} = {row.value} by {row.who} on {row.when:%Y-%m-%d}, "
+            f"because: {row.why}."
+        )
     return Explanation(pd.DataFrame(steps, columns=["step", "value", "unit", "meaning"]), tuple(lines))
 
 
@@ -136,8 +168,8 @@ def find_exceptions(
     Returns
     -------
     DataFrame
-        EXCEPTION_COLUMNS. Machine-days are expected days of standing machines within the supply lead time; their
-        cost (products' downtime cost where given) plus the money at stake gives the rank.
+        EXCEPTION_COLUMNS. Machine-days are expected days of standing machines within the supply lead time;
+        their cost (products' downtime cost where given) plus the money at stake gives the rank.
     """
     stand = _positions(data, demand, levels)
     found = [
@@ -160,12 +192,20 @@ def find_exceptions(
         table[column] = table[column].astype(float).fillna(0.0)
     per_day = table["part_id"].map(downtime).astype(float).fillna(downtime.median() if len(downtime) else 0.0)
     table["weight"] = table["money"] + table["machine_days"] * per_day
-    table = table.sort_values(["weight", "kind", "part_id", "site_id"], ascending=[False, True, True, True], kind="stable",
-                              na_position="last")
+    table = table.sort_values(
+        ["weight", "kind", "part_id", "site_id"],
+        ascending=[False, True, True, True],
+        kind="stable",
+        na_position="last",
+    )
     table["rank"] = np.arange(1, len(table) + 1)
     text = ["kind", "part_id", "site_id", "region_id", "message", "action"]
     table[text] = table[text].astype(object).where(table[text].notna(), None)
-    return table[EXCEPTION_COLUMNS].astype({name: "str" for name in ("kind", "message", "action")}).reset_index(drop=True)
+    return (
+        table[EXCEPTION_COLUMNS]
+        .astype(dict.fromkeys(("kind", "message", "action"), "str"))
+        .reset_index(drop=True)
+    )
 
 
 def _positions(data: Any, demand: DemandForecast, levels: StockLevels) -> pd.DataFrame:
@@ -173,8 +213,13 @@ def _positions(data: Any, demand: DemandForecast, levels: StockLevels) -> pd.Dat
     keys = ["part_id", "site_id"]
     table = levels.table[[*keys, "base_stock", "demand_per_day", "mean_wait_days", "value"]]
     stock = data.stock[[*keys, "on_hand", "reserved", "on_order", "backorders"]].fillna(
-        {"reserved": 0, "on_order": 0, "backorders": 0})
-    coming = data.open_orders.rename(columns={"to_site_id": "site_id"}).groupby(keys, as_index=False)["quantity"].sum()
+        {"reserved": 0, "on_order": 0, "backorders": 0}
+    )
+    coming = (
+        data.open_orders.rename(columns={"to_site_id": "site_id"})
+        .groupby(keys, as_index=False)["quantity"]
+        .sum()
+    )
     stand = table.merge(stock, on=keys, how="outer").merge(coming, on=keys, how="left")
     numbers = ["base_stock", "demand_per_day", "on_hand", "reserved", "on_order", "backorders", "quantity"]
     stand[numbers] = stand[numbers].astype(float).fillna(0.0)
@@ -184,8 +229,12 @@ def _positions(data: Any, demand: DemandForecast, levels: StockLevels) -> pd.Dat
     stand["unit_cost"] = stand["part_id"].map(parts["unit_cost"]).astype(float)
     lead = data.sites.set_index("site_id")
     from_parent = lead["lead_time_days"].where(lead["parent_id"].notna())
-    stand["lead"] = stand["site_id"].map(from_parent).astype(float).fillna(
-        stand["part_id"].map(parts["lead_time_days"]).astype(float))
+    stand["lead"] = (
+        stand["site_id"]
+        .map(from_parent)
+        .astype(float)
+        .fillna(stand["part_id"].map(parts["lead_time_days"]).astype(float))
+    )
     horizon = demand.table.groupby(keys)["mean"].sum().rename("horizon").reset_index()
     return stand.merge(horizon, on=keys, how="left").fillna({"horizon": 0.0})
 
@@ -199,40 +248,76 @@ def _shortages(stand: pd.DataFrame) -> pd.DataFrame:
     short = loss(usable.clip(lower=0).to_numpy(), wanted.to_numpy()) + (-usable).clip(lower=0).to_numpy()
     frame = stand.assign(short=short, machine_days=short * stand["lead"] / 2, usable=usable)
     frame = frame[(frame["short"] >= 0.5) & (frame["usable"] < frame["base_stock"])]
-    return pd.DataFrame({
-        "kind": "shortage", "part_id": frame["part_id"], "site_id": frame["site_id"], "region_id": None, "money": 0.0,
-        "machine_days": frame["machine_days"],
-        "message": [f"{p} at {s}: {u:g} usable against a level of {b:g}; {x:.1f} requests are expected to wait within {d:g} days"
-                    for p, s, u, b, x, d in zip(frame["part_id"], frame["site_id"], frame["usable"], frame["base_stock"],
-                                                frame["short"], frame["lead"])],
-        "action": ["expedite what is on the way" if c > 0 else "order now or move a piece from a neighbour"
-                   for c in frame["coming"]],
-    })
+    return pd.DataFrame(
+        {
+            "kind": "shortage",
+            "part_id": frame["part_id"],
+            "site_id": frame["site_id"],
+            "region_id": None,
+            "money": 0.0,
+            "machine_days": frame["machine_days"],
+            "message": [
+                f"{p} at {s}: {u:g} usable against a level of {b:g}; {x:.1f} requests are expected to wait "
+                f"within {d:g} days"
+                for p, s, u, b, x, d in zip(
+                    frame["part_id"],
+                    frame["site_id"],
+                    frame["usable"],
+                    frame["base_stock"],
+                    frame["short"],
+                    frame["lead"],
+                )
+            ],
+            "action": [
+                "expedite what is on the way" if c > 0 else "order now or move a piece from a neighbour"
+                for c in frame["coming"]
+            ],
+        }
+    )
 
 
 def _excess(stand: pd.DataFrame) -> pd.DataFrame:
     over = stand["on_hand"] + stand["coming"] - stand["base_stock"] - stand["horizon"]
     frame = stand.assign(over=over, money=over * stand["unit_cost"])[over >= 1]
-    return pd.DataFrame({
-        "kind": "excess", "part_id": frame["part_id"], "site_id": frame["site_id"], "region_id": None,
-        "money": frame["money"], "machine_days": 0.0,
-        "message": [f"{p} at {s}: {o:.0f} pieces more than the level and the whole horizon's demand, worth {m:,.0f}"
-                    for p, s, o, m in zip(frame["part_id"], frame["site_id"], frame["over"], frame["money"])],
-        "action": "redeploy before buying; stop what is on order",
-    })
+    return pd.DataFrame(
+        {
+            "kind": "excess",
+            "part_id": frame["part_id"],
+            "site_id": frame["site_id"],
+            "region_id": None,
+            "money": frame["money"],
+            "machine_days": 0.0,
+            "message": [
+                f"{p} at {s}: {o:.0f} pieces more than the level and the whole horizon's demand, "
+                f"worth {m:,.0f}"
+                for p, s, o, m in zip(frame["part_id"], frame["site_id"], frame["over"], frame["money"])
+            ],
+            "action": "redeploy before buying; stop what is on order",
+        }
+    )
 
 
 def _late_orders(data: Any, as_of: pd.Timestamp) -> pd.DataFrame:
     late = data.open_orders[data.open_orders["due_on"] <= as_of]
     cost = late["part_id"].map(data.parts.set_index("part_id")["unit_cost"]).astype(float)
     days = (as_of - late["due_on"]).dt.days
-    return pd.DataFrame({
-        "kind": "late order", "part_id": late["part_id"], "site_id": late["to_site_id"], "region_id": None,
-        "money": cost * late["quantity"], "machine_days": 0.0,
-        "message": [f"order {o}: {q:g} x {p} for {s} was due {d} days ago" for o, q, p, s, d in
-                    zip(late["order_id"], late["quantity"], late["part_id"], late["to_site_id"], days)],
-        "action": "ask the sender for a new date",
-    })
+    return pd.DataFrame(
+        {
+            "kind": "late order",
+            "part_id": late["part_id"],
+            "site_id": late["to_site_id"],
+            "region_id": None,
+            "money": cost * late["quantity"],
+            "machine_days": 0.0,
+            "message": [
+                f"order {o}: {q:g} x {p} for {s} was due {d} days ago"
+                for o, q, p, s, d in zip(
+                    late["order_id"], late["quantity"], late["part_id"], late["to_site_id"], days
+                )
+            ],
+            "action": "ask the sender for a new date",
+        }
+    )
 
 
 def _surprises(data: Any, demand: DemandForecast, as_of: pd.Timestamp) -> pd.DataFrame:
@@ -245,39 +330,69 @@ def _surprises(data: Any, demand: DemandForecast, as_of: pd.Timestamp) -> pd.Dat
     ahead = demand.table.groupby("part_id")["mean"].sum() * 12 / max(months, 1)
     both = pd.DataFrame({"past": past, "ahead": ahead}).fillna(0.0)
     ratio = (both["ahead"] + 0.5) / (both["past"] + 0.5)
-    odd = both[((ratio > SURPRISE_RATIO) | (ratio < 1 / SURPRISE_RATIO)) & ((both["ahead"] - both["past"]).abs() > SURPRISE_PIECES)]
+    odd = both[
+        ((ratio > SURPRISE_RATIO) | (ratio < 1 / SURPRISE_RATIO))
+        & ((both["ahead"] - both["past"]).abs() > SURPRISE_PIECES)
+    ]
     cost = odd.index.map(data.parts.set_index("part_id")["unit_cost"]).to_numpy(dtype=float)
-    return pd.DataFrame({
-        "kind": "surprise", "part_id": odd.index, "site_id": None, "region_id": None,
-        "money": np.abs(odd["ahead"] - odd["past"]).to_numpy() * cost, "machine_days": 0.0,
-        "message": [f"{p}: {a:.0f} a year are forecast, {b:.0f} were taken in the last twelve months"
-                    for p, a, b in zip(odd.index, odd["ahead"], odd["past"])],
-        "action": "look at the machines behind it; override with a reason if you know better",
-    })
+    return pd.DataFrame(
+        {
+            "kind": "surprise",
+            "part_id": odd.index,
+            "site_id": None,
+            "region_id": None,
+            "money": (odd["ahead"] - odd["past"]).abs().to_numpy() * cost,
+            "machine_days": 0.0,
+            "message": [
+                f"{p}: {a:.0f} a year are forecast, {b:.0f} were taken in the last twelve months"
+                for p, a, b in zip(odd.index, odd["ahead"], odd["past"])
+            ],
+            "action": "look at the machines behind it; override with a reason if you know better",
+        }
+    )
 
 
 def _last_buys(data: Any, as_of: pd.Timestamp) -> pd.DataFrame:
     parts = data.parts[data.parts["last_buy_on"].notna()]
     parts = parts[(parts["last_buy_on"] > as_of) & (parts["last_buy_on"] <= as_of + pd.DateOffset(years=1))]
-    return pd.DataFrame({
-        "kind": "last buy", "part_id": parts["part_id"], "site_id": None, "region_id": None,
-        "money": parts["unit_cost"].astype(float), "machine_days": 0.0,
-        "message": [f"{p}: the supplier takes the last order on {d:%Y-%m-%d}"
-                    for p, d in zip(parts["part_id"], parts["last_buy_on"])],
-        "action": "decide how many pieces the remaining machines will need",
-    })
+    return pd.DataFrame(
+        {
+            "kind": "last buy",
+            "part_id": parts["part_id"],
+            "site_id": None,
+            "region_id": None,
+            "money": parts["unit_cost"].astype(float),
+            "machine_days": 0.0,
+            "message": [
+                f"{p}: the supplier takes the last order on {d:%Y-%m-%d}"
+                for p, d in zip(parts["part_id"], parts["last_buy_on"])
+            ],
+            "action": "decide how many pieces the remaining machines will need",
+        }
+    )
 
 
 def _broken_promises(check: Attainment | None) -> pd.DataFrame:
     if check is None:
         return pd.DataFrame(columns=EXCEPTION_COLUMNS)
     broken = check.table[~check.table["kept"].astype(bool)]
-    return pd.DataFrame({
-        "kind": "promise", "part_id": None, "site_id": None, "region_id": None, "money": 0.0, "machine_days": 1.0,
-        "message": [f"{g}: {m} {a:.3g} simulated against {p:.3g} promised"
-                    for g, m, a, p in zip(broken["group"], broken["measure"], broken["achieved"], broken["promised"])],
-        "action": "raise the levels of this group or lower its promise",
-    })
+    return pd.DataFrame(
+        {
+            "kind": "promise",
+            "part_id": None,
+            "site_id": None,
+            "region_id": None,
+            "money": 0.0,
+            "machine_days": 1.0,
+            "message": [
+                f"{g}: {m} {a:.3g} simulated against {p:.3g} promised"
+                for g, m, a, p in zip(
+                    broken["group"], broken["measure"], broken["achieved"], broken["promised"]
+                )
+            ],
+            "action": "raise the levels of this group or lower its promise",
+        }
+    )
 
 
 def _missing_engineers(crew: Headcount | None) -> pd.DataFrame:
@@ -286,24 +401,38 @@ def _missing_engineers(crew: Headcount | None) -> pd.DataFrame:
     first = crew.table[crew.table["month"] == crew.table["month"].min()]
     by_region = first.groupby("region_id", as_index=False)[["required", "headcount"]].sum()
     short = by_region[by_region["required"] - by_region["headcount"] >= 1]
-    return pd.DataFrame({
-        "kind": "engineers", "part_id": None, "site_id": None, "region_id": short["region_id"], "money": 0.0,
-        "machine_days": (short["required"] - short["headcount"]),
-        "message": [f"{r}: {q:.0f} engineers are needed to keep P1 to P4, {h:.0f} are there"
-                    for r, q, h in zip(short["region_id"], short["required"], short["headcount"])],
-        "action": "lend, hire or train as the head-count plan says",
-    })
+    return pd.DataFrame(
+        {
+            "kind": "engineers",
+            "part_id": None,
+            "site_id": None,
+            "region_id": short["region_id"],
+            "money": 0.0,
+            "machine_days": (short["required"] - short["headcount"]),
+            "message": [
+                f"{r}: {q:.0f} engineers are needed to keep P1 to P4, {h:.0f} are there"
+                for r, q, h in zip(short["region_id"], short["required"], short["headcount"])
+            ],
+            "action": "lend, hire or train as the head-count plan says",
+        }
+    )
 
 
 def _downtime_cost(data: Any) -> pd.Series:
     """Cost of a standing machine per day, by part: that of the dearest product it fits."""
-    fits = data.fitment.merge(data.products[["product_id", "downtime_cost_per_day"]], on="product_id", how="left")
+    fits = data.fitment.merge(
+        data.products[["product_id", "downtime_cost_per_day"]], on="product_id", how="left"
+    )
     return fits.groupby("part_id")["downtime_cost_per_day"].max().dropna()
 
 
 def _wait_at(levels: pd.DataFrame, part_id: str, site_id: str) -> float:
     rows = levels[(levels["part_id"] == part_id) & (levels["site_id"] == site_id)]
-    return 0.0 if rows.empty or pd.isna(rows["mean_wait_days"].iloc[0]) else float(rows["mean_wait_days"].iloc[0])
+    return (
+        0.0
+        if rows.empty or pd.isna(rows["mean_wait_days"].iloc[0])
+        else float(rows["mean_wait_days"].iloc[0])
+    )
 
 
 def _forecast_of(plan: Plan, part_id: str, site_id: str, is_hq: bool) -> dict[str, float]:

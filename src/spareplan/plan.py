@@ -11,7 +11,7 @@ from spareplan.classify import grade_parts
 from spareplan.config import PlanConfig, option_rows
 from spareplan.explain import find_exceptions
 from spareplan.forecast.demand import forecast_demand
-from spareplan.results import Attainment, Headcount, Orders, Plan, PartGrades, StockLevels, assumptions_frame
+from spareplan.results import Attainment, Headcount, Orders, PartGrades, Plan, StockLevels, assumptions_frame
 from spareplan.staffing.headcount import can_size, size_headcount
 from spareplan.stocking.levels import optimize_levels
 from spareplan.stocking.replenish import plan_replenishment
@@ -68,41 +68,83 @@ def make_plan(data: Dataset, config: PlanConfig | None = None, progress: Progres
     check = simulate_levels(data, demand, levels, years=config.years, seed=config.seed)
 
     say("replenishment")
-    orders = plan_replenishment(data, demand, levels, weeks=config.weeks, as_of=as_of, grades=grades,
-                                options=config.replenishment)
+    orders = plan_replenishment(
+        data, demand, levels, weeks=config.weeks, as_of=as_of, grades=grades, options=config.replenishment
+    )
     orders = planners.apply_to_orders(orders, data, as_of)
 
     say("head count")
     left_out = _dropped_rows(data)
     crew = None
     if missing := can_size(data):
-        left_out.append({"what": "head count", "reason": missing, "remedy": "give the tables named and run again"})
+        left_out.append(
+            {"what": "head count", "reason": missing, "remedy": "give the tables named and run again"}
+        )
     else:
-        crew = size_headcount(data, demand, levels, as_of=as_of, months=config.months, options=config.staffing)
+        crew = size_headcount(
+            data, demand, levels, as_of=as_of, months=config.months, options=config.staffing
+        )
         crew = planners.apply_to_crew(crew, data, as_of)
 
     say("exceptions")
     exceptions = find_exceptions(data, demand, levels, check, orders, crew, as_of)
     stages = [stage for stage in (demand, grades, levels, check, orders, crew) if stage is not None]
-    general = assumptions_frame([
-        *option_rows("plan", config),
-        {"stage": "plan", "name": "as_of used", "value": f"{as_of:%Y-%m-%d}", "origin":
-         "set by the user" if config.as_of else "end of the month of the latest record", "meaning": "last day known"},
-        *_missing_tables(data),
-        *({"stage": "data", "name": str(row.table), "value": str(row.note), "origin": "data: notes",
-           "meaning": "noticed while reading"} for row in data.notes.itertuples(index=False)),
-        *({"stage": "data", "name": name, "value": words, "origin": "assumed by the user",
-           "meaning": "stands in for what the data lacks"} for name, words in sorted(data.assumed.items())),
-    ])
+    general = assumptions_frame(
+        [
+            *option_rows("plan", config),
+            {
+                "stage": "plan",
+                "name": "as_of used",
+                "value": f"{as_of:%Y-%m-%d}",
+                "origin": "set by the user" if config.as_of else "end of the month of the latest record",
+                "meaning": "last day known",
+            },
+            *_missing_tables(data),
+            *(
+                {
+                    "stage": "data",
+                    "name": str(row.table),
+                    "value": str(row.note),
+                    "origin": "data: notes",
+                    "meaning": "noticed while reading",
+                }
+                for row in data.notes.itertuples(index=False)
+            ),
+            *(
+                {
+                    "stage": "data",
+                    "name": name,
+                    "value": words,
+                    "origin": "assumed by the user",
+                    "meaning": "stands in for what the data lacks",
+                }
+                for name, words in sorted(data.assumed.items())
+            ),
+        ]
+    )
     assumptions = pd.concat([general, *(stage.assumptions for stage in stages)], ignore_index=True)
-    applied = planners.list_overrides(data, as_of, demand=demand, grades=grades, levels=levels, orders=orders,
-                                      crew=crew)
+    applied = planners.list_overrides(
+        data, as_of, demand=demand, grades=grades, levels=levels, orders=orders, crew=crew
+    )
     inputs = {name: data.tables[name] for name in KEPT_TABLES} | {"applied_overrides": applied}
     lines = _summary(grades, levels, check, orders, crew, exceptions, as_of, config, left_out)
     if progress:
         progress("done", len(STEPS), len(STEPS))
-    return Plan(demand, grades, levels, check, orders, crew, exceptions, assumptions,
-                pd.DataFrame(left_out, columns=["what", "reason", "remedy"]), config, as_of, inputs, lines)
+    return Plan(
+        demand,
+        grades,
+        levels,
+        check,
+        orders,
+        crew,
+        exceptions,
+        assumptions,
+        pd.DataFrame(left_out, columns=["what", "reason", "remedy"]),
+        config,
+        as_of,
+        inputs,
+        lines,
+    )
 
 
 def compare_plans(plans: Mapping[str, Plan]) -> pd.DataFrame:
@@ -150,7 +192,11 @@ def _steps(progress: Progress | None) -> Callable[[str], None]:
 
 def _dropped_rows(data: Dataset) -> list[dict[str, str]]:
     return [
-        {"what": f"{row.table} row {row.row}: {row.column} = {row.value}", "reason": row.rule, "remedy": row.remedy}
+        {
+            "what": f"{row.table} row {row.row}: {row.column} = {row.value}",
+            "reason": str(row.rule),
+            "remedy": str(row.remedy),
+        }
         for row in data.dropped.itertuples(index=False)
     ]
 
@@ -193,24 +239,32 @@ def _summary(
     table, moves = levels.table, orders.table
     kept = check.table["kept"]
     lines = [
-        f"Plan as of {as_of:%Y-%m-%d}: {table['part_id'].nunique():,} parts at {table['site_id'].nunique():,} sites, "
+        f"Plan as of {as_of:%Y-%m-%d}: {table['part_id'].nunique():,} parts at "
+        f"{table['site_id'].nunique():,} sites, "
         f"{config.months} months ahead.",
         f"Money in base stock {levels.cost:,.0f}; no plan that keeps the same promises can cost less than "
         f"{levels.lower_bound:,.0f} (gap {levels.gap:.2%}).",
-        f"Service: {served_share(table):.1%} of demand is met from the shelf; simulation of {config.years} years keeps "
+        f"Service: {served_share(table):.1%} of demand is met from the shelf; simulation of "
+        f"{config.years} years keeps "
         f"{int(kept.sum())} of {len(kept)} promises.",
-        "Who plans: " + ", ".join(f"{count:,} parts {planner.replace('_', ' ')}" for planner, count in
-                                  grades.table["planner"].value_counts().sort_index().items()) + ".",
+        "Who plans: "
+        + ", ".join(
+            f"{count:,} parts {str(planner).replace('_', ' ')}"
+            for planner, count in grades.table["planner"].value_counts().sort_index().items()
+        )
+        + ".",
     ]
     if len(moves):
         bought = moves[moves["kind"] == "purchase"]
         urgent = moves[moves["kind"] == "emergency"]
-        lines.append(f"Orders for {config.weeks} weeks: {len(moves):,} worth {moves['value'].sum():,.0f}, of these "
-                     f"{len(bought):,} purchases worth {bought['value'].sum():,.0f} and {len(urgent):,} emergencies.")
+        lines.append(
+            f"Orders for {config.weeks} weeks: {len(moves):,} worth {moves['value'].sum():,.0f}, of these "
+            f"{len(bought):,} purchases worth {bought['value'].sum():,.0f} and {len(urgent):,} emergencies."
+        )
     else:
         lines.append(f"No orders are needed in the next {config.weeks} weeks.")
     if crew is not None and len(crew.table):
-        lines += [line for line in crew.lines[:2]]
+        lines += list(crew.lines[:2])
     if len(exceptions):
         worst = exceptions.iloc[0]
         lines.append(f"{len(exceptions):,} exceptions; the worst: {worst['message']} -> {worst['action']}")
@@ -226,7 +280,8 @@ def _figures(plan: Plan) -> dict[str, float]:
         "gap to the bound [share]": levels.gap,
         "demand met from the shelf [share]": served_share(levels.table),
         "expected backorders at the sites [pieces]": float(
-            levels.table.loc[levels.table["region_id"].notna(), "ebo"].sum()),
+            levels.table.loc[levels.table["region_id"].notna(), "ebo"].sum()
+        ),
         "pieces in base stock [pieces]": float(levels.table["base_stock"].sum()),
         "expected demand in the horizon [pieces]": float(plan.demand.table["mean"].sum()),
         "orders [count]": float(len(orders)),

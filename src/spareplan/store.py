@@ -1,8 +1,8 @@
 """The plan store: versions, approvals and an audit trail, in SQLite or PostgreSQL.
 
 A version goes draft -> approved -> issued -> superseded and never back; what was approved never changes. Each
-table of a plan is kept as Parquet inside the database, so that types, leading zeros and Chinese text come back
-exactly as they went in, and saving is one transaction: whole or not at all.
+table of a plan is kept as Parquet inside the database, so that types, leading zeros and Chinese text come
+back exactly as they went in, and saving is one transaction: whole or not at all.
 """
 
 from __future__ import annotations
@@ -134,8 +134,10 @@ class PlanStore:
                 sa.event.listen(self._engine, "connect", _set_up_sqlite)
             _migrate(self._engine)
         except (sa.exc.SQLAlchemyError, ImportError, ValueError, OSError) as error:
-            raise StoreError(f"the plan store {_shown(url)} cannot be opened: {_first_line(error)}; "
-                             "check the address, the rights and that the server runs") from error
+            raise StoreError(
+                f"the plan store {_shown(url)} cannot be opened: {_first_line(error)}; "
+                "check the address, the rights and that the server runs"
+            ) from error
 
     def save(self, plan: Plan, author: str, note: str = "") -> int:
         """Keep a plan as a new draft.
@@ -159,14 +161,24 @@ class PlanStore:
         author = _named(author, "author")
         content, pieces = _take_apart(plan)
         at = self._now()
-        row = {"status": "draft", "author": author, "note": note, "saved_at": at, "as_of": plan.as_of.date(),
-               "summary": plan.summary(), "content": json.dumps(content, ensure_ascii=False)}
+        row = {
+            "status": "draft",
+            "author": author,
+            "note": note,
+            "saved_at": at,
+            "as_of": plan.as_of.date(),
+            "summary": plan.summary(),
+            "content": json.dumps(content, ensure_ascii=False),
+        }
         with self._transaction() as connection:
             version = int(connection.execute(VERSIONS.insert().values(row)).inserted_primary_key[0])
             for name, frame in pieces.items():
                 for number, rows, data in _parquet_pieces(frame):
-                    connection.execute(PIECES.insert().values(
-                        version=version, name=name, piece=number, rows=rows, parquet=data))
+                    connection.execute(
+                        PIECES.insert().values(
+                            version=version, name=name, piece=number, rows=rows, parquet=data
+                        )
+                    )
             self._record(connection, version, at, author, "saved", note)
         return version
 
@@ -202,7 +214,9 @@ class PlanStore:
         """
         with self._transaction() as connection:
             self._move(connection, version, "approved", "issued", who, note)
-            others = sa.select(VERSIONS.c.version).where(VERSIONS.c.status == "issued", VERSIONS.c.version != version)
+            others = sa.select(VERSIONS.c.version).where(
+                VERSIONS.c.status == "issued", VERSIONS.c.version != version
+            )
             for old in connection.execute(others).scalars().all():
                 self._move(connection, old, "issued", "superseded", who, f"version {version} was issued")
 
@@ -275,19 +289,24 @@ class PlanStore:
         StoreError
             No such version or table.
         """
-        query = (sa.select(PIECES.c.parquet).where(PIECES.c.version == version, PIECES.c.name == name)
-                 .order_by(PIECES.c.piece))
+        query = (
+            sa.select(PIECES.c.parquet)
+            .where(PIECES.c.version == version, PIECES.c.name == name)
+            .order_by(PIECES.c.piece)
+        )
         with self._transaction() as connection:
             blobs = connection.execute(query).scalars().all()
         if not blobs:
             self._row(version)
-            raise StoreError(f"version {version} has no table {name!r}; it has {', '.join(self.tables(version))}")
+            raise StoreError(
+                f"version {version} has no table {name!r}; it has {', '.join(self.tables(version))}"
+            )
         frames = [pd.read_parquet(io.BytesIO(blob)) for blob in blobs]
         return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
 
-    def tables(self, version: int) -> list[str]:
+    def tables(self, version: int) -> tuple[str, ...]:
         """Names of the tables of a stored plan (errors as in `get`)."""
-        return list(json.loads(self._row(version)["content"])["frames"])
+        return tuple(json.loads(self._row(version)["content"])["frames"])
 
     def diff(self, version: int, other: int) -> pd.DataFrame:
         """What changes from one version to another.
@@ -340,8 +359,13 @@ class PlanStore:
         if role == "region" and not regions:
             raise StoreError("a region's key needs at least one region id")
         key = "sp_" + secrets.token_urlsafe(32)
-        row = {"digest": _digest(key), "name": name, "role": role, "regions": json.dumps(list(regions)),
-               "made_at": self._now()}
+        row = {
+            "digest": _digest(key),
+            "name": name,
+            "role": role,
+            "regions": json.dumps(list(regions)),
+            "made_at": self._now(),
+        }
         with self._transaction() as connection:
             connection.execute(TOKENS.insert().values(row))
         return key
@@ -349,7 +373,11 @@ class PlanStore:
     def token(self, key: str) -> Token | None:
         """What a key may do; None for an unknown one."""
         with self._transaction() as connection:
-            row = connection.execute(sa.select(TOKENS).where(TOKENS.c.digest == _digest(key))).mappings().first()
+            row = (
+                connection.execute(sa.select(TOKENS).where(TOKENS.c.digest == _digest(key)))
+                .mappings()
+                .first()
+            )
         return None if row is None else Token(row["name"], row["role"], tuple(json.loads(row["regions"])))
 
     def revoke_tokens(self, name: str) -> int:
@@ -362,7 +390,7 @@ class PlanStore:
         self._engine.dispose()
 
     def _transaction(self) -> Any:
-        return _refused_in_words(self._engine, self.url)
+        return _RefusedInWords(self._engine, self.url)
 
     def _frame(self, query: Any) -> pd.DataFrame:
         with self._transaction() as connection:
@@ -375,22 +403,39 @@ class PlanStore:
 
     def _row(self, version: int) -> dict[str, Any]:
         with self._transaction() as connection:
-            row = connection.execute(sa.select(VERSIONS).where(VERSIONS.c.version == version)).mappings().first()
+            row = (
+                connection.execute(sa.select(VERSIONS).where(VERSIONS.c.version == version))
+                .mappings()
+                .first()
+            )
             if row is None:
-                known = connection.execute(sa.select(VERSIONS.c.version).order_by(VERSIONS.c.version)).scalars().all()
-                raise StoreError(f"there is no version {version}; there are {', '.join(map(str, known)) or 'none yet'}")
+                known = (
+                    connection.execute(sa.select(VERSIONS.c.version).order_by(VERSIONS.c.version))
+                    .scalars()
+                    .all()
+                )
+                raise StoreError(
+                    f"there is no version {version}; there are {', '.join(map(str, known)) or 'none yet'}"
+                )
             return dict(row)
 
     def _move(self, connection: Any, version: int, old: str, new: str, who: str, note: str) -> None:
         who = _named(who, "who")
         # The condition inside the update makes two approvals at once impossible.
         moved = connection.execute(
-            VERSIONS.update().where(VERSIONS.c.version == version, VERSIONS.c.status == old).values(status=new))
+            VERSIONS.update()
+            .where(VERSIONS.c.version == version, VERSIONS.c.status == old)
+            .values(status=new)
+        )
         if moved.rowcount != 1:
-            status = connection.execute(sa.select(VERSIONS.c.status).where(VERSIONS.c.version == version)).scalar()
+            status = connection.execute(
+                sa.select(VERSIONS.c.status).where(VERSIONS.c.version == version)
+            ).scalar()
             if status is None:
                 raise StoreError(f"there is no version {version}; see the list of versions")
-            way = {"draft": "approve it first", "approved": "it can be issued"}.get(status, "save a new version")
+            way = {"draft": "approve it first", "approved": "it can be issued"}.get(
+                status, "save a new version"
+            )
             raise StoreError(f"version {version} is {status}, so it cannot become {new}; {way}")
         self._record(connection, version, self._now(), who, new, note)
 
@@ -399,7 +444,7 @@ class PlanStore:
         connection.execute(EVENTS.insert().values(version=version, at=at, who=who, action=action, note=note))
 
 
-class _refused_in_words:
+class _RefusedInWords:
     """A transaction whose database errors become StoreErrors."""
 
     def __init__(self, engine: sa.Engine, url: str) -> None:
@@ -421,7 +466,9 @@ class _refused_in_words:
         return done
 
     def _translated(self, error: Exception) -> StoreError:
-        return StoreError(f"the plan store {_shown(self._url)} refused: {_first_line(error)}; nothing was changed")
+        return StoreError(
+            f"the plan store {_shown(self._url)} refused: {_first_line(error)}; nothing was changed"
+        )
 
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:
@@ -475,7 +522,9 @@ def _sort(value: Any, name: str, frames: dict[str, pd.DataFrame], plain: dict[st
     elif value is None or isinstance(value, (str, int, float, bool, tuple)):
         plain[key] = list(value) if isinstance(value, tuple) else value
     else:
-        raise StoreError(f"{name} is a {type(value).__name__}, which the plan store cannot keep; store frames or numbers")
+        raise StoreError(
+            f"{name} is a {type(value).__name__}, which the plan store cannot keep; store frames or numbers"
+        )
 
 
 def _put_together(content: dict[str, Any], frames: dict[str, pd.DataFrame]) -> Plan:
@@ -485,7 +534,9 @@ def _put_together(content: dict[str, Any], frames: dict[str, pd.DataFrame]) -> P
         prefix = f"{name}."
         values |= {key.removeprefix(prefix): frame for key, frame in frames.items() if key.startswith(prefix)}
         stages[name] = STAGES[name](**values)
-    inputs = {key.removeprefix("inputs."): frame for key, frame in frames.items() if key.startswith("inputs.")}
+    inputs = {
+        key.removeprefix("inputs."): frame for key, frame in frames.items() if key.startswith("inputs.")
+    }
     return Plan(
         **stages,  # type: ignore[arg-type]
         exceptions=frames["exceptions"],
@@ -519,11 +570,15 @@ def _parquet_pieces(frame: pd.DataFrame) -> Iterator[tuple[int, int, bytes]]:
         yield number, len(piece), buffer.getvalue()
 
 
-def _changes(name: str, before: pd.DataFrame, after: pd.DataFrame, keys: list[str], columns: list[str]) -> pd.DataFrame:
+def _changes(
+    name: str, before: pd.DataFrame, after: pd.DataFrame, keys: list[str], columns: list[str]
+) -> pd.DataFrame:
     columns = [c for c in columns if c in before and c in after]
-    both = before[keys + columns].merge(after[keys + columns], on=keys, how="outer", suffixes=(" before", " after"))
-    words = [_words(both[column]) for column in keys]
-    key = words[0].str.cat(words[1:], sep=" · ") if len(words) > 1 else words[0]
+    both = before[keys + columns].merge(
+        after[keys + columns], on=keys, how="outer", suffixes=(" before", " after")
+    )
+    words = pd.DataFrame({column: _words(both[column]) for column in keys})
+    key = words[keys[0]].str.cat(words[keys[1:]], sep=" · ")
     parts = []
     for column in columns:
         old, new = both[f"{column} before"], both[f"{column} after"]
@@ -533,8 +588,16 @@ def _changes(name: str, before: pd.DataFrame, after: pd.DataFrame, keys: list[st
             same |= (change.abs() <= 1e-9 * (1 + old.abs().fillna(0))) & (old.isna() == new.isna())
         else:
             change = pd.Series(float("nan"), index=both.index)
-        part = pd.DataFrame({"table": name, "key": key, "column": column, "before": old.astype(object),
-                             "after": new.astype(object), "change": change})[~same]
+        part = pd.DataFrame(
+            {
+                "table": name,
+                "key": key,
+                "column": column,
+                "before": old.astype(object),
+                "after": new.astype(object),
+                "change": change,
+            }
+        )[~same]
         parts.append(part.reindex(part["change"].abs().sort_values(ascending=False, kind="stable").index))
     return pd.concat(parts, ignore_index=True)
 

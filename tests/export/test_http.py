@@ -35,15 +35,25 @@ def service(tmp_path: Path) -> Iterator[Service]:
     issued, draft = store.save(small_plan(), "planner"), store.save(small_plan(4), "planner")
     store.approve(issued, "HQ")
     store.issue(issued, "HQ")
-    keys = {name: {"Authorization": f"Bearer {store.make_token(name, role, regions)}"}
-            for name, role, regions in [("hq", "hq", ()), ("east", "region", ("华东",)), ("north", "region", ("华北",))]}
+    keys = {
+        name: {"Authorization": f"Bearer {store.make_token(name, role, regions)}"}
+        for name, role, regions in [
+            ("hq", "hq", ()),
+            ("east", "region", ("华东",)),
+            ("north", "region", ("华北",)),
+        ]
+    }
     with TestClient(create_app(store)) as client:
         yield Service(client, **keys, issued=issued, draft=draft)
     store.close()
 
 
 def test_without_a_valid_key_nothing_is_shown(service: Service) -> None:
-    for path in ("/versions", f"/versions/{service.issued}/tables", f"/versions/{service.issued}/tables/levels"):
+    for path in (
+        "/versions",
+        f"/versions/{service.issued}/tables",
+        f"/versions/{service.issued}/tables/levels",
+    ):
         for headers in ({}, {"Authorization": "Bearer sp_wrong"}):
             assert service.client.get(path, headers=headers).status_code == 401
 
@@ -53,13 +63,20 @@ def test_a_region_reads_only_its_own_rows_of_issued_versions(service: Service) -
     assert [row["version"] for row in seen] == [service.issued]
     tables = service.client.get(f"/versions/{service.issued}/tables", headers=service.east).json()["tables"]
     for name in tables:
-        rows = service.client.get(f"/versions/{service.issued}/tables/{name}", headers=service.east).json()["rows"]
+        rows = service.client.get(f"/versions/{service.issued}/tables/{name}", headers=service.east).json()[
+            "rows"
+        ]
         for row in rows:
             assert row.get("region_id", "华东") == "华东", name
             assert row.get("site_id", "上海") == "上海", name
     assert "purchasing" not in tables and "grades" not in tables
-    assert service.client.get(f"/versions/{service.draft}/tables/levels", headers=service.east).status_code == 403
-    other = service.client.get(f"/versions/{service.issued}/tables/levels", params={"region": "华东"}, headers=service.north)
+    assert (
+        service.client.get(f"/versions/{service.draft}/tables/levels", headers=service.east).status_code
+        == 403
+    )
+    other = service.client.get(
+        f"/versions/{service.issued}/tables/levels", params={"region": "华东"}, headers=service.north
+    )
     assert other.status_code == 403
     own = service.client.get(f"/versions/{service.issued}/tables/levels", headers=service.north)
     assert own.status_code == 404 and "上海" not in own.text
@@ -72,7 +89,9 @@ def test_every_form_holds_the_same_rows(service: Service) -> None:
     frames = {
         "csv": pd.read_csv(io.BytesIO(get("csv")), dtype={"part_id": str}),
         "parquet": pd.read_parquet(io.BytesIO(get("parquet"))),
-        "xlsx": pd.read_excel(io.BytesIO(get("xlsx")), engine="calamine", dtype={"Part": str}).rename(columns={"Part": "part_id", "Base stock": "base_stock"}),
+        "xlsx": pd.read_excel(io.BytesIO(get("xlsx")), engine="calamine", dtype={"Part": str}).rename(
+            columns={"Part": "part_id", "Base stock": "base_stock"}
+        ),
     }
     for form, frame in frames.items():
         assert frame["part_id"].tolist() == rows["part_id"].tolist(), form
@@ -86,7 +105,9 @@ def test_rows_are_filtered_and_paged(service: Service) -> None:
     part = service.client.get(path, params={"part_id": "主油缸"}, headers=service.hq).json()
     assert part["total"] == 2
     assert service.client.get(path, params={"limit": 0}, headers=service.hq).status_code == 422
-    assert service.client.get(f"/versions/{service.issued}/tables/none", headers=service.hq).status_code == 404
+    assert (
+        service.client.get(f"/versions/{service.issued}/tables/none", headers=service.hq).status_code == 404
+    )
     assert service.client.get("/versions/99/tables/levels", headers=service.hq).status_code == 404
 
 
@@ -95,8 +116,13 @@ def test_only_hq_approves_and_issues(service: Service) -> None:
     assert service.client.post(step, json={"note": "x"}, headers=service.east).status_code == 403
     assert service.client.post(step, json={"note": "ok"}, headers=service.hq).json() == {"status": "approved"}
     assert service.client.post(step, json={"note": "again"}, headers=service.hq).status_code == 409
-    assert service.client.post(f"/versions/{service.draft}/issue", json={}, headers=service.hq).status_code == 200
-    listed = {row["version"]: row["status"] for row in service.client.get("/versions", headers=service.hq).json()}
+    assert (
+        service.client.post(f"/versions/{service.draft}/issue", json={}, headers=service.hq).status_code
+        == 200
+    )
+    listed = {
+        row["version"]: row["status"] for row in service.client.get("/versions", headers=service.hq).json()
+    }
     assert listed == {service.issued: "superseded", service.draft: "issued"}
 
 

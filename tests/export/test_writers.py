@@ -19,9 +19,15 @@ from tests.plans import small_plan
 def test_the_cuts_of_all_regions_and_hq_add_up_to_the_plan() -> None:
     plan = small_plan()
     cuts = [cut_plan(plan, region) for region in [*region_names(plan), HQ]]
-    for sheet, table, column in [("levels", plan.levels.table, "value"), ("orders", plan.orders.table, "value"),
-                                 ("forecast", plan.demand.table, "mean"), ("exceptions", plan.exceptions, "money")]:
-        assert sum(cut.sheets[sheet][column].sum() for cut in cuts) == pytest.approx(table[column].sum()), sheet
+    for sheet, table, column in [
+        ("levels", plan.levels.table, "value"),
+        ("orders", plan.orders.table, "value"),
+        ("forecast", plan.demand.table, "mean"),
+        ("exceptions", plan.exceptions, "money"),
+    ]:
+        assert sum(cut.sheets[sheet][column].sum() for cut in cuts) == pytest.approx(table[column].sum()), (
+            sheet
+        )
         assert sum(len(cut.sheets[sheet]) for cut in cuts) == len(table), sheet
 
 
@@ -56,8 +62,16 @@ def test_text_in_a_workbook_never_becomes_a_formula_or_a_link(tmp_path: Path) ->
 def test_a_workbook_has_dates_numbers_and_text_of_the_right_kind(tmp_path: Path) -> None:
     (path,) = sp.export_plan(small_plan(), tmp_path, region="East China")
     book = openpyxl.load_workbook(path)
-    assert book.sheetnames == ["Summary", "Orders by week", "Shipments", "Stock levels", "Exceptions", "Forecast", "Engineers",
-                               "Assumptions"]
+    assert book.sheetnames == [
+        "Summary",
+        "Orders by week",
+        "Shipments",
+        "Stock levels",
+        "Exceptions",
+        "Forecast",
+        "Engineers",
+        "Assumptions",
+    ]
     orders = book["Orders by week"]
     heads = [cell.value for cell in orders[1]]
     first = dict(zip(heads, [cell.value for cell in orders[2]]))
@@ -81,7 +95,9 @@ def test_the_same_plan_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_csv_guards_text_that_excel_would_compute() -> None:
-    text = csv_bytes(pd.DataFrame({"name": ["=1+1", "@x", "plain", None], "n": [-1.5, 2, 3, 4]})).decode("utf-8-sig")
+    text = csv_bytes(pd.DataFrame({"name": ["=1+1", "@x", "plain", None], "n": [-1.5, 2, 3, 4]})).decode(
+        "utf-8-sig"
+    )
     assert text.splitlines() == ["name,n", "'=1+1,-1.5", "'@x,2.0", "plain,3.0", ",4.0"]
     assert csv_bytes(pd.DataFrame({"a": ["主"]})).startswith(b"\xef\xbb\xbf")
 
@@ -125,6 +141,8 @@ def test_sheet_names_are_short_unique_and_legal() -> None:
     names = ["x" * 40, "X" * 40, "a/b:c*?[d]\\", "''"]
     import io
 
-    book = openpyxl.load_workbook(io.BytesIO(workbook_bytes({name: frame for name in names}, pd.Timestamp("2026-01-01"))))
+    book = openpyxl.load_workbook(
+        io.BytesIO(workbook_bytes(dict.fromkeys(names, frame), pd.Timestamp("2026-01-01")))
+    )
     assert len({name.lower() for name in book.sheetnames}) == 4
     assert all(1 <= len(name) <= 31 and not set("[]:*?/\\") & set(name) for name in book.sheetnames)

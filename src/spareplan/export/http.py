@@ -1,7 +1,7 @@
 """Plans over HTTP: versions and their tables, cut to what the bearer of a key may see.
 
-FastAPI's own documentation pages load scripts from elsewhere, so they are left off; the OpenAPI description is at
-``/openapi.json``.
+FastAPI's own documentation pages load scripts from elsewhere, so they are left off; the OpenAPI description
+is at ``/openapi.json``.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ bearer = HTTPBearer(auto_error=False)
 def _token(request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> Token:
     known = request.app.state.store.token(given.credentials) if given else None
     if known is None:
-        raise HTTPException(401, "send a valid key as 'Authorization: Bearer ...'", {"WWW-Authenticate": "Bearer"})
+        raise HTTPException(
+            401, "send a valid key as 'Authorization: Bearer ...'", {"WWW-Authenticate": "Bearer"}
+        )
     return known
 
 
@@ -89,8 +91,13 @@ def create_app(store: PlanStore) -> FastAPI:
     def tables(version: int, known: Bearer) -> dict[str, Any]:
         """Tables of a version, with their columns and rows."""
         sheets = plans.sheets(version, known)
-        return {"version": version, "contract": CONTRACT_VERSION,
-                "tables": {name: {"rows": len(frame), "columns": list(frame.columns)} for name, frame in sheets.items()}}
+        return {
+            "version": version,
+            "contract": CONTRACT_VERSION,
+            "tables": {
+                name: {"rows": len(frame), "columns": list(frame.columns)} for name, frame in sheets.items()
+            },
+        }
 
     @app.get("/versions/{version}/tables/{table}")
     def rows(
@@ -115,9 +122,17 @@ def create_app(store: PlanStore) -> FastAPI:
         page = frame.iloc[offset : offset + limit]
         headers = {"X-Total-Count": str(len(frame)), "X-Contract-Version": CONTRACT_VERSION}
         if format == "json":
-            body = {"version": version, "table": table, "total": len(frame), "offset": offset, "rows": records(page)}
+            body = {
+                "version": version,
+                "table": table,
+                "total": len(frame),
+                "offset": offset,
+                "rows": records(page),
+            }
             return JSONResponse(body, headers=headers)
-        return Response(_encoded(page, table, format, plans.get(version)), media_type=MEDIA[format], headers=headers)
+        return Response(
+            _encoded(page, table, format, plans.get(version)), media_type=MEDIA[format], headers=headers
+        )
 
     @app.post("/versions/{version}/approve")
     def approve(version: int, known: Headquarters, note: Note = "") -> dict[str, str]:
@@ -164,10 +179,14 @@ class _Plans:
         return self._kept[version]
 
     def sheets(self, version: int, token: Token, region: str | None = None) -> dict[str, pd.DataFrame]:
-        """Tables of a version as this token may see them: a region's token never sees another region's rows."""
+        """Tables as this token may see them: a region's token never sees another region's rows."""
         if token.role == "hq":
             plan = self.get(version)
-            return full_sheets(plan) if region is None else dict(cut_plan(plan, find_region(plan, region)).sheets)
+            return (
+                full_sheets(plan)
+                if region is None
+                else dict(cut_plan(plan, find_region(plan, region)).sheets)
+            )
         if self._store.status(version) != "issued":
             raise HTTPException(403, f"version {version} is not issued to regions")
         if region is not None and region not in token.regions:
@@ -180,8 +199,12 @@ class _Plans:
         cuts = [cut_plan(plan, one).sheets for one in known]
         names = [name for name in SHEETS if name in cuts[0]]
         whole = {"assumptions"}
-        return {name: cuts[0][name] if name in whole else pd.concat([cut[name] for cut in cuts], ignore_index=True)
-                for name in names}
+        return {
+            name: cuts[0][name]
+            if name in whole
+            else pd.concat([cut[name] for cut in cuts], ignore_index=True)
+            for name in names
+        }
 
 
 def _encoded(frame: pd.DataFrame, table: str, format: Format, plan: Plan) -> bytes:

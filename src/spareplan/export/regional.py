@@ -54,7 +54,9 @@ def region_names(plan: Plan) -> dict[str, str]:
     if plan.crew is not None:
         ids |= set(plan.crew.table["region_id"].dropna().astype(str))
     regions = plan.inputs.get("regions")
-    names = {} if regions is None else dict(zip(regions["region_id"].astype(str), regions["name"].astype(str)))
+    names = (
+        {} if regions is None else dict(zip(regions["region_id"].astype(str), regions["name"].astype(str)))
+    )
     return {region: names.get(region, region) for region in sorted(ids)}
 
 
@@ -102,7 +104,9 @@ def cut_plan(plan: Plan, region_id: str) -> RegionalPlan:
     whole = full_sheets(plan)
     region = _site_regions(plan)
     if region_id == HQ:
-        sheets = {name: whole[name] for name in ("purchasing", "grades", "service", "assumptions", "left_out")}
+        sheets = {
+            name: whole[name] for name in ("purchasing", "grades", "service", "assumptions", "left_out")
+        }
     else:
         sheets = {"assumptions": whole["assumptions"]}
     for name, column in (("orders", "to_site_id"), ("levels", "site_id"), ("forecast", "site_id")):
@@ -113,7 +117,9 @@ def cut_plan(plan: Plan, region_id: str) -> RegionalPlan:
     place = whole["exceptions"]["region_id"].fillna(whole["exceptions"]["site_id"].map(region)).fillna(HQ)
     sheets["exceptions"] = _rows(whole["exceptions"], place, region_id)
     engineers = whole["engineers"]
-    sheets["engineers"] = engineers if region_id == HQ else _rows(engineers, engineers["region_id"], region_id)
+    sheets["engineers"] = (
+        engineers if region_id == HQ else _rows(engineers, engineers["region_id"], region_id)
+    )
     order = HQ_SHEETS if region_id == HQ else REGION_SHEETS
     name = HQ if region_id == HQ else region_names(plan)[region_id]
     lines = plan.lines if region_id == HQ else tuple(_regional_lines(sheets))
@@ -170,7 +176,8 @@ def merge_purchases(plan: Plan) -> pd.DataFrame:
     bought = orders[orders["kind"].eq("purchase")]
     parts = plan.inputs["parts"]
     lines = bought.groupby(["week", "part_id"], as_index=False, sort=True).agg(
-        quantity=("quantity", "sum"), value=("value", "sum"), reason=("reason", "first"))
+        quantity=("quantity", "sum"), value=("value", "sum"), reason=("reason", "first")
+    )
     facts = parts[["part_id", "supplier", "unit_cost", "lead_time_days"]]
     lines = lines.merge(facts, on="part_id", how="left", validate="many_to_one")
     fitment = plan.inputs.get("fitment")
@@ -217,19 +224,25 @@ def _facts(plan: Plan, sheets: Mapping[str, pd.DataFrame]) -> list[tuple[str, ob
     ]
     if len(crew):
         first = crew[crew["month"] == crew["month"].min()]
-        facts += [("engineers_required", float(first["required"].sum())),
-                  ("engineers_present", float(first["headcount"].sum()))]
+        facts += [
+            ("engineers_required", float(first["required"].sum())),
+            ("engineers_present", float(first["headcount"].sum())),
+        ]
     return facts
 
 
 def _regional_lines(sheets: Mapping[str, pd.DataFrame]) -> list[str]:
     levels, orders, problems = sheets["levels"], sheets["orders"], sheets["exceptions"]
-    lines = [f"{levels['value'].sum():,.0f} of stock is planned for {levels['part_id'].nunique():,} parts at "
-             f"{levels['site_id'].nunique()} sites."]
+    lines = [
+        f"{levels['value'].sum():,.0f} of stock is planned for {levels['part_id'].nunique():,} parts at "
+        f"{levels['site_id'].nunique()} sites."
+    ]
     if len(orders):
         first = orders[orders["week"] == orders["week"].min()]
-        lines.append(f"{len(orders):,} orders worth {orders['value'].sum():,.0f} over the horizon, {len(first):,} of "
-                     f"them in the week of {orders['week'].min():%Y-%m-%d}.")
+        lines.append(
+            f"{len(orders):,} orders worth {orders['value'].sum():,.0f} over the horizon, {len(first):,} of "
+            f"them in the week of {orders['week'].min():%Y-%m-%d}."
+        )
     urgent = orders[orders["kind"].eq("emergency")]
     if len(urgent):
         lines.append(f"{len(urgent):,} emergency orders, worth {urgent['value'].sum():,.0f}.")

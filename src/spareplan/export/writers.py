@@ -11,6 +11,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +59,8 @@ def export_plan(
     Raises
     ------
     ExportError
-        Unknown region or format, too many rows for a workbook, or the folder cannot be written; no half-written
-        file is left behind.
+        Unknown region or format, too many rows for a workbook, or the folder cannot be written; no
+        half-written file is left behind.
     """
     writers = {"xlsx": _write_workbook, "csv": _write_csv, "parquet": _write_parquet, "json": _write_json}
     if format not in writers:
@@ -75,8 +76,10 @@ def export_plan(
             folder.mkdir(parents=True, exist_ok=True)
             written += writers[format](cut, plan, stem, language)
         except OSError as error:
-            raise ExportError(f"{stem} cannot be written ({error.strerror}); close the file if it is open, or choose "
-                              "another folder") from error
+            raise ExportError(
+                f"{stem} cannot be written ({error.strerror}); close the file if it is open, or choose "
+                "another folder"
+            ) from error
     return written
 
 
@@ -119,14 +122,16 @@ def _write_workbook(cut: RegionalPlan, plan: Plan, stem: Path, language: str) ->
 def _write_csv(cut: RegionalPlan, plan: Plan, stem: Path, language: str) -> list[Path]:
     stem.mkdir(parents=True, exist_ok=True)
 
-    return [_whole(stem / f"{name}.csv", lambda target, f=frame, n=name: target.write_bytes(csv_bytes(_spoken(n, f, language))))
-            for name, frame in cut.sheets.items()]
+    spoken = {name: csv_bytes(_spoken(name, frame, language)) for name, frame in cut.sheets.items()}
+    return [_whole(stem / f"{name}.csv", partial(_put, content=content)) for name, content in spoken.items()]
 
 
 def _write_parquet(cut: RegionalPlan, plan: Plan, stem: Path, language: str) -> list[Path]:
     stem.mkdir(parents=True, exist_ok=True)
-    return [_whole(stem / f"{name}.parquet", lambda target, f=frame: f.to_parquet(target, index=False))
-            for name, frame in cut.sheets.items()]
+    return [
+        _whole(stem / f"{name}.parquet", partial(frame.to_parquet, index=False))
+        for name, frame in cut.sheets.items()
+    ]
 
 
 def _write_json(cut: RegionalPlan, plan: Plan, stem: Path, language: str) -> list[Path]:
@@ -140,7 +145,7 @@ def _write_json(cut: RegionalPlan, plan: Plan, stem: Path, language: str) -> lis
     }
     text = json.dumps(body, ensure_ascii=False, indent=1, allow_nan=False)
     path = stem.with_name(stem.name + ".json")
-    return [_whole(path, lambda target: target.write_text(text, encoding="utf-8"))]
+    return [_whole(path, partial(_put, content=text.encode()))]
 
 
 def csv_bytes(frame: pd.DataFrame) -> bytes:
@@ -157,7 +162,9 @@ def csv_bytes(frame: pd.DataFrame) -> bytes:
     """
     safe = frame.copy()
     for column in safe.columns:
-        if not pd.api.types.is_numeric_dtype(safe[column]) and not pd.api.types.is_datetime64_any_dtype(safe[column]):
+        if not pd.api.types.is_numeric_dtype(safe[column]) and not pd.api.types.is_datetime64_any_dtype(
+            safe[column]
+        ):
             text = safe[column].astype(object)
             risky = text.map(lambda value: isinstance(value, str) and value.startswith(FORMULA_STARTS))
             safe[column] = text.where(~risky.astype(bool), "'" + text.astype(str))
@@ -193,20 +200,35 @@ def _spoken(sheet: str, frame: pd.DataFrame, language: str) -> pd.DataFrame:
 
 
 class _Workbook:
-    """An xlsx file in the house's looks: frozen bold headers, filters, widths that fit, numbers with units."""
+    """An xlsx file in the house's looks: frozen headers, filters, widths that fit, numbers by unit."""
 
     def __init__(self, target: Any, created: pd.Timestamp, language: str) -> None:
         import xlsxwriter
 
         self.language = language
-        options = {"strings_to_formulas": False, "strings_to_urls": False, "nan_inf_to_errors": False,
-                   "default_date_format": "yyyy-mm-dd", "remove_timezone": True}
+        options = {
+            "strings_to_formulas": False,
+            "strings_to_urls": False,
+            "nan_inf_to_errors": False,
+            "default_date_format": "yyyy-mm-dd",
+            "remove_timezone": True,
+        }
         self._book = xlsxwriter.Workbook(target, options)
         self._book.set_properties({"title": "spareplan", "created": created.to_pydatetime()})
         add = self._book.add_format
         font = {"font_name": "Arial", "font_size": 10, "valign": "top"}
-        self._head = add(font | {"bold": True, "font_color": "white", "bg_color": BLUE, "text_wrap": True,
-                                 "valign": "vcenter", "border": 1, "border_color": "#FFFFFF"})
+        self._head = add(
+            font
+            | {
+                "bold": True,
+                "font_color": "white",
+                "bg_color": BLUE,
+                "text_wrap": True,
+                "valign": "vcenter",
+                "border": 1,
+                "border_color": "#FFFFFF",
+            }
+        )
         self._text = add(font)
         self._wrapped = add(font | {"text_wrap": True})
         self._title = add(font | {"bold": True, "font_size": 16, "font_color": BLUE})
@@ -245,7 +267,9 @@ class _Workbook:
         row = 3
         for key, value in cut.facts:
             sheet.write_string(row, 0, say(key), self._fact)
-            self._write_cell(sheet, row, 1, value, "share" if key == "fill_rate" else "date" if key == "as_of" else "count")
+            self._write_cell(
+                sheet, row, 1, value, "share" if key == "fill_rate" else "date" if key == "as_of" else "count"
+            )
             row += 1
         row += 1
         for line in cut.lines:
@@ -256,8 +280,10 @@ class _Workbook:
 
     def add_table(self, name: str, frame: pd.DataFrame) -> None:
         if len(frame) > SHEET_ROWS:
-            raise ExportError(f"sheet {name!r} has {len(frame):,} rows, a workbook takes {SHEET_ROWS:,}; "
-                              "export csv or parquet, or one region at a time")
+            raise ExportError(
+                f"sheet {name!r} has {len(frame):,} rows, a workbook takes {SHEET_ROWS:,}; "
+                "export csv or parquet, or one region at a time"
+            )
         sheet = self._book.add_worksheet(self._sheet_name(_title(name, self.language)))
         shown = _spoken(name, frame, self.language)
         for column, (key, title) in enumerate(zip(frame.columns, shown.columns)):
@@ -265,7 +291,10 @@ class _Workbook:
             values = shown[title]
             kind = _kind(name, key, values)
             style = self._formats[kind]
-            width = min(WIDEST, max([_width(str(title)) + 3, *(_width(_as_shown(v, kind)) + 2 for v in values.head(500))]))
+            width = min(
+                WIDEST,
+                max([_width(str(title)) + 3, *(_width(_as_shown(v, kind)) + 2 for v in values.head(500))]),
+            )
             sheet.set_column(column, column, width, style)
             for row, value in enumerate(values.array, start=1):
                 self._write_cell(sheet, row, column, value, kind)
@@ -277,10 +306,20 @@ class _Workbook:
             sheet.autofilter(0, 0, max(len(frame), 1), len(frame.columns) - 1)
 
     def _write_cell(self, sheet: Any, row: int, column: int, value: Any, kind: str) -> None:
-        if value is None or value is pd.NaT or (isinstance(value, float) and value != value) or value is pd.NA:
+        if (
+            value is None
+            or value is pd.NaT
+            or (isinstance(value, float) and value != value)
+            or value is pd.NA
+        ):
             return
         if isinstance(value, pd.Timestamp):
-            sheet.write_datetime(row, column, value.to_pydatetime(), self._formats[kind if kind in ("date", "month") else "date"])
+            sheet.write_datetime(
+                row,
+                column,
+                value.to_pydatetime(),
+                self._formats[kind if kind in ("date", "month") else "date"],
+            )
         elif isinstance(value, bool) or type(value).__name__ == "bool_" or type(value).__name__ == "bool":
             sheet.write_boolean(row, column, bool(value), self._text)
         elif isinstance(value, str):
@@ -320,7 +359,11 @@ def _kind(sheet: str, column: str, values: pd.Series) -> str:
         return "month" if column == "month" else "date"
     if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
         return "text"
-    for table in (OUTPUT_TABLES.get(SHEET_TABLES.get(sheet, sheet)), INPUT_TABLES["parts"], INPUT_TABLES["stock"]):
+    for table in (
+        OUTPUT_TABLES.get(SHEET_TABLES.get(sheet, sheet)),
+        INPUT_TABLES["parts"],
+        INPUT_TABLES["stock"],
+    ):
         if table is not None and column in table.names:
             unit = table[column].unit
             if unit.startswith("money"):
@@ -359,6 +402,9 @@ def _whole(path: Path, fill: Callable[[Path], object]) -> Path:
     return path
 
 
+def _put(target: Path, content: bytes) -> None:
+    target.write_bytes(content)
+
+
 def _file_name(name: str) -> str:
     return re.sub(r'[\\/:*?"<>|\s]+', "_", name).strip("._") or "region"
-
