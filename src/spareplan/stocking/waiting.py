@@ -2,9 +2,11 @@
 
 Tag a demand at time 0 and ask t days later: of the pieces ordered before it, how many are still to come
 (Y)? With tau = 1 while its own order is to come, first come first served gives W <= t exactly if
-Y + tau <= S. At a site with lead time L below a parent with stock S', for t < L:
-Y = Poisson(l (L - t)) + Binomial(B', p) and tau = 1; for t >= L the parent's own (Y', tau') at t - L decide: K = (Y' + tau' - S')+ orders are unserved
-there, the tagged one among them (tau = 1) unless K = 0, and Y = Binomial(K - 1, p).
+Y + tau <= S. At a site with lead time L below a parent with stock S':
+
+- t < L: Y = Poisson(l (L - t)) + Binomial(B', p), and tau = 1;
+- t >= L: the parent's own (Y', tau') at t - L decide. K = (Y' + tau' - S')+ orders are unserved there, the
+  tagged one among them (tau = 1) unless K = 0, and Y = Binomial(K - 1, p).
 
 Pieces may overtake each other where lead times are mixed (repaired at HQ or bought): there Y also falls by
 the later orders that came first, and the law is exact, too. At a site that repairs part of its own failures,
@@ -26,12 +28,11 @@ from numpy.typing import NDArray
 
 from spareplan.maths import distributions
 from spareplan.stocking._forest import Forest
-from spareplan.stocking.echelons import (
+from spareplan.stocking.echelons import forest_moments, metric_service
+from spareplan.stocking.laws import (
     backorder_pmf,
     convolve_poisson,
     count_reach,
-    forest_moments,
-    metric_service,
     poisson_pmf,
     positions,
     station_moments,
@@ -296,7 +297,7 @@ def _moment_share(forest: Forest, rows: IntArray, time: FloatArray, steady: Stea
 def _still_to_come(
     forest: Forest, rows: IntArray, time: FloatArray, steady: Steady
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Pieces ordered before a tagged demand and not in `time` days after it: mean, variance, mean it finds."""
+    """Pieces ordered before a tagged demand and not in after `time`: mean, variance, mean it finds."""
     repaired, back = forest.repair_share[rows], forest.return_share[rows]
     lead_left = np.maximum(forest.lead[rows] - time, 0.0)
     days = repaired * np.maximum(forest.repair_days[rows] - time, 0.0) + (1 - repaired) * (
@@ -318,7 +319,9 @@ def _still_to_come(
         # What the tagged order finds at the parent stands before it here, too.
         e[past], v[past] = _found_backlog(forest, parent[past], time[past] - forest.lead[rows[past]], steady)
         tie[past], together[past] = 0.0, 0.0
-    mean, variance = station_moments(local, direct, share, e, v, forest.parent_lump[rows], local * share * tie)
+    mean, variance = station_moments(
+        local, direct, share, e, v, forest.parent_lump[rows], local * share * tie
+    )
     if steady.metric:
         return mean, mean, mean
     return mean, variance, mean + np.where(mean > 0, own_tie + together + share * tie, 0.0)

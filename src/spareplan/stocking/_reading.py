@@ -1,0 +1,256 @@
+"""Read the plain tables of stocking: sites as a tree, keys, numbers; every fault is collected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from spareplan.errors import Problem
+
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class SiteTree:
+    """Sites with parents before children: labels, position of the parent (-1 at HQ), echelon, lead time."""
+
+    ids: pd.Index
+    parent: IntArray
+    depth: IntArray
+    lead: FloatArray
+
+
+def read_sites(sites: pd.DataFrame, problems: list[Problem]) -> SiteTree | None:
+    """Order sites into a tree; faults are appended to `problems`, and None comes back where there is no tree.
+
+    Parameters
+    ----------
+    sites : DataFrame
+        site_id, parent_id (empty at HQ), lead_time_days.
+    problems : list of Problem
+        Grows by what is wrong.
+
+    Returns
+    -------
+    SiteTree or None
+    """
+    missing = missing_columns("sites", sites, ["site_id", "parent_id", "lead_time_days"])
+    if missing or not len(sites):
+        problems += missing or [Problem("sites", 0, "", "", "is empty", "give at least the headquarters")]
+        return None
+    twice = doubled("sites", sites, ["site_id"])
+    problems += twice
+    if twice:
+        return None
+    ids = pd.Index(sites["site_id"])
+    parents = sites["parent_id"].to_numpy(dtype=object)
+    top = pd.isna(parents) | (parents == "")
+    above = np.full(len(ids), -1)
+    above[~top] = ids.get_indexer(pd.Index(parents[~top]))
+    lead = numbers(sites, "lead_time_days", "sites", problems, default_rows=top)
+    before = len(problems)
+    problems += rows_problem(
+        "sites",
+        sites,
+        "parent_id",
+        ~top & (above < 0),
+        "is no site_id of sites",
+        "add that site or mend the id",
+    )
+    problems += rows_problem(
+        "sites",
+        sites,
+        "lead_time_days",
+        top & (lead > 0),
+        "is above 0 at the headquarters",
+        "put the supplier's lead time into parts.lead_time_days",
+    )
+    if top.sum() != 1:
+        problems.append(
+            Problem(
+                "sites",
+                0,
+                "parent_id",
+                str(int(top.sum())),
+                "exactly one site has no parent",
+                "leave parent_id empty at the headquarters only",
+            )
+        )
+    if len(problems) > before:
+        return None
+    depth = np.where(top, 0, -1)
+    for level in range(1, len(ids) + 1):
+        found = (depth < 0) & (depth[above] == level - 1)
+        if not found.any():
+            break
+        depth[found] = level
+    circle = depth < 0
+    if circle.any():
+        problems += rows_problem(
+            "sites",
+            sites,
+            "parent_id",
+            circle,
+            "leads round in a circle",
+            "every site must lead up to the headquarters",
+        )
+        return None
+    # Within an echelon by label, so that the order of the rows of `sites` does not matter.
+    rank = np.argsort(np.argsort(ids.astype(str), kind="stable"))
+    order = np.lexsort((rank, depth))
+    position = np.empty(len(ids), dtype=np.int64)
+    position[order] = np.arange(len(ids))
+    parent = np.where(above[order] >= 0, position[above[order]], -1)
+    return SiteTree(ids[order], parent, depth[order], np.nan_to_num(lead[order]))
+
+
+def read_levels(
+    levels: pd.DataFrame | None, part_ids: pd.Index, tree: SiteTree, problems: list[Problem]
+) -> Callable[[IntArray], tuple[IntArray, IntArray, IntArray]]:
+    if levels is None or not len(levels):
+        return lambda every: tuple(np.zeros(len(every), dtype=np.int64) for _ in range(3))  # type: ignore[return-value]
+    part, site = places("levels", levels, part_ids, tree.ids, problems)
+    point, quantity = (
+        _levels_column(levels, name, low, problems)
+        for name, low in (("reorder_point", -1.0), ("order_quantity", 1.0))
+    )
+    batches = ~np.isnan(quantity) & ~np.isnan(point)
+    stock = _levels_column(levels, "base_stock", 0.0, problems)
+    empty = np.isnan(stock)
+    problems += rows_problem(
+        "levels",
+        levels,
+        "base_stock",
+        empty & ~batches,
+        "is empty",
+        "give whole pieces of at least 0, or reorder_point and order_quantity",
+    )
+    below = (site >= 0) & (tree.depth[site] > 0) & batches & (quantity > 1)
+    problems += rows_problem(
+        "levels",
+        levels,
+        "order_quantity",
+        below,
+        "is above 1 below the headquarters",
+        "sites below the headquarters order one for one: give base_stock alone",
+    )
+    if problems:
+        return lambda every: (every, every, every)
+    # Below HQ the base stock rules; a reorder point of S - 1 beside it says the same.
+    batches &= (tree.depth[site] == 0) | empty
+    stock = np.where(empty, point + quantity, stock)
+    least = np.where(batches, point + 1, stock).astype(np.int64)
+    most = np.where(batches, point + quantity, stock).astype(np.int64)
+    whole = stock.astype(np.int64)
+    code = part * len(tree.ids) + site
+
+    def at_rows(every: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+        place = np.minimum(np.searchsorted(every, code), max(len(every) - 1, 0))
+        known = every[place] == code if len(every) else np.zeros(len(code), dtype=bool)
+        out = np.zeros((3, len(every)), dtype=np.int64)
+        for row, values in zip(out, (whole, least, most)):
+            row[place[known]] = values[known]
+        return out[0], out[1], out[2]
+
+    return at_rows
+
+
+def _levels_column(levels: pd.DataFrame, column: str, low: float, problems: list[Problem]) -> FloatArray:
+    if column not in levels:
+        return np.full(len(levels), np.nan)
+    values = pd.to_numeric(levels[column], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    empty = levels[column].isna().to_numpy()
+    bad = ~empty & ~((values >= low) & np.isfinite(values) & (values == np.floor(values)))
+    problems += rows_problem(
+        "levels",
+        levels,
+        column,
+        bad,
+        f"is no whole number of at least {low:g}",
+        f"give whole pieces, {low:g} or more",
+    )
+    return values
+
+
+def doubled(table: str, frame: pd.DataFrame, keys: list[str]) -> list[Problem]:
+    bad = frame.duplicated(keys, keep="first").to_numpy() | frame[keys].isna().any(axis=1).to_numpy()
+    values = frame[keys].astype(str).agg(" / ".join, axis=1) if bad.any() else frame[keys[0]]
+    return [
+        Problem(
+            table,
+            int(row) + 2,
+            keys[0],
+            str(values.iloc[row]),
+            "stands twice or is empty",
+            f"give each {' x '.join(keys)} once",
+        )
+        for row in np.flatnonzero(bad)
+    ]
+
+
+def places(
+    table: str, frame: pd.DataFrame, part_ids: pd.Index, site_ids: pd.Index, problems: list[Problem]
+) -> tuple[IntArray, IntArray]:
+    if not part_ids.is_unique:
+        return np.zeros(len(frame), dtype=np.int64), np.zeros(len(frame), dtype=np.int64)
+    part = part_ids.get_indexer(pd.Index(frame["part_id"]))
+    site = site_ids.get_indexer(pd.Index(frame["site_id"]))
+    problems += rows_problem(
+        table, frame, "part_id", part < 0, "is not in parts", "add the part or drop the row"
+    )
+    problems += rows_problem(
+        table, frame, "site_id", site < 0, "is not in sites", "add the site or drop the row"
+    )
+    problems += doubled(table, frame, ["part_id", "site_id"])
+    return part.astype(np.int64), site.astype(np.int64)
+
+
+def missing_columns(table: str, frame: pd.DataFrame, columns: list[str]) -> list[Problem]:
+    """A problem per column that the table lacks."""
+    return [
+        Problem(table, 0, name, "", "is missing", f"add the column {name}")
+        for name in columns
+        if name not in frame.columns
+    ]
+
+
+def rows_problem(
+    table: str, frame: pd.DataFrame, column: str, bad: BoolArray, rule: str, remedy: str
+) -> list[Problem]:
+    """A problem per faulty row; rows count as in a file with the header as line 1."""
+    values = (
+        frame[column].to_numpy(dtype=object) if column in frame else np.full(len(frame), "", dtype=object)
+    )
+    return [
+        Problem(table, int(row) + 2, column, "" if pd.isna(values[row]) else str(values[row]), rule, remedy)
+        for row in np.flatnonzero(bad)
+    ]
+
+
+def numbers(
+    frame: pd.DataFrame,
+    column: str,
+    table: str,
+    problems: list[Problem],
+    default: float | None = None,
+    high: float = np.inf,
+    default_rows: BoolArray | None = None,
+) -> FloatArray:
+    """A column as numbers from 0 to `high`; empty ones become `default`, or a problem where there is none."""
+    if column not in frame:
+        return np.full(len(frame), np.nan if default is None else default)
+    values = pd.to_numeric(frame[column], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    empty = frame[column].isna().to_numpy()
+    allowed = empty & (default is not None) | (empty & default_rows if default_rows is not None else False)
+    bad = ~allowed & ~((values >= 0) & (values <= high) & np.isfinite(values))
+    limit = f"from 0 to {high:g}" if np.isfinite(high) else "of at least 0"
+    problems += rows_problem(
+        table, frame, column, bad, f"is no finite number {limit}", f"give a number {limit}"
+    )
+    return np.where(empty, np.nan if default is None else default, values)
