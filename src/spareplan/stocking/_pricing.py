@@ -60,15 +60,21 @@ def fill_counts(mean, variance, out, size):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def thin_all(source, length, chance, out):  # type: ignore[no-untyped-def]
-    """Pmf of Binomial(B, chance), B ~ source[:length], by Horner's scheme: all terms positive, no underflow."""
-    out[:length] = 0.0
+    """Pmf of Binomial(B, chance), B ~ source[:length], by Horner's scheme: all terms positive, no underflow.
+
+    Returns how many entries it has; those beyond have less than 1e-18 in all.
+    """
+    size = min(length, int(length * chance + 10.0 * math.sqrt(length * chance) + 32.0))
+    out[:size] = 0.0
     for b in range(length - 1, -1, -1):
-        for k in range(length - 1 - b, 0, -1):
+        for k in range(min(length - 1 - b, size - 1), 0, -1):
             out[k] = out[k] * (1.0 - chance) + out[k - 1] * chance
         out[0] = out[0] * (1.0 - chance) + source[b]
+    return size
 
 
-@njit(cache=True, nogil=True)
+# Sums may be taken in another order, the same for every call, so that they run on vectors.
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
 def _leaf(row, lev, h, model, e, ev, tie, F, I, out, write, back, length, wk):
     # type: ignore[no-untyped-def]
     """Best stock of a site without children: smallest S whose next piece does not pay, any shape of fill rate."""
@@ -96,7 +102,7 @@ def _leaf(row, lev, h, model, e, ev, tie, F, I, out, write, back, length, wk):
             thinned[:length] = back[:length]
         elif length > 1 and -(length - 1) * math.log1p(-F[row, SHARE]) > 600.0:
             full = True
-            thin_all(back, length, F[row, SHARE], thinned)
+            length = thin_all(back, length, F[row, SHARE], thinned)
         else:
             share = 1.0
             for b in range(length):
@@ -156,10 +162,11 @@ def _leaf(row, lev, h, model, e, ev, tie, F, I, out, write, back, length, wk):
             if not full:
                 total = 0.0
                 if k < length:
+                    factor = odds / (k + 1.0)
                     for b in range(k, length):
                         total += at[b]
                     for b in range(k, length):
-                        at[b] *= (b - k) / (k + 1.0) * odds
+                        at[b] *= (b - k) * factor
                 thinned[k] = total
             last = min(k, length - 1)
             for j in range(last + 1):
@@ -259,14 +266,15 @@ def _enter(row, lev, model, batch, e, ev, tie, F, back, length, wk):
     )
     size = min(size, room)
     if model == EXACT and length > 1:
-        size = min(room, max(size, length + 40))
-        thin_all(back, length, F[row, SHARE], thinned)
-        fill_counts(F[row, MEAN], F[row, MEAN], own, size)
-        for k in range(size):
-            total = 0.0
-            for j in range(min(k, length - 1) + 1):
-                total += thinned[j] * own[k - j]
-            pmf[k] = total
+        length = thin_all(back, length, F[row, SHARE], thinned)
+        alone = min(room, int(F[row, MEAN] + 12.0 * math.sqrt(F[row, MEAN]) + 40.0))
+        size = min(room, length + alone)
+        fill_counts(F[row, MEAN], F[row, MEAN], own, alone)
+        own[alone:size] = 0.0
+        pmf[:size] = 0.0
+        for j in range(length):
+            for k in range(min(alone, size - j)):
+                pmf[j + k] += thinned[j] * own[k]
     else:
         fill_counts(mean, variance, pmf, size)
     while size > 2 and pmf[size - 1] < 1e-18:

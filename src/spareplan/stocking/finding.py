@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from spareplan.errors import SolverError
 from spareplan.stocking.levels_lp import Columns, generate_columns
-from spareplan.stocking.multipliers import Search, search_prices
-from spareplan.stocking.pricing import Pipelines, Priced, measure
+from spareplan.stocking.multipliers import Search, search_prices, surrogate
+from spareplan.stocking.pricing import MODELS, Pipelines, Priced, measure
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.trim import money, trim
 from spareplan.stocking.whole import FEW_ROWS, search_whole
@@ -20,6 +20,8 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 # Up to here the linear programme sharpens the prices; beyond it the secants alone come as near.
 LP_ROWS = 60_000
+# From here on a search by two moments comes first, and the exact one starts near its end.
+SURROGATE_ROWS = 3_000
 
 
 @dataclass(frozen=True)
@@ -80,9 +82,12 @@ def find_levels(
     """
     rows = len(pipelines.stop)
     small = rows <= LP_ROWS
-    search = search_prices(
-        pipelines, promises, prices, rounds=12 if small else 14, keep=small, progress=progress
-    )
+    warm = None
+    if rows > SURROGATE_ROWS and (pipelines.model == MODELS["exact"]).any():
+        warm = search_prices(surrogate(pipelines), promises, prices, 11, 3e-4, progress=progress)
+    search = search_prices(pipelines, promises, prices, 12 if warm is None else 5, keep=small, progress=progress,
+                           before=warm)
+    search.interrupted |= warm is not None and warm.interrupted
     road = "multipliers"
     starts = [search.priced.levels]
     if small and len(promises) and not search.interrupted:

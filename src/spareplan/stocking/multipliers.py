@@ -14,12 +14,12 @@ References
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spareplan.stocking.pricing import Pipelines, Priced, price
+from spareplan.stocking.pricing import MODELS, Pipelines, Priced, price
 from spareplan.stocking.promises import Promises
 
 FloatArray = NDArray[np.float64]
@@ -44,6 +44,8 @@ class Search:
         Last prices looked at.
     visited : list of Priced
         Levels of every step, for the columns of the linear programme.
+    slope : ndarray, shape (promises,), optional
+        How the logarithm of use falls with the logarithm of the price.
     interrupted : bool
         The user broke off.
     """
@@ -53,7 +55,13 @@ class Search:
     priced: Priced
     last: FloatArray
     visited: list[Priced] = field(default_factory=list)
+    slope: FloatArray | None = None
     interrupted: bool = False
+
+
+def surrogate(pipelines: Pipelines) -> Pipelines:
+    """The same pipelines evaluated by two moments: a few per cent off, several times quicker."""
+    return replace(pipelines, model=np.full(len(pipelines.model), MODELS["two_moment"]))
 
 
 def bound_at(promises: Promises, prices: FloatArray, priced: Priced) -> float:
@@ -85,6 +93,7 @@ def search_prices(
     tolerance: float = 2e-5,
     keep: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
+    before: Search | None = None,
 ) -> Search:
     """Raise and lower prices by secants in logarithms until use meets what is allowed.
 
@@ -103,6 +112,8 @@ def search_prices(
         Keep the levels of every step in `visited`.
     progress : callable, optional
         Called with ("prices", steps done, all steps).
+    before : Search, optional
+        A search under a quicker evaluation, to start from.
 
     Returns
     -------
@@ -125,8 +136,12 @@ def search_prices(
         return search
     allowed = np.maximum(promises.allowed, 1e-300)
     slope = np.full(len(promises), FIRST_SLOPE)
-    before: tuple[FloatArray, FloatArray] | None = None
     guess = start.levels
+    if before is not None:
+        guess = before.priced.levels
+        slope = slope if before.slope is None else before.slope
+        now = np.where(open_, np.maximum(before.last, NO_PRICE), 0.0)
+    seen_at: tuple[FloatArray, FloatArray] | None = None
     try:
         for step in range(rounds):
             priced = price(pipelines, *promises.worth(now), guess=guess)
@@ -144,12 +159,14 @@ def search_prices(
                 break
             with np.errstate(divide="ignore"):
                 ratio = np.log(np.maximum(used, 1e-300) / allowed)
-            if before is not None:
-                moved = np.log(np.maximum(now, 1e-300)) - before[0]
+            if seen_at is not None:
+                moved = np.log(np.maximum(now, 1e-300)) - seen_at[0]
                 with np.errstate(divide="ignore", invalid="ignore"):
-                    seen = (ratio - before[1]) / moved
-                slope = np.where(np.abs(moved) > 1e-9, np.clip(seen, STEEPEST, FLATTEST), slope)
-            before = (np.log(np.maximum(now, 1e-300)), ratio)
+                    seen = (ratio - seen_at[1]) / moved
+                # A slope seen over a tiny move is noise of whole pieces.
+                slope = np.where(np.abs(moved) > 1e-3, np.clip(seen, STEEPEST, FLATTEST), slope)
+            search.slope = slope
+            seen_at = (np.log(np.maximum(now, 1e-300)), ratio)
             step_log = np.clip(-ratio / slope, -LONGEST_STEP, LONGEST_STEP)
             now = np.where(open_, now * np.exp(step_log), 0.0)
     except KeyboardInterrupt:

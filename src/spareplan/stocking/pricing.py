@@ -33,6 +33,7 @@ from spareplan.stocking._forest import Forest
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+SEARCH, WRITE, QUICK = 0, 1, 2
 MODELS = {"exact": 0, "two_moment": 1, "metric": 2}
 ANY_STOCK = 1 << 40
 # Parts per call of a kernel: enough to keep it busy, few enough to hear an interrupt.
@@ -252,6 +253,7 @@ def price(
     miss_worth: FloatArray,
     guess: IntArray | None = None,
     progress: Callable[[int, int], None] | None = None,
+    quick: bool = False,
 ) -> Priced:
     """Cheapest levels of every part at given worths, with the certainty that none is cheaper.
 
@@ -264,13 +266,18 @@ def price(
         Where to start looking; changes the time, never the answer. [pieces]
     progress : callable, optional
         Called with (parts done, all parts).
+    quick : bool
+        Only walk from the guess while that pays: near the minimum, without the certainty.
 
     Returns
     -------
     Priced
     """
-    levels = np.maximum(pipelines.least, 0) if guess is None else np.array(guess, dtype=np.int64)
-    found = _run(pipelines, backorder_worth, miss_worth, levels, False, progress)
+    if guess is None:
+        # Above the leaves about as much as is on the way; a far guess costs many steps.
+        guess = np.where(pipelines.is_leaf, 0, pipelines.mean).astype(np.int64)
+    levels = np.clip(guess, pipelines.least, pipelines.most)
+    found = _run(pipelines, backorder_worth, miss_worth, levels, QUICK if quick else SEARCH, progress)
     measured = measure(pipelines, found.levels)
     return replace(measured, levels=found.levels, value=found.value)
 
@@ -278,7 +285,7 @@ def price(
 def measure(pipelines: Pipelines, levels: IntArray) -> Priced:
     """Backorders and misses of given levels (rows of `pipelines`); `value` is the money. [money]"""
     nothing = np.zeros(len(levels))
-    return _run(pipelines, nothing, nothing, np.array(levels, dtype=np.int64), True, None)
+    return _run(pipelines, nothing, nothing, np.array(levels, dtype=np.int64), WRITE, None)
 
 
 def _run(
@@ -286,48 +293,51 @@ def _run(
     v: FloatArray,
     w: FloatArray,
     levels: IntArray,
-    write: bool,
+    mode: int,
     progress: Callable[[int, int], None] | None,
 ) -> Priced:
-    from spareplan.stocking import _pricing
-
     parts, rows = len(pipelines.unit_cost), len(levels)
-    out = np.zeros((rows, 6))
+    out = np.zeros((rows if mode == WRITE else 0, 6))
     values = np.zeros(parts)
-    free = np.full(rows, -1.0)
-    least, most = (levels.copy(), levels.copy()) if write else (pipelines.least, pipelines.most)
     width = int(np.diff(pipelines.starts).max(initial=1))
     cuts = np.searchsorted(pipelines.starts, np.arange(0, rows + CHUNK_ROWS, CHUNK_ROWS))
     edges = np.unique(np.clip(cuts, 0, parts))
-    worth, chance = np.ascontiguousarray(v, dtype=float), np.ascontiguousarray(w, dtype=float)
 
     def chunk(first: int, last: int) -> int:
+        from spareplan.stocking import _pricing
+
+        begin, end = pipelines.starts[first], pipelines.starts[last]
+        here = slice(begin, end)
+        figures = np.empty((end - begin, 9))
+        for column, values_of in enumerate(
+            (pipelines.mean, pipelines.excess, pipelines.share, pipelines.late)
+        ):
+            figures[:, column] = values_of[here]
+        figures[:, 4:7] = pipelines.wild[here]
+        figures[:, 7], figures[:, 8] = v[here], w[here]
+        whole = np.empty((end - begin, 4), np.int64)
+        whole[:, 0] = pipelines.stop[here] - begin
+        whole[:, 1] = levels[here] if mode == WRITE else pipelines.least[here]
+        whole[:, 2] = levels[here] if mode == WRITE else pipelines.most[here]
+        whole[:, 3] = levels[here]
         _pricing.price_parts(
-            first,
-            last,
-            pipelines.starts,
-            pipelines.unit_cost,
-            pipelines.model,
-            pipelines.batch,
-            pipelines.stop,
-            pipelines.mean,
-            pipelines.excess,
-            pipelines.share,
-            pipelines.late,
-            pipelines.wild,
-            least,
-            most,
-            worth,
-            chance,
-            levels,
-            out,
-            write,
-            values,
-            free,
+            0,
+            last - first,
+            pipelines.starts[first : last + 1] - begin,
+            pipelines.unit_cost[first:last],
+            pipelines.model[first:last],
+            pipelines.batch[first:last],
+            figures,
+            whole,
+            out[here],
+            mode,
+            values[first:last],
+            np.empty(end - begin),
             pipelines.depth,
             pipelines.room,
             width,
         )
+        levels[here] = whole[:, 3]
         return last - first
 
     spans = list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
@@ -340,6 +350,8 @@ def _run(
                 done += count
                 if progress:
                     progress(done, parts)
+    if mode != WRITE:
+        return Priced(levels, *(np.empty(0) for _ in range(6)), value=values)  # type: ignore[misc]
     return Priced(levels, *out.T, values)
 
 
