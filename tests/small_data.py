@@ -10,11 +10,43 @@ import pandas as pd
 
 from spareplan.results import DemandForecast, StockLevels, assumptions_frame
 
-DATES = ["month", "replaced_on", "commissioned_on", "retired_on", "records_from", "due_on", "date",
-         "expires_on", "when", "last_buy_on"]
-TEXT = ["name", "family", "supplier", "source", "criticality", "superseded_by", "market_stage", "region_id",
-        "parent_id", "lateral_pool", "from_site_id", "to_site_id", "site_id", "part_id", "who",
-        "why", "kind", "table", "column", "value", "unit_id", "product_id", "order_id"]
+DATES = [
+    "month",
+    "replaced_on",
+    "commissioned_on",
+    "retired_on",
+    "records_from",
+    "due_on",
+    "date",
+    "expires_on",
+    "when",
+    "last_buy_on",
+]
+TEXT = [
+    "name",
+    "family",
+    "supplier",
+    "source",
+    "criticality",
+    "superseded_by",
+    "market_stage",
+    "region_id",
+    "parent_id",
+    "lateral_pool",
+    "from_site_id",
+    "to_site_id",
+    "site_id",
+    "part_id",
+    "who",
+    "why",
+    "kind",
+    "table",
+    "column",
+    "value",
+    "unit_id",
+    "product_id",
+    "order_id",
+]
 COLUMNS = {
     "parts": "part_id name unit_cost lead_time_days lead_time_sd_days family supplier source criticality "
     "repairable_share repair_days min_order pack_size superseded_by last_buy_on",
@@ -52,8 +84,9 @@ def frame(table: str, rows: Any) -> pd.DataFrame:
 def raw_data(**tables: Any) -> SimpleNamespace:
     """Unchecked stand-in for a Dataset: all tables, those not given empty."""
     frames = {name: frame(name, tables.get(name, [])) for name in COLUMNS}
-    return SimpleNamespace(**frames, tables=frames, given=frozenset(tables),
-                           as_of=lambda: pd.Timestamp("2026-06-30"))
+    return SimpleNamespace(
+        **frames, tables=frames, given=frozenset(tables), as_of=lambda: pd.Timestamp("2026-06-30")
+    )
 
 
 def forecast(rows: Any, as_of: str = "2026-06-30") -> DemandForecast:

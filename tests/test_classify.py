@@ -17,8 +17,13 @@ MONTHS = pd.date_range("2026-07-01", periods=12, freq="MS")
 def fleet(**changes):
     tables = {
         "parts": [
-            {"part_id": "A", "unit_cost": 100_000, "lead_time_days": 90, "source": "import",
-             "criticality": "vital"},
+            {
+                "part_id": "A",
+                "unit_cost": 100_000,
+                "lead_time_days": 90,
+                "source": "import",
+                "criticality": "vital",
+            },
             {"part_id": "B", "unit_cost": 60_000, "lead_time_days": 60, "source": "buy"},
             {"part_id": "C", "unit_cost": 100, "lead_time_days": 61, "source": "make"},
             {"part_id": "D", "unit_cost": 50, "lead_time_days": 5, "source": "buy"},
@@ -26,9 +31,11 @@ def fleet(**changes):
             {"part_id": "F", "unit_cost": 30, "lead_time_days": 5, "source": "make"},
         ],
         "products": [{"product_id": "pump truck", "tier": 1}, {"product_id": "roller", "tier": 3}],
-        "fitment": [{"product_id": "pump truck", "part_id": "D", "quantity": 1},
-                    {"product_id": "roller", "part_id": "D", "quantity": 2},
-                    {"product_id": "roller", "part_id": "E", "quantity": 2}],
+        "fitment": [
+            {"product_id": "pump truck", "part_id": "D", "quantity": 1},
+            {"product_id": "roller", "part_id": "D", "quantity": 2},
+            {"product_id": "roller", "part_id": "E", "quantity": 2},
+        ],
     }
     return raw_data(**tables | changes)
 
@@ -46,8 +53,14 @@ def planners(result):
 
 def test_lead_time_and_value_choose_the_planner():
     result = grade_parts(fleet(), yearly(DEMAND), Thresholds(third_party=True))
-    assert planners(result) == {"A": "hq", "B": "hq_routine_region_emergency", "C": "region", "D": "region",
-                                "E": "third_party", "F": "region"}
+    assert planners(result) == {
+        "A": "hq",
+        "B": "hq_routine_region_emergency",
+        "C": "region",
+        "D": "region",
+        "E": "third_party",
+        "F": "region",
+    }
 
 
 def test_nobody_contracts_a_third_party_unless_it_is_allowed():
@@ -71,8 +84,9 @@ def test_high_value_parts_hold_at_least_the_wanted_share_and_without_the_cheapes
     rng = np.random.default_rng(3)
     for _ in range(25):
         costs = rng.choice([1, 2, 5, 9, 20, 70, 300], size=30)
-        parts = [{"part_id": f"p{i:02}", "unit_cost": cost, "lead_time_days": 5}
-                 for i, cost in enumerate(costs)]
+        parts = [
+            {"part_id": f"p{i:02}", "unit_cost": cost, "lead_time_days": 5} for i, cost in enumerate(costs)
+        ]
         pieces = {part["part_id"]: rng.integers(1, 9) for part in parts}
         table = grade_parts(raw_data(parts=parts), yearly(pieces)).table
         table["unit_cost"] = costs
@@ -136,17 +150,27 @@ def test_vital_parts_get_a_floor_where_one_is_set():
 def test_demand_class_counts_demand_and_replacements_of_full_months_up_to_today():
     months = pd.date_range("2025-01-01", "2026-07-01", freq="MS")
     demand = [{"part_id": "A", "site_id": "HQ", "month": month, "quantity": 5} for month in months]
-    demand += [{"part_id": "B", "site_id": "HQ", "month": "2025-01-01", "quantity": 1},
-               {"part_id": "B", "site_id": "HQ", "month": "2025-12-01", "quantity": 1},
-               {"part_id": "C", "site_id": "HQ", "month": "2025-01-01", "quantity": 1},
-               {"part_id": "C", "site_id": "X", "month": "2025-12-01", "quantity": 30},
-               {"part_id": "F", "site_id": "X", "month": "2025-12-01", "quantity": -3}]
-    replacements = [{"unit_id": "u", "part_id": "D", "replaced_on": day, "quantity": 1}
-                    for day in pd.date_range("2025-01-03", "2026-06-30", freq="7D")]
+    demand += [
+        {"part_id": "B", "site_id": "HQ", "month": "2025-01-01", "quantity": 1},
+        {"part_id": "B", "site_id": "HQ", "month": "2025-12-01", "quantity": 1},
+        {"part_id": "C", "site_id": "HQ", "month": "2025-01-01", "quantity": 1},
+        {"part_id": "C", "site_id": "X", "month": "2025-12-01", "quantity": 30},
+        {"part_id": "F", "site_id": "X", "month": "2025-12-01", "quantity": -3},
+    ]
+    replacements = [
+        {"unit_id": "u", "part_id": "D", "replaced_on": day, "quantity": 1}
+        for day in pd.date_range("2025-01-03", "2026-06-30", freq="7D")
+    ]
     data = fleet(demand=demand, replacements=replacements)
     table = grade_parts(data, yearly(DEMAND)).table.set_index("part_id")
     assert table["demand_class"].to_dict() == {
-        "A": "smooth", "B": "intermittent", "C": "lumpy", "D": "smooth", "E": "none", "F": "none"}
+        "A": "smooth",
+        "B": "intermittent",
+        "C": "lumpy",
+        "D": "smooth",
+        "E": "none",
+        "F": "none",
+    }
     assert table.loc["A", "adi"] == 1.0
     assert table.loc["B", "adi"] == 9.0
 
@@ -179,5 +203,6 @@ def test_moving_a_threshold_lists_what_moves_with_its_money():
 
 def test_every_row_says_why_in_its_own_numbers():
     reason = grade_parts(fleet(), yearly(DEMAND)).table.set_index("part_id")["reason"]
-    assert reason["A"] == ("lead time 90 d > 60 d; unit cost 100000 > 100; tier 3 (fits no known product): "
-                           "HQ plans centrally")
+    assert reason["A"] == (
+        "lead time 90 d > 60 d; unit cost 100000 > 100; tier 3 (fits no known product): HQ plans centrally"
+    )

@@ -35,7 +35,14 @@ def of(score, group, **keys):
 
 def test_errors_add_up_from_parts_and_regions_to_the_total():
     rng = np.random.default_rng(2)
-    plan = planned([(part, site, month, rng.uniform(0, 5)) for part in "PQR" for site in REGION.index for month in MONTHS])
+    plan = planned(
+        [
+            (part, site, month, rng.uniform(0, 5))
+            for part in "PQR"
+            for site in REGION.index
+            for month in MONTHS
+        ]
+    )
     seen = plan[["part_id", "site_id", "month"]].assign(quantity=rng.poisson(2.0, len(plan)).astype(float))
     score = score_demand(plan, seen.sample(60, random_state=1), REGION)
     total = of(score, "total")
@@ -48,9 +55,13 @@ def test_errors_add_up_from_parts_and_regions_to_the_total():
 
 
 def test_a_part_planned_too_high_each_month_is_seen_by_bias_and_tracking_signal():
-    plan = planned([("P", "S1", month, 8.0) for month in MONTHS] + [("Q", "S1", month, 4.0) for month in MONTHS])
-    seen = actual([("P", "S1", month, 2) for month in MONTHS]
-                  + [("Q", "S1", month, 4 + (-1) ** k) for k, month in enumerate(MONTHS)])
+    plan = planned(
+        [("P", "S1", month, 8.0) for month in MONTHS] + [("Q", "S1", month, 4.0) for month in MONTHS]
+    )
+    seen = actual(
+        [("P", "S1", month, 2) for month in MONTHS]
+        + [("Q", "S1", month, 4 + (-1) ** k) for k, month in enumerate(MONTHS)]
+    )
     score = score_demand(plan, seen, REGION)
     high, fair = of(score, "part", part_id="P"), of(score, "part", part_id="Q")
     assert high["bias"] == 3.0 and high["tracking_signal"] == 6.0
@@ -87,10 +98,26 @@ def test_surprise_shares_the_rate_of_a_part_over_its_sites():
 
 def test_an_override_is_worth_the_error_it_saved():
     plan = planned([("P", "S1", MONTHS[0], 10.0), ("Q", "S1", MONTHS[0], 1.0)]).assign(model_mean=[4.0, 3.0])
-    laid = pd.DataFrame([{"table": "demand", "column": "mean", "part_id": part, "site_id": None, "region_id": None,
-                          "month": pd.NaT, "value": value, "who": who, "when": MONTHS[0], "why": "tunnel"}
-                         for part, value, who in (("P", "10", "Li"), ("Q", "1", "Wang"))])
-    score = score_demand(plan, actual([("P", "S1", MONTHS[0], 9), ("Q", "S1", MONTHS[0], 3)]), REGION, overrides=laid)
+    laid = pd.DataFrame(
+        [
+            {
+                "table": "demand",
+                "column": "mean",
+                "part_id": part,
+                "site_id": None,
+                "region_id": None,
+                "month": pd.NaT,
+                "value": value,
+                "who": who,
+                "when": MONTHS[0],
+                "why": "tunnel",
+            }
+            for part, value, who in (("P", "10", "Li"), ("Q", "1", "Wang"))
+        ]
+    )
+    score = score_demand(
+        plan, actual([("P", "S1", MONTHS[0], 9), ("Q", "S1", MONTHS[0], 3)]), REGION, overrides=laid
+    )
     rows = score.overrides.set_index("who")
     assert rows["value_added"].to_dict() == {"Li": 4.0, "Wang": -2.0}
     assert rows["helped"].to_dict() == {"Li": True, "Wang": False}
@@ -114,15 +141,23 @@ def test_the_dearest_error_stands_first():
 
 def small_data(last):
     days = pd.date_range("2026-05-15", last, freq="MS")
-    return Dataset.from_frames({
-        "parts": pd.DataFrame([{"part_id": "P", "name": "p", "unit_cost": 10, "lead_time_days": 30}]),
-        "sites": pd.DataFrame([{"site_id": "S1", "name": "s", "parent_id": None, "lead_time_days": 0}]),
-        "products": pd.DataFrame([{"product_id": "A", "name": "a", "tier": 1}]),
-        "fitment": pd.DataFrame([{"product_id": "A", "part_id": "P", "quantity": 1}]),
-        "units": pd.DataFrame([{"unit_id": "1", "product_id": "A", "site_id": "S1", "commissioned_on": "2024-01-01"}]),
-        "replacements": pd.DataFrame([{"unit_id": "1", "part_id": "P", "replaced_on": day, "quantity": 2} for day in days]),
-        "demand": pd.DataFrame([{"part_id": "P", "site_id": "S1", "month": day, "quantity": 1} for day in days]),
-    })
+    return Dataset.from_frames(
+        {
+            "parts": pd.DataFrame([{"part_id": "P", "name": "p", "unit_cost": 10, "lead_time_days": 30}]),
+            "sites": pd.DataFrame([{"site_id": "S1", "name": "s", "parent_id": None, "lead_time_days": 0}]),
+            "products": pd.DataFrame([{"product_id": "A", "name": "a", "tier": 1}]),
+            "fitment": pd.DataFrame([{"product_id": "A", "part_id": "P", "quantity": 1}]),
+            "units": pd.DataFrame(
+                [{"unit_id": "1", "product_id": "A", "site_id": "S1", "commissioned_on": "2024-01-01"}]
+            ),
+            "replacements": pd.DataFrame(
+                [{"unit_id": "1", "part_id": "P", "replaced_on": day, "quantity": 2} for day in days]
+            ),
+            "demand": pd.DataFrame(
+                [{"part_id": "P", "site_id": "S1", "month": day, "quantity": 1} for day in days]
+            ),
+        }
+    )
 
 
 def test_a_plan_is_compared_with_the_months_that_are_over():

@@ -181,7 +181,8 @@ class Orders(Result):
     projection : DataFrame
         part_id, site_id, week, on_hand, on_order, backorders expected at the end of each week. [pieces]
     waiting : DataFrame
-        What could not be sent: week, part_id, from_site_id, to_site_id, asked, sent, reason. [pieces]
+        What could not be sent in full: week and until (first and last it waits), part_id, from_site_id,
+        to_site_id, pieces (most that wait), reason. [pieces]
     """
 
     projection: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -281,11 +282,20 @@ class Plan:
 def _html_table(frame: pd.DataFrame) -> str:
     """First rows for a notebook: a line each however long the reason, empty columns left out."""
     shown = frame.head(SHOWN_ROWS).dropna(axis=1, how="all")
-    table = shown.to_html(index=False, border=0, na_rep="", float_format=_short, justify="left")
-    return f'<div style="overflow-x: auto; white-space: nowrap">{table}</div>'
+    table = shown.to_html(index=False, border=0, na_rep="", float_format=short_number)
+    # Jupyter's own style breaks lines in every cell; only a style on the cell outdoes it.
+    table = table.replace("<td>", '<td style="white-space: nowrap; text-align: left">')
+    return f'<div style="overflow-x: auto">{table}</div>'
 
 
-def _short(value: float) -> str:
+def short_number(value: float) -> str:
+    """Say a number in a few characters: whole where it is whole or large, else three figures.
+
+    Examples
+    --------
+    >>> short_number(1234567.8), short_number(2.0), short_number(0.12345)
+    ('1,234,568', '2', '0.123')
+    """
     return f"{value:,.0f}" if abs(value) >= 1000 or value == round(value) else f"{value:.3g}"
 
 

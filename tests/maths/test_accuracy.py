@@ -20,7 +20,10 @@ def test_correction_is_the_posterior_mean_of_a_gamma_poisson_rate():
     spread, planned, seen = 0.4, 6.0, 9
     factors = rng.gamma(1 / spread, spread, size=2_000_000)
     kept = factors[rng.poisson(planned * factors) == seen]
-    assert abs(rate_correction([planned], [seen], [1.0], [spread])[0] - kept.mean()) < 4 * kept.std() / len(kept) ** 0.5
+    assert (
+        abs(rate_correction([planned], [seen], [1.0], [spread])[0] - kept.mean())
+        < 4 * kept.std() / len(kept) ** 0.5
+    )
 
 
 def test_returns_count_as_no_demand():

@@ -13,8 +13,11 @@ PIECES = st.integers(0, 50).map(float)
 @st.composite
 def scarce(draw):
     rows, columns = draw(st.integers(1, 5)), draw(st.integers(1, 6))
-    return (draw(arrays(float, rows, elements=PIECES)), draw(arrays(float, (rows, columns), elements=PIECES)),
-            draw(arrays(int, (rows, columns), elements=st.integers(1, 3))))
+    return (
+        draw(arrays(float, rows, elements=PIECES)),
+        draw(arrays(float, (rows, columns), elements=PIECES)),
+        draw(arrays(int, (rows, columns), elements=st.integers(1, 3))),
+    )
 
 
 @given(scarce())
@@ -45,7 +48,9 @@ def test_shares_within_a_rank_stay_within_a_piece_of_the_proportion(case):
     available, wanted, _ = case
     given_out = share_scarce(available, wanted, np.ones(wanted.shape, dtype=int))
     total = wanted.sum(axis=1, keepdims=True)
-    exact = wanted * np.minimum(1.0, np.divide(available[:, None], total, out=np.ones_like(total), where=total > 0))
+    exact = wanted * np.minimum(
+        1.0, np.divide(available[:, None], total, out=np.ones_like(total), where=total > 0)
+    )
     assert (np.abs(given_out - exact) < 1 + 1e-6).all()
 
 

@@ -15,11 +15,13 @@ from spareplan.tables.calendars import (
 )
 
 MONDAY = pd.Timestamp("2026-02-09")
-SPRING = pd.DataFrame({
-    "region_id": "华东",
-    "date": [*pd.date_range("2026-02-16", "2026-02-23"), pd.Timestamp("2026-02-28")],
-    "kind": ["holiday"] * 8 + ["working"],
-})
+SPRING = pd.DataFrame(
+    {
+        "region_id": "华东",
+        "date": [*pd.date_range("2026-02-16", "2026-02-23"), pd.Timestamp("2026-02-28")],
+        "kind": ["holiday"] * 8 + ["working"],
+    }
+)
 
 
 def test_exceptions_replace_the_plain_week_of_their_region_only():

@@ -12,8 +12,9 @@ from spareplan.config import ReplenishmentOptions, option_rows
 from spareplan.errors import problem_in_argument
 from spareplan.results import DemandForecast, Orders, PartGrades, StockLevels, assumptions_frame
 from spareplan.stocking._order_tables import build_setting
+from spareplan.stocking._order_words import order_reasons
 from spareplan.stocking._setting import Setting
-from spareplan.stocking._shelves import EMERGENCY, KINDS, LATERAL, PURCHASE, REPAIR, REPLENISH
+from spareplan.stocking._shelves import EMERGENCY, KINDS, PURCHASE, REPLENISH, SUPPLIER
 from spareplan.stocking._weekly import plan_weeks
 
 if TYPE_CHECKING:
@@ -89,10 +90,9 @@ def plan_replenishment(
         moves, projection = _plan_chunk(setting, first, min(first + size, len(setting.part_ids)), chosen)
         found.append(moves)
         shelves.append(projection)
-    every = _in_order(pd.concat(found, ignore_index=True), setting)
-    moved = every["quantity"] > 0
-    orders = every[moved][_COLUMNS].reset_index(drop=True)
-    waiting = _waiting(every)
+    every = pd.concat(found, ignore_index=True)
+    orders = _in_order(every[every["pieces"] > 0].reset_index(drop=True), setting)[_COLUMNS]
+    waiting = _waiting(every, setting)
     rows = [*option_rows("replenishment", chosen), *setting.assumptions]
     return Orders(
         orders,
@@ -195,7 +195,7 @@ def _in_order(moves: pd.DataFrame, setting: Setting) -> pd.DataFrame:
             "base_stock": moves["base"],
         }
     )
-    named["reason"] = _reasons(moves, named, setting)
+    named["reason"] = order_reasons(moves, named, setting)
     order = np.lexsort((code, sender, receiver, part, named["priority"], moves["week"]))
     return named.iloc[order].reset_index(drop=True)
 
@@ -205,58 +205,27 @@ def _site_names(setting: Setting, sites: np.ndarray) -> pd.Series:
     return names.reindex(sites).reset_index(drop=True)
 
 
-def _reasons(moves: pd.DataFrame, named: pd.DataFrame, setting: Setting) -> np.ndarray:
-    """One sentence per move, from its own numbers."""
-    kind = moves["kind"].to_numpy()
-    pieces, asked = _text(named["quantity"]), _text(moves["asked"])
-    days = _text((named["due_on"] - named["week"]).dt.days)
-    sender = named["from_site_id"].fillna("supplier").to_numpy(dtype=object)
-    why = (
-        "position "
-        + _text(named["position"])
-        + " <= reorder point "
-        + _text(moves["reorder"])
-        + "; base stock "
-        + _text(moves["base"])
+def _waiting(every: pd.DataFrame, setting: Setting) -> pd.DataFrame:
+    """What could not be sent in full, a row per part and receiver: from which week to which, and how much."""
+    short = every[(every["pieces"] < every["asked"]) & every["kind"].isin([PURCHASE, REPLENISH])]
+    short = short.assign(missing=short["asked"] - short["pieces"])
+    groups = short.groupby(["part", "receiver", "sender"], sort=True)
+    found = groups.agg(week=("week", "min"), until=("week", "max"), pieces=("missing", "max")).reset_index()
+    sender = found["sender"].to_numpy(dtype=np.int64)
+    unsold = sender == SUPPLIER
+    return pd.DataFrame(
+        {
+            "week": setting.mondays.take(found["week"].to_numpy(dtype=np.int64)),
+            "until": setting.mondays.take(found["until"].to_numpy(dtype=np.int64)),
+            "part_id": setting.part_ids.take(found["part"].to_numpy(dtype=np.int64)),
+            "from_site_id": _site_names(setting, sender),
+            "to_site_id": setting.site_ids.take(found["receiver"].to_numpy(dtype=np.int64)),
+            "pieces": found["pieces"],
+            "reason": np.where(
+                unsold, "the supplier no longer takes orders", "the supplying site has too few on its shelf"
+            ),
+        }
     )
-    early = np.where(moves["gap_days"] > 0, "; covers " + _text(moves["gap_days"]) + " d of closed weeks", "")
-    lead = setting.lead_time_days[moves["part"].astype("int64")]
-    rounded = np.where(
-        moves["pieces"] > moves["asked"], "; " + asked + " needed, rounded up to minimum order and packs", ""
-    )
-    ended = np.where(moves["pieces"] < moves["asked"], "; the supplier no longer takes orders", "")
-    partly = np.where(
-        moves["pieces"] < moves["asked"],
-        "; " + sender + " can send " + pieces + " of " + asked + ", the rest waits",
-        "",
-    )
-    out = np.full(len(moves), "", dtype=object)
-    for code, said in (
-        (PURCHASE, why + "; supplier " + _text(lead) + " d" + early + rounded + ended),
-        (REPLENISH, why + "; from " + sender + early + partly),
-        (LATERAL, sender + " holds more than its base stock; " + why),
-        (REPAIR, pieces + " in repair, back in " + days + " d"),
-        (
-            EMERGENCY,
-            asked
-            + " owed before the routine arrival in "
-            + _text(moves["gap_days"])
-            + " d; emergency from "
-            + sender
-            + " in "
-            + days
-            + " d",
-        ),
-    ):
-        out[kind == code] = said[kind == code]
-    return out
-
-
-def _waiting(every: pd.DataFrame) -> pd.DataFrame:
-    short = every[every["quantity"] < every["asked"]]
-    short = short[short["kind"].isin(["replenish", "purchase"])]
-    columns = ["week", "part_id", "from_site_id", "to_site_id", "asked", "quantity", "reason"]
-    return short[columns].rename(columns={"quantity": "sent"}).reset_index(drop=True)
 
 
 def _lines(orders: pd.DataFrame, waiting: pd.DataFrame, weeks: int) -> tuple[str, ...]:
@@ -272,17 +241,11 @@ def _lines(orders: pd.DataFrame, waiting: pd.DataFrame, weeks: int) -> tuple[str
     unsold = waiting[waiting["from_site_id"].isna()]
     if len(unsold):
         lines.append(f"{unsold['part_id'].nunique()} parts are needed that the supplier no longer sells")
-    short = waiting[waiting["from_site_id"].notna() & (waiting["week"] == waiting["week"].max())]
+    short = waiting[waiting["from_site_id"].notna() & (waiting["until"] == waiting["until"].max())]
     if len(short):
-        pieces = (short["asked"] - short["sent"]).sum()
+        pieces = short["pieces"].sum()
         lines.append(
             f"{pieces:,.0f} pieces still wait at their supplying site in the week of "
-            f"{short['week'].max():%Y-%m-%d}"
+            f"{short['until'].max():%Y-%m-%d}"
         )
     return tuple(lines)
-
-
-def _text(values: Any) -> np.ndarray:
-    """Numbers as short text; each distinct number is written once."""
-    distinct, place = np.unique(np.asarray(values, dtype=float).round(1) + 0.0, return_inverse=True)
-    return np.array([f"{value:,.10g}" for value in distinct], dtype=object)[place]
