@@ -62,7 +62,7 @@ def test_an_odd_cell_of_a_frame_is_read_or_named(
 ) -> None:
     frames = {name: frame.copy() for name, frame in SMALL.items()}
     frame = frames[table]
-    frame.iat[row % len(frame), column % frame.shape[1]] = cell
+    frame.iloc[row % len(frame), column % frame.shape[1]] = cell
     try:
         data = Dataset.from_frames(frames, on_bad_rows="drop" if drop else "raise")
     except DataError as error:
@@ -102,7 +102,7 @@ def test_a_file_with_damaged_bytes_is_read_or_named(
 )
 def test_odd_types_of_numbers_are_read_right_or_refused(cell: object) -> None:
     frames = {name: frame.copy() for name, frame in SMALL.items()}
-    frames["parts"].iat[0, frames["parts"].columns.get_loc("unit_cost")] = cell
+    frames["parts"].iloc[0, frames["parts"].columns.get_loc("unit_cost")] = cell
     if isinstance(cell, (decimal.Decimal, np.floating, np.integer)):
         assert Dataset.from_frames(frames).parts["unit_cost"].iloc[0] == float(cell)
     else:
@@ -167,5 +167,11 @@ def test_a_parquet_file_written_with_an_index_keeps_it_as_a_column(tmp_path: Pat
 
 def test_a_decimal_point_on_an_id_is_recognised() -> None:
     frames = {**SMALL, "stock": SMALL["stock"].assign(part_id=["123.0", "P-2"])}
+    with pytest.raises(DataError, match="is it '00123'"):
+        Dataset.from_frames(frames)
+
+
+def test_a_name_where_the_id_belongs_is_recognised() -> None:
+    frames = {**SMALL, "stock": SMALL["stock"].assign(part_id=["主油缸", "P-2"])}
     with pytest.raises(DataError, match="is it '00123'"):
         Dataset.from_frames(frames)

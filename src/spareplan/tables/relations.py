@@ -74,6 +74,8 @@ def references(tables: Tables, given: frozenset[str]) -> list[Finding]:
             if lost.empty:
                 continue
             alike = {_loose(text): text for text in known}
+            if "name" in tables[home]:  # people write the name where the id belongs
+                alike = dict(zip(map(_loose, tables[home]["name"]), tables[home][label])) | alike
             hints = {text: alike.get(_loose(text)) for text in lost.unique()}
             for position, text in zip(lost.index.to_list(), lost):
                 remedy = f"is it {hints[text]!r}?" if hints[text] else f"add it to {home} or drop the row"
