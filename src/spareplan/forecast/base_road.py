@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 
 from spareplan.config import ForecastOptions
-from spareplan.forecast.clock import CALENDAR, Clock, build_clock, region_of_sites
-from spareplan.forecast.exposure import FleetHistory, fleet_history, successors
+from spareplan.forecast.blend import NO_BLEND, Blend, blended_spread, learn_blend
+from spareplan.forecast.clock import build_clock, records_begin
+from spareplan.forecast.exposure import FleetHistory, fleet_history
 from spareplan.forecast.installed import Cells, PartLaw, part_demand
 from spareplan.forecast.lives import PartLives, learn_lives
+from spareplan.forecast.outlook import Calendar, find_edges, kept_share, sales_ahead, sold_slots
 
 PAIR = ["part_id", "site_id"]
 # Machines that are used differently stand in classes this far apart in ln use.
@@ -26,7 +28,7 @@ MONTH_COLUMNS = [
     "vmr",
     "rate_cv2",
 ]
-WINDOW_COLUMNS = ["mean", "vmr", "rate_cv2"]
+WINDOW_COLUMNS = ["mean", "vmr", "rate_cv2", "cv2_rate", "by_ages", "by_rate"]
 
 
 class BaseRoad(NamedTuple):
@@ -46,6 +48,8 @@ class BaseRoad(NamedTuple):
     spells, lifetimes : DataFrame
     notes : list of dict
         Assumption rows.
+    tested : DataFrame
+        Back-test of ages against the mean rate.
     """
 
     table: pd.DataFrame
@@ -55,19 +59,16 @@ class BaseRoad(NamedTuple):
     spells: pd.DataFrame
     lifetimes: pd.DataFrame
     notes: list[dict[str, Any]]
-
-
-class Calendar(NamedTuple):
-    """Edges in time: month starts and window ends together, as days after as_of and as dates."""
-
-    days: np.ndarray
-    dates: pd.DatetimeIndex
-    month_at: np.ndarray
-    window_at: np.ndarray
+    tested: pd.DataFrame
 
 
 def installed_base_demand(
-    data: Any, as_of: pd.Timestamp, horizon: pd.DatetimeIndex, days: list[int], options: ForecastOptions
+    data: Any,
+    as_of: pd.Timestamp,
+    horizon: pd.DatetimeIndex,
+    days: list[int],
+    options: ForecastOptions,
+    blend: Blend | None = None,
 ) -> BaseRoad:
     """Forecast every part that is fitted to a machine in service or to be sold.
 
@@ -80,12 +81,14 @@ def installed_base_demand(
     days : list of int
         Windows. [days]
     options : ForecastOptions
+    blend : Blend, optional
+        Weights of ages against the mean rate; None: learned by back-test.
 
     Returns
     -------
     BaseRoad
     """
-    edges = _edges(as_of, horizon, days)
+    edges = find_edges(as_of, horizon, days)
     hours = options.clock != "calendar"
     clock = build_clock(data, data.network, as_of, float(edges.days[-1]), hours)
     begin, origin = records_begin(data, as_of)
@@ -94,15 +97,25 @@ def installed_base_demand(
     if fleet.spells.empty:
         return _nothing(notes)
     lives = learn_lives(fleet, data.parts)
-    sales, sale_notes = _sales(data, as_of, edges)
+    if blend is None:
+        blend = learn_blend(
+            data,
+            as_of,
+            begin[data.units["site_id"].unique()].min(),
+            options.backtest_origins,
+            lambda origin, months, windows: installed_base_demand(
+                data, origin, months, windows, options, NO_BLEND
+            ),
+        )
+    sales, sale_notes = sales_ahead(data, as_of, edges)
     pieces = _pieces_in_service(lives.spells, data.units)
     parts = lives.lifetimes["part_id"].to_numpy()
     use = np.stack([clock.at(curve, edges.dates) for curve in range(len(clock.cumulative))])
     use -= use[:, :1]
-    keep = _kept(pieces, data, as_of, edges)
-    sold = _sold_slots(sales, data, fleet, clock, edges)
+    keep = kept_share(data, as_of, edges)
+    sold = sold_slots(sales, data, fleet, clock, edges)
     rows = [
-        _one_part(part, lives.law(number), own, to_come, use, edges)
+        _one_part(part, lives.law(number), own, to_come, use, edges, blend)
         for number, (part, own, to_come) in enumerate(_by_part(parts, pieces, keep, sold))
         if own.size or to_come.size
     ]
@@ -110,14 +123,13 @@ def installed_base_demand(
         return _nothing(notes)
     table = _long(rows, "months", MONTH_COLUMNS, "month", horizon)
     windows = _long(rows, "windows", WINDOW_COLUMNS, "days", np.asarray(days, float))
-    method = np.where(lives.lifetimes["n_failed"] >= 6, "installed base", "installed base, pooled lives")
-    words = pd.Series(method, index=parts)
+    words = _methods(lives, blend)
     for frame in (table, windows):
         frame["method"] = frame["part_id"].map(words).to_numpy()
     retirements = table.loc[table["retired"] != 0, [*PAIR, "month", "retired"]].rename(
         columns={"retired": "mean"}
     )
-    facts = _facts(pieces, lives, fleet, table)
+    facts = _facts(pieces, lives, fleet, table, blend)
     spells = lives.spells[["part_id", "entry", "exit", "failed", "count"]]
     return BaseRoad(
         table.drop(columns="retired"),
@@ -126,66 +138,9 @@ def installed_base_demand(
         facts,
         spells,
         lives.lifetimes,
-        [*notes, *lives.notes, *sale_notes],
+        [*notes, *lives.notes, *blend.notes, *sale_notes],
+        blend.tested,
     )
-
-
-def records_begin(data: Any, as_of: pd.Timestamp) -> tuple[pd.Series, list[dict[str, Any]]]:
-    """Day from which failures are known, per site.
-
-    Parameters
-    ----------
-    data : Dataset
-    as_of : Timestamp
-
-    Returns
-    -------
-    tuple of Series (site_id to Timestamp) and list of dict
-        The second says where the days come from.
-    """
-    region = region_of_sites(data.network)
-    first = data.replacements["replaced_on"].min()
-    fallback = as_of if pd.isna(first) else first.to_period("M").to_timestamp()
-    given = dict(zip(data.regions["region_id"], data.regions["records_from"]))
-    begin = pd.Series(
-        [given.get(place, pd.NaT) for place in region], index=region.index, dtype="datetime64[ns]"
-    )
-    missing = begin.isna()
-    begin = pd.to_datetime(begin.where(~missing, fallback))
-    notes = []
-    if (~missing).any():
-        notes.append(
-            {
-                "stage": "forecast",
-                "name": "records begin",
-                "value": f"{begin[~missing].min():%Y-%m-%d}",
-                "origin": "data: regions.records_from",
-                "meaning": "failures are known from then on",
-            }
-        )
-    if missing.any():
-        notes.append(
-            {
-                "stage": "forecast",
-                "name": "records begin where no region says so",
-                "value": f"{fallback:%Y-%m-%d}",
-                "origin": "estimated from the first replacement",
-                "meaning": f"{int(missing.sum())} sites; set regions.records_from where it is known",
-            }
-        )
-    return begin, notes
-
-
-def _edges(as_of: pd.Timestamp, horizon: pd.DatetimeIndex, days: list[int]) -> Calendar:
-    begin = as_of + pd.Timedelta(days=1)
-    starts = horizon.append(pd.DatetimeIndex([horizon[-1] + pd.offsets.MonthBegin(1)]))
-    month_days = np.maximum((starts.to_numpy() - begin.to_datetime64()) // np.timedelta64(1, "D"), 0)
-    every = np.unique(np.concatenate([[0], month_days, np.asarray(days)]))
-    dates = pd.DatetimeIndex(begin + pd.to_timedelta(every, unit="D"))
-    month_at, window_at = (
-        np.asarray(np.searchsorted(every, wanted)) for wanted in (month_days, np.asarray(days))
-    )
-    return Calendar(every, dates, month_at, window_at)
 
 
 def _clock_notes(fleet: FleetHistory, options: ForecastOptions) -> list[dict[str, Any]]:
@@ -217,6 +172,7 @@ def _nothing(notes: list[dict[str, Any]]) -> BaseRoad:
         pd.DataFrame(columns=["part_id", "entry", "exit", "failed", "count"]),
         pd.DataFrame(),
         notes,
+        pd.DataFrame(),
     )
 
 
@@ -238,69 +194,6 @@ def _pieces_in_service(spells: pd.DataFrame, units: pd.DataFrame) -> pd.DataFram
             "unit_id": alive["unit_id"],
         }
     )
-
-
-def _sales(data: Any, as_of: pd.Timestamp, edges: Calendar) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
-    plan = data.sales_plan
-    plan = plan[(plan["month"] > as_of) & (plan["month"] < edges.dates[-1])]
-    retired = float(plan["units_retired"].fillna(0).sum())
-    note = {
-        "stage": "forecast",
-        "name": "machines to be sold and retired",
-        "value": f"{plan['units_sold'].fillna(0).sum():g} sold, {retired:g} retired",
-        "unit": "machines",
-        "origin": "data: sales_plan",
-        "meaning": "sold ones start at age 0 in mid-month; retired ones are any of their product and site",
-    }
-    return plan, [note] if len(plan) else []
-
-
-def _sold_slots(
-    plan: pd.DataFrame, data: Any, fleet: FleetHistory, clock: Clock, edges: Calendar
-) -> pd.DataFrame:
-    """List part, site, product and month of sale with curve, use until the sale, pieces."""
-    moved = successors(data.parts)
-    fitted = data.fitment.assign(part_id=data.fitment["part_id"].replace(moved))
-    fitted = fitted.groupby(["product_id", "part_id"], as_index=False, sort=True)["quantity"].max()
-    plan = plan[plan["units_sold"].fillna(0) > 0]
-    rows = plan[["product_id", "site_id", "month", "units_sold"]].merge(fitted, on="product_id")
-    rows = rows[rows["part_id"].isin(fleet.clock_of_part.index)]
-    place = rows["site_id"].map(region_of_sites(data.network)).fillna("").astype(str)
-    hours = (rows["part_id"].map(fleet.clock_of_part) == "hours").to_numpy()
-    curve = [
-        clock.lookup.get(key, CALENDAR) if timed else CALENDAR
-        for key, timed in zip(zip(rows["product_id"], place), hours)
-    ]
-    rows = rows.assign(curve=np.asarray(curve, dtype=np.int64))
-    middle = rows["month"] + pd.Timedelta(days=15)
-    now = clock.at(rows["curve"].to_numpy(), pd.DatetimeIndex([edges.dates[0]] * len(rows)))
-    rows["start"] = clock.at(rows["curve"].to_numpy(), middle) - now
-    batch = fleet.spells.groupby("part_id")["pieces"].max()
-    as_set = rows["part_id"].map(batch).fillna(1.0).to_numpy() > 1
-    rows["pieces"] = np.where(as_set, rows["quantity"], 1.0)
-    rows["slots"] = rows["units_sold"] * np.where(as_set, 1.0, rows["quantity"])
-    return rows.sort_values(["part_id", "site_id", "product_id", "month"], kind="stable", ignore_index=True)
-
-
-def _kept(pieces: pd.DataFrame, data: Any, as_of: pd.Timestamp, edges: Calendar) -> pd.DataFrame:
-    """Share of today's machines still there between the edges, by site and product."""
-    middle = edges.dates[:-1] + (edges.dates[1:] - edges.dates[:-1]) / 2
-    units = data.units
-    now = units[(units["commissioned_on"] <= as_of) & ~(units["retired_on"] <= as_of)]
-    present = now.groupby(["site_id", "product_id"]).size()
-    gone = pd.DataFrame(0.0, index=present.index, columns=range(len(middle)))
-    plan = data.sales_plan
-    plan = plan[(plan["month"] > as_of) & (plan["units_retired"].fillna(0) > 0)]
-    for row in plan.itertuples(index=False):
-        key = (row.site_id, row.product_id)
-        if key in gone.index:
-            length = row.month.days_in_month
-            elapsed = ((middle - row.month).days.to_numpy() + 0.5) / length
-            gone.loc[key] += row.units_retired * np.clip(elapsed, 0.0, 1.0)
-    for row in now[now["retired_on"].notna()].itertuples(index=False):
-        gone.loc[(row.site_id, row.product_id)] += (middle > row.retired_on).astype(float)
-    share = 1 - gone.div(present, axis=0)
-    return share.clip(lower=0.0)
 
 
 class _OwnPieces(NamedTuple):
@@ -377,7 +270,13 @@ def _by_part(
 
 
 def _one_part(
-    part: str, law: PartLaw, own: _OwnPieces, sold: _SoldPieces, use: np.ndarray, edges: Calendar
+    part: str,
+    law: PartLaw,
+    own: _OwnPieces,
+    sold: _SoldPieces,
+    use: np.ndarray,
+    edges: Calendar,
+    blend: Blend,
 ) -> _PartRows:
     """Demand of one part at its sites: months and windows as arrays (sites, times, columns)."""
     cells = Cells(
@@ -399,15 +298,28 @@ def _one_part(
         return np.cumsum(total, axis=1)
 
     here, there = where[: len(own.site)], where[len(own.site) :]
-    kept, lost = gather(out.base * own.keep, here), gather(out.base * (own.keep - 1), here)
-    planned, new = gather(out.planned * own.keep, here), gather(out.new, there)
+    w = blend.of(part)
+    pieces_used = (
+        np.diff(cells.use, axis=1) * (np.bincount(own.cell, own.weight, len(own.site)) * own.pieces)[:, None]
+    )
+    failing = w * out.base + (1 - w) * law.mean_failures * pieces_used
+    leaving = w * out.planned + (1 - w) * law.mean_planned * pieces_used
+    kept, lost = gather(failing * own.keep, here), gather(failing * (own.keep - 1), here)
+    planned, new = gather(leaving * own.keep, here), gather(out.new, there)
     total = kept + planned + new
+    by_ages = gather((out.base + out.planned) * own.keep, here)
+    by_rate = gather((law.mean_failures + law.mean_planned) * pieces_used * own.keep, here)
+    vmr, cv2 = blended_spread(w, out.vmr, out.cv2, law.mean_cv2)
+    vmr_sum, cv2_sum = blended_spread(w, out.vmr_sum, out.cv2_sum, law.mean_cv2)
     months = [np.diff(values[:, edges.month_at], axis=1) for values in (total, kept, new, planned, lost)]
-    spread = [np.broadcast_to(values, months[0].shape) for values in (out.vmr, out.cv2)]
+    spread = [np.broadcast_to(values, months[0].shape) for values in (vmr, cv2 + blend.doubt)]
     at = np.maximum(edges.window_at - 1, 0)
-    sums = total[:, edges.window_at]
-    spread_sum = [np.broadcast_to(values[at], sums.shape) for values in (out.vmr_sum, out.cv2_sum)]
-    return _PartRows(part, sites, np.stack([*months, *spread], axis=2), np.stack([sums, *spread_sum], axis=2))
+    sums, both = total[:, edges.window_at], [values[:, edges.window_at] for values in (by_ages, by_rate)]
+    spread_sum = [np.broadcast_to(values[at], sums.shape) for values in (vmr_sum, cv2_sum + blend.doubt)]
+    spread_sum.append(np.full(sums.shape, law.mean_cv2))
+    return _PartRows(
+        part, sites, np.stack([*months, *spread], axis=2), np.stack([sums, *spread_sum, *both], axis=2)
+    )
 
 
 def _long(rows: list[_PartRows], what: str, columns: list[str], axis: str, times: Any) -> pd.DataFrame:
@@ -423,7 +335,18 @@ def _long(rows: list[_PartRows], what: str, columns: list[str], axis: str, times
     return out
 
 
-def _facts(pieces: pd.DataFrame, lives: PartLives, fleet: FleetHistory, table: pd.DataFrame) -> pd.Series:
+def _methods(lives: PartLives, blend: Blend) -> pd.Series:
+    """Which road each part follows, in words."""
+    parts = lives.lifetimes["part_id"]
+    weight = np.array([blend.of(part) for part in parts])
+    own = np.where(lives.lifetimes["n_failed"] >= 6, "ages", "ages, pooled lives")
+    road = np.where(weight > 0.75, own, np.where(weight < 0.25, "mean rate", "ages and mean rate"))
+    return pd.Series([f"installed base: {text}" for text in road], index=parts.to_numpy())
+
+
+def _facts(
+    pieces: pd.DataFrame, lives: PartLives, fleet: FleetHistory, table: pd.DataFrame, blend: Blend
+) -> pd.Series:
     """Machines and lives of each pair, in words."""
     pairs = table[PAIR].drop_duplicates()
     index = pd.MultiIndex.from_frame(pairs)
@@ -433,6 +356,7 @@ def _facts(pieces: pd.DataFrame, lives: PartLives, fleet: FleetHistory, table: p
     unit = {"hours": "h", "days": "days"}
     text = {
         part: f"life {scale:,.0f} {unit[fleet.clock_of_part[part]]}, shape {shape:.1f}, {failed:.0f} failures"
+        + ("" if blend.of(part) > 0.99 else f"; ages weigh {blend.of(part):.0%} against the mean rate")
         for part, scale, shape, failed in zip(law.index, law["scale"], law["shape"], law["n_failed"])
     }
     return pd.Series(

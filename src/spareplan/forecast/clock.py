@@ -158,6 +158,52 @@ def region_of_sites(network: Network) -> pd.Series:
     return region
 
 
+def records_begin(data: Any, as_of: pd.Timestamp) -> tuple[pd.Series, list[dict[str, Any]]]:
+    """Day from which failures are known, per site.
+
+    Parameters
+    ----------
+    data : Dataset
+    as_of : Timestamp
+
+    Returns
+    -------
+    tuple of Series (site_id to Timestamp) and list of dict
+        The second says where the days come from.
+    """
+    region = region_of_sites(data.network)
+    first = data.replacements["replaced_on"].min()
+    fallback = as_of if pd.isna(first) else first.to_period("M").to_timestamp()
+    given = dict(zip(data.regions["region_id"], data.regions["records_from"]))
+    begin = pd.Series(
+        [given.get(place, pd.NaT) for place in region], index=region.index, dtype="datetime64[ns]"
+    )
+    missing = begin.isna()
+    begin = pd.to_datetime(begin.where(~missing, fallback))
+    notes = []
+    if (~missing).any():
+        notes.append(
+            {
+                "stage": "forecast",
+                "name": "records begin",
+                "value": f"{begin[~missing].min():%Y-%m-%d}",
+                "origin": "data: regions.records_from",
+                "meaning": "failures are known from then on",
+            }
+        )
+    if missing.any():
+        notes.append(
+            {
+                "stage": "forecast",
+                "name": "records begin where no region says so",
+                "value": f"{fallback:%Y-%m-%d}",
+                "origin": "estimated from the first replacement",
+                "meaning": f"{int(missing.sum())} sites; set regions.records_from where it is known",
+            }
+        )
+    return begin, notes
+
+
 def _known_usage(data: Any, as_of: pd.Timestamp) -> pd.DataFrame:
     usage = data.usage
     records = [
@@ -173,7 +219,9 @@ def _known_usage(data: Any, as_of: pd.Timestamp) -> pd.DataFrame:
 def _fill_season(group: Any, months: pd.DatetimeIndex) -> FloatArray:
     """Hours per month: given ones, else the mean of the calendar month, else of all."""
     given = group.groupby("month")["hours_per_unit"].mean()
-    season = given.groupby(pd.DatetimeIndex(given.index).month).mean().reindex(range(1, 13)).fillna(given.mean())
+    season = (
+        given.groupby(pd.DatetimeIndex(given.index).month).mean().reindex(range(1, 13)).fillna(given.mean())
+    )
     out = given.reindex(months).to_numpy(dtype=float, copy=True)
     missing = np.isnan(out)
     out[missing] = season.to_numpy()[months.month[missing] - 1]

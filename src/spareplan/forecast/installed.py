@@ -26,6 +26,10 @@ class PartLaw(NamedTuple):
         By age bins of `planned_width`. [1 / (hours or days)]
     planned_width : float
         [hours or days]
+    mean_failures, mean_planned : float
+        Events per piece and use whatever the age: the other road. [1 / (hours or days)]
+    mean_cv2 : float
+        Squared coefficient of variation of these rates.
     """
 
     weight: FloatArray
@@ -34,6 +38,9 @@ class PartLaw(NamedTuple):
     failures: FloatArray
     planned_rate: FloatArray
     planned_width: float
+    mean_failures: float
+    mean_planned: float
+    mean_cv2: float
 
 
 class PartDemand(NamedTuple):

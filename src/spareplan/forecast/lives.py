@@ -10,6 +10,7 @@ import pandas as pd
 
 from spareplan.forecast.exposure import FleetHistory
 from spareplan.forecast.installed import PartLaw
+from spareplan.forecast.likelihood import Spells
 from spareplan.forecast.lifetimes import kin_of_keys, sort_spells
 from spareplan.forecast.open_starts import weigh_open_starts
 from spareplan.forecast.sparse import SHAPES, PooledLives, pool_lifetimes
@@ -33,6 +34,10 @@ class PartLives:
         Rows as in `lifetimes`.
     planned : dict
         part_id to (rates per age bin, bin width).
+    mean_rates : ndarray, shape (parts, 3)
+        Failures and planned replacements per piece and use, and the squared variation of that rate.
+    scales : ndarray, shape (parts, nodes)
+        Scale at each node of the shape. [hours or days]
     notes : list of dict
         Assumption rows.
     """
@@ -41,6 +46,8 @@ class PartLives:
     spells: pd.DataFrame
     posterior: PooledLives
     planned: dict[str, tuple[np.ndarray, float]]
+    mean_rates: np.ndarray
+    scales: np.ndarray
     notes: list[dict[str, Any]]
 
     def law(self, number: int) -> PartLaw:
@@ -49,10 +56,11 @@ class PartLives:
         return PartLaw(
             self.posterior.weight[number],
             SHAPES,
-            self.posterior.scales()[number],
+            self.scales[number],
             self.posterior.failures[number],
             rates,
             width,
+            *self.mean_rates[number],
         )
 
 
@@ -105,7 +113,11 @@ def learn_lives(fleet: FleetHistory, parts: pd.DataFrame) -> PartLives:
         family=kin.loc[index["part_id"], "label"].to_numpy(),
         clock=fleet.clock_of_part[index["part_id"]].to_numpy(),
     )
-    return PartLives(table, spells, posterior, _planned_rates(spells), _notes(table, posterior, parts))
+    rates = _mean_rates(arrays, spells, table["family"] + table["clock"])
+    planned = _planned_rates(spells)
+    return PartLives(
+        table, spells, posterior, planned, rates, posterior.scales(), _notes(table, posterior, parts)
+    )
 
 
 def _kin(parts: pd.DataFrame, clock_of_part: pd.Series) -> pd.DataFrame:
@@ -126,6 +138,17 @@ def _fit(spells: pd.DataFrame) -> tuple[pd.DataFrame, Any, PooledLives]:
     index, arrays = sort_spells(spells, ["part_id"])
     family, life = kin_of_keys(spells, ["part_id"], index)
     return index, arrays, pool_lifetimes(arrays, family, life)
+
+
+def _mean_rates(arrays: Spells, spells: pd.DataFrame, family: pd.Series) -> np.ndarray:
+    """Events per piece and use of each part; a failure's worth of the family's rate is mixed in."""
+    failures = arrays.sums(arrays.count * arrays.failed)
+    planned = arrays.sums(arrays.count * spells["planned"].to_numpy(float))
+    watched = arrays.sums(arrays.count * (arrays.exit - arrays.entry))
+    code = pd.factorize(family, sort=True)[0]
+    of_family = (np.bincount(code, failures) + 0.5)[code] / np.bincount(code, watched)[code]
+    rate = (failures + 1.0) / (watched + 1.0 / of_family)
+    return np.column_stack([rate, planned / watched, 1.0 / (failures + planned + 1.0)])
 
 
 def _planned_rates(spells: pd.DataFrame) -> dict[str, tuple[np.ndarray, float]]:
