@@ -60,7 +60,7 @@ def spareplan(rounded: bool) -> Method:
 def empirical_bayes(discount: float) -> Method:
     def forecast(demand: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         rates = pooling.pool_rates(demand, discount)
-        return pooling.sum_moments(rates, LEAD)[0], pooling.sum_quantiles(rates, LEAD, LEVELS, True)
+        return pooling.sum_moments(rates, LEAD)[0], pooling.sum_quantiles(rates, LEAD, LEVELS)
 
     return forecast
 

@@ -74,14 +74,14 @@ def test_moments_and_no_demand_chance_are_those_of_simulated_sums():
     assert mean[0] == pytest.approx(total.mean(), rel=0.01)
     assert variance[0] == pytest.approx(total.var(), rel=0.04)
     assert no_demand_chance(rates, 6)[0] == pytest.approx((hits == 0).mean(), rel=0.02)
-    quantiles = sum_quantiles(rates, 6, np.array([0.5, 0.9, 0.95, 0.99]), whole=False)[0]
+    quantiles = sum_quantiles(rates, 6, np.array([0.5, 0.9, 0.95, 0.99]))[0]
     np.testing.assert_allclose(quantiles, np.quantile(total, [0.5, 0.9, 0.95, 0.99]), rtol=0.06)
 
 
 def test_fractions_of_a_unit_scale_the_forecast():
     _, demand = simulated_panel(100)
     levels = np.array([0.5, 0.9, 0.99])
-    one, tenth = (sum_quantiles(pool_rates(d), 3, levels, whole=False) for d in (demand, demand / 10))
+    one, tenth = (sum_quantiles(pool_rates(d), 3, levels) for d in (demand, demand / 10))
     np.testing.assert_allclose(tenth, one / 10, rtol=1e-6, atol=1e-12)
 
 

@@ -18,7 +18,7 @@ FloatArray = NDArray[np.float64]
 # Chosen on origins before every month that is scored in the benchmarks: forgetting per period of the
 # empirical-Bayes model, and how many effective windows of the pooled model it weighs as much as.
 DISCOUNT = 0.95
-EMPIRICAL_BAYES_WINDOWS = 150.0
+EMPIRICAL_BAYES_WINDOWS = 60.0
 LEAST_EXPOSURE = 0.01
 
 
@@ -67,7 +67,7 @@ def forecast_history(
     if out.empty:
         return out.assign(**dict.fromkeys(["mean", "variance", *names], 0.0))
     exposed, growth = _exposures(panel, exposure, key, ahead)
-    mean, variance, quantiles = _forecast(panel.demand, ahead, marks, panel.whole, exposed)
+    mean, variance, quantiles = _forecast(panel.demand, ahead, marks, exposed)
     mean, variance, quantiles = mean * growth, variance * growth**2, quantiles * growth[:, None]
     quantiles = np.maximum.accumulate(quantiles[:, np.argsort(marks)], axis=1)[
         :, np.argsort(np.argsort(marks))
@@ -81,13 +81,13 @@ def forecast_history(
 
 
 def _forecast(
-    demand: FloatArray, ahead: NDArray[np.int64], levels: FloatArray, whole: bool, exposure: FloatArray | None
+    demand: FloatArray, ahead: NDArray[np.int64], levels: FloatArray, exposure: FloatArray | None
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Mean, variance and quantiles of the sums at the latest exposure."""
     discount = DISCOUNT ** (1 / max(demand.shape[1] / FEWEST_TICKS, 1.0))
     rates = pooling.pool_rates(demand, discount, exposure)
     mean, variance = pooling.sum_moments(rates, ahead)
-    quantiles = pooling.sum_quantiles(rates, ahead, levels, whole)
+    quantiles = pooling.sum_quantiles(rates, ahead, levels)
     direct = np.minimum(ahead, longest_lead(demand.shape[1]))
     for lead in np.unique(direct):
         pooled = forecast_sums(demand, int(lead), levels, exposure)

@@ -88,7 +88,7 @@ def forecast_sums(
     if use.sum() < LEAST_WINDOWS:
         return None
     features, unit, ratio = features[use], unit[use], followed[use] / unit[use]
-    evidence = effective_number(np.sqrt(unit[ratio > 0])) * min(step / lead, 1.0)
+    evidence = effective_number(unit[ratio > 0]) * min(step / lead, 1.0)
     if len(ratio) > MOST_WINDOWS:
         pick = np.linspace(0, len(ratio) - 1, MOST_WINDOWS).astype(np.int64)
         features, unit, ratio = features[pick], unit[pick], ratio[pick]

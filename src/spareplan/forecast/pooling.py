@@ -1,7 +1,7 @@
 """Slow movers borrow from kin: empirical-Bayes compound demand, pooled over the series of a panel.
 
 In each period a series has a demand with probability p, of a size with mean z. Both are shrunk towards the
-panel: p by a beta prior fitted by moments, z by a few pseudo-demands of the panel's typical size. Older
+panel: p by a beta prior, z by pseudo-demands of the panel's typical size, both fitted by moments. Older
 periods count less, so that series that age out are forgotten.
 
 References
@@ -20,12 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from spareplan.maths import distributions
-
 FloatArray = NDArray[np.float64]
-# Weight of the panel in the mean size and in the variation of sizes. [demands]
-SIZE_PSEUDO_DEMANDS = 2.0
+# Weight of the panel in the variation of sizes. [demands]
 CV2_PSEUDO_DEMANDS = 3.0
+LEAST_SIZE_STRENGTH, MOST_SIZE_STRENGTH = 0.1, 10.0
 MOST_CHANCE = 0.999
 # A panel of one series says nothing about how series differ: some spread is assumed until it says more.
 PRIOR_SPREAD = 1 / 3
@@ -95,17 +93,18 @@ def pool_rates(
     log_sizes = np.log(pieces, where=some, out=np.zeros_like(pieces))
     count = some.sum()
     typical = float(np.exp(log_sizes.sum() / count)) if count else 1.0
-    size = (SIZE_PSEUDO_DEMANDS * typical + total) / (SIZE_PSEUDO_DEMANDS + demands)
+    plain_count = some.sum(axis=1)
+    ballast = _size_strength(log_sizes, some, plain_count)
+    size = (ballast * typical + total) / (ballast + demands)
     # More than one demand in a period, as after a growth of the exposure, makes it larger instead.
     size = size * expected / chance
-    plain_count = some.sum(axis=1)
     plain_size = pieces.sum(axis=1) / np.maximum(plain_count, 1)
     off = np.where(some, (pieces - plain_size[:, None]) ** 2, 0.0).sum(axis=1)
     cv2_weight = np.maximum(plain_count - 1.0, 0.0)
     own_cv2 = off / np.maximum(cv2_weight, 1.0) / np.where(plain_count > 0, plain_size, 1.0) ** 2
     panel_cv2 = (0.5 + (own_cv2 * cv2_weight).sum()) / (1.0 + cv2_weight.sum()) if count else 0.0
     size_cv2 = (CV2_PSEUDO_DEMANDS * panel_cv2 + cv2_weight * own_cv2) / (CV2_PSEUDO_DEMANDS + cv2_weight)
-    size_variance = size**2 * size_cv2 / (SIZE_PSEUDO_DEMANDS + demands)
+    size_variance = size**2 * size_cv2 / (ballast + demands)
     return CompoundRates(chance, chance_variance, size, size_variance, size_cv2)
 
 
@@ -162,7 +161,7 @@ def no_demand_chance(rates: CompoundRates, periods: NDArray[np.int64] | int) -> 
 
 
 def sum_quantiles(
-    rates: CompoundRates, periods: NDArray[np.int64] | int, levels: FloatArray, whole: bool
+    rates: CompoundRates, periods: NDArray[np.int64] | int, levels: FloatArray
 ) -> FloatArray:
     """Quantiles of the demand over the next periods.
 
@@ -172,18 +171,17 @@ def sum_quantiles(
     periods : int or ndarray of int, shape (n,)
     levels : ndarray, shape (k,)
         Between 0 and 1.
-    whole : bool
-        Demand is in whole pieces: negative binomial of the moments. Otherwise no demand with its own chance,
-        and a gamma law of the moments for what is demanded.
 
     Returns
     -------
     ndarray, shape (n, k)
-        [pieces]
+        Not rounded. [pieces]
+
+    Notes
+    -----
+    Nothing is demanded with its own chance; what is demanded follows a gamma law with the moments of the sum.
     """
     mean, variance = sum_moments(rates, periods)
-    if whole:
-        return distributions.quantile(levels, mean[:, None], np.maximum(variance, mean)[:, None])
     none = no_demand_chance(rates, periods)
     some = np.maximum(1 - none, 1e-12)
     given_mean = mean / some
@@ -192,6 +190,26 @@ def sum_quantiles(
     inside = np.clip((levels - none[:, None]) / some[:, None], 0.0, 1.0)
     scale = np.where(mean > 0, given_mean / shape, 0.0)
     return np.asarray(special.gammaincinv(shape[:, None], inside) * scale[:, None], dtype=float)
+
+
+def _size_strength(log_sizes: FloatArray, some: NDArray[np.bool_], count: NDArray[np.int64]) -> float:
+    """Number of typical demands that every series is given: variance of log sizes within over between series."""
+    has = count > 0
+    demands, series = float(count.sum()), float(has.sum())
+    if demands < 2:
+        return 1.0
+    means = log_sizes[has].sum(axis=1) / count[has]
+    grand = (count[has] * means).sum() / demands
+    within = float((np.where(some[has], log_sizes[has] - means[:, None], 0.0) ** 2).sum())
+    spread = float((count[has] * (means - grand) ** 2).sum())
+    # Until the panel says more, as much variance lies within series as between them.
+    doubt = (within + spread) / demands / 2 * PRIOR_SERIES
+    if doubt <= 0:
+        return 1.0
+    inside = (within + doubt) / (demands - series + PRIOR_SERIES)
+    effective = demands - float((count[has].astype(float) ** 2).sum()) / demands
+    between = (max(spread - (series - 1) * inside, 0.0) + doubt) / (effective + PRIOR_SERIES)
+    return float(np.clip(inside / between, LEAST_SIZE_STRENGTH, MOST_SIZE_STRENGTH))
 
 
 def _beta_strength(demands: FloatArray, seen: FloatArray, squared: FloatArray, mu: float) -> float:
