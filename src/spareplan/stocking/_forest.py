@@ -229,18 +229,17 @@ def read_forest(
 
     width = len(tree.ids)
     code = part * width + site
-    every = code
-    for depth in range(int(tree.depth.max()), 0, -1):
-        here = every[tree.depth[every % width] == depth]
-        above = (here // width) * width + tree.parent[here % width]
-        every = np.unique(np.concatenate([every, above]))
-    every = np.unique(every)
+    marked = np.zeros((len(part_ids), width), dtype=bool)
+    marked.ravel()[code] = True
+    for child in range(width - 1, 0, -1):
+        # Children stand behind their parents, so that marks climb to HQ in one pass.
+        marked[:, tree.parent[child]] |= marked[:, child]
+    every = np.flatnonzero(marked.ravel())
+    place = np.cumsum(marked.ravel()) - 1
     row_part, row_site = every // width, every % width
     parent_site = tree.parent[row_site]
-    parent = np.where(
-        parent_site >= 0, np.searchsorted(every, row_part * width + np.maximum(parent_site, 0)), -1
-    )
-    at = np.searchsorted(every, code)
+    parent = np.where(parent_site >= 0, place[row_part * width + np.maximum(parent_site, 0)], -1)
+    at = place[code]
 
     def spread_out(values: FloatArray, default: float) -> FloatArray:
         out = np.full(len(every), default)

@@ -207,7 +207,13 @@ def places(
     problems += rows_problem(
         table, frame, "site_id", site < 0, "is not in sites", "add the site or drop the row"
     )
-    problems += doubled(table, frame, ["part_id", "site_id"])
+    # Counting codes is much faster than comparing labels; the labels are compared where something is wrong.
+    known = (part >= 0) & (site >= 0)
+    code = part[known].astype(np.int64) * len(site_ids) + site[known]
+    seen = np.zeros(len(part_ids) * len(site_ids), dtype=bool)
+    seen[code] = True
+    if not known.all() or np.count_nonzero(seen) < len(code):
+        problems += doubled(table, frame, ["part_id", "site_id"])
     return part.astype(np.int64), site.astype(np.int64)
 
 
@@ -224,6 +230,8 @@ def rows_problem(
     table: str, frame: pd.DataFrame, column: str, bad: BoolArray, rule: str, remedy: str
 ) -> list[Problem]:
     """A problem per faulty row; rows count as in a file with the header as line 1."""
+    if not np.any(bad):
+        return []
     values = (
         frame[column].to_numpy(dtype=object) if column in frame else np.full(len(frame), "", dtype=object)
     )
