@@ -17,14 +17,24 @@ P = ["P1", "P2", "P3", "P4"]
 
 def without_travel(rates, work, scv=1.0):
     rates = np.atleast_2d(np.asarray(rates, float))
-    return RegionRows(rates, np.full(rates.shape, float(work)), np.full(len(rates), scv), np.zeros(len(rates), int),
-                      np.zeros((1, 4)), np.zeros((1, 4, QUANTILES)))
+    return RegionRows(
+        rates,
+        np.full(rates.shape, float(work)),
+        np.full(len(rates), scv),
+        np.zeros(len(rates), int),
+        np.zeros((1, 4)),
+        np.zeros((1, 4, QUANTILES)),
+    )
 
 
 def promises(respond, resolve=None, target=0.95, arrival=False):
     count = len(respond)
-    return Promises(np.array(respond, float), np.array(resolve if resolve else [np.nan] * count, float),
-                    np.full(count, target), np.full(count, arrival))
+    return Promises(
+        np.array(respond, float),
+        np.array(resolve if resolve else [np.nan] * count, float),
+        np.full(count, target),
+        np.full(count, arrival),
+    )
 
 
 def test_without_travel_the_chain_is_erlang_c():
@@ -57,17 +67,19 @@ def square(side=150.0, speed=50.0, most=30):
 
 def drawn(orders, servers, side=150.0, **columns):
     demand = pd.DataFrame({"priority": P, "orders_per_day": orders, "work_hours": 3.0} | columns)
-    return demand, staffing.simulate_region(demand, servers, area_km2=side**2, days=400_000 / sum(orders), seed=9)
+    return staffing.simulate_region(demand, servers, area_km2=side**2, days=400_000 / sum(orders), seed=9)
 
 
 @pytest.mark.parametrize(("servers", "load", "scv"), [(4, 0.6, 0.5), (8, 0.7, 1.0), (12, 0.75, 2.0)])
 def test_waits_drives_and_load_agree_with_simulation(servers, load, scv):
     side = 150.0
     orders = np.array([0.1, 0.2, 0.3, 0.4]) * load * servers / 4.6 * 24
-    demand, run = drawn(orders, servers, side, work_scv=scv)
+    run = drawn(orders, servers, side, work_scv=scv)
     travel, spread = square(side)
     moment = (9.0 * (1 + scv) + 6 * travel[0, 0] + (spread[0, 0] ** 2).mean()) / (3 + travel[0, 0]) ** 2 - 1
-    rows = RegionRows(orders[None] / 24, np.full((1, 4), 3.0), np.array([moment]), np.zeros(1, int), travel, spread)
+    rows = RegionRows(
+        orders[None] / 24, np.full((1, 4), 3.0), np.array([moment]), np.zeros(1, int), travel, spread
+    )
     state = congestion(rows, np.array([servers]))
     assert state.drive[0] == pytest.approx(run.drive_hours, rel=0.08)
     assert state.utilisation[0] == pytest.approx(run.utilisation, rel=0.03)
@@ -83,16 +95,30 @@ def test_waits_drives_and_load_agree_with_simulation(servers, load, scv):
 def test_solutions_agree_with_simulation():
     servers, side = 6, 120.0
     orders = np.array([1.0, 2.0, 6.0, 9.0])
-    columns = {"work_scv": 0.7, "missing_share": 0.12, "parts_hours": 30.0, "again_share": 0.05, "diagnose_hours": 1.0}
-    demand, run = drawn(orders, servers, side, **columns)
+    columns = {
+        "work_scv": 0.7,
+        "missing_share": 0.12,
+        "parts_hours": 30.0,
+        "again_share": 0.05,
+        "diagnose_hours": 1.0,
+    }
+    run = drawn(orders, servers, side, **columns)
     travel, spread = square(side)
     visits = 1.17
     work = (3.0 * 1.05 + 0.12) / visits
-    rows = RegionRows(orders[None] / 24 * visits, np.full((1, 4), work), np.array([0.7]), np.zeros(1, int), travel,
-                      spread)
+    rows = RegionRows(
+        orders[None] / 24 * visits, np.full((1, 4), work), np.array([0.7]), np.zeros(1, int), travel, spread
+    )
     shape = (1, 4)
-    repairs = Repairs(np.full(shape, 3.0), np.full(4, 0.7), 1.0, np.full(shape, 0.12), np.zeros(shape),
-                      np.full(shape, 0.05), np.full(1, 30.0))
+    repairs = Repairs(
+        np.full(shape, 3.0),
+        np.full(4, 0.7),
+        1.0,
+        np.full(shape, 0.12),
+        np.zeros(shape),
+        np.full(shape, 0.05),
+        np.full(1, 30.0),
+    )
     limits = np.array([8.0, 24.0, 48.0, 72.0])
     kept = promises_kept(rows, np.array([servers]), promises([np.nan] * 4, list(limits)), repairs).resolve[0]
     for k, name in enumerate(P):
@@ -114,9 +140,11 @@ def region_frames(seed, count=6):
         repair, mix = generator.uniform(2, 8), generator.dirichlet([2, 3, 5, 6])
         rate = generator.integers(3, 16) * generator.uniform(0.4, 0.75) / (repair + 0.008 * side) * 24
         orders += [(name, P[k], rate * mix[k], repair, generator.uniform(0.3, 2.0)) for k in range(4)]
-    return (pd.DataFrame(regions, columns=["region_id", "travel_speed"]),
-            pd.DataFrame(orders, columns=["region_id", "priority", "orders_per_day", "work_hours", "work_scv"]),
-            pd.concat(units, ignore_index=True))
+    return (
+        pd.DataFrame(regions, columns=["region_id", "travel_speed"]),
+        pd.DataFrame(orders, columns=["region_id", "priority", "orders_per_day", "work_hours", "work_scv"]),
+        pd.concat(units, ignore_index=True),
+    )
 
 
 @pytest.mark.parametrize(("limits", "mode"), [([1 / 3, 1, 8, 24], "dispatch"), ([2, 4, 24, 72], "dispatch")])
@@ -139,20 +167,34 @@ def test_one_engineer_fewer_breaks_a_promise():
         own = orders[orders["region_id"] == row["region_id"]]
         places = units.loc[units["region_id"] == row["region_id"], ["east", "north"]].to_numpy()
         speed = regions.set_index("region_id").loc[row["region_id"], "travel_speed"]
-        fewer = staffing.simulate_region(own.assign(respond_hours=[0.5, 1.0, 8.0, 24.0]), int(row["required"]) - 1,
-                                         points=places, travel_speed=speed,
-                                         days=40_000 / own["orders_per_day"].sum(), seed=1)
+        fewer = staffing.simulate_region(
+            own.assign(respond_hours=[0.5, 1.0, 8.0, 24.0]),
+            int(row["required"]) - 1,
+            points=places,
+            travel_speed=speed,
+            days=40_000 / own["orders_per_day"].sum(),
+            seed=1,
+        )
         assert (fewer.table["achieved"] < 0.965).any()
 
 
 def test_what_no_engineer_can_cure_is_named():
     regions = pd.DataFrame({"region_id": ["far", "slow", "empty"], "area_km2": [4e6, 100.0, 100.0]})
     base = {"orders_per_day": 1.0, "work_scv": 0.5}
-    orders = pd.DataFrame([
-        {"region_id": "far", "priority": "P1", "work_hours": 1.0, **base},
-        {"region_id": "slow", "priority": "P1", "work_hours": 20.0, **base},
-        {"region_id": "empty", "priority": "P1", "work_hours": 1.0, "missing_share": 0.5, "parts_hours": 200.0, **base},
-    ])
+    orders = pd.DataFrame(
+        [
+            {"region_id": "far", "priority": "P1", "work_hours": 1.0, **base},
+            {"region_id": "slow", "priority": "P1", "work_hours": 20.0, **base},
+            {
+                "region_id": "empty",
+                "priority": "P1",
+                "work_hours": 1.0,
+                "missing_share": 0.5,
+                "parts_hours": 200.0,
+                **base,
+            },
+        ]
+    )
     asked = pd.DataFrame({"priority": ["P1"], "respond_hours": [4.0], "resolve_hours": [8.0]})
     table = staffing.size_regions(regions, orders, asked).set_index("region_id")
     assert table["bound_p1"].to_dict() == {"far": "reach", "slow": "repair", "empty": "parts"}
@@ -165,10 +207,20 @@ def test_what_no_engineer_can_cure_is_named():
 def test_months_are_sized_apart_and_regions_without_orders_need_nobody():
     regions = pd.DataFrame({"region_id": ["a", "b"], "area_km2": [1e4, np.nan]})
     months = pd.to_datetime(["2026-01-01", "2026-02-01"])
-    orders = pd.DataFrame({"region_id": ["a", "a", "b"], "month": [*months, months[0]], "priority": "P1",
-                           "orders_per_day": [1.0, 9.0, 0.0], "work_hours": 4.0})
-    table = staffing.size_regions(regions.assign(area_km2=[1e4, 1.0]), orders,
-                                  pd.DataFrame({"priority": ["P1"], "respond_hours": [1.0]}))
+    orders = pd.DataFrame(
+        {
+            "region_id": ["a", "a", "b"],
+            "month": [*months, months[0]],
+            "priority": "P1",
+            "orders_per_day": [1.0, 9.0, 0.0],
+            "work_hours": 4.0,
+        }
+    )
+    table = staffing.size_regions(
+        regions.assign(area_km2=[1e4, 1.0]),
+        orders,
+        pd.DataFrame({"priority": ["P1"], "respond_hours": [1.0]}),
+    )
     need = table.set_index(["region_id", "month"])["required"]
     assert need["a", months[0]] < need["a", months[1]]
     assert need["b", months[0]] == 0
@@ -180,23 +232,32 @@ def test_quantiles_give_shares_back():
         np.testing.assert_allclose(share_within(spread, limit), (spread <= limit).mean(axis=2), atol=0.004)
 
 
-GOOD = {"regions": pd.DataFrame({"region_id": ["a"], "area_km2": [1e4]}),
-        "orders": pd.DataFrame({"region_id": ["a"], "priority": ["P1"], "orders_per_day": [1.0], "work_hours": [4.0]}),
-        "promises": pd.DataFrame({"priority": ["P1"], "respond_hours": [1.0]})}
+GOOD = {
+    "regions": pd.DataFrame({"region_id": ["a"], "area_km2": [1e4]}),
+    "orders": pd.DataFrame(
+        {"region_id": ["a"], "priority": ["P1"], "orders_per_day": [1.0], "work_hours": [4.0]}
+    ),
+    "promises": pd.DataFrame({"priority": ["P1"], "respond_hours": [1.0]}),
+}
 
 
-@pytest.mark.parametrize(("changes", "table", "column"), [
-    ({"regions": GOOD["regions"].assign(area_km2=np.nan)}, "regions", "region_id"),
-    ({"orders": GOOD["orders"].assign(region_id="x")}, "orders", "region_id"),
-    ({"orders": GOOD["orders"].assign(priority="P9")}, "orders", "priority"),
-    ({"orders": GOOD["orders"].assign(orders_per_day=-1.0)}, "orders", "orders_per_day"),
-    ({"orders": GOOD["orders"].assign(orders_per_day=np.nan)}, "orders", "orders_per_day"),
-    ({"orders": pd.concat([GOOD["orders"]] * 2)}, "orders", "priority"),
-    ({"orders": GOOD["orders"].drop(columns="work_hours")}, "orders", "work_hours"),
-    ({"promises": GOOD["promises"].assign(target=1.0)}, "promises", "target"),
-    ({"max_utilisation": 1.2}, "size_regions", "max_utilisation"),
-])
+@pytest.mark.parametrize(
+    ("changes", "table", "column"),
+    [
+        ({"regions": GOOD["regions"].assign(area_km2=np.nan)}, "regions", "region_id"),
+        ({"orders": GOOD["orders"].assign(region_id="x")}, "orders", "region_id"),
+        ({"orders": GOOD["orders"].assign(priority="P9")}, "orders", "priority"),
+        ({"orders": GOOD["orders"].assign(orders_per_day=-1.0)}, "orders", "orders_per_day"),
+        ({"orders": GOOD["orders"].assign(orders_per_day=np.nan)}, "orders", "orders_per_day"),
+        ({"orders": pd.concat([GOOD["orders"]] * 2)}, "orders", "priority"),
+        ({"orders": GOOD["orders"].drop(columns="work_hours")}, "orders", "work_hours"),
+        ({"promises": GOOD["promises"].assign(target=1.0)}, "promises", "target"),
+        ({"max_utilisation": 1.2}, "size_regions", "max_utilisation"),
+    ],
+)
 def test_impossible_tables_are_refused_by_name(changes, table, column):
     with pytest.raises(DataError) as caught:
         staffing.size_regions(**(GOOD | changes))
-    assert (table, column) in set(caught.value.problems[["table", "column"]].itertuples(index=False, name=None))
+    assert (table, column) in set(
+        caught.value.problems[["table", "column"]].itertuples(index=False, name=None)
+    )

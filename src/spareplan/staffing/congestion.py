@@ -210,7 +210,7 @@ def response_kept(
     middles = rows.spread[:, 0, (np.arange(_QUEUED_STEPS) * size + size // 2) // _QUEUED_STEPS]
     for k in np.flatnonzero(arrival & ~np.isnan(limits)):
         limit = float(limits[k])
-        near = share_within(rows.spread, limit) if within is None else within[k]
+        near = share_within(rows.spread, limit) if within is None else within[int(k)]
         # The tail is smooth in time: computed at few times and read off between them.
         times = limit * _TAIL_TIMES
         tail = _blended_tail(

@@ -14,7 +14,6 @@ from spareplan.maths.units import DAYS_PER_WEEK, days_in_month, months_after
 from spareplan.results import Headcount, assumptions_frame
 from spareplan.staffing.congestion import RegionRows
 from spareplan.staffing.field import coverage_hours, duty_share, read_promises, region_travel, size_desk
-from spareplan.staffing.regional import size_regions
 from spareplan.staffing.report import headcount_table, summary_lines, workload_table
 from spareplan.staffing.resolution import Repairs
 from spareplan.staffing.sharing import plan_people, split_by_skill
@@ -26,8 +25,6 @@ from spareplan.staffing.workload import Workload, build_workload
 
 if TYPE_CHECKING:
     from spareplan.results import DemandForecast, StockLevels
-
-__all__ = ["can_size", "size_headcount", "size_regions"]
 
 FloatArray = NDArray[np.float64]
 

@@ -23,6 +23,7 @@ from spareplan.staffing.travel import (
 )
 
 FloatArray = NDArray[np.float64]
+HEAVY_LOAD = 0.93
 _PLAIN = {"work_scv": 1.0, "missing_share": 0.0, "again_share": 0.0, "parts_hours": 0.0}
 
 
@@ -98,6 +99,9 @@ def size_regions(
         points = _places(regions.set_index("region_id"), units, shown)
         pace = _pace(regions.set_index("region_id"), shown, travel_speed, circuity)
         causes = (sized.respond_cause == NONE), (sized.resolve_cause == NONE)
+        # Near full load the queue takes longer to settle than a run lasts; there the formula judges better.
+        queued = (rows.rates * (rows.work + rows.travel[rows.place, 0][:, None])).sum(axis=1)
+        floor = np.minimum(servers, np.ceil(queued / HEAVY_LOAD).astype(np.int64))
         for row in np.flatnonzero(servers > 0):
             found = {name: cube[row] for name, cube in values.items()}
             servers[row] = search_row(
@@ -110,6 +114,7 @@ def size_regions(
                 diagnose_hours,
                 max_utilisation,
                 seed + int(row),
+                int(floor[row]),
             )
     return _result(groups, names, servers, rows, limits, repairs, sized)
 

@@ -28,8 +28,9 @@ def search_row(
     diagnose_hours: float,
     max_utilisation: float,
     seed: int,
+    floor: int = 1,
 ) -> int:
-    """Least engineers on duty round the clock whose simulated attainment keeps every open promise.
+    """Least engineers on duty round the clock whose simulated orders keep every open promise.
 
     Parameters
     ----------
@@ -47,6 +48,9 @@ def search_row(
     diagnose_hours : float
     max_utilisation : float
     seed : int
+    floor : int
+        Fewest engineers that are looked at: below it a run from an idle start says nothing about the
+        long run.
 
     Returns
     -------
@@ -68,7 +72,7 @@ def search_row(
 
     servers = start
     if passes(servers):
-        while servers > 1 and passes(servers - 1):
+        while servers > max(floor, 1) and passes(servers - 1):
             servers -= 1
         return servers
     while not passes(servers):

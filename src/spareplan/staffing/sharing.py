@@ -28,7 +28,7 @@ class PeoplePlan(NamedTuple):
     hire, train : ndarray
         First day, or first day in the new skill, in this month. [people]
     lent_in, lent_out : ndarray
-        Lent by, or to, other regions for the month. [people]
+        Lent by, or to, other regions; part of a month is possible. [person-months]
     short : ndarray
         People missing at this skill or above, whatever is done. [people]
     cost, bound : float
@@ -95,7 +95,7 @@ def plan_people(
     hire = variables("hire", True, [k for k in keys if k[2] >= options.hire_lead_months])
     train = variables("train", True, [k for k in keys if k[1] > 0 and k[2] >= options.train_months])
     lend_keys = keys if regions > 1 else []
-    lent_in, lent_out = variables("in", True, lend_keys), variables("out", True, lend_keys)
+    lent_in, lent_out = variables("in", False, lend_keys), variables("out", False, lend_keys)
     stay = 1.0 - options.leave_share_per_year / MONTHS_PER_YEAR
     terms = []
     for key in keys:
@@ -177,7 +177,7 @@ def split_by_skill(total: FloatArray, mix: FloatArray, least_share: FloatArray) 
     # People of a skill and above: as many as today's mix says, or as the work needs if that is more.
     share = np.maximum(above, least_share)
     share[:, 0] = 1.0
-    nested = np.rint(total[:, None, :] * share[:, :, None] - 1e-9)
+    nested = np.rint(total[:, None, :] * share[:, :, None] + 1e-9)
     nested[:, 0] = total
     nested = np.minimum.accumulate(nested, axis=1)
     return nested - np.concatenate([nested[:, 1:], np.zeros_like(nested[:, :1])], axis=1)

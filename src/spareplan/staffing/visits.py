@@ -158,6 +158,18 @@ def visit_shares(
             )
         )
     out["parts_hours"] = out["parts_hours"].fillna(options.parts_wait_hours)
+    rush = data.sites.groupby("region_id")["emergency_days"].mean().reindex(regions) * HOURS_PER_DAY
+    if options.emergency_parts and rush.notna().any():
+        out["parts_hours"] = np.minimum(out["parts_hours"], rush.fillna(np.inf))
+        notes.append(
+            note(
+                "emergency_hours",
+                round(float(rush.mean()), 1),
+                "hours",
+                "data: sites.emergency_days",
+                "a missing part comes by emergency delivery where that is faster; mean over regions",
+            )
+        )
     out["missing"] = out["missing"].fillna(options.part_missing_share).clip(0.0, 1.0)
     return out
 
