@@ -84,7 +84,8 @@ def test_no_table_is_beside_the_contract() -> None:
 
 @pytest.mark.parametrize("name", RESULTS)
 def test_results_keep_the_contract(name: str) -> None:
-    assert OUTPUT_TABLES[name].names == RESULTS[name]
+    # columns may be added, none renamed, moved or dropped
+    assert [column for column in OUTPUT_TABLES[name].names if column in RESULTS[name]] == RESULTS[name]
 
 
 @pytest.mark.parametrize("name", INPUT_TABLES)

@@ -17,6 +17,10 @@ Ints = NDArray[np.int64]
 
 PURCHASE, REPLENISH, LATERAL, REPAIR, EMERGENCY = range(5)
 KINDS = ("purchase", "replenish", "lateral", "repair", "emergency")
+MOVE_COLUMNS = (
+    "week", "kind", "part", "sender", "receiver", "pieces", "asked", "position", "reorder", "base", "urgent",
+    "gap_days", "day", "rank",
+)  # fmt: skip
 SUPPLIER = -1
 REFILL_RANK = 3
 
@@ -143,7 +147,7 @@ class Moves:
 
     def columns(self) -> dict[str, NDArray[np.float64]]:
         """All orders, one array per column."""
-        return {name: np.concatenate(pieces) for name, pieces in self.found.items()}
+        return {name: np.concatenate(self.found.get(name, [np.zeros(0)])) for name in MOVE_COLUMNS}
 
 
 @dataclass(frozen=True)

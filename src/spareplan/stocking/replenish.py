@@ -84,15 +84,15 @@ def plan_replenishment(
         )
     today = _today(data, demand, as_of)
     setting = build_setting(data, demand, levels, grades, today, int(weeks))
-    found, shelves = [], []
+    found, waits, shelves = [], [], []
     size = max(1, CHUNK_CELLS // (len(setting.site_ids) * setting.seen))
     for first in range(0, len(setting.part_ids), size):
         moves, projection = _plan_chunk(setting, first, min(first + size, len(setting.part_ids)), chosen)
-        found.append(moves)
+        found.append(moves[moves["pieces"] > 0])
+        waits.append(_waiting(moves, setting))
         shelves.append(projection)
-    every = pd.concat(found, ignore_index=True)
-    orders = _in_order(every[every["pieces"] > 0].reset_index(drop=True), setting)[_COLUMNS]
-    waiting = _waiting(every, setting)
+    orders = _in_order(pd.concat(found, ignore_index=True), setting)[_COLUMNS]
+    waiting = pd.concat(waits, ignore_index=True)
     rows = [*option_rows("replenishment", chosen), *setting.assumptions]
     return Orders(
         orders,
@@ -116,28 +116,7 @@ def _plan_chunk(
     """Plan some parts, and put their moves and projected stock into frames."""
     shelves, policy, buying, moves = setting.chunk(first, last, options)
     nets, pipes = plan_weeks(setting.routes, buying, policy, shelves, moves, setting.weeks)
-    columns = moves.columns()
-    if not columns:
-        columns = {
-            name: np.zeros(0)
-            for name in (
-                "week",
-                "kind",
-                "part",
-                "sender",
-                "receiver",
-                "pieces",
-                "asked",
-                "position",
-                "reorder",
-                "base",
-                "urgent",
-                "gap_days",
-                "day",
-                "rank",
-            )
-        }
-    frame = pd.DataFrame(columns)
+    frame = pd.DataFrame(moves.columns())
     part, receiver = frame["part"].astype("int64"), frame["receiver"].astype("int64")
     frame["planner"] = setting.planners(first, last)[part, receiver]
     touched = np.zeros(nets.shape[1:], dtype=bool)
