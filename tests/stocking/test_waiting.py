@@ -9,6 +9,8 @@ from tests.stocking import networks
 
 from spareplan.maths import distributions
 from spareplan.stocking import evaluate_levels, simulate
+from spareplan.stocking._forest import read_forest
+from spareplan.stocking.waiting import exact_shares, kernel_shares
 
 TREE = ([-1, 0, 0, 1, 1], [30.0, 4, 2, 3, 1.0], [0.02, 0.05, 0.3, 0.2, 0.1], [18, 3, 2, 2, 0])
 TIMES = [0, 0.5, 1, 2, 3, 4, 5, 7, 12, 31]
@@ -70,6 +72,16 @@ def away(given, years, times, **arguments):
     widths = simulated.pivot_table(index="site_id", columns="measure", values="half_width")
     names = [f"wait_le_{t:g}" for t in times]
     return (values[names] - formula[names]) / widths[names]
+
+
+def test_compiled_shares_are_the_plain_ones():
+    sites, parts, rates, levels = networks.tables(*TREE)
+    levels = levels.assign(reorder_point=[12, *[np.nan] * 4], order_quantity=[6, *[np.nan] * 4])
+    forest = read_forest(sites, parts, rates, levels)
+    every = np.ones(len(forest), dtype=bool)
+    times = np.array(TIMES, dtype=float)
+    plain = exact_shares(forest, times, every)
+    np.testing.assert_allclose(kernel_shares(forest, times, every), plain, atol=1e-10)
 
 
 def test_simulation_agrees():

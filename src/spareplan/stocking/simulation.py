@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from spareplan.errors import problem_in_argument
+from spareplan.maths.units import DAYS_PER_YEAR
 from spareplan.results import Attainment, StockLevels, assumptions_frame
 from spareplan.stocking import _paths
 from spareplan.stocking._forest import Forest, read_forest
@@ -341,7 +342,8 @@ def _chunks(forest: Forest, years: float) -> Iterator[IntArray]:
 
 
 def _events(forest: Forest, years: float) -> FloatArray:
-    return forest.demand * (years * 365.25 + 2 * forest.lead) + 20.0
+    worlds = np.where(forest.spread > 0, _paths.WORLDS, 1)
+    return forest.demand * (years * DAYS_PER_YEAR + 2 * worlds * forest.lead) + 20.0
 
 
 def _shown(chunks: list[IntArray], forest: Forest, years: float) -> Any:

@@ -21,6 +21,7 @@ References
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -28,7 +29,7 @@ from numpy.typing import NDArray
 
 from spareplan.maths import distributions
 from spareplan.stocking._forest import Forest
-from spareplan.stocking.echelons import forest_moments, metric_service
+from spareplan.stocking.echelons import SMALL, forest_moments, metric_service
 from spareplan.stocking.laws import (
     backorder_pmf,
     convolve_poisson,
@@ -80,7 +81,9 @@ def wait_shares(forest: Forest, times: FloatArray, method: str = "exact") -> Flo
     """
     exact = ~forest.overdispersed & (method == "exact")
     out = np.full((len(forest), len(times)), np.nan)
-    if exact.any():
+    if exact.any() and len(forest) > SMALL:
+        out[exact] = kernel_shares(forest, times, exact)[exact]
+    elif exact.any():
         out[exact] = exact_shares(forest, times, exact)[exact]
     if not exact.all():
         out[~exact] = moment_shares(forest, times, method == "metric")[~exact]
@@ -110,6 +113,48 @@ def exact_shares(forest: Forest, times: FloatArray, wanted: BoolArray) -> FloatA
             part, laws = forest.part[row], _Laws(forest)
         for column, time in enumerate(times):
             out[row, column] = laws.share(int(row), float(time))
+    return out
+
+
+def kernel_shares(forest: Forest, times: FloatArray, wanted: BoolArray) -> FloatArray:
+    """Share that waits at most each time, by the compiled kernels as far as they reach: for large networks.
+
+    Parameters
+    ----------
+    forest : Forest
+    times : ndarray, shape (T,)
+        [days]
+    wanted : ndarray of bool, shape (n,)
+        Rows to compute; the others stay NaN.
+
+    Returns
+    -------
+    ndarray, shape (n, T)
+        The numbers of `exact_shares`.
+
+    Notes
+    -----
+    Before the lead time is over, the wait law is the fill rate of a shorter pipeline. Later, and where pieces
+    can overtake each other, the plain road goes on.
+    """
+    from spareplan.stocking.pricing import lay_out, measure
+
+    quantity = np.ones(len(forest.part_ids), dtype=np.int64)
+    top = forest.rows_at(0)
+    quantity[forest.part[top]] = (forest.most - forest.least + 1)[top]
+    pipelines = lay_out(forest, np.ones(len(forest.part_ids)), "exact", quantity)
+    rows = pipelines.forest_rows
+    simple = wanted & (forest.repair_share == 0) & (forest.return_share == 0)
+    out = np.full((len(forest), len(times)), np.nan)
+    for column, time in enumerate(times):
+        short = simple & (time < forest.lead - INSTANT)
+        left = np.where(short, forest.demand * np.maximum(forest.lead - time, 0.0), forest.pipeline)
+        missed = measure(replace(pipelines, late=left[rows]), forest.most[rows]).miss
+        shares = np.empty(len(forest))
+        shares[rows] = 1 - missed
+        out[short, column] = shares[short]
+        rest = wanted & ~short & (forest.demand > 0)
+        out[rest, column] = exact_shares(forest, times[column : column + 1], rest)[rest, 0]
     return out
 
 
