@@ -410,7 +410,7 @@ def test_pieces_are_conserved_packs_kept_and_no_shelf_above_its_reorder_point_or
     bought = table[table["kind"] == "purchase"].merge(given.parts, on="part_id")
     assert (bought["quantity"] % bought["pack_size"] == 0).all()
     assert (bought["quantity"] >= bought["min_order"]).all()
-    # What left a shelf by Monday was there: projected stock before, plus arrivals, never falls below what demand took.
+    # What left a shelf by Monday was there: the stock projected for the week before covers it.
     sent = table[table["from_site_id"].notna() & (table["kind"] != "repair")]
     keys = ["part_id", "site_id", "week"]
     shipped = sent.rename(columns={"from_site_id": "site_id"}).groupby(keys)["quantity"].sum()
