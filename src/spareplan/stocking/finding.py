@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from spareplan.errors import SolverError
 from spareplan.stocking.levels_lp import Columns, generate_columns
-from spareplan.stocking.multipliers import Search, search_prices, surrogate
+from spareplan.stocking.multipliers import Search, certify, search_prices, surrogate
 from spareplan.stocking.pricing import MODELS, Pipelines, Priced, measure
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.trim import money, trim
@@ -84,9 +84,14 @@ def find_levels(
     small = rows <= LP_ROWS
     warm = None
     if rows > SURROGATE_ROWS and (pipelines.model == MODELS["exact"]).any():
-        warm = search_prices(surrogate(pipelines), promises, prices, 11, 3e-4, progress=progress)
-    search = search_prices(pipelines, promises, prices, 12 if warm is None else 5, keep=small, progress=progress,
-                           before=warm)
+        warm = search_prices(
+            surrogate(pipelines), promises, prices, 12, 1e-4, progress=progress, quick=not small
+        )
+    search = search_prices(
+        pipelines, promises, prices, 12 if warm is None else 4, keep=small, progress=progress, before=warm, quick=not small
+    )
+    if not small:
+        certify(pipelines, promises, search)
     search.interrupted |= warm is not None and warm.interrupted
     road = "multipliers"
     starts = [search.priced.levels]

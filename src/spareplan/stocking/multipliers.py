@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from spareplan.stocking.pricing import MODELS, Pipelines, Priced, price
+from spareplan.stocking.pricing import MODELS, Pipelines, Priced, measure, price
 from spareplan.stocking.promises import Promises
 
 FloatArray = NDArray[np.float64]
@@ -64,6 +64,13 @@ def surrogate(pipelines: Pipelines) -> Pipelines:
     return replace(pipelines, model=np.full(len(pipelines.model), MODELS["two_moment"]))
 
 
+def without_prices(pipelines: Pipelines) -> Priced:
+    """Cheapest levels where nothing is promised: the floors."""
+    state = measure(pipelines, pipelines.least)
+    paid = np.add.reduceat(pipelines.least, pipelines.starts[:-1]) if len(pipelines.least) else np.empty(0)
+    return replace(state, value=paid * pipelines.unit_cost)
+
+
 def bound_at(promises: Promises, prices: FloatArray, priced: Priced) -> float:
     """L(u) from the priced parts."""
     return float(priced.value.sum() - prices @ promises.allowed)
@@ -94,6 +101,7 @@ def search_prices(
     keep: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
     before: Search | None = None,
+    quick: bool = False,
 ) -> Search:
     """Raise and lower prices by secants in logarithms until use meets what is allowed.
 
@@ -114,13 +122,15 @@ def search_prices(
         Called with ("prices", steps done, all steps).
     before : Search, optional
         A search under a quicker evaluation, to start from.
+    quick : bool
+        Walk instead of searching for certain: then `bound` is that of price 0 and `certify` must follow.
 
     Returns
     -------
     Search
     """
     # Promises that hold without any stock cost nothing and keep price 0.
-    start = price(pipelines, *promises.worth(np.zeros(len(promises))))
+    start = without_prices(pipelines)
     used = promises.used(start)
     open_ = used > promises.allowed * (1 + 1e-12)
     now = np.where(open_, first_prices(pipelines, promises) if prices is None else prices, 0.0)
@@ -136,23 +146,25 @@ def search_prices(
         return search
     allowed = np.maximum(promises.allowed, 1e-300)
     slope = np.full(len(promises), FIRST_SLOPE)
-    guess = start.levels
+    guess = None
     if before is not None:
         guess = before.priced.levels
         slope = slope if before.slope is None else before.slope
         now = np.where(open_, np.maximum(before.last, NO_PRICE), 0.0)
     seen_at: tuple[FloatArray, FloatArray] | None = None
+    highest = search.bound if not quick else -np.inf
     try:
         for step in range(rounds):
-            priced = price(pipelines, *promises.worth(now), guess=guess)
+            priced = price(pipelines, *promises.worth(now), guess=guess, quick=quick)
             guess = priced.levels
             used = promises.used(priced)
             bound = bound_at(promises, now, priced)
             search.priced, search.last = priced, now
             if keep:
                 search.visited.append(priced)
-            if bound > search.bound or step == 0:
-                search.bound, search.prices = max(bound, search.bound), now
+            if bound > highest:
+                highest, search.prices = bound, now
+                search.bound = search.bound if quick else bound
             if progress:
                 progress("prices", step + 1, rounds)
             if np.abs(now * (promises.allowed - used)).sum() <= tolerance * max(abs(bound), 1e-12):
@@ -172,3 +184,22 @@ def search_prices(
     except KeyboardInterrupt:
         search.interrupted = True
     return search
+
+
+def certify(pipelines: Pipelines, promises: Promises, search: Search) -> None:
+    """Make the bound of a quick search certain: one full search at its best prices.
+
+    Parameters
+    ----------
+    pipelines : Pipelines
+    promises : Promises
+    search : Search
+        Its bound is lifted, and its levels are replaced by the certain minimum.
+    """
+    try:
+        priced = price(pipelines, *promises.worth(search.prices), guess=search.priced.levels)
+    except KeyboardInterrupt:
+        search.interrupted = True
+        return
+    search.bound = max(search.bound, bound_at(promises, search.prices, priced))
+    search.priced, search.last = priced, search.prices

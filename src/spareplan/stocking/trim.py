@@ -15,6 +15,8 @@ from spareplan.stocking.promises import Promises
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 ROUNDS = 12
+# Far from the promises one piece per row and round is slow; then it goes on until they are kept.
+MOST_ROUNDS = 400
 # Kept back from every promise while trimming, so that rounding never breaks it.
 MARGIN = 1e-10
 
@@ -45,7 +47,9 @@ def trim(
     """
     levels = np.array(levels, dtype=np.int64)
     best: tuple[float, IntArray, Priced] | None = None
-    for _ in range(ROUNDS):
+    for step in range(MOST_ROUNDS):
+        if step >= ROUNDS and best is not None:
+            break
         state = measure(pipelines, levels)
         used = promises.used(state)
         cost = money(pipelines, levels)
