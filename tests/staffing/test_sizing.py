@@ -9,6 +9,7 @@ from spareplan.errors import DataError
 from spareplan.staffing.congestion import RegionRows, congestion, queue_tail, response_kept, share_within
 from spareplan.staffing.queues import servers_needed_rows
 from spareplan.staffing.resolution import Repairs
+from spareplan.staffing.shifts import day_phases
 from spareplan.staffing.sizing import Promises, promises_kept, size_rows
 from spareplan.staffing.travel import QUANTILES, unit_square_table
 
@@ -261,3 +262,37 @@ def test_impossible_tables_are_refused_by_name(changes, table, column):
     assert (table, column) in set(
         caught.value.problems[["table", "column"]].itertuples(index=False, name=None)
     )
+
+
+@pytest.mark.parametrize(("servers", "load"), [(2, 0.35), (5, 0.6), (10, 0.7)])
+def test_a_day_with_rush_hours_agrees_with_simulation(servers, load):
+    profile = np.array(
+        [1, 1, 1, 1, 1, 2, 4, 12, 30, 45, 60, 58, 30, 40, 62, 58, 42, 32, 22, 14, 9, 6, 4, 2.0]
+    )
+    profile /= profile.mean()
+    side, limits = 150.0, np.array([1.0, 2.0, 8.0, 24.0])
+    travel, spread = square(side)
+    visit = 3.0 + 0.6 * travel[0, 0]
+    rates = np.array([0.05, 0.15, 0.35, 0.45]) * servers * load / visit
+    run = staffing.simulate_region(
+        pd.DataFrame({"priority": P, "orders_per_day": rates * 24, "work_hours": 3.0, "work_scv": 0.6}),
+        servers,
+        area_km2=side**2,
+        days=60_000 / (rates.sum() * 24),
+        profile=profile,
+        seed=3,
+    )
+    rows = RegionRows(rates[None], np.full((1, 4), 3.0), np.array([0.5]), np.zeros(1, int), travel, spread)
+    kept = promises_kept(
+        rows, np.array([servers]), promises(limits), None, day_phases(profile, visit)
+    ).respond[0]
+    flat = promises_kept(rows, np.array([servers]), promises(limits)).respond[0]
+    real = np.array(
+        [
+            (own["sent"] - own["opened"] <= limits[P.index(name)]).mean()
+            for name, own in run.orders.groupby("priority")
+        ]
+    )
+    assert (kept <= real + 0.02).all()
+    assert (kept >= real - [0.06, 0.06, 0.02, 0.02]).all()
+    assert flat[0] > real[0] + 0.03

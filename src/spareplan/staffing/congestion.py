@@ -144,7 +144,9 @@ def congestion(rows: RegionRows, servers: IntArray) -> Congestion:
     return Congestion(seen, waiting, queued, utilisation, mean_drive)
 
 
-def queue_tail(rows: RegionRows, state: Congestion, servers: IntArray, times: FloatArray) -> FloatArray:
+def queue_tail(
+    rows: RegionRows, state: Congestion, servers: IntArray, times: FloatArray, ahead: FloatArray | None = None
+) -> FloatArray:
     """P(wait > t) of orders that have to wait, by class.
 
     Parameters
@@ -154,6 +156,8 @@ def queue_tail(rows: RegionRows, state: Congestion, servers: IntArray, times: Fl
     servers : ndarray of int, shape (R,)
     times : ndarray, shape (R, K) or (R, K, T)
         [hours]
+    ahead : ndarray, shape (K,), optional
+        Orders to come while an order of the class waits, against the rates of `rows`; None: as many.
 
     Returns
     -------
@@ -163,7 +167,7 @@ def queue_tail(rows: RegionRows, state: Congestion, servers: IntArray, times: Fl
         the law).
     """
     wide = times.ndim == 3
-    own, above = _load_shares(rows, servers)
+    own, above = _load_shares(rows, servers, ahead)
     if wide:
         own, above = own[..., None], above[..., None]
     first = (slice(None), None, None) if wide else (slice(None), None)
@@ -179,6 +183,7 @@ def response_kept(
     limits: FloatArray,
     arrival: NDArray[np.bool_],
     within: dict[int, FloatArray] | None = None,
+    ahead: FloatArray | None = None,
 ) -> FloatArray:
     """Share of orders answered within their limit.
 
@@ -193,6 +198,8 @@ def response_kept(
         True: the engineer must have arrived; False: he must have been sent.
     within : dict of int to ndarray, shape (places, F), optional
         `share_within` of the arrival classes, where it is already known.
+    ahead : ndarray, shape (K,), optional
+        As in `queue_tail`.
 
     Returns
     -------
@@ -202,7 +209,7 @@ def response_kept(
     wide = np.broadcast_to(limits, rows.rates.shape)
     kept = np.full(wide.shape, np.nan)
     sent = np.flatnonzero(~arrival & ~np.isnan(limits))
-    own, above = _load_shares(rows, servers)
+    own, above = _load_shares(rows, servers, ahead)
     fixed = (servers / state.service)[:, None], rows.scv[:, None], state.service[:, None]
     tail = _blended_tail(above[:, sent], own[:, sent], *fixed, wide[:, sent])
     kept[:, sent] = 1.0 - state.waiting[:, None] * tail
@@ -224,11 +231,14 @@ def response_kept(
     return np.clip(kept, 0.0, 1.0)
 
 
-def _load_shares(rows: RegionRows, servers: IntArray) -> tuple[FloatArray, FloatArray]:
+def _load_shares(
+    rows: RegionRows, servers: IntArray, ahead: FloatArray | None
+) -> tuple[FloatArray, FloatArray]:
     """Share the capacity among the classes while all are busy: own and higher ones, higher ones only."""
     per_order = rows.work + rows.travel[rows.place, 0][:, None]
     own = np.cumsum(rows.rates * per_order, axis=1) / servers[:, None]
-    return own, np.concatenate([np.zeros((len(own), 1)), own[:, :-1]], axis=1)
+    above = np.concatenate([np.zeros((len(own), 1)), own[:, :-1]], axis=1)
+    return (own, above) if ahead is None else (own * ahead, above * ahead)
 
 
 def _blended_tail(

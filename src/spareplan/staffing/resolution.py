@@ -60,7 +60,13 @@ class Repairs:
         )
 
 
-def visit_law(rows: RegionRows, state: Congestion, servers: IntArray, limits: FloatArray) -> FloatArray:
+def visit_law(
+    rows: RegionRows,
+    state: Congestion,
+    servers: IntArray,
+    limits: FloatArray,
+    ahead: FloatArray | None = None,
+) -> FloatArray:
     """Wait and drive together, as probabilities on a grid of 0..limit.
 
     Parameters
@@ -70,6 +76,8 @@ def visit_law(rows: RegionRows, state: Congestion, servers: IntArray, limits: Fl
     servers : ndarray of int, shape (R,)
     limits : ndarray, shape (K,)
         End of the grid of each class. [hours]
+    ahead : ndarray, shape (K,), optional
+        As in `queue_tail`.
 
     Returns
     -------
@@ -82,7 +90,7 @@ def visit_law(rows: RegionRows, state: Congestion, servers: IntArray, limits: Fl
     edges = (np.arange(CELLS + 1) + 0.5) / CELLS
     blend = np.stack([np.interp(edges, points, row) for row in np.eye(len(points))])
     times = limits[None, :, None] * points[None, None, :]
-    tail = queue_tail(rows, state, servers, np.broadcast_to(times, (count, classes, len(points))))
+    tail = queue_tail(rows, state, servers, np.broadcast_to(times, (count, classes, len(points))), ahead)
     survival = np.exp(np.log(np.maximum(tail, 1e-300)) @ blend)
     waits = -np.diff(np.concatenate([np.ones((count, classes, 1)), survival], axis=2), axis=2)
     for k in range(classes):

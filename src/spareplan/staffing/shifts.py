@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from spareplan.errors import problem_in_argument
 from spareplan.maths.units import DAYS_PER_WEEK, HOURS_PER_DAY, MINUTES_PER_HOUR
 from spareplan.staffing.queues import servers_needed_rows
-from spareplan.staffing.sizing import Phases
+from spareplan.staffing.sizing import ALL_DAY, Phases
 
 FloatArray = NDArray[np.float64]
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -51,7 +51,7 @@ def smoothed_load(profile: FloatArray, mean_hours: float) -> FloatArray:
     return weight[lag] @ np.asarray(profile, dtype=float)
 
 
-def day_phases(profile: FloatArray, mean_hours: float, count: int = 6) -> Phases:
+def day_phases(profile: FloatArray, mean_hours: float, count: int = 4) -> Phases:
     """Cut the day into equal phases with their load and their share of the calls.
 
     Parameters
@@ -66,12 +66,17 @@ def day_phases(profile: FloatArray, mean_hours: float, count: int = 6) -> Phases
     Returns
     -------
     Phases
+
+    Notes
+    -----
+    Four phases are long enough to settle: against simulation the share kept was 0 to 5 points low for limits
+    of an hour or two, within 1 point for those of 8 h and more; the mean of the day is up to 10 points high.
     """
     if np.ptp(profile) < 1e-9:
-        return Phases(np.ones(1), np.ones(1), np.ones(1))
+        return ALL_DAY
     load = smoothed_load(profile, mean_hours).reshape(count, -1).mean(axis=1)
     calls = np.asarray(profile, dtype=float).reshape(count, -1).sum(axis=1)
-    return Phases(np.full(count, 1.0 / count), load, calls / calls.sum())
+    return Phases(np.full(count, 1.0 / count), load, calls / calls.sum(), np.asarray(profile, dtype=float))
 
 
 class ShiftPlan(NamedTuple):

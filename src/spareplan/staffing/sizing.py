@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from spareplan.maths.units import HOURS_PER_DAY
 from spareplan.staffing.congestion import (
     Congestion,
     IntArray,
@@ -49,14 +50,38 @@ class Promises:
 
 
 class Phases(NamedTuple):
-    """Times of the day: share of the time, load against the mean, share of the calls; each of shape (P,)."""
+    """Times of the day.
+
+    Parameters
+    ----------
+    share, factor, calls : ndarray, shape (P,)
+        Share of the time, load against the mean, share of the calls.
+    profile : ndarray, shape (24,)
+        Calls per hour of the day against the mean.
+    """
 
     share: FloatArray
     factor: FloatArray
     calls: FloatArray
+    profile: FloatArray
+
+    def ahead(self, limits: FloatArray) -> FloatArray:
+        """Calls in the hours after each phase against the load of the phase, shape (P, K).
+
+        An order of a long promise outlives the rush in which it came, so its queue grows by the calls of its
+        whole limit, not by those of the rush.
+        """
+        count = len(self.share)
+        ends = np.arange(2 * HOURS_PER_DAY + 1)
+        sums = np.concatenate([[0.0], np.cumsum(np.tile(self.profile, 2))])
+        start = np.arange(HOURS_PER_DAY) + 0.5
+        # From a day on the window holds the mean; below a quarter of an hour, the hour itself.
+        length = np.clip(np.nan_to_num(limits, nan=1.0), 0.25, HOURS_PER_DAY)
+        window = np.interp(start[:, None] + length, ends, sums) - np.interp(start, ends, sums)[:, None]
+        return (window / length).reshape(count, -1, len(limits)).mean(axis=1) / self.factor[:, None]
 
 
-ALL_DAY = Phases(np.ones(1), np.ones(1), np.ones(1))
+ALL_DAY = Phases(np.ones(1), np.ones(1), np.ones(1), np.ones(HOURS_PER_DAY))
 
 
 class Kept(NamedTuple):
@@ -123,16 +148,21 @@ def promises_kept(
     count, classes = rows.rates.shape
     sums: dict[str, FloatArray] = {}
     limits = np.nan_to_num(promises.resolve, nan=1.0)
-    for share, factor, calls in zip(*phases, strict=True):
+    respond_ahead, resolve_ahead = phases.ahead(promises.respond), phases.ahead(promises.resolve)
+    for phase, (share, factor, calls) in enumerate(
+        zip(phases.share, phases.factor, phases.calls, strict=True)
+    ):
         now = rows.times(float(factor))
         state = congestion(now, staffed)
         part = {
-            "respond": response_kept(now, state, staffed, promises.respond, promises.arrival, within),
+            "respond": response_kept(
+                now, state, staffed, promises.respond, promises.arrival, within, respond_ahead[phase]
+            ),
             "waiting": state.waiting,
             "drive": state.drive,
         }
         if repairs is not None:
-            part["visits"] = visit_law(now, state, staffed, limits)
+            part["visits"] = visit_law(now, state, staffed, limits, resolve_ahead[phase])
         for name, value in part.items():
             sums[name] = sums.get(name, 0.0) + calls * value
         sums["utilisation"] = sums.get("utilisation", 0.0) + share * state.utilisation
@@ -249,7 +279,7 @@ def _least_for_load(rows: RegionRows, max_utilisation: float, phases: Phases) ->
         some = rows.pick(open_)
         busy = sum(
             share * congestion(some.times(float(factor)), servers[open_]).utilisation
-            for share, factor, _ in zip(*phases, strict=True)
+            for share, factor in zip(phases.share, phases.factor, strict=True)
         )
         full = congestion(some, servers[open_]).utilisation >= 1.0
         open_ = open_[(busy > max_utilisation) | full]
