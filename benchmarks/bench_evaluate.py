@@ -70,7 +70,7 @@ def main() -> None:
     kernel_service(forest)
     plain, compiled = exact_service(forest, np.ones(len(forest), bool)), kernel_service(forest)
     print(f"kernel against plain: largest difference {abs(plain.ebo - compiled.ebo).max():.1e} pieces")
-    print(f"wait law, plain, 3,300 pairs, one time: {seconds(evaluate_levels, *small, times=[1.0]):.2f} s")
+    print(f"wait law, 3,300 pairs, one time: {seconds(evaluate_levels, *small, times=[1.0]):.2f} s")
     for parts, sites in SIZES + ([(100_000, 150)] if options.parse_args().big else []):
         given = made_up(parts, sites)
         line = f"{parts:,} x {sites}: "

@@ -14,6 +14,7 @@ from spareplan.errors import DataError
 from spareplan.results import StockLevels
 from spareplan.stocking import _paths, evaluate_levels, simulate
 from spareplan.stocking._forest import read_forest
+from spareplan.stocking.echelons import evaluate_forest
 from spareplan.stocking.simulation import attainment_table, ratio_interval, run_forest, simulate_levels
 
 MEASURES = ["ebo", "fill_rate", "ready_rate", "mean_wait_days", "on_hand"]
@@ -72,6 +73,29 @@ def test_an_unknown_rate_at_one_site_agrees_with_the_negative_binomial():
     for measure in ("ebo", "ready_rate", "on_hand"):
         error = simulated[measure].std() / np.sqrt(len(many))
         assert abs(simulated[measure].mean() - formula[measure]) < 3 * error
+
+
+@pytest.mark.parametrize(
+    "vmr, cv2, hq, station",
+    [(2.0, 0.0, 18, 2), (4.0, 0.0, 18, 2), (1.0, 0.3, 20, 2), (1.0, 1.0, 20, 2), (1.2, 0.2, 14, 1)],
+)
+def test_overdispersed_demand_is_served_nearly_as_two_moments_say(vmr, cv2, hq, station):
+    sites, part, rates, levels = networks.tables([-1, 0, 0, 0, 0], [60.0, 3, 3, 3, 3], [0, *[0.05] * 4],
+                                                 [hq, *[station] * 4])  # fmt: skip
+    many = [f"P{n}" for n in range(120)]
+    parts = pd.concat([part.assign(part_id=p) for p in many])
+    rates = pd.concat([rates.assign(part_id=p, vmr=vmr, rate_cv2=cv2) for p in many])
+    levels = pd.concat([levels.assign(part_id=p) for p in many])
+    forest = read_forest(sites, parts, rates, levels)
+    batched = run_forest(forest, 40, 1, np.array([]))
+    formula, exact = evaluate_forest(forest)
+    assert not exact.any()
+    for depth in (0, 1):
+        rows = forest.depth == depth
+        fill = batched.filled[rows].sum() / batched.demands[rows].sum()
+        ebo = batched.late[rows].sum() / batched.days[rows].sum()
+        assert formula.fill_rate[rows].mean() == pytest.approx(fill, abs=0.04)
+        assert formula.ebo[rows].mean() == pytest.approx(ebo, rel=0.12)
 
 
 def test_a_steady_stream_has_the_asked_variance():

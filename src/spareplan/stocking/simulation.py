@@ -237,7 +237,7 @@ def simulate_levels(
     table = attainment_table(forest, batched, levels, times)
     return Attainment(
         table=table,
-        assumptions=assumptions_frame(_assumptions(years, seed, forest)),
+        assumptions=assumptions_frame(_assumptions(years, seed, forest, data)),
         lines=_lines(table, batched, years),
     )
 
@@ -354,7 +354,7 @@ def _shown(chunks: list[IntArray], forest: Forest, years: float) -> Any:
     return tqdm(chunks, desc="simulation", unit="chunk")
 
 
-def _assumptions(years: float, seed: int, forest: Forest) -> Iterator[dict[str, Any]]:
+def _assumptions(years: float, seed: int, forest: Forest, data: Dataset) -> Iterator[dict[str, Any]]:
     uncertain = len(np.unique(forest.part[forest.spread > 0]))
     facts = [
         ("years", years, "years", "default" if years == 50 else "set by the user", "time measured per part"),
@@ -365,6 +365,9 @@ def _assumptions(years: float, seed: int, forest: Forest) -> Iterator[dict[str, 
         ("uncertain_rates", uncertain, "parts", "estimated by the forecast",
          "parts whose rate is drawn anew in each of the independent runs"),
     ]  # fmt: skip
+    if "lateral_pool" in data.sites and data.sites["lateral_pool"].notna().any():
+        facts.append(("lateral_help", "left out", "", "default",
+                      "promises are judged without help from neighbours, which is on the safe side"))  # fmt: skip
     for name, value, unit, origin, meaning in facts:
         yield {
             "stage": "simulation",
