@@ -127,11 +127,9 @@ def score_panel(scorer: ModuleType, name: str) -> None:
         base = by_part if base is None else base
         low, high = paired_interval(by_part, base)
         calibration = " ".join(f"{figures[f'calerr_{level:g}']:.3f}" for level in LEVELS)
-        print(
-            f"{label:22} {figures['wql_ops']:.4f} {figures['bias']:+.3f}  {calibration}   {figures['stock_0.95']:5.2f}"
-            f"   {figures['fill_0.95']:.3f}  {seconds:5.1f}  {low:+.1%} .. {high:+.1%}",
-            flush=True,
-        )
+        line = f"{label:22} {figures['wql_ops']:.4f} {figures['bias']:+.3f}  {calibration}"
+        line += f"   {figures['stock_0.95']:5.2f}   {figures['fill_0.95']:.3f}  {seconds:5.1f}"
+        print(f"{line}  {low:+.1%} .. {high:+.1%}", flush=True)
     assert np.isclose(came.sum(), actual["y"].sum())
 
 

@@ -97,7 +97,8 @@ def test_group_tables_match_a_loop_over_groups(windows):
         np.testing.assert_allclose(got[g, :5], weighted_quantile(ratio[of], np.sqrt(unit[of]), LEVELS))
         tame = np.minimum(ratio[of], 3.0)
         mean = np.average(tame, weights=unit[of])
-        np.testing.assert_allclose(got[g, 5:], [mean, np.average((tame - mean) ** 2, weights=unit[of])])
+        np.testing.assert_allclose(got[g, 5], np.average(ratio[of] == 0, weights=np.sqrt(unit[of])))
+        np.testing.assert_allclose(got[g, 6:], [mean, np.average((tame - mean) ** 2, weights=unit[of])])
 
 
 def test_equal_weights_give_the_least_value_that_reaches_the_level():

@@ -88,6 +88,7 @@ def _forecast(
     rates = pooling.pool_rates(demand, discount, exposure)
     mean, variance = pooling.sum_moments(rates, ahead)
     quantiles = pooling.sum_quantiles(rates, ahead, levels)
+    none = pooling.no_demand_chance(rates, ahead)
     direct = np.minimum(ahead, longest_lead(demand.shape[1]))
     for lead in np.unique(direct):
         pooled = forecast_sums(demand, int(lead), levels, exposure)
@@ -95,16 +96,20 @@ def _forecast(
             continue
         rows = direct == lead
         if (ahead[rows] > lead).any():
-            pooled = stretch_sums(pooled, rates, levels, int(lead), ahead)
+            pooled = stretch_sums(pooled, rates, int(lead), ahead)
         share = EMPIRICAL_BAYES_WINDOWS / (EMPIRICAL_BAYES_WINDOWS + pooled.evidence)
+        rows &= np.isfinite(demand).any(axis=1)
         mean[rows] = share * mean[rows] + (1 - share) * pooled.mean[rows]
         variance[rows] = share * variance[rows] + (1 - share) * pooled.variance[rows]
         quantiles[rows] = share * quantiles[rows] + (1 - share) * pooled.quantiles[rows]
-    return mean, variance, quantiles
+        # Pieces come from few heavy parts, but every window says whether anything was demanded.
+        share = EMPIRICAL_BAYES_WINDOWS / (EMPIRICAL_BAYES_WINDOWS + pooled.windows)
+        none[rows] = share * none[rows] + (1 - share) * pooled.none[rows]
+    return mean, variance, np.where(levels <= none[:, None], 0.0, quantiles)
 
 
 def stretch_sums(
-    pooled: PooledSums, rates: pooling.CompoundRates, levels: FloatArray, lead: int, longer: NDArray[np.int64]
+    pooled: PooledSums, rates: pooling.CompoundRates, lead: int, longer: NDArray[np.int64]
 ) -> PooledSums:
     """Carry the distribution of a sum over to longer sums.
 
@@ -114,8 +119,6 @@ def stretch_sums(
         Distribution of the sum of `lead` periods.
     rates : CompoundRates
         Say how much of the variance all periods share.
-    levels : ndarray, shape (k,)
-        Levels of the quantiles.
     lead : int
         [periods]
     longer : ndarray of int, shape (n,)
@@ -125,8 +128,7 @@ def stretch_sums(
     -------
     PooledSums
         The mean grows with the periods, distances from it with the standard deviation, which the compound
-        rates let grow between the root of the periods (independent) and the periods (shared). What was 0
-        stays 0 up to the chance that nothing is demanded.
+        rates let grow between the root of the periods (independent) and the periods (shared).
     """
     growth = longer / lead
     _, short = pooling.sum_moments(rates, lead)
@@ -134,9 +136,11 @@ def stretch_sums(
     spread = np.where(short > 0, long / np.where(short > 0, short, 1.0), growth)
     off = (pooled.quantiles - pooled.mean[:, None]) * np.sqrt(spread)[:, None]
     quantiles = np.maximum(growth[:, None] * pooled.mean[:, None] + off, 0.0)
-    idle = (pooled.quantiles == 0) & (levels <= pooling.no_demand_chance(rates, longer)[:, None])
-    quantiles = np.where(idle, 0.0, quantiles)
-    return PooledSums(growth * pooled.mean, spread * pooled.variance, quantiles, pooled.evidence)
+    fewer = pooling.no_demand_chance(rates, longer) / np.maximum(pooling.no_demand_chance(rates, lead), 1e-12)
+    none = pooled.none * np.minimum(fewer, 1.0)
+    return PooledSums(
+        growth * pooled.mean, spread * pooled.variance, quantiles, none, pooled.evidence, pooled.windows
+    )
 
 
 def _read_levels(levels: Sequence[float]) -> FloatArray:

@@ -32,8 +32,8 @@ class Tree:
     ----------
     features, cuts : list of ndarray, one per depth, shapes (2^d,)
         Feature and last left bin of every node; a node that is not split sends all to the left.
-    tables : ndarray, shape (2^depth, k + 2)
-        Quantiles, mean and variance of every leaf.
+    tables : ndarray, shape (2^depth, k + 3)
+        Quantiles, share of zeros, mean and variance of every leaf.
     """
 
     features: list[IntArray]
@@ -81,8 +81,8 @@ class Forest:
 
         Returns
         -------
-        ndarray, shape (m, k + 2)
-            Quantiles, mean, variance of the ratio.
+        ndarray, shape (m, k + 3)
+            Quantiles, share of zeros, mean, variance of the ratio.
         """
         bins = _binned(features, self.edges)
         return np.mean([tree.tables[tree.leaves(bins)] for tree in self.trees], axis=0)
@@ -149,7 +149,7 @@ def _grow(
         cuts.append(cut)
         node = 2 * node + (bins[feature[node], rows] > cut[node])
     used, compact = np.unique(node, return_inverse=True)
-    tables = np.zeros((2 ** len(chosen), len(levels) + 2))
+    tables = np.zeros((2 ** len(chosen), len(levels) + 3))
     tables[used] = group_tables(compact, len(used), ratio, unit, levels, largest)
     # A leaf no training window reached can still be reached later: it takes the nearest used one.
     empty = np.setdiff1d(np.arange(len(tables)), used)

@@ -99,8 +99,8 @@ class RankedWindows:
     ----------
     centres : ndarray, shape (g,)
         Mean index of each group, rising.
-    tables : ndarray, shape (g, k + 2)
-        Quantiles of the ratio, then its mean and its variance.
+    tables : ndarray, shape (g, k + 3)
+        Quantiles of the ratio, its share of zeros, its mean and its variance.
     """
 
     centres: FloatArray
@@ -115,14 +115,15 @@ class RankedWindows:
 
         Returns
         -------
-        ndarray, shape (m, k + 2)
-            Quantiles, mean, variance.
+        ndarray, shape (m, k + 3)
+            Quantiles, share of zeros, mean, variance.
         """
         position = np.log(index + INDEX_FLOOR)
         grid = np.log(self.centres + INDEX_FLOOR)
         out = np.stack([np.interp(position, grid, column) for column in self.tables.T], axis=1)
         beyond = np.clip(index / max(self.centres[-1], 1e-12), 1.0, FARTHEST)
-        out[:, :-1] *= beyond[:, None]
+        out[:, :-3] *= beyond[:, None]
+        out[:, -2] *= beyond
         out[:, -1] *= beyond**2
         return out
 
@@ -162,7 +163,7 @@ def group_tables(
     levels: FloatArray,
     largest: float,
 ) -> FloatArray:
-    """Weighted quantiles, mean and variance of the ratio in every group.
+    """Weighted quantiles, share of zeros, mean and variance of the ratio in every group.
 
     Parameters
     ----------
@@ -176,7 +177,7 @@ def group_tables(
 
     Returns
     -------
-    ndarray, shape (groups, k + 2)
+    ndarray, shape (groups, k + 3)
 
     Notes
     -----
@@ -197,11 +198,12 @@ def group_tables(
         ends[:, None] - 1,
     )
     quantiles = ratio[order][place]
+    none = np.bincount(group, np.sqrt(unit) * (ratio == 0), groups) / total
     pieces = np.bincount(group, unit, groups)
     tame = np.minimum(ratio, largest)
     mean = np.bincount(group, unit * tame, groups) / pieces
     spread = np.bincount(group, unit * (tame - mean[group]) ** 2, groups) / pieces
-    return np.column_stack([quantiles, mean, spread])
+    return np.column_stack([quantiles, none, mean, spread])
 
 
 def largest_ratio(ratio: FloatArray, weight: FloatArray) -> float:

@@ -31,15 +31,21 @@ class PooledSums:
         [pieces, pieces²]
     quantiles : ndarray, shape (n, k)
         [pieces]
+    none : ndarray, shape (n,)
+        Probability that nothing is demanded.
     evidence : float
         Effective number of training windows in which something was demanded: few heavy parts count as few,
         and windows that overlap count once.
+    windows : float
+        Number of training windows, those that overlap counted once.
     """
 
     mean: FloatArray
     variance: FloatArray
     quantiles: FloatArray
+    none: FloatArray
     evidence: float
+    windows: float
 
 
 def shortest_training(lead: int, length: int) -> int:
@@ -88,7 +94,8 @@ def forecast_sums(
     if use.sum() < LEAST_WINDOWS:
         return None
     features, unit, ratio = features[use], unit[use], followed[use] / unit[use]
-    evidence = effective_number(unit[ratio > 0]) * min(step / lead, 1.0)
+    fresh = min(step / lead, 1.0)
+    evidence, windows = effective_number(unit[ratio > 0]) * fresh, len(ratio) * fresh
     if len(ratio) > MOST_WINDOWS:
         pick = np.linspace(0, len(ratio) - 1, MOST_WINDOWS).astype(np.int64)
         features, unit, ratio = features[pick], unit[pick], ratio[pick]
@@ -97,13 +104,12 @@ def forecast_sums(
     ranked = rank_windows(line.predict(design), ratio, unit, levels)
     by_rank = ranked.predict(line.predict(glm_design(now.features)))
     by_tree = grow_forest(features, ratio, unit, levels).predict(now.features)
-    tables = (by_rank + by_tree) / 2 * now.unit[:, None]
-    tables[:, -1] *= now.unit
-    quantiles = np.zeros((n, len(levels)))
-    quantiles[now.rows] = tables[:, :-2]
-    mean, variance = np.zeros(n), np.zeros(n)
-    mean[now.rows], variance[now.rows] = tables[:, -2], tables[:, -1]
-    return PooledSums(mean, variance, quantiles, evidence)
+    tables = (by_rank + by_tree) / 2
+    quantiles, none, mean, variance = np.zeros((n, len(levels))), np.ones(n), np.zeros(n), np.zeros(n)
+    quantiles[now.rows] = tables[:, :-3] * now.unit[:, None]
+    none[now.rows], mean[now.rows] = tables[:, -3], tables[:, -2] * now.unit
+    variance[now.rows] = tables[:, -1] * now.unit**2
+    return PooledSums(mean, variance, quantiles, none, evidence, windows)
 
 
 def effective_number(weight: FloatArray) -> float:

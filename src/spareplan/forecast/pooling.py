@@ -160,9 +160,7 @@ def no_demand_chance(rates: CompoundRates, periods: NDArray[np.int64] | int) -> 
     return np.exp(np.minimum(log, 0.0))
 
 
-def sum_quantiles(
-    rates: CompoundRates, periods: NDArray[np.int64] | int, levels: FloatArray
-) -> FloatArray:
+def sum_quantiles(rates: CompoundRates, periods: NDArray[np.int64] | int, levels: FloatArray) -> FloatArray:
     """Quantiles of the demand over the next periods.
 
     Parameters
@@ -193,7 +191,7 @@ def sum_quantiles(
 
 
 def _size_strength(log_sizes: FloatArray, some: NDArray[np.bool_], count: NDArray[np.int64]) -> float:
-    """Number of typical demands that every series is given: variance of log sizes within over between series."""
+    """Number of typical demands given to every series: variance of log sizes within over between them."""
     has = count > 0
     demands, series = float(count.sum()), float(has.sum())
     if demands < 2:
