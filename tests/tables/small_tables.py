@@ -27,7 +27,7 @@ ROLLER,P-3,1
     "regions": """
 region_id,name,area_km2,market_stage,records_from
 华东,East,800000,mature,2023-01-01
-新疆,Xinjiang,1660000,developing,
+新疆,Xinjiang,1660000,developing,2023-06-01
 """,
     "sites": """
 site_id,name,region_id,parent_id,lead_time_days,ship_weekday

@@ -192,9 +192,18 @@ def _dropped_notes(dropped: list[Problem]) -> list[tuple[str, str]]:
 
 
 def _problems(findings: Iterable[Finding], drafts: Mapping[str, Draft]) -> list[Problem]:
+    listed = list(findings)
+    untold: dict[tuple[str, str], list[int]] = {}
+    for at, finding in enumerate(listed):
+        if finding.value is None and finding.position >= 0:
+            untold.setdefault((finding.table, finding.column), []).append(at)
+    for (table, column), places in untold.items():
+        cells = drafts[table].cells(column, [listed[at].position for at in places])
+        for at, cell in zip(places, cells):
+            listed[at] = listed[at]._replace(value=cell)
     return [
         drafts[finding.table].problem(finding)
         if finding.table in drafts
         else Problem(finding.table, 0, finding.column, finding.value or "", finding.rule, finding.remedy)
-        for finding in findings
+        for finding in listed
     ]

@@ -12,7 +12,7 @@ import pandas as pd
 
 from spareplan.errors import Problem
 from spareplan.tables.catalog import INPUT_TABLES
-from spareplan.tables.cells import SPACES
+from spareplan.tables.cells import SPACES, cell_text
 from spareplan.tables.frames import first_positions, key_text
 from spareplan.tables.parse import cells_of, parse_column
 from spareplan.tables.raw import Finding, RawTable, match_headers
@@ -29,10 +29,7 @@ class Draft:
 
     def problem(self, finding: Finding) -> Problem:
         """Say where a finding stands and what was given there."""
-        at = self.places.get(finding.column.split(",")[0])
-        value = finding.value
-        if value is None:
-            value = self.raw.cell(finding.position, at) if at is not None and finding.position >= 0 else ""
+        value = finding.value or ""
         if finding.position < 0:
             return Problem(finding.table, 0, finding.column, value, finding.rule, finding.remedy)
         if self.raw.rows is not None:
@@ -40,6 +37,13 @@ class Draft:
         else:
             row, value = None, self._with_key(finding, value)
         return Problem(finding.table, row, finding.column, value, finding.rule, finding.remedy)
+
+    def cells(self, column: str, positions: list[int]) -> list[str]:
+        """Text of some cells as given; of several columns the first."""
+        at = self.places.get(column.split(",")[0])
+        if at is None:
+            return [""] * len(positions)
+        return [cell_text(value) for value in self.raw.columns[at].iloc[positions].astype(object).tolist()]
 
     def _with_key(self, finding: Finding, value: str) -> str:
         keys = [name for name in INPUT_TABLES[finding.table].keys if name in self.places]
