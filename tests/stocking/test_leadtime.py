@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from spareplan import read_dataset
 from spareplan.stocking import evaluate_levels
 from spareplan.stocking.leadtime import network_tables, pipeline_rates, protection_days
 
@@ -78,3 +79,15 @@ def test_the_tables_go_straight_into_the_evaluation(data):
     assert table.loc[("A", "HQ"), "pipeline"] == pytest.approx(demand_at_depot * 0.8 * (0.5 * 60 + 0.5 * 20))
     assert list(parts["part_id"]) == ["A", "B"]
     assert parts["repair_days"].tolist() == [20, 10]
+
+
+def test_a_sample_dataset_goes_straight_into_the_evaluation(samples):
+    sample = read_dataset(samples / "overseas_rail")
+    sites, parts = network_tables(sample)
+    assert sites["parent_id"].isna().sum() == 1
+    leaf = sample.network.site_ids[-1]
+    rates = pd.DataFrame({"part_id": parts["part_id"], "site_id": leaf, "demand_per_day": 0.01})
+    levels = pd.DataFrame({"part_id": parts["part_id"], "site_id": leaf, "base_stock": 1})
+    table = evaluate_levels(sites, parts, rates, levels)
+    assert len(table) == len(parts) * len(sample.network.path_to_hq(leaf))
+    assert table["fill_rate"].between(0, 1).all()

@@ -13,7 +13,7 @@ from scipy import special
 from spareplan.errors import problem_in_argument
 from spareplan.maths.units import DAYS_PER_YEAR
 from spareplan.results import Attainment, StockLevels, assumptions_frame
-from spareplan.stocking import _paths
+from spareplan.stocking import _paths, _tally
 from spareplan.stocking._forest import Forest, read_forest
 from spareplan.stocking.leadtime import network_tables, pipeline_rates
 
@@ -88,7 +88,7 @@ def simulate(
     return measures_table(forest, batched, waits)
 
 
-def run_forest(forest: Forest, years: float, seed: int, times: FloatArray) -> _paths.Batched:
+def run_forest(forest: Forest, years: float, seed: int, times: FloatArray) -> _tally.Batched:
     """Simulate every part of a forest.
 
     Parameters
@@ -112,16 +112,16 @@ def run_forest(forest: Forest, years: float, seed: int, times: FloatArray) -> _p
         own = _paths.draw_demand(forest, runs, seed)
         echelons = _paths.climb(forest, runs, own, seed)
         paths = _paths.descend(forest, runs, echelons, seed)
-        pieces.append(_paths.measure(forest, runs, echelons, paths, rows, times))
+        pieces.append(_tally.measure(forest, runs, echelons, paths, rows, times))
     if not pieces:
         empty = np.zeros((0, _paths.BATCHES))
         shares = np.zeros((0, _paths.BATCHES, len(times)))
         counted = {"waits_le": shares, "own_waits_le": shares}
-        return _paths.Batched(**{name: counted.get(name, empty) for name in _paths.Batched._fields})
-    return _paths.Batched(*(np.concatenate(columns) for columns in zip(*pieces)))
+        return _tally.Batched(**{name: counted.get(name, empty) for name in _tally.Batched._fields})
+    return _tally.Batched(*(np.concatenate(columns) for columns in zip(*pieces)))
 
 
-def measures_table(forest: Forest, batched: _paths.Batched, times: FloatArray) -> pd.DataFrame:
+def measures_table(forest: Forest, batched: _tally.Batched, times: FloatArray) -> pd.DataFrame:
     """Measures with their intervals, a row per part x site x measure.
 
     Parameters
@@ -228,8 +228,11 @@ def simulate_levels(
     columns = ["part_id", "site_id", "base_stock", "reorder_point", "order_quantity"]
     given = levels.table[[name for name in columns if name in levels.table]]
     top = sites.loc[sites["parent_id"].isna(), "site_id"]
+    lots = 0
     if "order_quantity" in given:
-        given = given.assign(order_quantity=given["order_quantity"].where(given["site_id"].isin(top)))
+        below = ~given["site_id"].isin(top)
+        lots = int((below & (given["order_quantity"] > 1)).sum())
+        given = given.assign(order_quantity=given["order_quantity"].mask(below))
     forest = read_forest(sites, parts, rates, given)
     asked = windows(levels.service)
     times = np.unique(asked[~np.isnan(asked)])
@@ -237,13 +240,13 @@ def simulate_levels(
     table = attainment_table(forest, batched, levels, times)
     return Attainment(
         table=table,
-        assumptions=assumptions_frame(_assumptions(years, seed, forest, data)),
+        assumptions=assumptions_frame(_assumptions(years, seed, forest, data, lots)),
         lines=_lines(table, batched, years),
     )
 
 
 def attainment_table(
-    forest: Forest, batched: _paths.Batched, levels: StockLevels, times: FloatArray
+    forest: Forest, batched: _tally.Batched, levels: StockLevels, times: FloatArray
 ) -> pd.DataFrame:
     """Promised against achieved per service group.
 
@@ -324,7 +327,7 @@ def _tiers(forest: Forest, levels: StockLevels) -> pd.Series | None:
     return known.reindex(forest.part_ids.take(forest.part)).reset_index(drop=True)
 
 
-def _ready(batched: _paths.Batched) -> tuple[FloatArray, FloatArray]:
+def _ready(batched: _tally.Batched) -> tuple[FloatArray, FloatArray]:
     short, width = ratio_interval(batched.short, batched.days)
     return 1 - short, width
 
@@ -354,7 +357,9 @@ def _shown(chunks: list[IntArray], forest: Forest, years: float) -> Any:
     return tqdm(chunks, desc="simulation", unit="chunk")
 
 
-def _assumptions(years: float, seed: int, forest: Forest, data: Dataset) -> Iterator[dict[str, Any]]:
+def _assumptions(
+    years: float, seed: int, forest: Forest, data: Dataset, lots: int
+) -> Iterator[dict[str, Any]]:
     uncertain = len(np.unique(forest.part[forest.spread > 0]))
     facts = [
         ("years", years, "years", "default" if years == 50 else "set by the user", "time measured per part"),
@@ -366,8 +371,11 @@ def _assumptions(years: float, seed: int, forest: Forest, data: Dataset) -> Iter
          "parts whose rate is drawn anew in each of the independent runs"),
     ]  # fmt: skip
     if "lateral_pool" in data.sites and data.sites["lateral_pool"].notna().any():
-        facts.append(("lateral_help", "left out", "", "default",
-                      "promises are judged without help from neighbours, which is on the safe side"))  # fmt: skip
+        without = "promises are judged without help from neighbours, which is on the safe side"
+        facts.append(("lateral_help", "left out", "", "default", without))
+    if lots:
+        single = "sites below headquarters order one for one; their order quantities above 1 are left out"
+        facts.append(("site_order_quantities", lots, "rows", "data: stock levels", single))
     for name, value, unit, origin, meaning in facts:
         yield {
             "stage": "simulation",
@@ -379,7 +387,7 @@ def _assumptions(years: float, seed: int, forest: Forest, data: Dataset) -> Iter
         }
 
 
-def _lines(table: pd.DataFrame, batched: _paths.Batched, years: float) -> tuple[str, ...]:
+def _lines(table: pd.DataFrame, batched: _tally.Batched, years: float) -> tuple[str, ...]:
     pieces = float(batched.own.sum())
     kept = int(table["kept"].sum())
     lines = [
