@@ -196,8 +196,16 @@ class Look:
         self.gap = np.broadcast_to(gap, shelves.net.shape).astype(float)
         self.gap[:, 0] = np.maximum(buying.next_arrival[week] - buying.arrives[week] - DAYS_PER_WEEK, 0)
         ahead = 0.0 if policy.ahead is None else policy.ahead[week]
-        # Demand of closed weeks is ordered now, as if it had happened already.
-        self.spoken_for = ahead + policy.below[week] * self.gap / DAYS_PER_WEEK
+        # Demand of closed weeks is ordered now, as if it had happened already; sites below that are closed in
+        # the same weeks order ahead themselves, and their orders must not count twice.
+        closed = policy.below[week] * self.gap
+        shut = ~routes.ships[week + 1 :]
+        still = np.cumprod(shut, axis=0, dtype=np.int64)
+        for supplier, children in routes.suppliers():
+            together = DAYS_PER_WEEK * (still[:, [supplier]] * shut[:, children]).sum(axis=0)
+            shared = np.minimum(self.gap[:, [supplier]], together)
+            closed[:, supplier] -= (policy.below[week][:, children] * shared).sum(axis=1)
+        self.spoken_for = ahead + closed / DAYS_PER_WEEK
         self.held = 0.0 if policy.held is None else policy.held[week]
         self.unmet = np.zeros(shelves.net.shape)
         self.unmet_urgent = np.zeros(shelves.net.shape)
