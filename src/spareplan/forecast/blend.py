@@ -1,7 +1,7 @@
 """Ages against the mean rate: how far each family's forecast follows its lives is learned by back-test.
 
-In a mature fleet the ages are nearly stationary and the mean rate is hard to beat; where fleets age, grow or were
-renewed together, it is badly wrong. Earlier origins of the same data tell which holds.
+In a mature fleet the ages are nearly stationary and the mean rate is hard to beat; where fleets age, grow or
+were renewed together, it is badly wrong. Earlier origins of the same data tell which holds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from spareplan.maths.units import DAYS_PER_MONTH, months_after
 
 WEIGHTS = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
 DOUBTS = np.array([0.0, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08])
-# Months tested, by the months of records there must be: a year shows most, but half the records must come before.
+# Least months of records, and the months that are then tested: a year shows most of what ages do.
 TEST_MONTHS = ((30, 12), (15, 6), (7, 3))
 LEAST_RECORD_MONTHS = 3
 # Parts of a family err together, so their likelihoods count for less than their sum.
@@ -67,10 +67,11 @@ def learn_blend(data: Any, as_of: pd.Timestamp, begin: pd.Timestamp, origins: in
     begin : Timestamp
         Day from which failures are known.
     origins : int
-        How many stretches before `as_of` are tested: of twelve months, of six or three where records are short.
+        How many stretches before `as_of` are tested: of twelve months, of six or three where records are
+        short.
     road : callable
-        (origin, months, windows) to an installed-base forecast whose windows hold by_ages, by_rate, vmr, rate_cv2
-        and cv2_rate per part and site.
+        (origin, months, windows) to an installed-base forecast whose windows hold by_ages, by_rate, vmr,
+        rate_cv2 and cv2_rate per part and site.
 
     Returns
     -------
@@ -78,9 +79,9 @@ def learn_blend(data: Any, as_of: pd.Timestamp, begin: pd.Timestamp, origins: in
 
     Notes
     -----
-    For each part and origin the negative binomial probability of what happened is taken at five weights; a family's
-    weight is the mean under its likelihood, with all families together (as one family of average size) as prior.
-    The doubt that is added to the rate's variation is the most likely one of a short list.
+    For each part and origin the negative binomial probability of what happened is taken at five weights; a
+    family's weight is the mean under its likelihood, with all families together (as one family of average
+    size) as prior. The doubt that is added to the rate's variation is the most likely one of a short list.
     """
     tests = []
     tomorrow = as_of + pd.Timedelta(days=1)
@@ -145,7 +146,7 @@ def _log_likelihood(tested: pd.DataFrame) -> np.ndarray:
         WEIGHTS, *(tested[name].to_numpy(float)[:, None] for name in ("vmr", "rate_cv2", "cv2_rate"))
     )
     mean = np.maximum(WEIGHTS * ages + (1 - WEIGHTS) * rate, 1e-6)
-    # Sets of pieces make counts coarser; a count law with at least Poisson spread stays defined for all of them.
+    # Counts of pieces replaced in sets are coarse; a floor keeps every one of them possible.
     variance = np.maximum(vmr, 0.3) * mean + (cv2 + DOUBTS[:, None, None]) * mean**2
     return np.asarray(np.log(np.maximum(pmf(np.round(seen), mean, variance), 1e-12)))
 

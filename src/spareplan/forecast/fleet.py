@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from spareplan.forecast.open_starts import planned_sum
+
 FloatArray = NDArray[np.float64]
 STEPS_PER_SCALE = 16
 MOST_STEPS, MOST_CLASSES = 400, 320
@@ -110,24 +112,14 @@ def _step_chances(
 
     Shape (laws, classes). Within the step the two compete in the order of their ages, so it is cut finer.
     """
-    edges = np.arange(len(planned_rate) + 1) * planned_width
-    rising = np.concatenate([[0.0], np.cumsum(planned_rate * planned_width)])
-
-    def quit_sum(age: FloatArray) -> FloatArray:
-        beyond = np.maximum(age - edges[-1], 0.0) * planned_rate[-1]
-        return np.asarray(np.interp(age, edges, rising) + beyond, dtype=float)
-
-    fail, plan, alive = (
-        np.zeros((len(shape), classes)),
-        np.zeros((len(shape), classes)),
-        np.ones((len(shape), classes)),
-    )
+    size = (len(shape), classes)
+    fail, plan, alive = np.zeros(size), np.zeros(size), np.ones(size)
     pieces = PIECES_PER_STEP if planned_rate.any() else 1
     for piece in range(pieces):
         low: FloatArray = (np.arange(classes, dtype=float) + 0.5 + piece / pieces) * width
         high = low + width / pieces
         hazard = (high / scale) ** shape - (low / scale) ** shape
-        quit_now = quit_sum(high) - quit_sum(low)
+        quit_now = np.diff(planned_sum(planned_rate, planned_width, np.stack([low, high])), axis=0)[0]
         total = hazard + quit_now
         gone = -np.expm1(-total) * alive
         share = hazard / np.maximum(total, 1e-300)

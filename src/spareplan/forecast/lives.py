@@ -10,14 +10,15 @@ import pandas as pd
 
 from spareplan.forecast.exposure import FleetHistory
 from spareplan.forecast.installed import PartLaw
-from spareplan.forecast.likelihood import Spells
 from spareplan.forecast.lifetimes import kin_of_keys, sort_spells
+from spareplan.forecast.likelihood import Spells
 from spareplan.forecast.open_starts import weigh_open_starts
 from spareplan.forecast.sparse import SHAPES, PooledLives, pool_lifetimes
 
 # Fewest and most age bins of planned replacements; the events that the rate of all ages counts as in each.
-PLANNED_BINS = (6, 60)
-PLANNED_PRIOR = 0.5
+PLANNED_BINS = (40, 120)
+PLANNED_PRIOR = 0.02
+SUREST = 0.995
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,9 @@ def learn_lives(fleet: FleetHistory, parts: pd.DataFrame) -> PartLives:
     rough = posterior.point_fit(lifetimes)
     row = pd.Index(index["part_id"]).get_indexer(pd.Index(spells["part_id"]))
     opened = ~closed
-    spread = weigh_open_starts(
-        spells[opened].reset_index(drop=True), rough.first[row[opened]], rough.second[row[opened]]
+    known = _planned_rates(spells[closed])
+    spread = _spread_open(
+        spells[opened].reset_index(drop=True), rough.first[row[opened]], rough.second[row[opened]], known
     )
     spells = pd.concat([spells[closed], spread], ignore_index=True)
     spells = spells.sort_values(["part_id", "unit_id", "entry", "exit"], kind="stable", ignore_index=True)
@@ -114,10 +116,22 @@ def learn_lives(fleet: FleetHistory, parts: pd.DataFrame) -> PartLives:
         clock=fleet.clock_of_part[index["part_id"]].to_numpy(),
     )
     rates = _mean_rates(arrays, spells, table["family"] + table["clock"])
-    planned = _planned_rates(spells)
+    planned = _planned_rates(spells) | known
     return PartLives(
         table, spells, posterior, planned, rates, posterior.scales(), _notes(table, posterior, parts)
     )
+
+
+def _spread_open(
+    spells: pd.DataFrame, shape: np.ndarray, scale: np.ndarray, planned: dict[str, tuple[np.ndarray, float]]
+) -> pd.DataFrame:
+    """Weigh the ages of pieces from before the records, part by part where planned work bounds them."""
+    plain = ~spells["part_id"].isin(list(planned)).to_numpy(bool)
+    out = [weigh_open_starts(spells[plain], shape[plain], scale[plain])]
+    for part, rows in spells[~plain].groupby("part_id", sort=True).indices.items():
+        at = np.flatnonzero(~plain)[rows]
+        out.append(weigh_open_starts(spells.iloc[at], shape[at], scale[at], *planned[str(part)]))
+    return pd.concat(out, ignore_index=True)
 
 
 def _kin(parts: pd.DataFrame, clock_of_part: pd.Series) -> pd.DataFrame:
@@ -164,7 +178,7 @@ def _planned_rates(spells: pd.DataFrame) -> dict[str, tuple[np.ndarray, float]]:
         mine = own[own["planned"].to_numpy(bool)]
         age, weight = mine["exit"].to_numpy(float), mine["count"].to_numpy(float)
         bins = int(np.clip(4 * np.sqrt(weight.sum()), *PLANNED_BINS))
-        width = float(np.quantile(age, 0.99)) / (bins - 0.5)
+        width = float(age.max()) * 1.001 / (bins - 1)
         low = np.arange(bins) * width
         high = np.append(low[1:], np.inf)
         entry, exit_, count = (own[name].to_numpy(float)[:, None] for name in ("entry", "exit", "count"))
@@ -172,7 +186,15 @@ def _planned_rates(spells: pd.DataFrame) -> dict[str, tuple[np.ndarray, float]]:
         place = np.minimum((age / width).astype(int), bins - 1)
         seen = np.bincount(place, weights=weight, minlength=bins)
         overall = seen.sum() / watched.sum()
-        out[str(part)] = ((seen + PLANNED_PRIOR) / (watched + PLANNED_PRIOR / overall), width)
+        # Life table: planned work comes at sharp ages, where events over time watched would fall short.
+        within = (exit_ > low) & (entry < high)
+        cut = within & ((entry > low) | ((exit_ <= high) & ~own["planned"].to_numpy(bool)[:, None]))
+        risk = (count * (within - 0.5 * cut)).sum(axis=0)
+        chance = np.minimum((seen + PLANNED_PRIOR) / (risk + PLANNED_PRIOR / (overall * width)), SUREST)
+        rate = -np.log1p(-chance) / width
+        # Beyond the oldest planned replacement little is known: pieces that were passed over may stay.
+        rate[-1] = (seen[-1] + 1.0) / (watched[-1] + 1.0 / overall)
+        out[str(part)] = (rate, width)
     return out
 
 

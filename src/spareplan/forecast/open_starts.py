@@ -20,7 +20,13 @@ _SHAPE_GRID = np.exp(np.linspace(np.log(0.4), np.log(8.0), 25))
 _TABLE_STEP, _TABLE_END = 0.05, 20.0
 
 
-def weigh_open_starts(spells: pd.DataFrame, shape: FloatArray, scale: FloatArray) -> pd.DataFrame:
+def weigh_open_starts(
+    spells: pd.DataFrame,
+    shape: FloatArray,
+    scale: FloatArray,
+    planned_rate: FloatArray | None = None,
+    planned_width: float = 1.0,
+) -> pd.DataFrame:
     """Replace each spell that began before the records by weighted spells of possible ages.
 
     Parameters
@@ -30,6 +36,11 @@ def weigh_open_starts(spells: pd.DataFrame, shape: FloatArray, scale: FloatArray
         count.
     shape, scale : ndarray, shape (rows,)
         Weibull law of each row's part. [-, unit of the ages]
+    planned_rate : ndarray, shape (bins,), optional
+        Planned replacements by age bin of `planned_width`: few pieces grow older than they allow.
+        [1 / unit of the ages]
+    planned_width : float
+        [unit of the ages]
 
     Returns
     -------
@@ -50,18 +61,29 @@ def weigh_open_starts(spells: pd.DataFrame, shape: FloatArray, scale: FloatArray
     x0 = spells["entry"].to_numpy(float) / scale
     ahead = (spells["exit"].to_numpy(float) - spells["entry"].to_numpy(float)) / scale
     failed = spells["failed"].to_numpy(bool)
-    low = np.minimum(AGE_EDGES[:-1], x0[:, None])
-    high = np.minimum(AGE_EDGES[1:], x0[:, None])
+    span = np.ones(len(scale))
+    if planned_rate is not None:
+        span = np.minimum(1.0, planned_width * len(planned_rate) / scale)
+    low = np.minimum(AGE_EDGES[:-1] * span[:, None], x0[:, None])
+    high = np.minimum(AGE_EDGES[1:] * span[:, None], x0[:, None])
     age = np.column_stack([0.5 * (low + high), x0])
     b = shape[:, None]
+    density = _renewal_density(shape, x0[:, None] - age[:, :-1])
+    if planned_rate is not None:
+        # A machine older than the planned age may have seen planned replacements, at any time of its cycle.
+        chance = -np.expm1(-planned_sum(planned_rate, planned_width, span * scale))[:, None]
+        density = density + chance * (x0[:, None] - age[:, :-1] >= span[:, None]) / span[:, None]
     with np.errstate(divide="ignore", under="ignore"):
-        log_weight = (
-            np.log(_renewal_density(shape, x0[:, None] - age[:, :-1]) * (high - low)) - age[:, :-1] ** b
-        )
+        log_weight = np.log(density * (high - low)) - age[:, :-1] ** b
         log_weight = np.column_stack([log_weight, -(x0**shape)])
         after = age + ahead[:, None]
         log_weight += age**b - after**b
         log_weight += np.where(failed[:, None], (b - 1) * np.log(after), 0.0)
+        if planned_rate is not None:
+            ended, planned = after * scale[:, None], spells["planned"].to_numpy(bool)
+            log_weight -= planned_sum(planned_rate, planned_width, ended)
+            now = np.minimum((ended / planned_width).astype(int), len(planned_rate) - 1)
+            log_weight += np.where(planned[:, None], np.log(np.maximum(planned_rate[now], 1e-300)), 0.0)
     top = log_weight.max(axis=1, keepdims=True)
     weight = np.exp(log_weight - np.where(np.isfinite(top), top, 0.0))
     weight[~np.isfinite(top[:, 0])] = np.append(np.zeros(age.shape[1] - 1), 1.0)
@@ -74,6 +96,29 @@ def weigh_open_starts(spells: pd.DataFrame, shape: FloatArray, scale: FloatArray
     out["exit"] = after[row, column] * scale[row]
     out["count"] = out["count"] * weight[row, column]
     return out
+
+
+def planned_sum(rate: FloatArray, width: float, age: FloatArray) -> FloatArray:
+    """Add up planned replacements expected by an age.
+
+    Parameters
+    ----------
+    rate : ndarray, shape (bins,)
+        Per age bin; the last one goes on. [1 / unit of the ages]
+    width : float
+        Of a bin. [unit of the ages]
+    age : ndarray
+        [the same unit]
+
+    Returns
+    -------
+    ndarray
+        The cumulative rate, shaped like `age`.
+    """
+    edges = np.arange(len(rate) + 1) * width
+    rising = np.concatenate([[0.0], np.cumsum(rate * width)])
+    beyond = np.maximum(age - edges[-1], 0.0) * rate[-1]
+    return np.asarray(np.interp(age, edges, rising) + beyond, dtype=float)
 
 
 def _renewal_density(shape: FloatArray, time: FloatArray) -> FloatArray:

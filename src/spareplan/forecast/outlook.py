@@ -21,6 +21,7 @@ class Calendar(NamedTuple):
 
 
 def find_edges(as_of: pd.Timestamp, horizon: pd.DatetimeIndex, days: list[int]) -> Calendar:
+    """Put month starts and window ends on one line of days after `as_of`."""
     begin = as_of + pd.Timedelta(days=1)
     starts = horizon.append(pd.DatetimeIndex([horizon[-1] + pd.offsets.MonthBegin(1)]))
     month_days = np.maximum((starts.to_numpy() - begin.to_datetime64()) // np.timedelta64(1, "D"), 0)
@@ -33,6 +34,7 @@ def find_edges(as_of: pd.Timestamp, horizon: pd.DatetimeIndex, days: list[int]) 
 
 
 def sales_ahead(data: Any, as_of: pd.Timestamp, edges: Calendar) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+    """Sales and retirements planned within the horizon, and what to say about them."""
     plan = data.sales_plan
     plan = plan[(plan["month"] > as_of) & (plan["month"] < edges.dates[-1])]
     retired = float(plan["units_retired"].fillna(0).sum())
