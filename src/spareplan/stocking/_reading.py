@@ -180,17 +180,18 @@ def _levels_column(levels: pd.DataFrame, column: str, low: float, problems: list
 
 def doubled(table: str, frame: pd.DataFrame, keys: list[str]) -> list[Problem]:
     bad = frame.duplicated(keys, keep="first").to_numpy() | frame[keys].isna().any(axis=1).to_numpy()
-    values = frame[keys].astype(str).agg(" / ".join, axis=1) if bad.any() else frame[keys[0]]
+    values = frame[keys].to_numpy(dtype=object)[np.flatnonzero(bad)]
+    shown = [" / ".join("" if pd.isna(value) else str(value) for value in row) for row in values]
     return [
         Problem(
             table,
             int(row) + 2,
             keys[0],
-            str(values.iloc[row]),
+            text,
             "stands twice or is empty",
             f"give each {' x '.join(keys)} once",
         )
-        for row in np.flatnonzero(bad)
+        for row, text in zip(np.flatnonzero(bad), shown)
     ]
 
 
