@@ -183,6 +183,9 @@ class StaffingOptions:
     shortage_cost_share: float = _option(
         3.0, "share of wage", "price of a missing engineer: above it promises are broken knowingly", gt=0
     )
+    simulate_years: int = _option(
+        0, "years", "length of the simulation that checks each region's fullest month; 0: none", ge=0, le=1000
+    )
     plan_gap: float = _option(
         0.01, "share", "cost above the optimum at which the head count search may stop", ge=0
     )
@@ -216,6 +219,8 @@ class PlanConfig:
         Seed of every simulation.
     years : int
         Length of the simulation that checks the plan. [years]
+    exception_share : float
+        Exceptions worth less than this share of the money in base stock are not listed.
     language : {"en", "zh"}
         Language of headers and summaries.
     engine : str
@@ -234,6 +239,9 @@ class PlanConfig:
     )
     seed: int = _option(0, "", "seed of every simulation", ge=0)
     years: int = _option(10, "years", "length of the simulation that checks the plan", ge=1)
+    exception_share: float = _option(
+        0.0005, "share", "exceptions worth less than this share of the money in base stock are not listed", ge=0
+    )
     language: Literal["en", "zh"] = _option("en", "", "language of headers and summaries")
     engine: str = _option("local", "", "where per-part work runs: local, processes or a cluster address")
     forecast: ForecastOptions = dataclasses.field(default_factory=ForecastOptions)

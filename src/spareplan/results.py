@@ -197,9 +197,12 @@ class Headcount(Result):
     ----------
     workload : DataFrame
         Orders and hours per region and month behind the requirement.
+    simulated : DataFrame
+        Promised, planned and simulated shares of each region's fullest month; empty unless asked for.
     """
 
     workload: pd.DataFrame = field(default_factory=pd.DataFrame)
+    simulated: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 @dataclass(frozen=True, repr=False)

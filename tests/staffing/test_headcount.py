@@ -289,3 +289,20 @@ def test_the_sample_is_sized(samples):
     result = sp.size_headcount(data, SimpleNamespace(table=table, as_of=data.as_of()))
     assert result.table["region_id"].nunique() == 11
     assert (result.table.groupby(["region_id", "month"])["required"].sum() > 0).all()
+
+
+def test_more_months_than_the_forecast_has_are_refused():
+    data = Dataset.from_frames(frames())
+    assert sp.size_headcount(data, demand(), months=4).table["month"].nunique() == 4
+    with pytest.raises(DataError, match="ends with 2026-06"):
+        sp.size_headcount(data, demand(), months=9)
+
+
+def test_the_simulated_plan_keeps_what_the_formulas_say():
+    result = size(simulate_years=40)
+    table = result.simulated
+    assert set(table["region_id"]) == {"华东", "新疆"}
+    assert len(table) == 2 * 6
+    np.testing.assert_allclose(table["achieved"], table["planned"], atol=0.06)
+    assert "Simulated 40 years" in result.summary()
+    assert size().simulated.empty

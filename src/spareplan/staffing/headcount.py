@@ -9,11 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spareplan.config import StaffingOptions, option_rows
-from spareplan.errors import DataError, Problem
+from spareplan.errors import DataError, Problem, problem_in_argument
 from spareplan.maths.units import DAYS_PER_WEEK, days_in_month, months_after
 from spareplan.results import Headcount, assumptions_frame
 from spareplan.staffing.congestion import RegionRows
 from spareplan.staffing.field import coverage_hours, duty_share, read_promises, region_travel, size_desk
+from spareplan.staffing.proof import simulate_plan
 from spareplan.staffing.report import headcount_table, summary_lines, workload_table
 from spareplan.staffing.resolution import Repairs
 from spareplan.staffing.sharing import plan_people, split_by_skill
@@ -82,7 +83,7 @@ def size_headcount(
     Raises
     ------
     DataError
-        Units, work orders or regions are missing.
+        Units, work orders or regions are missing, or the forecast is shorter than the months asked for.
     """
     reason = can_size(data)
     if reason:
@@ -95,7 +96,18 @@ def size_headcount(
         )
     known = pd.Timestamp(as_of) if as_of is not None else pd.Timestamp(demand.as_of)
     ahead = pd.DatetimeIndex(np.sort(pd.DatetimeIndex(demand.table["month"]).unique()))
-    ahead = months_after(known, months) if months is not None else ahead
+    if months is not None:
+        asked = months_after(known, months)
+        if not asked.isin(ahead).all():
+            last = f"{ahead.max():%Y-%m}" if len(ahead) else "no month"
+            raise problem_in_argument(
+                "size_headcount",
+                "months",
+                months,
+                f"lies within the forecast, which ends with {last}",
+                "forecast more months, or size fewer",
+            )
+        ahead = asked
     load = build_workload(data, demand.table, None if levels is None else levels.table, ahead, known, options)
     promises, desk, desk_limits, promise_notes = read_promises(data.promises, options)
     teams = Teams(data.engineers, pd.Index(sorted(data.regions["region_id"])))
@@ -145,7 +157,34 @@ def size_headcount(
     ]
     workload = workload_table(load, sized, hours, kept)
     lines = summary_lines(table, plan, bound, desk_people, teams, ahead)
-    return Headcount(table, assumptions_frame(notes), lines, workload)
+    simulated = pd.DataFrame()
+    if options.simulate_years:
+        posts = effective * duty_share(options)
+        units = _placed_units(data)
+        simulated = simulate_plan(
+            teams.regions,
+            ahead,
+            posts,
+            rows,
+            repairs,
+            promises,
+            kept,
+            hours["back"],
+            units,
+            load.profile,
+            options,
+        )
+        lines += (
+            f"Simulated {options.simulate_years} years: {simulated['kept'].sum()} of {len(simulated)} "
+            "promises kept",
+        )
+    return Headcount(table, assumptions_frame(notes), lines, workload, simulated)
+
+
+def _placed_units(data: Any) -> pd.DataFrame:
+    """Machines with the region that serves them, in the order of their ids."""
+    units = data.units.sort_values("unit_id")
+    return units.assign(region_id=units["site_id"].map(data.sites.set_index("site_id")["region_id"]))
 
 
 def _rows(
@@ -176,8 +215,7 @@ def _rows(
     posts = np.maximum(
         np.floor((teams.heads * teams.efficiency).sum(axis=1) * duty_share(options)), 1
     ).astype(int)
-    units = data.units.sort_values("unit_id")
-    units = units.assign(region_id=units["site_id"].map(data.sites.set_index("site_id")["region_id"]))
+    units = _placed_units(data)
     areas = data.regions.set_index("region_id")["area_km2"]
     travel, spread, back, notes = region_travel(
         teams.regions,
