@@ -18,30 +18,63 @@ SITES = ["010", "020", "011", "012"]
 @pytest.fixture(scope="module")
 def plan_input():
     rng = np.random.default_rng(11)
-    parts = pd.DataFrame({
-        "part_id": [f"P{i:02d}" for i in range(12)], "name": "part", "unit_cost": rng.lognormal(5, 1, 12).round(0),
-        "lead_time_days": rng.uniform(20, 90, 12).round(0), "min_order": [1.0] * 10 + [5.0, 4.0],
-        "pack_size": [1.0] * 10 + [1.0, 3.0]})
-    sites = pd.DataFrame({
-        "site_id": ["000", *SITES], "name": "site", "region_id": [None, "华东", "北京", "华东", "华东"],
-        "parent_id": [None, "000", "000", "010", "010"], "lead_time_days": [0.0, 3.0, 5.0, 1.0, 2.0]})
+    parts = pd.DataFrame(
+        {
+            "part_id": [f"P{i:02d}" for i in range(12)],
+            "name": "part",
+            "unit_cost": rng.lognormal(5, 1, 12).round(0),
+            "lead_time_days": rng.uniform(20, 90, 12).round(0),
+            "min_order": [1.0] * 10 + [5.0, 4.0],
+            "pack_size": [1.0] * 10 + [1.0, 3.0],
+        }
+    )
+    sites = pd.DataFrame(
+        {
+            "site_id": ["000", *SITES],
+            "name": "site",
+            "region_id": [None, "华东", "北京", "华东", "华东"],
+            "parent_id": [None, "000", "000", "010", "010"],
+            "lead_time_days": [0.0, 3.0, 5.0, 1.0, 2.0],
+        }
+    )
     regions = pd.DataFrame({"region_id": ["华东", "北京"], "name": ["East", "Beijing"]})
-    history = pd.DataFrame([(p, s, "2025-12-01", 1.0) for p in parts["part_id"] for s in SITES],
-                           columns=["part_id", "site_id", "month", "quantity"])
-    stock = pd.DataFrame([(p, s, 2.0, 1.0, 5.0) for p in parts["part_id"] for s in ["000", *SITES]],
-                         columns=["part_id", "site_id", "on_hand", "reorder_point", "max_stock"])
-    data = sp.Dataset.from_frames({"parts": parts, "sites": sites, "regions": regions, "demand": history, "stock": stock})
-    windows = pd.DataFrame([(p, s, d, d * rate, 1.0, 0.0)
-                            for p in parts["part_id"] for s in SITES
-                            for rate in [rng.gamma(1.0, 0.01)] for d in (1.0, 400.0)],
-                           columns=["part_id", "site_id", "days", "mean", "vmr", "rate_cv2"])
+    history = pd.DataFrame(
+        [(p, s, "2025-12-01", 1.0) for p in parts["part_id"] for s in SITES],
+        columns=["part_id", "site_id", "month", "quantity"],
+    )
+    stock = pd.DataFrame(
+        [(p, s, 2.0, 1.0, 5.0) for p in parts["part_id"] for s in ["000", *SITES]],
+        columns=["part_id", "site_id", "on_hand", "reorder_point", "max_stock"],
+    )
+    data = sp.Dataset.from_frames(
+        {"parts": parts, "sites": sites, "regions": regions, "demand": history, "stock": stock}
+    )
+    windows = pd.DataFrame(
+        [
+            (p, s, d, d * rate, 1.0, 0.0)
+            for p in parts["part_id"]
+            for s in SITES
+            for rate in [rng.gamma(1.0, 0.01)]
+            for d in (1.0, 400.0)
+        ],
+        columns=["part_id", "site_id", "days", "mean", "vmr", "rate_cv2"],
+    )
     table = windows[["part_id", "site_id"]].drop_duplicates().assign(**{"q0.5": 0.0, "q0.9": 1.0})
     nothing = assumptions_frame([])
     demand = DemandForecast(table=table, assumptions=nothing, windows=windows)
     tier = np.repeat([1, 2, 3], 4)
-    grades = PartGrades(assumptions=nothing, table=pd.DataFrame({
-        "part_id": parts["part_id"], "tier": tier, "planner": "hq",
-        "target_fill_rate": np.array([0.95, 0.9, 0.8])[tier - 1], "target_wait_days": np.nan}))
+    grades = PartGrades(
+        assumptions=nothing,
+        table=pd.DataFrame(
+            {
+                "part_id": parts["part_id"],
+                "tier": tier,
+                "planner": "hq",
+                "target_fill_rate": np.array([0.95, 0.9, 0.8])[tier - 1],
+                "target_wait_days": np.nan,
+            }
+        ),
+    )
     return data, demand, grades
 
 
@@ -56,7 +89,11 @@ def test_every_site_and_tier_keeps_its_promise_under_the_policy_that_will_run(pl
     data, demand, grades = plan_input
     levels = sp.optimize_levels(data, demand, grades)
     rates = pipeline_rates(data, demand)
-    table = evaluated(data, demand, levels).merge(rates, on=["part_id", "site_id"]).merge(grades.table, on="part_id")
+    table = (
+        evaluated(data, demand, levels)
+        .merge(rates, on=["part_id", "site_id"])
+        .merge(grades.table, on="part_id")
+    )
     table["met"] = table["fill_rate"] * table["demand_per_day"]
     groups = table.groupby(["site_id", "tier"])
     reached = groups["met"].sum() / groups["demand_per_day"].sum()
@@ -72,7 +109,9 @@ def test_rows_carry_region_planner_quantity_and_a_reason(plan_input):
     data, demand, grades = plan_input
     levels = sp.optimize_levels(data, demand, grades)
     table = levels.table.set_index(["part_id", "site_id"])
-    assert table.loc[("P00", "011"), "region_id"] == "华东" and pd.isna(table.loc[("P00", "000"), "region_id"])
+    assert table.loc[("P00", "011"), "region_id"] == "华东" and pd.isna(
+        table.loc[("P00", "000"), "region_id"]
+    )
     assert (table["planner"] == "hq").all() and table["reason"].str.contains("expects").all()
     at_hq = table.xs("000", level="site_id")
     assert at_hq["order_quantity"].to_dict()["P10"] == 5 and at_hq["order_quantity"].to_dict()["P11"] == 6
@@ -84,7 +123,9 @@ def test_rows_carry_region_planner_quantity_and_a_reason(plan_input):
 def test_a_planners_level_stays_and_the_rest_is_planned_around_it(plan_input):
     data, demand, grades = plan_input
     free = sp.optimize_levels(data, demand, grades)
-    fixed = pd.DataFrame({"part_id": ["P00", "P01", "P10"], "site_id": ["010", "011", "000"], "base_stock": [7, 4, 2]})
+    fixed = pd.DataFrame(
+        {"part_id": ["P00", "P01", "P10"], "site_id": ["010", "011", "000"], "base_stock": [7, 4, 2]}
+    )
     held = sp.optimize_levels(data, demand, grades, fixed=fixed)
     table = held.table.set_index(["part_id", "site_id"])["base_stock"]
     assert [table[key] for key in zip(fixed["part_id"], fixed["site_id"])] == [7, 4, 2]
@@ -126,3 +167,26 @@ def test_dear_orders_are_bought_in_economic_quantities(plan_input):
     economic = np.round(np.sqrt(2 * yearly * 50.0 / (0.2 * cost)))
     assert (at_hq["order_quantity"] >= economic).all() and (at_hq["order_quantity"] > 1).any()
     assert levels.service["kept"].all()
+
+
+def test_a_promise_within_a_window_is_kept_and_published(plan_input):
+    data, demand, grades = plan_input
+    plain = sp.optimize_levels(data, demand, grades)
+    urgent = grades.table.assign(
+        window_days=1.0, target_in_window=np.where(grades.table["tier"] == 1, 0.98, np.nan)
+    )
+    levels = sp.optimize_levels(data, demand, PartGrades(table=urgent, assumptions=grades.assumptions))
+    sites, parts = network_tables(data)
+    given = levels.table[["part_id", "site_id", "base_stock", "reorder_point", "order_quantity"]]
+    given = given.assign(order_quantity=given["order_quantity"].where(given["site_id"] == "000"))
+    rates = pipeline_rates(data, demand)
+    waits = sp.stocking.evaluate_levels(sites, parts, rates, given, times=(1.0,)).merge(
+        rates, on=["part_id", "site_id"]
+    )
+    tier_1 = waits[waits["part_id"].isin(urgent.loc[urgent["tier"] == 1, "part_id"])]
+    for site, rows in tier_1.groupby("site_id"):
+        reached = np.average(rows["wait_le_1"], weights=rows["demand_per_day"])
+        stated = levels.service.query("site_id == @site and measure == 'in_window'")["reached"].item()
+        assert reached >= 0.98 - 1e-9 and stated == pytest.approx(reached, abs=1e-9)
+    assert levels.service["kept"].all() and levels.cost >= plain.cost
+    assert levels.lower_bound <= plain.cost

@@ -80,6 +80,44 @@ def find_levels(
     SolverError
         No levels that keep every promise were found.
     """
+    search, starts, road = price_promises(pipelines, promises, prices, progress)
+    found = _best_trimmed(pipelines, promises, search, starts)
+    levels, state = found
+    cost = money(pipelines, levels)
+    if len(pipelines.stop) <= FEW_ROWS and not search.interrupted and cost > search.bound * (1 + 1e-6):
+        levels = search_whole(pipelines, promises, levels, cost, search.prices, search.bound)
+        state = measure(pipelines, levels)
+        cost = money(pipelines, levels)
+    # Rounding may lift a tight bound past the cost it proves.
+    return Found(
+        levels,
+        state,
+        cost,
+        min(max(search.bound, floor_money(pipelines)), cost),
+        search.prices,
+        road,
+        search.interrupted,
+    )
+
+
+def price_promises(
+    pipelines: Pipelines,
+    promises: Promises,
+    prices: FloatArray | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> tuple[Search, list[IntArray], str]:
+    """Prices of the promises with the highest lower bound, by secants and the linear programme.
+
+    Parameters
+    ----------
+    pipelines, promises, prices, progress
+        As in `find_levels`.
+
+    Returns
+    -------
+    tuple of Search, list of ndarray, str
+        Prices and bound, levels to round from, and how they were found.
+    """
     rows = len(pipelines.stop)
     small = rows <= LP_ROWS
     warm = None
@@ -88,7 +126,14 @@ def find_levels(
             surrogate(pipelines), promises, prices, 12, 1e-4, progress=progress, quick=not small
         )
     search = search_prices(
-        pipelines, promises, prices, 12 if warm is None else 4, keep=small, progress=progress, before=warm, quick=not small
+        pipelines,
+        promises,
+        prices,
+        12 if warm is None else 4,
+        keep=small,
+        progress=progress,
+        before=warm,
+        quick=not small,
     )
     if not small:
         certify(pipelines, promises, search)
@@ -104,23 +149,7 @@ def find_levels(
         if len(master.shares) == len(columns):
             starts.append(columns.assemble(_largest(columns, master.shares)))
     starts.append(search.priced.levels)
-    found = _best_trimmed(pipelines, promises, search, starts)
-    levels, state = found
-    cost = money(pipelines, levels)
-    if rows <= FEW_ROWS and not search.interrupted and cost > search.bound * (1 + 1e-6):
-        levels = search_whole(pipelines, promises, levels, cost, search.prices, search.bound)
-        state = measure(pipelines, levels)
-        cost = money(pipelines, levels)
-    # Rounding may lift a tight bound past the cost it proves.
-    return Found(
-        levels,
-        state,
-        cost,
-        min(max(search.bound, floor_money(pipelines)), cost),
-        search.prices,
-        road,
-        search.interrupted,
-    )
+    return search, starts, road
 
 
 def floor_money(pipelines: Pipelines) -> float:

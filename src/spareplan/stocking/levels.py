@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -12,7 +13,14 @@ from spareplan.config import StockingOptions, option_rows
 from spareplan.errors import InfeasibleError, problem_in_argument
 from spareplan.results import PartGrades, StockLevels, assumptions_frame
 from spareplan.stocking._forest import Forest
-from spareplan.stocking.finding import Found, find_levels, floor_money
+from spareplan.stocking.finding import Found, find_levels, floor_money, price_promises
+from spareplan.stocking.in_window import (
+    group_fill,
+    lifted,
+    needed_fill,
+    window_service,
+    window_shares,
+)
 from spareplan.stocking.leadtime import network_tables, pipeline_rates
 from spareplan.stocking.marginal import best_for_budget, draw_curve
 from spareplan.stocking.pricing import MODELS, Pipelines
@@ -158,10 +166,12 @@ def optimize_levels(
     forest, pipelines = read_pipelines(
         tables.sites, tables.parts, tables.rates, options.method, tables.limits
     )
-    promises = read_targets(tables.targets, tables.parts, forest, pipelines)
-    refuse_unreachable(pipelines, promises)
     refuse_floors(pipelines, budget)
-    found = find_levels(pipelines, promises, progress=progress)
+    promised = read_targets(tables.targets, tables.parts, forest, pipelines)
+    refuse_unreachable(pipelines, promised)
+    found, promises, in_window, windows = _with_windows(
+        forest, pipelines, promised, tables, options.method, progress
+    )
     refuse_budget(found, promises, budget)
     today = today_levels(data.stock, forest, pipelines)
     assumptions = [
@@ -178,15 +188,50 @@ def optimize_levels(
         least_budget=None if budget is None else found.cost,
         draw_curve=lambda **how: draw_curve(pipelines, promises, found, today=today, **how),
     )
-    return with_plan_columns(result, data, grades, tables)
+    if len(tables.windows):
+        result.table["in_window"] = in_window
+        service = service_table(promised, found.state)
+        result = replace(result, service=pd.concat([service, windows], ignore_index=True))
+    return with_plan_columns(result, data, grades, tables, promises)
+
+
+def _with_windows(
+    forest: Forest,
+    pipelines: Pipelines,
+    promised: Promises,
+    tables: PlanTables,
+    method: str,
+    progress: Progress | None,
+) -> tuple[Found, Promises, np.ndarray, pd.DataFrame]:
+    """Levels that keep window promises as well: by a fill rate that keeps them, then by no more than is needed."""
+    if not len(tables.windows):
+        return find_levels(pipelines, promised, progress=progress), promised, np.empty(0), pd.DataFrame()
+    window = tables.parts["window_days"].to_numpy(dtype=float)[forest.part]
+    groups = tables.parts["group"]
+    fill = tables.windows["target_in_window"].to_numpy(dtype=float)
+    bound = price_promises(pipelines, promised)[0].bound
+    best: tuple[Found, Promises, np.ndarray, pd.DataFrame] | None = None
+    for _ in range(2):
+        targets = lifted(tables.targets, tables.windows, fill)
+        promises = read_targets(targets, tables.parts, forest, pipelines)
+        refuse_unreachable(pipelines, promises)
+        found = find_levels(pipelines, promises, progress=progress)
+        shares = window_shares(forest, pipelines, found.levels, window, method)
+        service = window_service(forest, shares, groups, tables.windows)
+        if best is None or (service["kept"].all() and found.cost < best[0].cost):
+            # Without the windows fewer promises bind, so their bound holds for all of them.
+            best = replace(found, bound=min(bound, found.cost)), promises, shares, service
+        if found.interrupted:
+            break
+        fill = needed_fill(group_fill(forest, pipelines, found, groups, tables.windows), service)
+    assert best is not None
+    return best
 
 
 def with_plan_columns(
-    result: StockLevels, data: Dataset, grades: PartGrades, tables: PlanTables
+    result: StockLevels, data: Dataset, grades: PartGrades, tables: PlanTables, promises: Promises
 ) -> StockLevels:
     """Add what only the dataset and the grades know: region, planner and tier of every row."""
-    from dataclasses import replace
-
     table = result.table
     graded = grades.table.set_index("part_id")
     table["region_id"] = table["site_id"].map(data.sites.set_index("site_id")["region_id"])
@@ -195,7 +240,7 @@ def with_plan_columns(
     tier = tables.tier_of_group
     service = result.service.assign(tier=result.service["part_group"].map(tier))
     prices = result.shadow_prices.assign(
-        site_id=result.service["site_id"].to_numpy(), tier=service["tier"].to_numpy()
+        site_id=promises.table["site_id"].to_numpy(), tier=promises.table["part_group"].map(tier).to_numpy()
     )
     return replace(result, table=table, service=service, shadow_prices=prices)
 

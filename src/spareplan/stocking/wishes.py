@@ -13,6 +13,7 @@ from spareplan.config import StockingOptions
 from spareplan.errors import DataError
 from spareplan.maths.units import DAYS_PER_YEAR
 from spareplan.stocking._forest import Forest, missing_columns, numbers, rows_problem
+from spareplan.stocking.in_window import group_windows
 from spareplan.stocking.pricing import Pipelines
 
 FloatArray = NDArray[np.float64]
@@ -27,6 +28,8 @@ class PlanTables:
     ----------
     sites, parts, rates, targets, limits : DataFrame
         As in `solve_levels`; parts carry group (the tier they are promised as) and order_quantity.
+    windows : DataFrame
+        Window promises per site x tier (`in_window.group_windows`); parts carry window_days.
     tier_of_group : dict
         Tier of each name in `parts.group`.
     implied : list of dict
@@ -39,6 +42,7 @@ class PlanTables:
     targets: pd.DataFrame
     limits: pd.DataFrame
     tier_of_group: dict[str, int]
+    windows: pd.DataFrame
     implied: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -77,14 +81,25 @@ def plan_tables(
     limits = _limits(fixed, parts, sites)
     rates = _with_fixed_rows(rates, limits)
     graded = grades.set_index("part_id").reindex(parts["part_id"])
-    promised = graded[WISHES].notna().any(axis=1).to_numpy()
+    promised = (
+        graded[[name for name in (*WISHES, "target_in_window") if name in graded]]
+        .notna()
+        .any(axis=1)
+        .to_numpy()
+    )
+    window = (
+        graded["window_days"].to_numpy(dtype=float)
+        if "window_days" in graded
+        else np.full(len(parts), np.nan)
+    )
     tier = graded["tier"].to_numpy(dtype=float)
     named = promised & ~np.isnan(tier)
     group = np.full(len(parts), np.nan, dtype=object)
     group[named] = [f"tier {int(value)}" for value in tier[named]]
     quantity = order_quantities(parts, rates, catalogue, limits, options)
-    ready = parts.assign(group=group, order_quantity=quantity)
+    ready = parts.assign(group=group, order_quantity=quantity, window_days=window)
     targets = group_targets(ready, rates, graded)
+    windows = group_windows(ready, rates, graded)
     left = int((~named).sum())
     implied = (
         [
@@ -122,7 +137,7 @@ def plan_tables(
             }
         )
     tiers = {f"tier {int(value)}": int(value) for value in np.unique(tier[named])}
-    return PlanTables(sites, ready, rates, targets, limits, tiers, implied)
+    return PlanTables(sites, ready, rates, targets, limits, tiers, windows, implied)
 
 
 def order_quantities(
