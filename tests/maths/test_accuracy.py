@@ -28,3 +28,8 @@ def test_correction_is_the_posterior_mean_of_a_gamma_poisson_rate():
 
 def test_returns_count_as_no_demand():
     assert rate_correction([2.0], [-3.0], [1.0], [1.0])[0] == rate_correction([2.0], [0.0], [1.0], [1.0])[0]
+
+
+def test_regular_demand_is_corrected_no_more_than_poisson_and_uneven_demand_less():
+    factors = [rate_correction([2.0], [8.0], [ratio], [0.3])[0] for ratio in (0.01, 1.0, 4.0)]
+    assert factors[0] == factors[1] > factors[2] > 1

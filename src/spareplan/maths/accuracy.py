@@ -30,7 +30,8 @@ def rate_correction(
     """What new months say about the rate behind a forecast.
 
     The true rate is the forecast's times a gamma factor of mean 1 and variance `rate_cv2`; the factor's
-    posterior mean after the new months (for Poisson counts exact, else by the variance ratio).
+    posterior mean after the new months: exact for Poisson counts, by the variance ratio above them; more
+    regular demand counts as Poisson, which corrects less.
 
     Parameters
     ----------
@@ -48,6 +49,6 @@ def rate_correction(
     ----------
     .. [1] Gelman et al. (2013), Bayesian Data Analysis, ch. 2.6: gamma-Poisson.
     """
-    ratio, spread = np.maximum(np.asarray(vmr, dtype=float), 1e-9), np.asarray(rate_cv2, dtype=float)
+    ratio, spread = np.maximum(np.asarray(vmr, dtype=float), 1.0), np.asarray(rate_cv2, dtype=float)
     seen, foreseen = np.maximum(np.asarray(actual, dtype=float), 0.0) / ratio, np.asarray(planned) / ratio
     return (1.0 + spread * seen) / (1.0 + spread * foreseen)
