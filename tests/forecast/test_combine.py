@@ -113,6 +113,34 @@ def test_periods_by_key_agree_with_the_same_number_for_all():
         pd.testing.assert_frame_equal(mixed[pick], alone[pick])
 
 
+def test_days_and_weeks_tell_the_same_story():
+    rng = np.random.default_rng(9)
+    rate = rng.gamma(0.7, 0.1, (150, 1))
+    days = rng.poisson(rate, (150, 728))
+    weeks = days.reshape(150, 104, 7).sum(axis=2)
+    by_day = forecast_history(long_table(days), 91)
+    by_week = forecast_history(long_table(weeks), 13)
+    assert_sane(by_day)
+    truth = 91 * rate[:, 0]
+    for out in (by_day, by_week):
+        assert out["mean"].sum() == pytest.approx(truth.sum(), rel=0.1)
+        assert np.corrcoef(out["mean"], truth)[0, 1] > 0.95
+    assert by_day["q0.95"].sum() == pytest.approx(by_week["q0.95"].sum(), rel=0.1)
+
+
+@pytest.mark.parametrize("lead", [1, 6, 12, 24])
+def test_any_lead_time_is_calibrated_from_a_short_history(lead):
+    rng = np.random.default_rng(lead)
+    rate = rng.gamma(0.6, 1.0, (600, 1))
+    demand = rng.poisson(rate, (600, 30 + lead))
+    out = forecast_history(long_table(demand[:, :30]), lead)
+    came = demand[:, 30:].sum(axis=1)
+    assert out["mean"].sum() == pytest.approx(came.sum(), rel=0.1)
+    for level in (0.8, 0.95):
+        f = out[f"q{level:g}"]
+        assert max(level - (came <= f).mean(), (came < f).mean() - level) < 0.05
+
+
 def test_longer_sums_are_larger():
     history = made_up(100)
     means = [forecast_history(history, periods)["mean"].sum() for periods in (1, 3, 9, 18)]

@@ -92,3 +92,22 @@ def test_twice_the_machines_in_the_past_halve_the_rate_of_today():
     shrunk = exposure.copy()
     shrunk[:, -1] = 0.5
     assert pool_rates(demand, 1.0, shrunk).chance.mean() == pytest.approx(plain.mean() / 2, rel=0.05)
+
+
+def test_sizes_shrink_as_far_as_parts_are_alike():
+    rng = np.random.default_rng(6)
+    hit = rng.random((400, 24)) < 0.15
+    alike = np.where(hit, rng.lognormal(2, 0.8, (400, 24)), 0.0)
+    unlike = np.where(hit, np.exp(rng.normal(2, 2, (400, 1)) + rng.normal(0, 0.2, (400, 24))), 0.0)
+    once = hit.sum(axis=1) == 1
+    for demand, high in ((alike, 0.35), (unlike, 1.05)):
+        own = demand[once].max(axis=1)
+        slope = np.polyfit(np.log(own), np.log(pool_rates(demand, 1.0).size[once]), 1)[0]
+        assert high - 0.3 < slope < high
+
+
+def test_a_heavy_part_that_sold_once_keeps_most_of_its_size():
+    demand = np.zeros((100, 24))
+    demand[:, 3] = np.geomspace(1, 1e5, 100)
+    demand[:99, 9] = np.geomspace(1, 1e5, 100)[:99]
+    assert pool_rates(demand, 1.0).size[-1] > 0.7e5

@@ -300,6 +300,9 @@ def whole_periods(values: pd.Series) -> FloatArray:
 
 
 def _require(frame: pd.DataFrame, columns: Sequence[str], table: str) -> None:
+    if not isinstance(frame, pd.DataFrame):
+        found = type(frame).__name__
+        raise DataError([Problem(table, 0, "", found, "is no DataFrame", "give one row per key and period")])
     missing = [name for name in columns if name not in frame.columns]
     if missing:
         raise DataError(
