@@ -240,7 +240,7 @@ class PlanConfig:
     seed: int = _option(0, "", "seed of every simulation", ge=0)
     years: int = _option(10, "years", "length of the simulation that checks the plan", ge=1)
     exception_share: float = _option(
-        0.0005, "share", "exceptions worth less than this share of the money in base stock are not listed", ge=0
+        0.0005, "share", "exceptions worth less of the money in base stock are not listed", ge=0
     )
     language: Literal["en", "zh"] = _option("en", "", "language of headers and summaries")
     engine: str = _option("local", "", "where per-part work runs: local, processes or a cluster address")

@@ -9,7 +9,7 @@ import pandas as pd
 from spareplan import overrides as planners
 from spareplan.classify import grade_parts
 from spareplan.config import PlanConfig, option_rows
-from spareplan.explain import find_exceptions
+from spareplan.exceptions import find_exceptions
 from spareplan.forecast.demand import forecast_demand
 from spareplan.results import Attainment, Headcount, Orders, PartGrades, Plan, StockLevels, assumptions_frame
 from spareplan.staffing.headcount import can_size, size_headcount
@@ -20,7 +20,7 @@ from spareplan.tables.dataset import Dataset
 
 STEPS = ("forecast", "grades", "stock levels", "simulation", "replenishment", "head count", "exceptions")
 # Tables that explanations and exports need again beside the results.
-KEPT_TABLES = ("products", "parts", "fitment", "regions", "sites", "stock", "overrides")
+KEPT_TABLES = ("products", "parts", "fitment", "regions", "sites", "site_repairs", "stock", "overrides")
 Progress = Callable[[str, int, int], None]
 
 
@@ -87,7 +87,8 @@ def make_plan(data: Dataset, config: PlanConfig | None = None, progress: Progres
         crew = planners.apply_to_crew(crew, data, as_of)
 
     say("exceptions")
-    exceptions = find_exceptions(data, demand, levels, check, orders, crew, as_of)
+    least = config.exception_share * levels.cost
+    exceptions = find_exceptions(data, demand, levels, check, orders, crew, as_of, least)
     stages = [stage for stage in (demand, grades, levels, check, orders, crew) if stage is not None]
     general = assumptions_frame(
         [
@@ -127,7 +128,7 @@ def make_plan(data: Dataset, config: PlanConfig | None = None, progress: Progres
         data, as_of, demand=demand, grades=grades, levels=levels, orders=orders, crew=crew
     )
     inputs = {name: data.tables[name] for name in KEPT_TABLES} | {"applied_overrides": applied}
-    lines = _summary(grades, levels, check, orders, crew, exceptions, as_of, config, left_out)
+    lines = _summary(demand, grades, levels, check, orders, crew, exceptions, as_of, config, left_out)
     if progress:
         progress("done", len(STEPS), len(STEPS))
     return Plan(
@@ -161,25 +162,6 @@ def compare_plans(plans: Mapping[str, Plan]) -> pd.DataFrame:
     """
     figures = pd.DataFrame({name: _figures(plan) for name, plan in plans.items()})
     return figures.rename_axis("figure")
-
-
-def served_share(levels: pd.DataFrame) -> float:
-    """Share of the sites' own demand met from the shelf, HQ's role as supplier left aside.
-
-    Parameters
-    ----------
-    levels : DataFrame
-        A StockLevels table.
-
-    Returns
-    -------
-    float
-        NaN where there is no demand.
-    """
-    front = levels[levels["region_id"].notna()] if levels["region_id"].notna().any() else levels
-    weight = front["demand_per_day"].fillna(0)
-    total = weight.sum()
-    return float((front["fill_rate"].fillna(0) * weight).sum() / total) if total > 0 else float("nan")
 
 
 def _steps(progress: Progress | None) -> Callable[[str], None]:
@@ -226,6 +208,7 @@ def _missing_tables(data: Dataset) -> list[dict[str, str]]:
 
 
 def _summary(
+    demand: DemandForecast,
     grades: PartGrades,
     levels: StockLevels,
     check: Attainment,
@@ -244,7 +227,7 @@ def _summary(
         f"{config.months} months ahead.",
         f"Money in base stock {levels.cost:,.0f}; no plan that keeps the same promises can cost less than "
         f"{levels.lower_bound:,.0f} (gap {levels.gap:.2%}).",
-        f"Service: {served_share(table):.1%} of demand is met from the shelf; simulation of "
+        f"Service: {levels.served_share(demand.table):.1%} of demand is met from the shelf; simulation of "
         f"{config.years} years keeps "
         f"{int(kept.sum())} of {len(kept)} promises.",
         "Who plans: "
@@ -278,7 +261,7 @@ def _figures(plan: Plan) -> dict[str, float]:
         "money in base stock [money]": levels.cost,
         "lower bound [money]": levels.lower_bound,
         "gap to the bound [share]": levels.gap,
-        "demand met from the shelf [share]": served_share(levels.table),
+        "demand met from the shelf [share]": levels.served_share(plan.demand.table),
         "expected backorders at the sites [pieces]": float(
             levels.table.loc[levels.table["region_id"].notna(), "ebo"].sum()
         ),

@@ -152,8 +152,38 @@ class StockLevels(Result):
 
     @property
     def gap(self) -> float:
-        """cost / lower_bound - 1; 0 where nothing needs to be stocked."""
-        return 0.0 if self.cost <= self.lower_bound else self.cost / self.lower_bound - 1 if self.lower_bound else float("inf")
+        """Cost / lower_bound - 1; 0 where nothing needs to be stocked."""
+        return (
+            0.0
+            if self.cost <= self.lower_bound
+            else self.cost / self.lower_bound - 1
+            if self.lower_bound
+            else float("inf")
+        )
+
+    def served_share(self, demand: pd.DataFrame, site_ids: Iterable[str] | None = None) -> float:
+        """Share of the customers' demand that is met from the shelf.
+
+        Parameters
+        ----------
+        demand : DataFrame
+            A forecast table: part_id, site_id, mean; its sums are the weights.
+        site_ids : iterable of str, optional
+            None: all sites.
+
+        Returns
+        -------
+        float
+            NaN where nothing is asked for.
+        """
+        asked = demand.groupby(["part_id", "site_id"], as_index=False)["mean"].sum()
+        if site_ids is not None:
+            asked = asked[asked["site_id"].isin(list(site_ids))]
+        both = asked.merge(self.table[["part_id", "site_id", "fill_rate"]], on=["part_id", "site_id"])
+        total = both["mean"].sum()
+        return (
+            float((both["fill_rate"].fillna(0.0) * both["mean"]).sum() / total) if total > 0 else float("nan")
+        )
 
     def curve(self, **arguments: Any) -> pd.DataFrame:
         """Money against service, with this plan and today's stock as points on it."""
@@ -269,10 +299,20 @@ class Plan:
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """All tables of the plan by name, as they are stored and exported."""
-        stages = {"demand": self.demand, "grades": self.grades, "levels": self.levels, "check": self.check,
-                  "orders": self.orders, "crew": self.crew}
+        stages = {
+            "demand": self.demand,
+            "grades": self.grades,
+            "levels": self.levels,
+            "check": self.check,
+            "orders": self.orders,
+            "crew": self.crew,
+        }
         tables = {name: result.table for name, result in stages.items() if result is not None}
-        return tables | {"exceptions": self.exceptions, "assumptions": self.assumptions, "left_out": self.left_out}
+        return tables | {
+            "exceptions": self.exceptions,
+            "assumptions": self.assumptions,
+            "left_out": self.left_out,
+        }
 
     def __repr__(self) -> str:
         return f"<Plan as of {self.as_of:%Y-%m-%d}>\n{self.summary()}"

@@ -123,7 +123,13 @@ def cut_plan(plan: Plan, region_id: str) -> RegionalPlan:
     order = HQ_SHEETS if region_id == HQ else REGION_SHEETS
     name = HQ if region_id == HQ else region_names(plan)[region_id]
     lines = plan.lines if region_id == HQ else tuple(_regional_lines(sheets))
-    return RegionalPlan(region_id, name, {key: sheets[key] for key in order}, _facts(plan, sheets), lines)
+    return RegionalPlan(
+        region_id,
+        name,
+        {key: sheets[key] for key in order},
+        _facts(plan, whole if region_id == HQ else sheets),
+        lines,
+    )
 
 
 def full_sheets(plan: Plan) -> dict[str, pd.DataFrame]:
@@ -212,8 +218,7 @@ def _shaped(sheet: str, frame: pd.DataFrame, parts: pd.Series, sites: pd.Series)
 
 def _facts(plan: Plan, sheets: Mapping[str, pd.DataFrame]) -> list[tuple[str, object]]:
     levels, orders, crew = sheets["levels"], sheets["orders"], sheets["engineers"]
-    demand = levels["demand_per_day"].fillna(0)
-    served = (levels["fill_rate"].fillna(0) * demand).sum() / demand.sum() if demand.sum() > 0 else None
+    served = plan.levels.served_share(plan.demand.table, levels["site_id"].unique())
     facts: list[tuple[str, object]] = [
         ("as_of", plan.as_of),
         ("money_in_base_stock", float(levels["value"].sum())),

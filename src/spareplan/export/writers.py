@@ -26,6 +26,7 @@ from spareplan.tables.catalog import INPUT_TABLES, OUTPUT_TABLES
 
 SHEET_ROWS = 1_048_575
 WIDEST = 60
+SHOWN_EXCEPTIONS = 10
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 BLUE, GREY, LIGHT = "#1F4E79", "#595959", "#EAF1F8"
 
@@ -235,8 +236,8 @@ class _Workbook:
         self._grey = add(font | {"font_color": GREY})
         self._fact = add(font | {"bold": True, "bg_color": LIGHT})
         self._formats = {
-            "date": add(font | {"num_format": "yyyy-mm-dd", "align": "left"}),
-            "month": add(font | {"num_format": "yyyy-mm", "align": "left"}),
+            "date": add(font | {"num_format": "yyyy-mm-dd", "align": "center"}),
+            "month": add(font | {"num_format": "yyyy-mm", "align": "center"}),
             "money": add(font | {"num_format": "#,##0"}),
             "share": add(font | {"num_format": "0.0%"}),
             "count": add(font | {"num_format": "#,##0"}),
@@ -258,7 +259,7 @@ class _Workbook:
         sheet.hide_gridlines(2)
         _print_on_one_width(sheet)
         sheet.set_column(0, 0, 30)
-        sheet.set_column(1, 1, 18)
+        sheet.set_column(1, 1, 34)
         sheet.set_column(2, 2, 80)
         sheet.set_row(0, 26)
         name = say("hq") if cut.region_id == HQ else cut.name
@@ -277,6 +278,17 @@ class _Workbook:
             sheet.write_string(row, 0, line, self._wrapped)
             sheet.set_row(row, 15 * (1 + _width(line) // 120))
             row += 1
+        worst = cut.sheets["exceptions"].head(SHOWN_EXCEPTIONS)
+        if len(worst):
+            row += 1
+            sheet.write_string(row, 0, say("look_first_at"), self._head)
+            sheet.write_string(row, 1, header("exceptions", "action", self.language), self._head)
+            sheet.write_string(row, 2, header("exceptions", "message", self.language), self._head)
+            for kind, message, action in zip(worst["kind"], worst["message"], worst["action"]):
+                row += 1
+                sheet.write_string(row, 0, _title(kind, self.language), self._wrapped)
+                sheet.write_string(row, 1, action, self._wrapped)
+                sheet.write_string(row, 2, message, self._wrapped)
 
     def add_table(self, name: str, frame: pd.DataFrame) -> None:
         if len(frame) > SHEET_ROWS:
