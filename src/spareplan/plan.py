@@ -11,7 +11,16 @@ from spareplan.classify import grade_parts
 from spareplan.config import PlanConfig, option_rows
 from spareplan.exceptions import find_exceptions
 from spareplan.forecast.demand import forecast_demand
-from spareplan.results import Attainment, Headcount, Orders, PartGrades, Plan, StockLevels, assumptions_frame
+from spareplan.results import (
+    Attainment,
+    DemandForecast,
+    Headcount,
+    Orders,
+    PartGrades,
+    Plan,
+    StockLevels,
+    assumptions_frame,
+)
 from spareplan.staffing.headcount import can_size, size_headcount
 from spareplan.stocking.levels import optimize_levels
 from spareplan.stocking.replenish import plan_replenishment

@@ -76,8 +76,8 @@ class DemandForecast(Result):
     as_of : Timestamp
         Last day that was known; the first forecast month follows it.
     windows : DataFrame
-        Columns part_id, site_id, days, mean, vmr, rate_cv2: the pair for sums over the first `days` days, on a
-        grid of windows; `lead_time_demand` interpolates in it. A monthly vmr must never be summed.
+        Columns part_id, site_id, days, mean, vmr, rate_cv2: the pair for sums over the first `days` days, on
+        a grid of windows; `lead_time_demand` interpolates in it. A monthly vmr must never be summed.
     contributions : DataFrame
         Why: part_id, site_id, month, source, mean; the sources of a row add up to its mean.
     spells, lifetimes : DataFrame, optional
@@ -96,8 +96,8 @@ class DemandForecast(Result):
         Parameters
         ----------
         days : float, Series or DataFrame
-            One window for all rows; or a Series indexed by part_id, or by part_id and site_id; or a frame with
-            part_id[, site_id] and days. [days]
+            One window for all rows; or a Series indexed by part_id, or by part_id and site_id; or a frame
+            with part_id[, site_id] and days. [days]
 
         Returns
         -------
@@ -244,8 +244,8 @@ class Plan:
     demand, grades, levels, check, orders, crew
         Results of the stages; None where a stage was left out.
     exceptions : DataFrame
-        What a planner must look at, worst first: rank, kind, part_id, site_id, region_id, money, machine_days,
-        message, action.
+        What a planner must look at, worst first: rank, kind, part_id, site_id, region_id, money,
+        machine_days, message, action.
     assumptions : DataFrame
         All assumptions of all stages.
     left_out : DataFrame
