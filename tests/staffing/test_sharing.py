@@ -13,7 +13,9 @@ WAGES = np.array([[96e3, 144e3, 216e3]])
 
 def plan(need, heads, **options):
     need, heads = np.asarray(need, float), np.asarray(heads, float)
-    return plan_people(need, heads, np.tile(WAGES, (len(heads), 1)), StaffingOptions(plan_gap=0.0, **options))
+    return plan_people(
+        need, heads, np.tile(WAGES, (len(heads), 1)), StaffingOptions(**({"plan_gap": 0.0} | options))
+    )
 
 
 def test_nobody_is_hired_where_enough_are_there():
@@ -32,7 +34,7 @@ def test_hiring_takes_its_lead_time_and_the_gap_until_then_is_priced():
 
 def test_balance_of_people_holds_with_leavers_and_training():
     need = np.ones((2, 3, 12)) * np.array([3.0, 2.0, 1.0])[None, :, None] * np.linspace(1, 1.6, 12)
-    result = plan(need, [[4, 1, 1], [3, 2, 0]], leave_share_per_year=0.1, train_months=4)
+    result = plan(need, [[4, 1, 1], [3, 2, 0]], leave_share_per_year=0.1, train_months=4, plan_gap=0.02)
     stay = 1 - 0.1 / 12
     before = np.concatenate([np.array([[4, 1, 1], [3, 2, 0]])[:, :, None], result.people[:, :, :-1]], axis=2)
     up = np.concatenate([result.train[:, 1:], np.zeros((2, 1, 12))], axis=1)

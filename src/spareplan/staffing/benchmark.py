@@ -13,7 +13,6 @@ from spareplan.errors import DataError, Problem
 FloatArray = NDArray[np.float64]
 # Below this many regions an interval from peers says nothing.
 LEAST_REGIONS = 20
-BOOTSTRAPS = 200
 FEATURES = {
     "area_km2": "log_area",
     "urgent_share": "urgent_share",
@@ -42,7 +41,9 @@ class Benchmark(NamedTuple):
     curve: pd.DataFrame
 
 
-def benchmark_regions(panel: pd.DataFrame, level: float = 0.90, seed: int = 0) -> Benchmark:
+def benchmark_regions(
+    panel: pd.DataFrame, level: float = 0.90, seed: int = 0, bootstraps: int = 200
+) -> Benchmark:
     """Compare every region's engineers with what its peers would have.
 
     Parameters
@@ -54,6 +55,8 @@ def benchmark_regions(panel: pd.DataFrame, level: float = 0.90, seed: int = 0) -
         Coverage of the interval from peers.
     seed : int
         Of the bootstrap band.
+    bootstraps : int
+        Resamples of the regions behind the band of the curve; 0: no band.
 
     Returns
     -------
@@ -122,7 +125,7 @@ def benchmark_regions(panel: pd.DataFrame, level: float = 0.90, seed: int = 0) -
             ],
         }
     )
-    return Benchmark(out, coefficients, _curve(out, seed))
+    return Benchmark(out, coefficients, _curve(out, seed, bootstraps))
 
 
 def scale_signs(
@@ -181,7 +184,7 @@ def _design(rows: pd.DataFrame) -> pd.DataFrame:
     return out
 
 
-def _curve(table: pd.DataFrame, seed: int) -> pd.DataFrame:
+def _curve(table: pd.DataFrame, seed: int, bootstraps: int) -> pd.DataFrame:
     from statsmodels.nonparametric.smoothers_lowess import lowess
 
     x, y = np.log(table["units"].to_numpy(float)), np.log(table["units_per_engineer"].to_numpy(float))
@@ -196,7 +199,7 @@ def _curve(table: pd.DataFrame, seed: int) -> pd.DataFrame:
         return np.interp(grid, line[:, 0], line[:, 1])
 
     draws = []
-    for _ in range(BOOTSTRAPS):
+    for _ in range(bootstraps):
         pick = generator.integers(len(x), size=len(x))
         if len(np.unique(x[pick])) > 3:
             draws.append(smooth(x[pick], y[pick]))

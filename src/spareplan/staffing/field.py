@@ -144,7 +144,9 @@ def region_travel(
     """
     most = int(np.clip(2 * posts.max(initial=1) + 10, 16, 48))
     pace = options.circuity / options.travel_speed
-    places = [units.loc[units["region_id"] == r, ["latitude", "longitude"]].dropna() for r in regions]
+    known = units[["region_id", "latitude", "longitude"]].dropna()
+    groups = dict(list(known.groupby("region_id")))
+    places = [groups.get(region, known.iloc[:0]) for region in regions]
     means, spreads = np.empty((len(regions), most)), np.empty((len(regions), most, QUANTILES))
     by_area, by_default = [], []
     for row, (region, place) in enumerate(zip(regions, places, strict=True)):

@@ -63,6 +63,7 @@ def simulate_plan(
         region_id, month, priority, measure, promised, planned (formula), achieved, low, high (95 %), kept.
     """
     frames = []
+    groups = dict(list(units.groupby("region_id")))
     length = options.simulate_years * DAYS_PER_YEAR
     for place, region in enumerate(regions):
         own = np.arange(place * len(months), (place + 1) * len(months))
@@ -88,7 +89,7 @@ def simulate_plan(
             }
         )
         points, area, speed = _roads(
-            units[units["region_id"] == region], float(rows.travel[rows.place[row], 0]), options
+            groups.get(region, units.iloc[:0]), float(rows.travel[rows.place[row], 0]), options
         )
         run = simulate_region(
             orders,

@@ -225,8 +225,9 @@ def _places(regions: pd.DataFrame, units: pd.DataFrame | None, shown: list[str])
     """Place each region: points [km], or the side of its square [km]."""
     out: dict[str, Any] = {}
     areas = regions["area_km2"] if "area_km2" in regions else pd.Series(dtype=float)
+    groups = {} if units is None else dict(list(units.groupby("region_id")))
     for region in shown:
-        own = None if units is None else units[units["region_id"] == region]
+        own = groups.get(region)
         if own is not None and len(own):
             if "east" in own:
                 out[region] = own[["east", "north"]].to_numpy(float)
