@@ -22,9 +22,9 @@ DOUBTS = np.array([0.0, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08])
 TEST_MONTHS = ((30, 12), (15, 6), (7, 3))
 LEAST_RECORD_MONTHS = 3
 # Parts of a family err together, so their likelihoods count for less than their sum.
-TEMPER = 0.5
+TEMPER = 0.3
 # Both roads get the benefit of the doubt where nothing was seen; ages have the better reasons.
-PRIOR_WEIGHT = np.array([0.05, 0.1, 0.15, 0.25, 0.45])
+PRIOR_WEIGHT = np.array([0.04, 0.06, 0.1, 0.2, 0.6])
 
 
 class Blend(NamedTuple):
