@@ -32,29 +32,44 @@ def make_case(parts: int, stations: int, depots: int = 0, seed: int = 0) -> tupl
     names = [f"S{j:03d}" for j in range(stations)]
     depot_names = [f"D{d:02d}" for d in range(depots)]
     above = [depot_names[j % depots] for j in range(stations)] if depots else ["HQ"] * stations
-    sites = pd.DataFrame({
-        "site_id": ["HQ", *depot_names, *names], "parent_id": [None, *["HQ"] * depots, *above],
-        "lead_time_days": [0.0, *rng.uniform(3, 10, depots), *rng.uniform(2, 10, stations)]})
+    sites = pd.DataFrame(
+        {
+            "site_id": ["HQ", *depot_names, *names],
+            "parent_id": [None, *["HQ"] * depots, *above],
+            "lead_time_days": [0.0, *rng.uniform(3, 10, depots), *rng.uniform(2, 10, stations)],
+        }
+    )
     part_ids = np.array([f"P{i:06d}" for i in range(parts)])
-    items = pd.DataFrame({
-        "part_id": part_ids, "unit_cost": np.clip(rng.lognormal(5, 1.6, parts), 5, 100_000).round(2),
-        "lead_time_days": rng.uniform(30, 180, parts)})
+    items = pd.DataFrame(
+        {
+            "part_id": part_ids,
+            "unit_cost": np.clip(rng.lognormal(5, 1.6, parts), 5, 100_000).round(2),
+            "lead_time_days": rng.uniform(30, 180, parts),
+        }
+    )
     level = np.exp(rng.uniform(np.log(0.001), np.log(2.0), parts)) / 30.4375
     rate = np.minimum(level[:, None] * rng.gamma(1.0, 1.0, (parts, stations)) + 1e-7, 5 / 30.4375)
-    rates = pd.DataFrame({
-        "part_id": np.repeat(part_ids, stations), "site_id": np.tile(names, parts), "demand_per_day": rate.ravel()})
+    rates = pd.DataFrame(
+        {
+            "part_id": np.repeat(part_ids, stations),
+            "site_id": np.tile(names, parts),
+            "demand_per_day": rate.ravel(),
+        }
+    )
     targets = pd.DataFrame({"site_id": names, "target_wait_days": rng.uniform(0.15, 0.6, stations)})
     return sites, items, rates, targets
 
 
 def plain_greedy(pipelines: Pipelines, promises: Promises) -> float:
-    """Money of adding, from nothing, the piece that mends most per money, one at a time, until all is kept."""
+    """Money of adding, from nothing, the piece that mends most per money, one at a time."""
     parts = len(pipelines.unit_cost)
     levels = pipelines.least.copy()
     state = measure(pipelines, levels)
     used = promises.used(state)
     short = np.maximum(used - promises.allowed, 0)
-    steps = [np.vstack([np.zeros((1, n), np.int64), np.eye(n, dtype=np.int64)]) for n in np.diff(pipelines.starts)]
+    steps = [
+        np.vstack([np.zeros((1, n), np.int64), np.eye(n, dtype=np.int64)]) for n in np.diff(pipelines.starts)
+    ]
 
     def gains(part: int) -> tuple[float, int, np.ndarray]:
         rows = slice(pipelines.starts[part], pipelines.starts[part + 1])
@@ -87,7 +102,7 @@ def plain_greedy(pipelines: Pipelines, promises: Promises) -> float:
 
 
 def item_approach(pipelines: Pipelines, promises: Promises) -> float:
-    """Money of one fill rate for every part and site (HQ at its own best of five), raised until all is kept."""
+    """Money of one fill rate for every part and site (HQ at the best of five), raised until all is kept."""
 
     def levels_at(fill: float, at_hq: float) -> np.ndarray:
         levels = np.zeros(len(pipelines.stop), np.int64)
@@ -115,7 +130,9 @@ def item_approach(pipelines: Pipelines, promises: Promises) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("size", nargs="?", default="small", choices=["small", "large"])
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
@@ -125,9 +142,15 @@ def main() -> None:
         case = make_case(parts, stations, depots, given.seed)
         begin = time.perf_counter()
         found = solve_levels(*case)
-        row = {"parts": parts, "depots": depots, "stations": stations, "seconds": time.perf_counter() - begin,
-               "gap": f"{found.gap:.5%}", "kept": bool(found.service["kept"].all()),
-               "gigabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}
+        row = {
+            "parts": parts,
+            "depots": depots,
+            "stations": stations,
+            "seconds": time.perf_counter() - begin,
+            "gap": f"{found.gap:.5%}",
+            "kept": bool(found.service["kept"].all()),
+            "gigabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        }
         if parts * stations <= RIVALS_UP_TO and not depots:
             forest, pipelines = read_pipelines(*case[:3], "exact")
             promises = read_targets(case[3], case[1], forest, pipelines)

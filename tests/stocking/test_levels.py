@@ -122,7 +122,7 @@ def test_small_fill_rate_plans_cost_what_enumeration_finds(seed):
     def short(part, done):
         own = done.merge(rates[rates["part_id"] == part].drop(columns="part_id"), on="site_id")
         own["short"] = own["demand_per_day"] * (own["site_id"].map(limit) - own["fill_rate"])
-        return own.pivot(index="part_id", columns="site_id", values="short").to_numpy()
+        return own.pivot_table(index="part_id", columns="site_id", values="short").to_numpy()
 
     best = cheapest_by_enumeration(SITES, parts, rates, short, 5)
     found = solve_levels(SITES, parts, rates, target)
@@ -233,11 +233,11 @@ def test_a_budget_buys_the_least_waiting_and_more_money_never_buys_more():
         found = solve_levels(SITES, PARTS, RATES, budget=budget)
         assert found.cost <= budget and found.lower_bound <= found.cost
         waits.append(
-            (
+            
                 found.table.merge(RATES, on=["part_id", "site_id"], suffixes=("_all", ""))
                 .eval("demand_per_day * mean_wait_days")
                 .sum()
-            )
+            
         )
     assert waits[0] > waits[1] > waits[2]
 
@@ -272,7 +272,7 @@ def test_floors_and_ceilings_hold_and_impossible_ones_are_named():
     ],
 )
 def test_certainty_is_refused_with_what_can_be_asked_instead(targets):
-    with pytest.raises(InfeasibleError, match="no upper bound.*ask for") as caught:
+    with pytest.raises(InfeasibleError, match=r"no upper bound.*ask for") as caught:
         solve_levels(SITES, PARTS, RATES, targets)
     assert list(caught.value.clashes["site_id"]) == list(targets["site_id"])
 

@@ -1,7 +1,8 @@
 """The only door to PuLP and HiGHS: a model or arrays in; solution, duals and status out.
 
 Models that people want to read are written in PuLP (`solve_model`); problems of more than about a hundred
-thousand columns are handed to HiGHS as arrays (`solve_arrays`), because building them costs more than solving.
+thousand columns are handed to HiGHS as arrays (`solve_arrays`), because building them costs more than
+solving.
 """
 
 from __future__ import annotations

@@ -1,23 +1,25 @@
 """Numba kernels: the cheapest levels of one part at given multipliers, on any tree, exact or by two moments.
 
-A part owns a run of rows, its sites in preorder: a site comes before its children, `stop` is the row after its
+A part owns a run of rows, its sites in preorder: a site comes before its children, `stop` is the row after
+its
 last descendant. The walk over the tree is a loop with its own stack, because numba cannot cache recursion.
 `pricing.py` wraps the kernels and explains the search; `plain.py` is their numpy twin.
 """
 
+# mypy: allow-untyped-defs
 from __future__ import annotations
 
 import math
 
 import numpy as np
-from numba import njit  # type: ignore[import-untyped,unused-ignore]
+from numba import njit
 
 EXACT, TWO_MOMENT, METRIC = 0, 1, 2
 SPANS = 128
 # Rows of the work space of one level of the tree.
 THINNED, OWN, AT, LATE, PMF, CDF, LOSS, SPREAD, MISSED, BACK, CROSS = range(11)
 WORK_ROWS = 11
-# Columns of a row: figures (F, see `pricing.Pipelines`) and whole numbers (I). One array each, because a call
+# Columns of a row: figures (F, see `pricing.Pipelines`) and whole numbers (N). One array each, because a call
 # with a score of arrays costs more than the pricing of a small site.
 MEAN, EXCESS, SHARE, LATE_MEAN, TIED, AHEAD, LUMP, WORTH, CHANCE = range(9)
 STOP, LOW, HIGH, STOCK = range(4)
@@ -27,7 +29,7 @@ FIRST, WALK, DOWN, FREE, SPAN, STEP = 0, 1, 2, 3, 4, 5
 
 
 @njit(cache=True, nogil=True)
-def fill_counts(mean, variance, out, size):  # type: ignore[no-untyped-def]
+def fill_counts(mean, variance, out, size):
     """Pmf of 0..size-1, Poisson or negative binomial, started at the mode so that nothing underflows."""
     out[:size] = 0.0
     if mean <= 0.0:
@@ -59,7 +61,7 @@ def fill_counts(mean, variance, out, size):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def thin_all(source, length, chance, out):  # type: ignore[no-untyped-def]
+def thin_all(source, length, chance, out):
     """Pmf of Binomial(B, chance), B ~ source[:length], by Horner's scheme: all terms positive, no underflow.
 
     Returns how many entries it has; those beyond have less than 1e-18 in all.
@@ -75,14 +77,13 @@ def thin_all(source, length, chance, out):  # type: ignore[no-untyped-def]
 
 # Sums may be taken in another order, the same for every call, so that they run on vectors.
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
-def _leaf(row, lev, h, model, e, ev, tie, F, I, out, write, back, length, wk):
-    # type: ignore[no-untyped-def]
-    """Best stock of a site without children: smallest S whose next piece does not pay, any shape of fill rate."""
+def _leaf(row, lev, h, model, e, ev, tie, F, N, out, write, back, length, wk):
+    """Best stock of a site without children: the cheapest, whatever the shape of the fill rate."""
     mean = F[row, MEAN] + F[row, SHARE] * e
     price, weight = F[row, WORTH], F[row, CHANCE]
-    low, high = I[row, LOW], I[row, HIGH]
+    low, high = N[row, LOW], N[row, HIGH]
     if not write and low == 0 and weight == 0.0 and price * mean <= h:
-        I[row, STOCK] = 0
+        N[row, STOCK] = 0
         return price * mean
     exact = model == EXACT
     thinned, own, at = wk[lev, THINNED], wk[lev, OWN], wk[lev, AT]
@@ -216,7 +217,7 @@ def _leaf(row, lev, h, model, e, ev, tie, F, I, out, write, back, length, wk):
             miss = 0.0
         below = here_late
         k += 1
-    I[row, STOCK] = chosen
+    N[row, STOCK] = chosen
     if write:
         out[row, 0] = best_ebo
         out[row, 1] = best_miss
@@ -229,7 +230,6 @@ def _leaf(row, lev, h, model, e, ev, tie, F, I, out, write, back, length, wk):
 
 @njit(cache=True, nogil=True)
 def orders_variance(row, e, ev, tie, F):
-    # type: ignore[no-untyped-def]
     """Variance of the pieces on order: what is on the way, the split backlog, and the rate common to both."""
     split = F[row, LUMP] * F[row, SHARE] * (1.0 - F[row, SHARE]) * e + F[row, SHARE] * F[row, SHARE] * ev
     return F[row, MEAN] + F[row, EXCESS] + split + 2.0 * F[row, MEAN] * F[row, SHARE] * tie
@@ -237,14 +237,12 @@ def orders_variance(row, e, ev, tie, F):
 
 @njit(cache=True, nogil=True)
 def seen_mean(row, e, tie, F):
-    # type: ignore[no-untyped-def]
     """Pieces on order that an arriving piece finds: more than the mean where rates or order sizes vary."""
     return F[row, LATE_MEAN] + F[row, AHEAD] + F[row, SHARE] * (e + tie)
 
 
 @njit(cache=True, nogil=True)
 def _enter(row, lev, model, batch, e, ev, tie, F, back, length, wk):
-    # type: ignore[no-untyped-def]
     """Tabulate a site with children for every stock: pmf, expected backlog, its variance, chance to miss."""
     pmf, cdf, loss, spread, missed = (
         wk[lev, PMF],
@@ -340,7 +338,6 @@ def _enter(row, lev, model, batch, e, ev, tie, F, back, length, wk):
 
 @njit(cache=True, nogil=True)
 def _release(s, lev, batch, size, wk):
-    # type: ignore[no-untyped-def]
     """Backlog of a site at stock s, as its children see it; returns how many entries it has."""
     pmf, cdf, back = wk[lev, PMF], wk[lev, CDF], wk[lev, BACK]
     if s - batch + 1 >= size - 1:
@@ -371,20 +368,18 @@ def _release(s, lev, batch, size, wk):
 
 @njit(cache=True, nogil=True)
 def _highest(best, right, h, top):
-    # type: ignore[no-untyped-def]
-    """Largest stock up to `top` that may still beat `best` when everything beside its own price costs `right`."""
+    """Largest stock up to `top` that may beat `best` if all beside its own price costs `right`."""
     room = (best * (1.0 - 1e-13) - right) / h
     if room <= 0.0:
         return -1
     if room > top + 1.0:
         return top
-    return min(top, int(math.ceil(room)) - 1)
+    return min(top, math.ceil(room) - 1)
 
 
 @njit(cache=True, nogil=True)
-def price_part(begin, end, h, model, batch_top, F, I, out, mode, wk, kept, free):
-    # type: ignore[no-untyped-def]
-    """Least cost of one part at its worths; the stock in `I` goes in as a first guess and comes out as the answer."""
+def price_part(begin, end, h, model, batch_top, F, N, out, mode, wk, kept, free):
+    """Least cost of one part at its worths; its stock goes in as a guess and comes out as the answer."""
     depth = wk.shape[0]
     write = mode == WRITE
     rows = np.zeros(depth, np.int64)
@@ -408,8 +403,8 @@ def price_part(begin, end, h, model, batch_top, F, I, out, mode, wk, kept, free)
     nothing = np.ones(1)
     for row in range(begin, end):
         free[row] = -1.0
-    if I[begin, STOP] == begin + 1 and batch_top == 1:
-        return _leaf(begin, 0, h, model, 0.0, 0.0, 0.0, F, I, out, write, nothing, 1, wk)
+    if N[begin, STOP] == begin + 1 and batch_top == 1:
+        return _leaf(begin, 0, h, model, 0.0, 0.0, 0.0, F, N, out, write, nothing, 1, wk)
     lev = 0
     rows[0] = begin
     entering = True
@@ -439,12 +434,12 @@ def price_part(begin, end, h, model, batch_top, F, I, out, mode, wk, kept, free)
             best[lev] = np.inf
             phase[lev] = FIRST
             held[lev] = 0
-            low = max(I[row, LOW], batch - 1)
-            stocks[lev] = min(max(I[row, STOCK], low), max(low, min(I[row, HIGH], sizes[lev] + batch)))
+            low = max(N[row, LOW], batch - 1)
+            stocks[lev] = min(max(N[row, STOCK], low), max(low, min(N[row, HIGH], sizes[lev] + batch)))
             evaluate = True
-        elif child[lev] < I[row, STOP]:
+        elif child[lev] < N[row, STOP]:
             c = child[lev]
-            if I[c, STOP] == c + 1:
+            if N[c, STOP] == c + 1:
                 below[lev] += _leaf(
                     c,
                     lev + 1,
@@ -454,7 +449,7 @@ def price_part(begin, end, h, model, batch_top, F, I, out, mode, wk, kept, free)
                     spread[lev],
                     tie[lev],
                     F,
-                    I,
+                    N,
                     out,
                     write,
                     wk[lev, BACK],
@@ -470,16 +465,16 @@ def price_part(begin, end, h, model, batch_top, F, I, out, mode, wk, kept, free)
         else:
             # One stock has been priced: keep it if it is the best, then choose the next to look at.
             s, total = stocks[lev], below[lev]
-            low = max(I[row, LOW], batch - 1)
-            top = max(low, min(I[row, HIGH], sizes[lev] + batch - 2))
+            low = max(N[row, LOW], batch - 1)
+            top = max(low, min(N[row, HIGH], sizes[lev] + batch - 2))
             better = False
             if phase[lev] == FREE:
                 free[row] = total
             elif h * s + total < best[lev]:
                 better = True
                 best[lev], chosen[lev] = h * s + total, s
-                for r in range(row + 1, I[row, STOP]):
-                    kept[lev, r - begin] = I[r, STOCK]
+                for r in range(row + 1, N[row, STOP]):
+                    kept[lev, r - begin] = N[r, STOCK]
             if phase[lev] == FIRST:
                 first[lev], last[lev], highest[lev] = s, total, s
                 phase[lev] = WALK
@@ -535,9 +530,9 @@ def price_part(begin, end, h, model, batch_top, F, I, out, mode, wk, kept, free)
                         spans[lev, n, 1] = b
                         stocks[lev], evaluate = (spans[lev, n, 0] + b) // 2, True
             if not evaluate:
-                I[row, STOCK] = chosen[lev]
-                for r in range(row + 1, I[row, STOP]):
-                    I[r, STOCK] = kept[lev, r - begin]
+                N[row, STOCK] = chosen[lev]
+                for r in range(row + 1, N[row, STOP]):
+                    N[r, STOCK] = kept[lev, r - begin]
                 value = best[lev]
                 if write:
                     _record(row, lev, chosen[lev], sizes[lev], batch, out, wk)
@@ -545,7 +540,7 @@ def price_part(begin, end, h, model, batch_top, F, I, out, mode, wk, kept, free)
                     return value
                 lev -= 1
                 below[lev] += value
-                child[lev] = I[child[lev], STOP]
+                child[lev] = N[child[lev], STOP]
                 continue
         if evaluate:
             s, size = stocks[lev], sizes[lev]
@@ -562,7 +557,6 @@ def price_part(begin, end, h, model, batch_top, F, I, out, mode, wk, kept, free)
 
 @njit(cache=True, nogil=True)
 def rate_tie(row, lev, crossed, loss, spread, tie, F):
-    # type: ignore[no-untyped-def]
     """Covariance of a site's backlog and the rate common to all sites: its slope on orders times theirs."""
     e, ev, above = 0.0, 0.0, 0.0
     if lev > 0:
@@ -575,7 +569,6 @@ def rate_tie(row, lev, crossed, loss, spread, tie, F):
 
 @njit(cache=True, nogil=True)
 def _record(row, lev, s, size, batch, out, wk):
-    # type: ignore[no-untyped-def]
     """Measures of a site with children at its stock."""
     out[row, 0] = wk[lev, LOSS, s] if s < size else 0.0
     out[row, 1] = wk[lev, MISSED, s] if s < size else 0.0
@@ -588,13 +581,12 @@ def _record(row, lev, s, size, batch, out, wk):
 
 @njit(cache=True, nogil=True)
 def price_parts(
-    first, last, starts, costs, models, batches, F, I, out, mode, values, free, depth, room, width
+    first, last, starts, costs, models, batches, F, N, out, mode, values, free, depth, room, width
 ):
-    # type: ignore[no-untyped-def]
-    """Price the parts first..last-1: fills the stock in `I`, values and, in mode WRITE, the measures in `out`."""
+    """Price the parts first..last-1: fills stock, values and, in mode WRITE, measures."""
     wk = np.zeros((depth, WORK_ROWS, room))
     kept = np.zeros((depth, width), np.int64)
     for i in range(first, last):
         values[i] = price_part(
-            starts[i], starts[i + 1], costs[i], models[i], batches[i], F, I, out, mode, wk, kept, free
+            starts[i], starts[i + 1], costs[i], models[i], batches[i], F, N, out, mode, wk, kept, free
         )

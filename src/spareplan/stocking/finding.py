@@ -153,7 +153,7 @@ def price_promises(
 
 
 def floor_money(pipelines: Pipelines) -> float:
-    """Money that the floors alone tie up. [money]"""
+    """Money that the floors alone tie up."""
     return money(pipelines, pipelines.least)
 
 

@@ -1,6 +1,7 @@
 """The promise that a share of the demand is served within some days, such as 24 hours.
 
-Whoever is served from the shelf is served at once, so a fill rate of the same height always keeps such a promise.
+Whoever is served from the shelf is served at once, so a fill rate of the same height always keeps such a
+promise.
 Levels are found for that, then once more with the part of it that the first answer shows to be needless.
 """
 

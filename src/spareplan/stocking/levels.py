@@ -55,15 +55,17 @@ def solve_levels(
     sites : DataFrame
         site_id, parent_id (empty at the one HQ), lead_time_days (from the parent). [days]
     parts : DataFrame
-        part_id, unit_cost, lead_time_days (supplier to HQ); group if targets have one; optional repairable_share,
+        part_id, unit_cost, lead_time_days (supplier to HQ); group if targets have one; optional
+        repairable_share,
         repair_days, and order_quantity (at HQ: ordered in such quantities, default 1). [money, days, pieces]
     rates : DataFrame
         part_id, site_id, demand_per_day; optional vmr, rate_cv2, repair_share_site, repair_days_site.
     targets : DataFrame, optional
-        site_id [, group], target_wait_days and/or target_fill_rate: over the site's own demand, weighted by it.
-        Sites without a target are free. [days, share]
+        site_id [, group], target_wait_days and/or target_fill_rate: over the site's own demand, weighted by
+        it. Sites without a target are free. [days, share]
     budget : float, optional
-        Most money. Without targets: the least demand x wait for the money. With targets: they stay hard. [money]
+        Most money. Without targets: the least demand x wait for the money. With targets: they stay hard.
+        [money]
     method : {"exact", "two_moment", "metric"}
         Evaluation. Under "exact", parts with overdispersed demand are evaluated by two moments, as
         `evaluate_levels` does; cost, service and lower bound are those of that evaluation.
@@ -77,8 +79,8 @@ def solve_levels(
     Returns
     -------
     StockLevels
-        A row per part x every site from each demanding site up to HQ. `lower_bound` holds for all whole levels under
-        the same evaluation.
+        A row per part x every site from each demanding site up to HQ. `lower_bound` holds for all whole
+        levels under the same evaluation.
 
     Raises
     ------
@@ -136,7 +138,8 @@ def optimize_levels(
     budget : float, optional
         Most money in base stock. [money]
     fixed : DataFrame, optional
-        part_id, site_id, base_stock: levels that planners have set; the others are planned around them. [pieces]
+        part_id, site_id, base_stock: levels that planners have set; the others are planned around them.
+        [pieces]
     options : StockingOptions, optional
         None: the defaults.
     progress : callable, optional
@@ -145,8 +148,8 @@ def optimize_levels(
     Returns
     -------
     StockLevels
-        With tier in `.table`, site_id and tier in `.service` and `.shadow_prices`; `.curve()` draws money against
-        service through this plan, with today's settings as a point.
+        With tier in `.table`, site_id and tier in `.service` and `.shadow_prices`; `.curve()` draws money
+        against service through this plan, with today's settings as a point.
 
     Raises
     ------
@@ -203,7 +206,7 @@ def _with_windows(
     method: str,
     progress: Progress | None,
 ) -> tuple[Found, Promises, np.ndarray, pd.DataFrame]:
-    """Levels that keep window promises as well: by a fill rate that keeps them, then by no more than is needed."""
+    """Levels that keep window promises as well: by fill rate first, then by no more than needed."""
     if not len(tables.windows):
         return find_levels(pipelines, promised, progress=progress), promised, np.empty(0), pd.DataFrame()
     window = tables.parts["window_days"].to_numpy(dtype=float)[forest.part]
@@ -295,7 +298,7 @@ def refuse_floors(pipelines: Pipelines, budget: float | None) -> None:
     floor = floor_money(pipelines)
     if budget is not None and floor > budget * (1 + 1e-12):
         raise InfeasibleError(
-            f"a budget of {budget:,.2f} does not pay for the fixed levels and order quantities: they alone need "
+            f"a budget of {budget:,.2f} does not pay for the fixed levels and order quantities: they need "
             f"{floor:,.2f}",
             least=floor,
         )
@@ -320,7 +323,8 @@ def refuse_budget(found: Found, promises: Promises, budget: float | None) -> Non
     dearest = ", ".join(f"{row.group} ({row.measure} {row.target:g})" for row in clashes.head(3).itertuples())
     raise InfeasibleError(
         f"a budget of {budget:,.2f} cannot keep all targets: the least that does is {found.cost:,.2f} "
-        f"(no levels do it below {found.bound:,.2f}). Dearest: {dearest}. Give {found.cost - budget:,.2f} more or "
+        f"(no levels do it below {found.bound:,.2f}). Dearest: {dearest}. Give "
+        f"{found.cost - budget:,.2f} more or "
         "loosen these",
         clashes=clashes,
         least=found.cost,

@@ -1,13 +1,16 @@
 """The linear programme over columns of levels, priced by its own duals (Dantzig and Wolfe).
 
-A column is one way to stock one part at all its sites: its money, and what it uses of every promise. The master
-picks one column per part, in shares that add up to one, and keeps every promise. Its duals price the promises;
-`pricing.price` answers with the best column of every part at these prices, and the Lagrangian bound with them.
+A column is one way to stock one part at all its sites: its money, and what it uses of every promise. The
+master picks one column per part, in shares that add up to one, and keeps every promise. Its duals price the
+promises;
+`pricing.price` answers with the best column of every part at these prices, and the Lagrangian bound with
+them.
 
 References
 ----------
 .. [1] Dantzig and Wolfe (1960), Decomposition principle for linear programs.
-.. [2] Kranenburg and van Houtum (2007), Effect of commonality on spare parts provisioning costs for capital goods.
+.. [2] Kranenburg and van Houtum (2007), Effect of commonality on spare parts provisioning costs for capital
+goods.
 """
 
 from __future__ import annotations

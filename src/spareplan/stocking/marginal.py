@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from spareplan.errors import problem_in_argument
 from spareplan.stocking.finding import Found
+from spareplan.stocking.policy import expected_backorders
 from spareplan.stocking.pricing import Pipelines, Priced, measure, price
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.trim import money
@@ -106,7 +108,7 @@ def best_for_budget(
 
 
 def spend_rest(pipelines: Pipelines, promise: Promises, levels: IntArray, budget: float) -> IntArray:
-    """Spend what is left of a budget on the pieces at sites without children that save most wait per money."""
+    """Spend what is left of a budget at sites without children, where it saves most wait per money."""
     levels = levels.copy()
     cost = pipelines.row_cost
     leaf = pipelines.is_leaf
@@ -126,7 +128,7 @@ def spend_rest(pipelines: Pipelines, promise: Promises, levels: IntArray, budget
 
 
 def service_of(pipelines: Pipelines, state: Priced) -> tuple[float, float]:
-    """Mean wait and fill rate over all own demand. [days, share]"""
+    """Mean wait and fill rate over all own demand."""
     own = pipelines.own
     total = own.sum()
     if total <= 0:
@@ -134,6 +136,61 @@ def service_of(pipelines: Pipelines, state: Priced) -> tuple[float, float]:
     with np.errstate(invalid="ignore", divide="ignore"):
         wait = np.where(own > 0, own / pipelines.demand * state.ebo, 0.0).sum() / total
     return float(wait), float(1 - (own * state.miss).sum() / total)
+
+
+def marginal_allocation(
+    unit_cost: FloatArray, mean: FloatArray, budget: float, variance: FloatArray | None = None
+) -> pd.DataFrame:
+    """Spend money at one site piece by piece where it saves most backorders: the efficient plans.
+
+    Parameters
+    ----------
+    unit_cost : ndarray, shape (parts,)
+        Above 0. [money]
+    mean, variance : ndarray, shape (parts,)
+        Pieces on order; variance None means Poisson. [pieces, pieces²]
+    budget : float
+        Money at which to stop. [money]
+
+    Returns
+    -------
+    DataFrame
+        A row per plan: cost, ebo, part (position of the piece added; -1 at the start). [money, pieces]
+
+    Raises
+    ------
+    DataError
+        If a unit cost is not above 0 or the budget is no amount of money.
+
+    References
+    ----------
+    .. [1] Fox (1966), Discrete optimization via marginal analysis: with backorders convex in stock, every
+       plan on this path is the best for its money.
+    """
+    cost = np.asarray(unit_cost, dtype=float)
+    if not (cost > 0).all():
+        raise problem_in_argument(
+            "marginal_allocation", "unit_cost", cost, "is not above 0", "give money above 0"
+        )
+    if not (np.isfinite(budget) and budget >= 0):
+        raise problem_in_argument(
+            "marginal_allocation", "budget", budget, "is no amount of money", "give 0 or more"
+        )
+    stock = np.zeros(len(cost))
+    ebo = expected_backorders(stock, mean, variance)
+    saved = ebo - expected_backorders(stock + 1, mean, variance)
+    rows = [(0.0, float(ebo.sum()), -1)]
+    spread = None if variance is None else np.asarray(variance, dtype=float)
+    while True:
+        part = int((saved / cost).argmax())
+        if saved[part] <= 0 or rows[-1][0] + cost[part] > budget:
+            return pd.DataFrame(rows, columns=["cost", "ebo", "part"])
+        stock[part] += 1
+        rows.append((rows[-1][0] + float(cost[part]), rows[-1][1] - float(saved[part]), part))
+        at = np.array([stock[part], stock[part] + 1])
+        own = None if spread is None else spread[part]
+        now, then = expected_backorders(at, np.full(2, np.asarray(mean, float)[part]), own)
+        saved[part] = now - then
 
 
 def draw_curve(
@@ -145,7 +202,7 @@ def draw_curve(
     widest: float = 60.0,
     by_group: bool = False,
 ) -> pd.DataFrame:
-    """Money against service: plans at the shadow prices of this one times a factor, each the best for its money.
+    """Money against service: plans at this one's shadow prices times a factor.
 
     Parameters
     ----------
@@ -164,7 +221,8 @@ def draw_curve(
     -------
     DataFrame
         money, service (fill rate over all own demand), what ("curve", "this plan", "today"), mean_wait_days,
-        price_factor, pieces; with `by_group` group, measure and reached instead of service. [money, share, days]
+        price_factor, pieces; with `by_group` group, measure and reached instead of service. [money, share,
+        days]
     """
     prices = found.prices
     if not len(promises) or not (prices > 0).any():

@@ -1,14 +1,15 @@
 """Prices of promises without a solver: raise the price of a promise until it is just kept.
 
-For prices u >= 0 of the promises, L(u) = (sum over parts of the least of money + u x use) - u x allowed is below the
-money of any integer levels that keep the promises; at its maximum it equals the linear programme over columns of
-levels (`levels_lp`) [1]_.
+For prices u >= 0 of the promises, L(u) = (sum over parts of the least of money + u x use) - u x allowed is
+below the money of any integer levels that keep the promises; at its maximum it equals the linear programme
+over columns of levels (`levels_lp`) [1]_.
 
 References
 ----------
-.. [1] Fisher (1981), The Lagrangian relaxation method for solving integer programming problems; Wong, Kranenburg,
-   van Houtum, Cattrysse (2007), Efficient heuristics for two-echelon spare parts inventory systems with an aggregate
-   mean waiting time constraint per local warehouse.
+.. [1] Fisher (1981), The Lagrangian relaxation method for solving integer programming problems; Wong,
+Kranenburg,
+   van Houtum, Cattrysse (2007), Efficient heuristics for two-echelon spare parts inventory systems with an
+   aggregate mean waiting time constraint per local warehouse.
 """
 
 from __future__ import annotations

@@ -1,20 +1,22 @@
 """Price the levels of parts: for given worth of a backorder and of a miss, the cheapest stock on any tree.
 
-For one part, with unit cost h and, at every site n, v_n the worth of one expected backorder and w_n the worth of
-certainty to miss, the kernels find
+For one part, with unit cost h and, at every site n, v_n the worth of one expected backorder and w_n the
+worth of certainty to miss, the kernels find
 
     min over S of  sum_n [ h S_n + v_n EBO_n(S) + w_n P(N_n >= S_n) ].
 
-Given the stock upstream, sites without children separate, and there the best stock is found by one pass over the
-pmf. At a site with children, Phi(s) = everything but its own money never rises with s, because more stock makes
-every backlog downstream stochastically smaller. So on a span a..b no stock costs less than h a + Phi(b): spans that
-cannot beat the best are dropped and the rest is halved. The minimum is exact, not a local one, and its sum over
-the parts makes the Lagrangian bound of `multipliers` valid for integer levels [1]_.
+Given the stock upstream, sites without children separate, and there the best stock is found by one pass over
+the pmf. At a site with children, Phi(s) = everything but its own money never rises with s, because more stock
+makes every backlog downstream stochastically smaller. So on a span a..b no stock costs less than
+h a + Phi(b): spans that cannot beat the best are dropped and the rest is halved. The minimum is exact, not a
+local one, and its sum over the parts makes the Lagrangian bound of `multipliers` valid for integer levels [1]_.
 
 References
 ----------
-.. [1] Wong, van Houtum, Cattrysse, Van Oudheusden (2005), Simple, efficient heuristics for multi-item multi-location
-   spare parts systems with lateral transshipments and waiting time constraints; Topan, Bayindir, Tan (2017), Heuristics for
+.. [1] Wong, van Houtum, Cattrysse, Van Oudheusden (2005), Simple, efficient heuristics for multi-item
+multi-location
+   spare parts systems with lateral transshipments and waiting time constraints; Topan, Bayindir, Tan (2017),
+   Heuristics for
    multi-item two-echelon spare parts inventory control subject to aggregate and individual service measures.
 """
 
@@ -61,7 +63,8 @@ class Pipelines:
     late : ndarray, shape (rows,)
         As `mean`, for the promise that is measured by misses: equal to `mean` for a fill rate. [pieces]
     wild : ndarray, shape (rows, 3)
-        What overdispersed demand adds: covariance of `mean` and the common rate [pieces], pieces on order that an
+        What overdispersed demand adds: covariance of `mean` and the common rate [pieces], pieces on order
+        that an
         arriving piece finds beyond the mean [pieces], pieces of one order that wait together at the parent.
     least, most : ndarray of int, shape (rows,)
         Floor and ceiling of the base stock. [pieces]
@@ -96,11 +99,11 @@ class Pipelines:
 
     @property
     def row_cost(self) -> FloatArray:
-        """Unit cost of each row. [money]"""
+        """Unit cost of each row."""
         return np.repeat(self.unit_cost, np.diff(self.starts))
 
     def take(self, parts: IntArray) -> Pipelines:
-        """Some parts, in any order, also more than once."""
+        """Lay out some parts, in any order, also more than once."""
         counts = np.diff(self.starts)[parts]
         starts = np.r_[0, np.cumsum(counts)].astype(np.int64)
         shift = np.repeat(self.starts[parts] - starts[:-1], counts)
@@ -283,7 +286,7 @@ def price(
 
 
 def measure(pipelines: Pipelines, levels: IntArray) -> Priced:
-    """Backorders and misses of given levels (rows of `pipelines`); `value` is the money. [money]"""
+    """Backorders and misses of given levels (rows of `pipelines`); `value` is the money."""
     nothing = np.zeros(len(levels))
     return _run(pipelines, nothing, nothing, np.array(levels, dtype=np.int64), WRITE, None)
 
@@ -351,8 +354,9 @@ def _run(
                 if progress:
                     progress(done, parts)
     if mode != WRITE:
-        return Priced(levels, *(np.empty(0) for _ in range(6)), value=values)  # type: ignore[misc]
-    return Priced(levels, *out.T, values)
+        out = np.zeros((0, 6))
+    ebo, miss, over, under, at, below = out.T
+    return Priced(levels, ebo, miss, over, under, at, below, values)
 
 
 def _preorder(forest: Forest) -> IntArray:

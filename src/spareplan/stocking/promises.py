@@ -1,4 +1,4 @@
-"""Service promises as rows of a linear programme: what each group may use, and what every part x site uses."""
+"""Service promises as rows of a linear programme: what groups may use, and what parts use."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Promises:
     Parameters
     ----------
     table : DataFrame
-        A row per promise: group, site_id, measure ("mean_wait_days", "fill_rate", "in_window"), target, and the
-        own demand it covers (demand_per_day). [days or share, pieces per day]
+        A row per promise: group, site_id, measure ("mean_wait_days", "fill_rate", "in_window"), target, and
+        the own demand it covers (demand_per_day). [days or share, pieces per day]
     allowed : ndarray, shape (promises,)
         What may be used. [pieces; pieces per day]
     wait_promise, miss_promise : ndarray of int, shape (rows,)
@@ -71,7 +71,9 @@ class Promises:
             if keys
             else np.empty(0)
         )
-        return unique // len(self), unique % len(self), amount
+        owner: IntArray = np.asarray(unique // len(self), dtype=np.int64)
+        promises: IntArray = np.asarray(unique % len(self), dtype=np.int64)
+        return owner, promises, np.asarray(amount, dtype=float)
 
     def worth(self, prices: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Worth of a backorder and of a miss at every row for given prices of the promises."""

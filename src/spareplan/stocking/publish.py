@@ -1,4 +1,4 @@
-"""Found levels as the published tables: levels with reasons, service per group, shadow prices, summary lines."""
+"""Found levels as the published tables: levels with reasons, service, shadow prices, summary."""
 
 from __future__ import annotations
 
@@ -160,8 +160,8 @@ def shadow_price_table(promises: Promises, prices: FloatArray) -> pd.DataFrame:
 def level_lines(table: pd.DataFrame, service: pd.DataFrame, found: Found) -> tuple[str, ...]:
     """What a colleague would say about the levels."""
     lines = [
-        f"{found.cost:,.0f} in base stock for {table['part_id'].nunique():,} parts at {table['site_id'].nunique():,} "
-        f"sites ({int(table['base_stock'].sum()):,} pieces)",
+        f"{found.cost:,.0f} in base stock for {table['part_id'].nunique():,} parts at "
+        f"{table['site_id'].nunique():,} sites ({int(table['base_stock'].sum()):,} pieces)",
         f"no whole levels keep the same promises below {found.bound:,.0f}: "
         + (f"gap {found.cost / found.bound - 1:.3%}" if found.bound > 0 else "nothing needs to be stocked")
         + f" ({found.road}"
@@ -169,7 +169,7 @@ def level_lines(table: pd.DataFrame, service: pd.DataFrame, found: Found) -> tup
     ]
     own = service[service["demand_per_day"] > 0]
     if len(own):
-        tightest = own.loc[own["slack"].abs().idxmin()]
+        tightest = own.iloc[int(own["slack"].abs().to_numpy().argmin())]
         lines.append(
             f"{int(own['kept'].sum())} of {len(own)} promises kept; tightest {tightest['group']}: "
             f"{tightest['measure']} {tightest['reached']:.4g} for {tightest['target']:.4g}"

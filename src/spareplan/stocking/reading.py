@@ -50,7 +50,9 @@ def read_pipelines(
     try:
         forest = read_forest(sites, parts, rates)
     except DataError as error:
-        raise DataError([*error.problems.itertuples(index=False), *problems]) from None
+        raise DataError(
+            [*(Problem(*row) for row in error.problems.itertuples(index=False)), *problems]
+        ) from None
     if problems:
         raise DataError(problems)
     typical = cost[cost > 0].mean() if (cost > 0).any() else 1.0

@@ -1,4 +1,4 @@
-"""Targets as a table: checked, laid on the rows of the pipelines, and refused where no stock could reach them."""
+"""Targets as a table: checked, laid on the pipelines, refused where no stock could reach them."""
 
 from __future__ import annotations
 
@@ -188,16 +188,15 @@ def refuse_unreachable(pipelines: Pipelines, promises: Promises) -> None:
     clashes = promises.table.iloc[bad].drop(columns="demand_per_day").reset_index(drop=True)
     clashes["reachable"] = promises.reached(least_used)[bad]
     clashes["why"] = np.where(missed[bad], "the ceilings on stock allow no more", "demand has no upper bound")
-    lines = [
-        f"{row.group}: {row.measure} {row.target:g} cannot be kept ("
-        + (
-            f"{row.why}; {row.reachable:.4g} can be reached)"
-            if row.why.startswith("the ceilings")
-            else f"{row.why}, so no finite stock makes sure; ask for "
-            + ("a fill rate below 1, such as 0.999)" if row.measure == "fill_rate" else "a wait above 0)")
-        )
-        for row in clashes.head(5).itertuples()
-    ]
+    said = clashes.head(5).astype({"why": "str"}).to_dict("records")
+    lines = []
+    for row in said:
+        lead = f"{row['group']}: {row['measure']} {row['target']:g} cannot be kept ({row['why']}"
+        if row["why"].startswith("the ceilings"):
+            lines.append(f"{lead}; {row['reachable']:.4g} can be reached)")
+        else:
+            ask = "a fill rate below 1, such as 0.999" if row["measure"] == "fill_rate" else "a wait above 0"
+            lines.append(f"{lead}, so no finite stock makes sure; ask for {ask})")
     more = f"\n... and {len(clashes) - 5} more, all in .clashes" if len(clashes) > 5 else ""
     raise InfeasibleError("\n".join(lines) + more, clashes=clashes)
 
@@ -214,12 +213,12 @@ def _fullest(pipelines: Pipelines, promises: Promises) -> Priced:
     """What the largest stock within the ceilings does; only parts with a ceiling need to be measured."""
     rows = len(pipelines.stop)
     nothing = np.zeros(rows)
-    full = Priced(np.zeros(rows, np.int64), *(nothing.copy() for _ in range(6)), value=np.empty(0))
-    bounded = (
-        np.flatnonzero(np.bitwise_or.reduceat(pipelines.most < ANY_STOCK, pipelines.starts[:-1]))
-        if rows
-        else []
+    full = Priced(
+        np.zeros(rows, np.int64), nothing.copy(), nothing.copy(), nothing, nothing, nothing, nothing, nothing
     )
+    if not rows:
+        return full
+    bounded = np.flatnonzero(np.bitwise_or.reduceat(pipelines.most < ANY_STOCK, pipelines.starts[:-1]))
     if len(bounded):
         some = pipelines.take(bounded)
         plenty = np.minimum(some.most, some.room - 4)

@@ -22,7 +22,7 @@ MARGIN = 1e-10
 
 
 def money(pipelines: Pipelines, levels: IntArray) -> float:
-    """Money in base stock. [money]"""
+    """Money in base stock."""
     return float(pipelines.row_cost @ levels)
 
 

@@ -1,8 +1,9 @@
-"""Whole levels for few parts: search the columns near the linear programme's answer, one whole column per part.
+"""Whole levels for few parts: one whole column per part, near the linear programme's answer.
 
-With many parts rounding costs next to nothing. With few it can cost percents, and a search over the neighbours of
-good levels finds nearly all of that again. Columns whose reduced cost exceeds the distance of plan and bound cannot
-be part of a better plan and are left out.
+With many parts rounding costs next to nothing. With few it can cost percents, and a search over the
+neighbours of
+good levels finds nearly all of that again. Columns whose reduced cost exceeds the distance of plan and bound
+cannot be part of a better plan and are left out.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ INTEGER_NODES = {True: 2_000, False: 100}
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Columns near given levels: part, levels (rows of `take(part)`), money, use of each promise, in the plan, reduced cost."""
+    """Columns near given levels: part, levels, money, use of promises, in the plan, reduced cost."""
 
     part: IntArray
     levels: IntArray
@@ -123,9 +124,9 @@ def _neighbours(
         moved = moved[((moved >= low) & (moved <= high)).all(axis=1)]
         parts.append(np.full(len(moved), part))
         vectors.append(moved.ravel())
-    part, flat = np.concatenate(parts), np.concatenate(vectors)
-    wide = pipelines.take(part)
-    rows = pipelines.rows_of(part)
+    owner, flat = np.concatenate(parts), np.concatenate(vectors)
+    wide = pipelines.take(owner)
+    rows = pipelines.rows_of(owner)
     state = measure(wide, flat)
     repeated = replace(
         promises,
@@ -135,29 +136,29 @@ def _neighbours(
         miss_factor=promises.miss_factor[rows],
     )
     column, promise, amount = repeated.used_by_part(state, wide)
-    use = np.zeros((len(part), len(promises)))
+    use = np.zeros((len(owner), len(promises)))
     use[column, promise] = amount
     cost = state_money(wide, flat)
     reduced = cost + use @ prices
     least = np.full(len(widths), np.inf)
-    np.minimum.at(least, part, reduced)
-    reduced -= least[part]
+    np.minimum.at(least, owner, reduced)
+    reduced -= least[owner]
     # The plan in hand stays among the columns whatever its reduced cost.
     here = np.logical_and.reduceat(flat == levels[rows], wide.starts[:-1])
-    order = np.lexsort((reduced, part))
-    first = np.searchsorted(part[order], part[order])
-    near = np.zeros(len(part), bool)
+    order = np.lexsort((reduced, owner))
+    first = np.searchsorted(owner[order], owner[order])
+    near = np.zeros(len(owner), bool)
     limit = min(MOST_COLUMNS_PER_PART, max(4, MOST_COLUMNS // len(widths)))
     near[order[np.arange(len(order)) - first < limit]] = True
     near &= reduced <= distance + 1e-9 * max(abs(distance), 1.0)
     keep = np.flatnonzero(near | here)
-    return Neighbours(part[keep], flat[wide.rows_of(keep)], cost[keep], use[keep], here[keep], reduced[keep])
+    return Neighbours(owner[keep], flat[wide.rows_of(keep)], cost[keep], use[keep], here[keep], reduced[keep])
 
 
 def _conditional(
     pipelines: Pipelines, promises: Promises, levels: IntArray, prices: FloatArray
 ) -> list[IntArray]:
-    """Per part, its cheapest levels at the prices, and with the stock of each site held one higher or lower."""
+    """Per part, its cheapest levels at the prices, and with each site's stock held one higher or lower."""
     widths = np.diff(pipelines.starts)
     part = np.repeat(np.arange(len(widths)), 2 * widths)
     wide = pipelines.take(part)
@@ -180,12 +181,12 @@ def _conditional(
 
 
 def state_money(pipelines: Pipelines, levels: IntArray) -> FloatArray:
-    """Money of every part. [money]"""
+    """Money of every part."""
     return np.add.reduceat(levels, pipelines.starts[:-1]) * pipelines.unit_cost
 
 
 def _steps(width: int) -> IntArray:
-    """Steps to neighbours: all of -1, 0, 1 for narrow parts, else one or two sites at a time (few steps first)."""
+    """Steps to neighbours: all of -1, 0, 1 for narrow parts, else one or two sites at a time."""
     if width <= FULL_BOX_ROWS:
         box = np.array(list(itertools.product((-1, 0, 1), repeat=width)), dtype=np.int64)
         return box[np.argsort(np.abs(box).sum(axis=1), kind="stable")]

@@ -122,7 +122,7 @@ def plan_tables(
             "value": int((quantity > 1).sum()),
             "unit": "parts",
             "origin": "data: parts.min_order, parts.pack_size",
-            "meaning": "bought in more than one piece at a time; the levels keep their promises with these quantities",
+            "meaning": "bought in several pieces at a time; the levels keep their promises so",
         }
     )
     if len(limits):
@@ -147,7 +147,7 @@ def order_quantities(
     limits: pd.DataFrame,
     options: StockingOptions,
 ) -> NDArray[np.int64]:
-    """Quantity in which HQ buys each part: least order, whole packs, and the economic quantity if orders cost.
+    """Quantity in which HQ buys each part: least order, whole packs, economic quantity.
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ def group_targets(parts: pd.DataFrame, rates: pd.DataFrame, graded: pd.DataFrame
 
 
 def today_levels(stock: pd.DataFrame, forest: Forest, pipelines: Pipelines) -> NDArray[np.int64] | None:
-    """Today's settings as base stock per row of the pipelines: max_stock, else the reorder point, else what is there.
+    """Today's settings as base stock per row of the pipelines: max_stock, reorder point or what is there.
 
     Parameters
     ----------
