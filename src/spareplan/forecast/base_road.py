@@ -289,7 +289,7 @@ def _one_part(
         sold.slots,
         sold.pieces,
     )
-    out = part_demand(law, cells, own.keep, edges.month_at)
+    out = part_demand(law, cells, own.keep, edges.month_at, nudged=blend is not NO_BLEND)
     sites, where = np.unique(np.concatenate([own.site, sold.site]).astype(str), return_inverse=True)
 
     def gather(values: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -178,15 +178,15 @@ def records_begin(data: Any, as_of: pd.Timestamp) -> tuple[pd.Series, list[dict[
     begin = pd.Series(
         [given.get(place, pd.NaT) for place in region], index=region.index, dtype="datetime64[ns]"
     )
-    missing = begin.isna()
-    begin = pd.to_datetime(begin.where(~missing, fallback))
+    missing = begin.isna() & begin.index.isin(data.units["site_id"])
+    begin = pd.to_datetime(begin.fillna(fallback))
     notes = []
-    if (~missing).any():
+    if data.regions["records_from"].notna().any():
         notes.append(
             {
                 "stage": "forecast",
                 "name": "records begin",
-                "value": f"{begin[~missing].min():%Y-%m-%d}",
+                "value": f"{data.regions['records_from'].min():%Y-%m-%d}",
                 "origin": "data: regions.records_from",
                 "meaning": "failures are known from then on",
             }

@@ -94,7 +94,9 @@ class Cells(NamedTuple):
     sold_pieces: FloatArray
 
 
-def part_demand(law: PartLaw, cells: Cells, keep: FloatArray, month_at: NDArray[np.int64]) -> PartDemand:
+def part_demand(
+    law: PartLaw, cells: Cells, keep: FloatArray, month_at: NDArray[np.int64], nudged: bool = True
+) -> PartDemand:
     """Compute the expected demand of one part and its spread.
 
     Parameters
@@ -105,6 +107,8 @@ def part_demand(law: PartLaw, cells: Cells, keep: FloatArray, month_at: NDArray[
         Share of today's machines still in service between the edges.
     month_at : ndarray of int, shape (months + 1,)
         Which edges begin the months (and end the last).
+    nudged : bool
+        Whether to find out how far demand follows its rate; False: in proportion, at half the cost.
 
     Returns
     -------
@@ -120,12 +124,14 @@ def part_demand(law: PartLaw, cells: Cells, keep: FloatArray, month_at: NDArray[
     weight = law.weight[nodes] / law.weight[nodes].sum()
     shape, scale = law.shape[nodes], law.scale[nodes]
     laws = len(shape)
-    nudged = scale * NUDGE ** (-1 / shape)
+    copies = 2 if nudged else 1
+    scales = np.concatenate([scale, scale * NUDGE ** (-1 / shape)])[: copies * laws]
+    shapes = np.tile(shape, copies)
     longest = max(float(cells.use.max(initial=0.0)), float(cells.use_sold.max(initial=0.0)), 1e-6)
     oldest = float(cells.age.max(initial=0.0))
     curves = fleet_curves(
-        np.tile(shape, 2),
-        np.concatenate([scale, nudged]),
+        shapes,
+        scales,
         law.planned_rate,
         law.planned_width,
         oldest,
@@ -139,7 +145,7 @@ def part_demand(law: PartLaw, cells: Cells, keep: FloatArray, month_at: NDArray[
         * pieces
         for values in both
     )
-    new = _sold_demand(curves, cells, np.tile(shape, 2), np.concatenate([scale, nudged]))
+    new = _sold_demand(curves, cells, shapes, scales)
     total = (fail + plan).transpose(1, 0, 2) * keep
     whole = total.sum(axis=1) + new.sum(axis=0)
     vmr, vmr_sum = _spread_given_law(curves, histogram, cells, weight, laws, month_at)
@@ -204,7 +210,7 @@ def _spread_given_law(
 def _rate_doubt(means: FloatArray, weight: FloatArray, failures: FloatArray) -> FloatArray:
     """Squared coefficient of variation of the part's rate; `means` holds the laws, then the nudged laws."""
     laws = len(weight)
-    at, moved = means[:laws], means[laws:]
+    at, moved = means[:laws], means[laws:] if len(means) > laws else means * NUDGE
     with np.errstate(divide="ignore", invalid="ignore"):
         follow = np.log(moved / at) / np.log(NUDGE)
     follow = np.where(np.isfinite(follow), np.clip(follow, 0.0, 1.0), 1.0)
