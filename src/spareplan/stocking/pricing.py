@@ -9,7 +9,7 @@ Given the stock upstream, sites without children separate, and there the best st
 the pmf. At a site with children, Phi(s) = everything but its own money never rises with s, because more stock
 makes every backlog downstream stochastically smaller. So on a span a..b no stock costs less than
 h a + Phi(b): spans that cannot beat the best are dropped and the rest is halved. The minimum is exact, not a
-local one, and its sum over the parts makes the Lagrangian bound of `multipliers` valid for integer levels [1]_.
+local one, and its sum over the parts makes the Lagrangian bound of `multipliers` valid [1]_.
 
 References
 ----------
