@@ -70,7 +70,7 @@ def kaplan_meier(
     age, which = np.unique(exit[died], return_inverse=True)
     deaths = np.bincount(which, weights=count[died], minlength=len(age)).astype(float)
     at_risk = _weight_below(entry, count, age) - _weight_below(exit, count, age)
-    survival = np.cumprod(1 - deaths / at_risk)
+    survival: FloatArray = np.cumprod(1 - deaths / at_risk)
     left = at_risk - deaths
     with np.errstate(divide="ignore", invalid="ignore"):
         error = survival * np.sqrt(np.cumsum(deaths / (at_risk * left)))
@@ -110,7 +110,10 @@ def survival_curve(spells: pd.DataFrame, by: str | Sequence[str] = "part_id") ->
     index, arrays = sort_spells(spells, keys)
     ends = np.append(arrays.starts[1:], len(arrays.exit))
     curves = [
-        kaplan_meier(*(column[low:high] for column in arrays[1:])) for low, high in zip(arrays.starts, ends)
+        kaplan_meier(
+            arrays.entry[low:high], arrays.exit[low:high], arrays.failed[low:high], arrays.count[low:high]
+        )
+        for low, high in zip(arrays.starts, ends)
     ]
     steps = [len(curve.age) for curve in curves]
     out = index.loc[np.repeat(np.arange(len(index)), steps)].reset_index(drop=True)
