@@ -58,6 +58,24 @@ def forecast_history(
     ------
     DataError
         Everything that is wrong with the tables and arguments, at once per table.
+
+    Notes
+    -----
+    Three models are averaged. What followed on past origins of all series is ranked by a log-linear index
+    (`history_quantiles`) and sorted into the leaves of a quantile forest (`forest`); both learn the tail from
+    kindred parts. Where few effective windows can teach, an empirical-Bayes compound law (`pooling`) takes
+    over. Sums longer than a quarter of the history are stretched from shorter ones.
+
+    References
+    ----------
+    .. [1] Snyder, Ord & Beaumont (2012), Int. J. Forecasting 28, 485-496.
+    .. [2] Meinshausen (2006), Journal of Machine Learning Research 7, 983-999.
+
+    Examples
+    --------
+    >>> history = pd.DataFrame({"part_id": "A", "period": range(24), "quantity": [0, 0, 0, 2] * 6})
+    >>> forecast_history(history, periods=4, levels=(0.5, 0.9))["q0.9"].tolist()
+    [5.0]
     """
     marks = _read_levels(levels)
     panel = read_panel(history, key)
