@@ -9,6 +9,7 @@ import pandas as pd
 
 from spareplan.maths.units import DAYS_PER_WEEK
 from spareplan.results import Attainment, DemandForecast, Headcount, Orders, StockLevels
+from spareplan.tables.schema import TEXT
 
 EXCEPTION_COLUMNS = [
     "rank",
@@ -86,12 +87,8 @@ def find_exceptions(
     )
     table["rank"] = np.arange(1, len(table) + 1)
     text = ["kind", "part_id", "site_id", "region_id", "message", "action"]
-    table[text] = table[text].astype(object).where(table[text].notna(), None)
-    return (
-        table[EXCEPTION_COLUMNS]
-        .astype(dict.fromkeys(("kind", "message", "action"), "str"))
-        .reset_index(drop=True)
-    )
+    table[text] = table[text].astype(object).where(table[text].notna(), None).astype(TEXT)
+    return table[EXCEPTION_COLUMNS].reset_index(drop=True)
 
 
 def _positions(data: Any, demand: DemandForecast, levels: StockLevels) -> pd.DataFrame:

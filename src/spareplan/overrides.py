@@ -15,6 +15,7 @@ import pandas as pd
 
 from spareplan.maths.distributions import quantile
 from spareplan.results import DemandForecast, Headcount, Orders, PartGrades, StockLevels, assumptions_frame
+from spareplan.tables.schema import TEXT
 from spareplan.tables.scopes import SCOPE, active_overrides, keyed, laid, number, reached, scope_words
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def apply_to_demand(demand: DemandForecast, data: Dataset, as_of: pd.Timestamp) 
             of_pair = pd.MultiIndex.from_frame(windows[["part_id", "site_id"]]).isin(pairs)
             windows.loc[of_pair, one["column"]] = value
     table["from_override"] = table["mean"] - table["model_mean"]
-    table["reason"] = table["reason"].astype(object) + said
+    table["reason"] = (table["reason"].astype(object) + said).astype(TEXT)
     table = _spread_again(table, touched, demand.levels)
     changed = table[table["from_override"] != 0]
     extra = changed[["part_id", "site_id", "month"]].assign(
@@ -268,7 +269,7 @@ def _apply(result: Any, name: str, data: Dataset, as_of: pd.Timestamp) -> Any:
             table[f"model_{column}"] = table[column]
         table[column] = laid(table[column], rows, one)
         said.iloc[rows] = f"; {column} set to {one['value']} by {one['who']}: {one['why']}"
-    table["reason"] = table["reason"].astype(object) + said
+    table["reason"] = (table["reason"].astype(object) + said).astype(TEXT)
     noted = [
         {
             "stage": "overrides",

@@ -26,6 +26,7 @@ from spareplan.stocking.levels import optimize_levels
 from spareplan.stocking.replenish import plan_replenishment
 from spareplan.stocking.simulation import simulate_levels
 from spareplan.tables.dataset import Dataset
+from spareplan.tables.schema import TEXT
 
 STEPS = ("forecast", "grades", "stock levels", "simulation", "replenishment", "head count", "exceptions")
 # Tables that explanations and exports need again beside the results.
@@ -149,7 +150,7 @@ def make_plan(data: Dataset, config: PlanConfig | None = None, progress: Progres
         crew,
         exceptions,
         assumptions,
-        pd.DataFrame(left_out, columns=["what", "reason", "remedy"]),
+        pd.DataFrame(left_out, columns=["what", "reason", "remedy"], dtype=TEXT),
         config,
         as_of,
         inputs,
