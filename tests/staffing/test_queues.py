@@ -147,6 +147,27 @@ def test_delayed_waits_agree_with_the_inverted_transform(above, own, time):
     assert delayed_tail(above, own, 3.0, time) == pytest.approx(by_transform(above, own, 3.0, time), abs=2e-8)
 
 
+@pytest.mark.parametrize(
+    ("above", "own"),
+    [
+        (0.999, 0.999),
+        (0.999, 0.9990001),
+        (0.99999, 0.99999),
+        (1 - 1e-9, 1 - 1e-9),
+        (1 - 1e-12, 1 - 1e-13),
+        (1e-14, 0.5),
+        (0.97, 0.97 * (1 + 1e-9)),
+        (0.25, 0.5 * (1 + 1e-12)),
+    ],
+)
+def test_tails_stay_tails_near_full_load_and_where_poles_meet(above, own):
+    times = np.geomspace(1e-5, 1e4, 80)
+    tail = delayed_tail(above, own, 1.0, times)
+    assert (np.diff(tail) <= 2e-6).all()
+    assert tail[0] == pytest.approx(1.0, abs=1.1e-5)
+    assert ((tail >= 0) & (tail <= 1)).all()
+
+
 def by_uniformisation(rates, mu, servers, times, most=900):
     """P(W_k > t) of an arriving order: Markov chain of the orders before it, no transform."""
     capacity = mu * servers

@@ -21,6 +21,8 @@ FloatArray = NDArray[np.float64]
 _NEGLIGIBLE = 60.0
 # The two poles of the tail are told apart down to this relative distance.
 _POLES_APART = 1e-5
+# Loads of higher classes are told from full load down to this distance.
+_ROOM = 1e-7
 
 
 def delayed_tail(above: ArrayLike, own: ArrayLike, capacity: ArrayLike, times: ArrayLike) -> FloatArray:
@@ -63,18 +65,32 @@ def delayed_tail(above: ArrayLike, own: ArrayLike, capacity: ArrayLike, times: A
         step = max(1, 4_000_000 // nodes)
         for start in range(0, len(pick), step):
             part = pick[start : start + step]
-            out[part] = _spectral_tail(r[part], sigma[part], m[part] * t[part], nodes)
+            found = _spectral_tail(r[part], sigma[part], m[part] * t[part], nodes)
+            # At an end of service nobody is ahead with chance 1 - r at most: the floor near full load.
+            out[part] = np.maximum(found, 1.0 - (1.0 - r[part]) * m[part] * t[part])
     return np.clip(out, 0.0, 1.0).reshape(shape)
 
 
 def _spectral_tail(r: FloatArray, sigma: FloatArray, scale: FloatArray, nodes: int) -> FloatArray:
     """Tail by its spectrum, 0 < r < 1, r <= sigma < 1, scale = capacity x time; `nodes` even."""
-    near = np.abs(sigma - r) < _POLES_APART * np.minimum(r, 1.0 - r)
+    r = np.minimum(r, 1.0 - _ROOM)
+    gap = np.maximum(sigma - r, 0.0)
+    room = np.minimum(r, 1.0 - r)
+    near = gap < _POLES_APART * room
+    out = np.empty(len(r))
+    far = ~near
+    out[far] = _poles_apart(r[far], gap[far], scale[far], nodes)
     if near.any():
         # The poles sigma and r coincide for an empty class; the tail is smooth there: averaged across.
-        shift = np.where(near, 2.0 * _POLES_APART * np.minimum(r, 1.0 - r), 0.0)
-        sides = [_spectral_tail(r, sigma + side, scale, nodes) for side in (shift, -shift)]
-        return 0.5 * (sides[0] + sides[1])
+        shift = 2.0 * _POLES_APART * room[near]
+        sides = [_poles_apart(r[near], gap[near] + side, scale[near], nodes) for side in (shift, -shift)]
+        out[near] = 0.5 * (sides[0] + sides[1])
+    return out
+
+
+def _poles_apart(r: FloatArray, gap: FloatArray, scale: FloatArray, nodes: int) -> FloatArray:
+    """Sum the spectrum where sigma = r + gap is not r; sigma - r would lose the digits of gap."""
+    sigma = r + gap
     root = np.sqrt(r)
     q = sigma / root
     # On the cut beta = exp(i theta) / root; s = -(1 + r) + 2 root cos(theta) in units of the capacity.
@@ -89,7 +105,7 @@ def _spectral_tail(r: FloatArray, sigma: FloatArray, scale: FloatArray, nodes: i
     limit = np.abs(turns) < 1e-9
     wrap = -np.expm1(np.minimum(np.where(limit, 1.0, turns), 690.0))
     share = np.where(limit, 2.0 / nodes, (1.0 - 1.0 / q**2) / wrap)
-    pole = (1.0 - sigma) * (1.0 - r / sigma)
-    out += share / (1.0 - r / sigma) * np.exp(-np.maximum(pole, -1.0) * scale)
-    wrapped = np.exp(0.5 * nodes * np.log(r))
-    return out + (1.0 - r) / (r - sigma) * wrapped / (1.0 - wrapped)
+    pole = (1.0 - sigma) * gap / sigma
+    out += share * sigma / gap * np.exp(-np.minimum(pole * scale, 690.0))
+    wrapped = np.exp(np.maximum(0.5 * nodes * np.log(r), -690.0))
+    return out - (1.0 - r) / gap * wrapped / -np.expm1(0.5 * nodes * np.log(r))
