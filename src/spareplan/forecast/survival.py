@@ -70,7 +70,7 @@ def kaplan_meier(
     age, which = np.unique(exit[died], return_inverse=True)
     deaths = np.bincount(which, weights=count[died], minlength=len(age)).astype(float)
     at_risk = _weight_below(entry, count, age) - _weight_below(exit, count, age)
-    survival: FloatArray = np.cumprod(1 - deaths / at_risk)
+    survival = np.asarray(np.cumprod(1 - deaths / at_risk), dtype=np.float64)
     left = at_risk - deaths
     with np.errstate(divide="ignore", invalid="ignore"):
         error = survival * np.sqrt(np.cumsum(deaths / (at_risk * left)))
