@@ -7,16 +7,27 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from tests.forecast.fleets import TODAY, make_fleet
 
 from spareplan.config import ForecastOptions
 from spareplan.forecast.blend import blended_spread, learn_blend
 from spareplan.forecast.demand import forecast_demand
-from tests.forecast.fleets import TODAY, make_fleet
 
 
 def road_with(by_ages, by_rate, parts):
-    windows = pd.DataFrame({"part_id": parts, "site_id": "S1", "days": 365.0, "mean": by_ages, "by_ages": by_ages,
-                            "by_rate": by_rate, "vmr": 1.0, "rate_cv2": 0.01, "cv2_rate": 0.01})
+    windows = pd.DataFrame(
+        {
+            "part_id": parts,
+            "site_id": "S1",
+            "days": 365.0,
+            "mean": by_ages,
+            "by_ages": by_ages,
+            "by_rate": by_rate,
+            "vmr": 1.0,
+            "rate_cv2": 0.01,
+            "cv2_rate": 0.01,
+        }
+    )
     lifetimes = pd.DataFrame({"part_id": parts, "family": "f"})
     return lambda origin, months, days: SimpleNamespace(windows=windows, lifetimes=lifetimes)
 

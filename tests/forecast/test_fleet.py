@@ -50,7 +50,9 @@ def test_planned_replacement_at_a_sharp_age_has_the_rate_of_its_cycle():
     alive = np.exp(-((x / 500) ** 2.5))
     cycle = alive[1:].mean() * 365
     span = curves.width * 40
-    failures, planned = (np.diff(values[0, [-41, -1], 0])[0] / span for values in (curves.failures, curves.planned))
+    failures, planned = (
+        np.diff(values[0, [-41, -1], 0])[0] / span for values in (curves.failures, curves.planned)
+    )
     assert failures == pytest.approx((1 - alive[-1]) / cycle, rel=0.03)
     assert planned == pytest.approx(alive[-1] / cycle, rel=0.03)
 
@@ -68,12 +70,22 @@ def test_the_cost_of_a_fleet_does_not_grow_with_its_machines():
 
 
 def test_open_starts_keep_their_weight_and_their_watched_time():
-    rows = pd.DataFrame({"entry": [900.0, 50.0, 3000.0], "exit": [1100.0, 350.0, 3400.0],
-                         "failed": [True, False, True], "planned": False, "count": [1.0, 2.0, 1.0], "key": [0, 1, 2]})
+    rows = pd.DataFrame(
+        {
+            "entry": [900.0, 50.0, 3000.0],
+            "exit": [1100.0, 350.0, 3400.0],
+            "failed": [True, False, True],
+            "planned": False,
+            "count": [1.0, 2.0, 1.0],
+            "key": [0, 1, 2],
+        }
+    )
     out = weigh_open_starts(rows, np.full(3, 2.5), np.full(3, 500.0))
     np.testing.assert_allclose(out.groupby("key")["count"].sum(), rows["count"])
-    np.testing.assert_allclose((out["exit"] - out["entry"]).groupby(out["key"]).agg(["min", "max"]).to_numpy().T,
-                               [[200.0, 300.0, 400.0]] * 2)
+    np.testing.assert_allclose(
+        (out["exit"] - out["entry"]).groupby(out["key"]).agg(["min", "max"]).to_numpy().T,
+        [[200.0, 300.0, 400.0]] * 2,
+    )
     # A young machine still has its first piece; an old one has not.
     first = out[out["key"] == 1]
     assert first.loc[first["entry"] == 50.0, "count"].sum() > 1.8

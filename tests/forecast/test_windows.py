@@ -10,8 +10,16 @@ from spareplan.errors import DataError
 from spareplan.maths.distributions import quantile
 from spareplan.tables.windows import window_demand
 
-GRID = pd.DataFrame({"part_id": ["A"] * 3 + ["B"] * 2, "site_id": "S", "days": [10.0, 30, 60, 20, 40],
-                     "mean": [1.0, 2, 8, 4, 4], "vmr": [1.0, 0.8, 0.5, 2, 2], "rate_cv2": [0.1, 0.2, 0.3, 0, 0]})
+GRID = pd.DataFrame(
+    {
+        "part_id": ["A"] * 3 + ["B"] * 2,
+        "site_id": "S",
+        "days": [10.0, 30, 60, 20, 40],
+        "mean": [1.0, 2, 8, 4, 4],
+        "vmr": [1.0, 0.8, 0.5, 2, 2],
+        "rate_cv2": [0.1, 0.2, 0.3, 0, 0],
+    }
+)
 
 
 def test_means_are_straight_lines_and_go_on_at_the_last_slope():
@@ -31,8 +39,9 @@ def test_the_pair_is_that_of_the_window_and_gives_the_variance():
 
 def test_days_come_as_number_series_or_frame_in_any_row_order():
     by_part = window_demand(GRID, pd.Series({"A": 20.0, "B": 20.0}))
-    by_pair = window_demand(GRID.sample(frac=1, random_state=0),
-                            pd.Series({("B", "S"): 20.0, ("A", "S"): 20.0}))
+    by_pair = window_demand(
+        GRID.sample(frac=1, random_state=0), pd.Series({("B", "S"): 20.0, ("A", "S"): 20.0})
+    )
     by_frame = window_demand(GRID, pd.DataFrame({"part_id": ["B", "A"], "days": [20.0, 20.0]}))
     for other in (by_pair, by_frame):
         pd.testing.assert_frame_equal(by_part, other)
