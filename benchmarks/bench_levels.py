@@ -23,7 +23,7 @@ from spareplan.stocking.trim import money
 
 SMALL = [(200, 8, 0), (500, 8, 0), (1_000, 10, 0), (1_000, 25, 5)]
 LARGE = [(10_000, 50, 0), (1_000, 150, 10), (10_000, 150, 10)]
-RIVALS_UP_TO = 12_000
+RIVALS_UP_TO = 4_000
 
 
 def make_case(parts: int, stations: int, depots: int = 0, seed: int = 0) -> tuple[pd.DataFrame, ...]:
