@@ -64,7 +64,10 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    own = {f"JUPYTER_{name}_DIR": str(folder / f"jupyter_{name.lower()}") for name in ("CONFIG", "RUNTIME", "DATA")}
+    own = {
+        f"JUPYTER_{name}_DIR": str(folder / f"jupyter_{name.lower()}")
+        for name in ("CONFIG", "RUNTIME", "DATA")
+    }
     own["JUPYTERLAB_SETTINGS_DIR"] = str(folder / "settings")
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"]
     command += [f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}"]
