@@ -100,6 +100,7 @@ def test_the_readable_form_and_the_arrays_give_the_same_master(monkeypatch):
     for priced in search.visited:
         columns.add(priced)
     fine = np.full(len(promises), 1e7)
+    monkeypatch.setattr(levels_lp, "READABLE_COLUMNS", 10**9)
     readable = solve_master(columns, fine)
     monkeypatch.setattr(levels_lp, "READABLE_COLUMNS", 0)
     arrays = solve_master(columns, fine)

@@ -29,7 +29,7 @@ from spareplan.stocking.promises import Promises
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 # Building costs about 40 us per entry in PuLP; beyond this the same rows go to HiGHS as arrays.
-READABLE_COLUMNS = 3_000
+READABLE_COLUMNS = 300
 
 
 class Columns:
