@@ -166,12 +166,12 @@ def test_a_save_that_is_killed_leaves_nothing_behind(url: str) -> None:
         "from tests.plans import small_plan\n"
         f"store = s.PlanStore({url!r})\n"
         "count = [0]\n"
-        "pieces = s._parquet_pieces\n"
+        "pieces = s.parquet_pieces\n"
         "def dying(frame):\n"
         "    count[0] += 1\n"
         "    if count[0] == 5: os.kill(os.getpid(), signal.SIGKILL)\n"
         "    return pieces(frame)\n"
-        "s._parquet_pieces = dying\n"
+        "s.parquet_pieces = dying\n"
         "store.save(small_plan(), 'b')\n"
     )
     died = subprocess.run(

@@ -13,35 +13,16 @@ import hashlib
 import io
 import json
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
 
-from spareplan import results
-from spareplan.config import config_from
 from spareplan.errors import StoreError
-from spareplan.results import Plan, Result
-
-ROWS_PER_PIECE = 1_000_000
-STAGES: dict[str, type[Result]] = {
-    "demand": results.DemandForecast,
-    "grades": results.PartGrades,
-    "levels": results.StockLevels,
-    "check": results.Attainment,
-    "orders": results.Orders,
-    "crew": results.Headcount,
-}
-# What a difference is about: the columns a planner decides on, and what tells the rows apart.
-COMPARED = {
-    "demand": (["part_id", "site_id", "month"], ["mean"]),
-    "levels": (["part_id", "site_id"], ["base_stock", "reorder_point", "order_quantity", "value"]),
-    "orders": (["week", "part_id", "from_site_id", "to_site_id", "kind"], ["quantity", "value"]),
-    "crew": (["region_id", "month", "skill"], ["required", "hire", "train"]),
-    "grades": (["part_id"], ["planner", "tier", "target_fill_rate"]),
-}
+from spareplan.pieces import differences, parquet_pieces, put_together, take_apart
+from spareplan.results import Plan
 
 METADATA = sa.MetaData()
 VERSIONS = sa.Table(
@@ -159,7 +140,7 @@ class PlanStore:
             No author, or the database refused; nothing is kept then.
         """
         author = _named(author, "author")
-        content, pieces = _take_apart(plan)
+        content, pieces = take_apart(plan)
         at = self._now()
         row = {
             "status": "draft",
@@ -173,7 +154,7 @@ class PlanStore:
         with self._transaction() as connection:
             version = int(connection.execute(VERSIONS.insert().values(row)).inserted_primary_key[0])
             for name, frame in pieces.items():
-                for number, rows, data in _parquet_pieces(frame):
+                for number, rows, data in parquet_pieces(frame):
                     connection.execute(
                         PIECES.insert().values(
                             version=version, name=name, piece=number, rows=rows, parquet=data
@@ -269,7 +250,7 @@ class PlanStore:
         """
         content = json.loads(self._row(version)["content"])
         frames = {name: self.table(version, name) for name in content["frames"]}
-        return _put_together(content, frames)
+        return put_together(content, frames)
 
     def table(self, version: int, name: str) -> pd.DataFrame:
         """One table of a stored plan.
@@ -322,15 +303,7 @@ class PlanStore:
             table, key (the row in words), column, before, after, change; largest change of money first within
             a table. Rows that appear or vanish have an empty side.
         """
-        old, new = self.get(version), self.get(other)
-        found = []
-        for name, (keys, columns) in COMPARED.items():
-            before, after = getattr(old, name), getattr(new, name)
-            if before is not None and after is not None:
-                found.append(_changes(name, before.table, after.table, keys, columns))
-        empty = pd.DataFrame(columns=["table", "key", "column", "before", "after", "change"])
-        found = [frame for frame in found if len(frame)]
-        return pd.concat(found, ignore_index=True) if found else empty
+        return differences(self.get(version), self.get(other))
 
     def make_token(self, name: str, role: str, regions: tuple[str, ...] = ()) -> str:
         """Make a key for the HTTP service; only its hash is kept, so it is shown once.
@@ -487,125 +460,6 @@ def _migrate(engine: sa.Engine) -> None:
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
-
-
-def _take_apart(plan: Plan) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
-    """Split a plan into plain values (JSON) and frames, named stage.field."""
-    frames: dict[str, pd.DataFrame] = {}
-    stages: dict[str, dict[str, Any]] = {}
-    for name in STAGES:
-        result = getattr(plan, name)
-        if result is not None:
-            stages[name] = {}
-            for field in dataclasses.fields(result):
-                _sort(getattr(result, field.name), f"{name}.{field.name}", frames, stages[name], field.name)
-    for name in ("exceptions", "assumptions", "left_out"):
-        frames[name] = getattr(plan, name)
-    frames |= {f"inputs.{name}": frame for name, frame in plan.inputs.items()}
-    content = {
-        "stages": stages,
-        "lines": list(plan.lines),
-        "as_of": plan.as_of.isoformat(),
-        "config": _config_values(plan.config),
-        "frames": sorted(frames),
-    }
-    return content, frames
-
-
-def _sort(value: Any, name: str, frames: dict[str, pd.DataFrame], plain: dict[str, Any], key: str) -> None:
-    if isinstance(value, pd.DataFrame):
-        frames[name] = value
-    elif isinstance(value, pd.Timestamp):
-        plain[key] = {"date": value.isoformat()}
-    elif callable(value):
-        return
-    elif value is None or isinstance(value, (str, int, float, bool, tuple)):
-        plain[key] = list(value) if isinstance(value, tuple) else value
-    else:
-        raise StoreError(
-            f"{name} is a {type(value).__name__}, which the plan store cannot keep; store frames or numbers"
-        )
-
-
-def _put_together(content: dict[str, Any], frames: dict[str, pd.DataFrame]) -> Plan:
-    stages: dict[str, Result | None] = dict.fromkeys(STAGES)
-    for name, plain in content["stages"].items():
-        values = {key: _plain(value) for key, value in plain.items()}
-        prefix = f"{name}."
-        values |= {key.removeprefix(prefix): frame for key, frame in frames.items() if key.startswith(prefix)}
-        stages[name] = STAGES[name](**values)
-    inputs = {
-        key.removeprefix("inputs."): frame for key, frame in frames.items() if key.startswith("inputs.")
-    }
-    return Plan(
-        **stages,  # type: ignore[arg-type]
-        exceptions=frames["exceptions"],
-        assumptions=frames["assumptions"],
-        left_out=frames["left_out"],
-        config=config_from(content["config"], "stored config"),
-        as_of=pd.Timestamp(content["as_of"]),
-        inputs=inputs,
-        lines=tuple(content["lines"]),
-    )
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return pd.Timestamp(value["date"])
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _config_values(config: Any) -> dict[str, Any]:
-    from pydantic import TypeAdapter
-
-    values = TypeAdapter(type(config)).dump_python(config, mode="json")
-    return dict(values)
-
-
-def _parquet_pieces(frame: pd.DataFrame) -> Iterator[tuple[int, int, bytes]]:
-    for number, start in enumerate(range(0, max(len(frame), 1), ROWS_PER_PIECE)):
-        piece = frame.iloc[start : start + ROWS_PER_PIECE].reset_index(drop=True)
-        buffer = io.BytesIO()
-        piece.to_parquet(buffer, compression="zstd", index=False)
-        yield number, len(piece), buffer.getvalue()
-
-
-def _changes(
-    name: str, before: pd.DataFrame, after: pd.DataFrame, keys: list[str], columns: list[str]
-) -> pd.DataFrame:
-    columns = [c for c in columns if c in before and c in after]
-    both = before[keys + columns].merge(
-        after[keys + columns], on=keys, how="outer", suffixes=(" before", " after")
-    )
-    words = pd.DataFrame({column: _words(both[column]) for column in keys})
-    key = words[keys[0]].str.cat(words[keys[1:]], sep=" · ")
-    parts = []
-    for column in columns:
-        old, new = both[f"{column} before"], both[f"{column} after"]
-        same = (old == new) | (old.isna() & new.isna())
-        if pd.api.types.is_numeric_dtype(old) and pd.api.types.is_numeric_dtype(new):
-            change = new.fillna(0) - old.fillna(0)
-            same |= (change.abs() <= 1e-9 * (1 + old.abs().fillna(0))) & (old.isna() == new.isna())
-        else:
-            change = pd.Series(float("nan"), index=both.index)
-        part = pd.DataFrame(
-            {
-                "table": name,
-                "key": key,
-                "column": column,
-                "before": old.astype(object),
-                "after": new.astype(object),
-                "change": change,
-            }
-        )[~same]
-        parts.append(part.reindex(part["change"].abs().sort_values(ascending=False, kind="stable").index))
-    return pd.concat(parts, ignore_index=True)
-
-
-def _words(column: pd.Series) -> pd.Series:
-    if pd.api.types.is_datetime64_any_dtype(column):
-        return column.dt.strftime("%Y-%m-%d").fillna("")
-    return column.where(column.notna(), "").astype(str)
 
 
 def _digest(key: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -100,10 +101,10 @@ def solve_levels(
     forest, pipelines = read_pipelines(sites, parts, rates, method, limits)
     promises = read_targets(targets, parts, forest, pipelines)
     refuse_unreachable(pipelines, promises)
-    refuse_floors(pipelines, budget)
     if len(promises) or budget is None:
         found = find_levels(pipelines, promises, progress=progress)
     else:
+        refuse_floors(pipelines, budget)
         found = best_for_budget(pipelines, budget, progress)
     refuse_budget(found, promises, budget)
     return stock_levels(
@@ -113,7 +114,7 @@ def solve_levels(
         found,
         assumptions_frame(_assumptions(method, pipelines, budget)),
         least_budget=found.cost if budget is not None and len(promises) else None,
-        draw_curve=lambda **how: draw_curve(pipelines, promises, found, **how),
+        draw_curve=partial(draw_curve, pipelines, promises, found),
     )
 
 
@@ -169,9 +170,10 @@ def optimize_levels(
     forest, pipelines = read_pipelines(
         tables.sites, tables.parts, tables.rates, options.method, tables.limits
     )
-    refuse_floors(pipelines, budget)
     promised = read_targets(tables.targets, tables.parts, forest, pipelines)
     refuse_unreachable(pipelines, promised)
+    if not len(promised):
+        refuse_floors(pipelines, budget)
     found, promises, in_window, windows = _with_windows(
         forest, pipelines, promised, tables, options.method, progress
     )
@@ -189,7 +191,7 @@ def optimize_levels(
         found,
         assumptions_frame(assumptions),
         least_budget=None if budget is None else found.cost,
-        draw_curve=lambda **how: draw_curve(pipelines, promises, found, today=today, **how),
+        draw_curve=partial(draw_curve, pipelines, promises, found, today=today),
     )
     if len(tables.windows):
         result.table["in_window"] = in_window

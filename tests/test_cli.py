@@ -1,0 +1,157 @@
+"""The command line: what it says, what it writes, and its exit codes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TINY = """months = 3
+weeks = 2
+years = 1
+"""
+
+
+def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "spareplan", *map(str, arguments)],
+        capture_output=True, text=True, encoding="utf-8", cwd=ROOT, timeout=300,
+        env=os.environ | {"PYTHONIOENCODING": "utf-8", "COLUMNS": "160"} | environment,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small made-up network, by the command that makes it."""
+    folder = tmp_path_factory.mktemp("cli") / "network"
+    done = run("sample", folder, "--parts", 30, "--sites", 4, "--machines", 60, "--seed", 3)
+    assert done.returncode == 0, done.stderr
+    (folder.parent / "plan.toml").write_text(TINY, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def stored(network: Path) -> str:
+    url = f"sqlite:///{network.parent / 'plans.db'}"
+    for _ in range(2):
+        done = run(
+            "plan", network, "--config", network.parent / "plan.toml", "--store", url, "--author", "王伟"
+        )
+        assert done.returncode == 0, done.stderr
+    assert "Kept as version 2 (draft)" in done.stdout and "Money in base stock" in done.stdout
+    return url
+
+
+def test_help_answers_without_the_heavy_libraries() -> None:
+    code = "import sys, spareplan.cli; print(sorted({'pandas', 'numpy', 'scipy', 'statsmodels', 'numba'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip() == "[]"
+    shown = run("--help")
+    assert shown.returncode == 0
+    for command in "check plan export approve issue diff list compare simulate accuracy serve sample".split():
+        assert command in shown.stdout
+
+
+def test_a_good_dataset_is_named_fine(network: Path) -> None:
+    done = run("check", network)
+    assert done.returncode == 0 and "no problems" in done.stdout
+
+
+def test_bad_data_ends_with_code_1_the_problems_and_their_csv(network: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad"
+    shutil.copytree(network, bad)
+    parts = pd.read_csv(bad / "parts.csv", dtype=str)
+    parts.loc[0, "unit_cost"] = "dear"
+    parts.loc[3, "lead_time_days"] = "-5"
+    parts.to_csv(bad / "parts.csv", index=False)
+    listed = tmp_path / "problems.csv"
+    done = run("check", bad, "--problems", listed)
+    assert done.returncode == 1 and "dear" in done.stderr and "Traceback" not in done.stderr
+    problems = pd.read_csv(listed, dtype={"value": str})
+    assert list(problems.columns) == ["table", "row", "column", "value", "rule", "remedy"]
+    assert problems[["table", "row", "column", "value"]].values.tolist() == [
+        ["parts", 2, "unit_cost", "dear"],
+        ["parts", 5, "lead_time_days", "-5"],
+    ]
+    out = tmp_path / "out"
+    assert run("plan", bad, "--out", out, "--store", f"sqlite:///{tmp_path / 'p.db'}").returncode == 1
+    assert not out.exists() and not (tmp_path / "p.db").exists()
+
+
+def test_wrong_usage_ends_with_code_2(network: Path) -> None:
+    assert run("plan").returncode == 2
+    assert run("no-such-command").returncode == 2
+    assert run("export", "one").returncode == 2
+
+
+def test_a_budget_that_cannot_keep_the_promises_ends_with_code_3_and_the_least(
+    network: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "poor.toml"
+    config.write_text("budget = 1.0\n" + TINY, encoding="utf-8")
+    done = run("plan", network, "--config", config)
+    assert done.returncode == 3, done.stderr
+    assert "least" in done.stderr or "needs" in done.stderr
+
+
+def test_storage_and_export_failures_end_with_code_4(stored: str, tmp_path: Path) -> None:
+    assert run("export", 99, "--store", stored).returncode == 4
+    assert run("export", 1, "--store", stored, "--region", "火星", "--out", tmp_path).returncode == 4
+    assert run("list", "--store", "postgresql+psycopg://nobody@127.0.0.1:1/x").returncode == 4
+
+
+def test_versions_are_listed_compared_approved_issued_and_exported(
+    stored: str, network: Path, tmp_path: Path
+) -> None:
+    assert "0 changes from version 1 to 2" in run("diff", 1, 2, "--store", stored).stdout
+    assert run("issue", 1, "--who", "HQ", "--store", stored).returncode == 4
+    assert run("approve", 1, "--who", "HQ", "--note", "fine", "--store", stored).returncode == 0
+    assert run("issue", 1, "--who", "HQ", SPAREPLAN_STORE=stored).returncode == 0
+    listed = run("list", "--store", stored).stdout
+    assert "issued" in listed and "draft" in listed and "王伟" in listed
+    done = run("export", 1, "--store", stored, "--region", "HQ", "--format", "csv", "--out", tmp_path)
+    assert done.returncode == 0
+    assert {Path(line).name for line in done.stdout.split()} >= {
+        "purchasing.csv",
+        "levels.csv",
+        "assumptions.csv",
+    }
+    checked = run("simulate", 1, "--data", network, "--years", 2, "--store", stored)
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_scenarios_are_compared_side_by_side(network: Path, tmp_path: Path) -> None:
+    base, long = tmp_path / "base.toml", tmp_path / "long.toml"
+    base.write_text(TINY, encoding="utf-8")
+    long.write_text(TINY + "[thresholds]\nfill_rate_tier_1 = 0.8\n", encoding="utf-8")
+    figures = tmp_path / "figures.csv"
+    done = run("compare", network, base, long, "--csv", figures)
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(figures, encoding="utf-8-sig")
+    assert list(table.columns) == ["figure", "base", "long"]
+
+
+def test_plan_and_actual_are_compared(samples: Path, stored: str, network: Path, tmp_path: Path) -> None:
+    done = run("accuracy", 1, "--data", network, "--store", stored, "--csv", tmp_path / "score.csv")
+    # The dataset ends where the plan starts: there is nothing to compare yet, and that is said.
+    assert done.returncode in (0, 1) and "Traceback" not in done.stderr
+
+
+def test_the_config_that_is_printed_is_read_again(tmp_path: Path) -> None:
+    from spareplan import PlanConfig, read_config
+
+    path = tmp_path / "plan.toml"
+    path.write_text(run("config").stdout, encoding="utf-8")
+    assert read_config(path) == PlanConfig()
+
+
+def test_a_key_is_made_once_and_can_be_revoked(stored: str) -> None:
+    key = run("token", "East office", "--region", "华东", "--store", stored).stdout.strip()
+    assert key.startswith("sp_") and len(key) > 40
+    assert "1 keys" in run("token", "East office", "--revoke", "--store", stored).stdout
