@@ -80,7 +80,7 @@ def read_azure(folder: Path, by_model: bool = False) -> tuple[Dataset, pd.DataFr
         "replacements": replacements,
     }
     data = Dataset.from_frames(frames)
-    # The rows of 2019 are one last replacement per slot, not records: ages start there, failures count from 2020.
+    # The rows of 2019 are one last replacement per slot, no records: ages start there, failures from 2020.
     regions = data.regions.assign(records_from=RECORDS)
     return dataclasses.replace(data, tables={**data.tables, "regions": regions}), replacements
 

@@ -64,7 +64,8 @@ def main() -> None:
         cpu = time.process_time()
         fits = fit_lifetimes(few, prior=prior)
         print(
-            f"{PARTS:,} parts x 20 spells, prior {prior}: {PARTS / (time.process_time() - cpu):,.0f} parts/s of CPU"
+            f"{PARTS:,} parts x 20 spells, prior {prior}: "
+            f"{PARTS / (time.process_time() - cpu):,.0f} parts/s of CPU"
         )
     groups = [group for _, group in spells.iloc[: NAIVE * SPELLS].groupby("part_id")]
     cpu = time.process_time()

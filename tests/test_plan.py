@@ -30,7 +30,16 @@ def test_every_stage_fills_the_columns_of_the_contract(plan: Plan) -> None:
     from spareplan.tables.catalog import PLAN_TABLES
 
     tables = plan.tables()
-    assert set(tables) >= {"demand", "grades", "levels", "check", "orders", "crew", "exceptions", "assumptions"}
+    assert set(tables) >= {
+        "demand",
+        "grades",
+        "levels",
+        "check",
+        "orders",
+        "crew",
+        "exceptions",
+        "assumptions",
+    }
     for name, table in tables.items():
         wanted = [column.name for column in PLAN_TABLES[name].columns if column.required]
         assert [column for column in wanted if column not in table] == [], name
@@ -111,13 +120,17 @@ def test_exceptions_are_ranked_and_each_names_an_action(plan: Plan) -> None:
 def test_assumptions_name_their_origin_for_every_stage(plan: Plan) -> None:
     table = plan.assumptions
     assert list(table.columns) == ASSUMPTION_COLUMNS
-    assert {"plan", "forecast", "grades", "stocking", "simulation", "replenishment", "staffing"} <= set(table["stage"])
+    assert {"plan", "forecast", "grades", "stocking", "simulation", "replenishment", "staffing"} <= set(
+        table["stage"]
+    )
     assert (table["origin"] != "").all()
     months = table[(table["stage"] == "plan") & (table["name"] == "months")]
     assert months[["value", "origin"]].values.tolist() == [["6", "set by the user"]]
 
 
-def test_the_same_data_config_and_seed_give_the_same_plan_whatever_the_row_order(data: sp.Dataset, plan: Plan) -> None:
+def test_the_same_data_config_and_seed_give_the_same_plan_whatever_the_row_order(
+    data: sp.Dataset, plan: Plan
+) -> None:
     shuffled = {name: data.tables[name].sample(frac=1, random_state=3) for name in data.given}
     again = sp.make_plan(sp.Dataset.from_frames(shuffled), CONFIG)
     for name, table in plan.tables().items():
@@ -154,7 +167,9 @@ def test_a_plan_without_staffing_names_what_was_left_out(samples: Path) -> None:
     assert plan.levels.table["site_id"].nunique() > 3
 
 
-def test_a_budget_too_small_for_the_promises_names_the_least_that_would_do(data: sp.Dataset, plan: Plan) -> None:
+def test_a_budget_too_small_for_the_promises_names_the_least_that_would_do(
+    data: sp.Dataset, plan: Plan
+) -> None:
     with pytest.raises(sp.InfeasibleError) as caught:
         sp.optimize_levels(data, plan.demand, plan.grades, budget=1000.0)
     assert caught.value.least is not None and 1000 < caught.value.least <= plan.levels.cost * 1.01

@@ -1,7 +1,7 @@
 """Numba kernels: the cheapest levels of one part at given multipliers, on any tree, exact or by two moments.
 
 A part owns a run of rows, its sites in preorder: a site comes before its children, `stop` is the row after
-its last descendant. The walk over the tree is a loop with its own stack, because numba cannot cache recursion.
+its last descendant. The walk over the tree is a loop with its own stack: numba cannot cache recursion.
 `pricing.py` wraps the kernels and explains the search; `echelons.py` evaluates the same levels in plain
 numpy.
 """
