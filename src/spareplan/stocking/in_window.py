@@ -64,6 +64,38 @@ def lifted(targets: pd.DataFrame, windows: pd.DataFrame, fill: FloatArray) -> pd
     return both.drop(columns="lift")
 
 
+def shortened(
+    sites: pd.DataFrame, targets: pd.DataFrame, windows: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Sites and targets whose fill rates stand for shares within the windows, for a lower bound.
+
+    Whoever is served within t days, t shorter than the site's lead time L, would be served from the shelf if
+    the way were L - t. So no levels keep the windows that do not keep these fill rates on the shortened ways;
+    where a window reaches the whole lead time only the plain fill rate is asked for.
+
+    Parameters
+    ----------
+    sites : DataFrame
+        site_id, parent_id, lead_time_days.
+    targets : DataFrame
+        site_id, group, target_fill_rate, target_wait_days.
+    windows : DataFrame
+        From `group_windows`.
+
+    Returns
+    -------
+    sites, targets : DataFrame
+    """
+    widest = sites["site_id"].map(windows.groupby("site_id")["window_days"].max())
+    lead = sites["lead_time_days"].astype(float)
+    inside = sites["parent_id"].notna() & (widest < lead)
+    shorter = sites.assign(lead_time_days=lead.where(~inside, lead - widest))
+    kept = windows[windows["site_id"].isin(sites.loc[inside, "site_id"])]
+    asked = lifted(targets, kept, kept["target_in_window"].to_numpy(dtype=float))
+    # Mean waits are left to the bound on the true ways.
+    return shorter, asked[asked["target_fill_rate"].notna()].assign(target_wait_days=np.nan)
+
+
 def window_shares(
     forest: Forest, pipelines: Pipelines, levels: IntArray, window_days: FloatArray, method: str
 ) -> FloatArray:

@@ -19,6 +19,7 @@ from spareplan.stocking.in_window import (
     group_fill,
     lifted,
     needed_fill,
+    shortened,
     window_service,
     window_shares,
 )
@@ -214,7 +215,7 @@ def _with_windows(
     window = tables.parts["window_days"].to_numpy(dtype=float)[forest.part]
     groups = tables.parts["group"]
     fill = tables.windows["target_in_window"].to_numpy(dtype=float)
-    bound = price_promises(pipelines, promised)[0].bound
+    bound = max(price_promises(pipelines, promised)[0].bound, _window_bound(tables, method))
     best: tuple[Found, Promises, np.ndarray, pd.DataFrame] | None = None
     for _ in range(2):
         targets = lifted(tables.targets, tables.windows, fill)
@@ -224,13 +225,21 @@ def _with_windows(
         shares = window_shares(forest, pipelines, found.levels, window, method)
         service = window_service(forest, shares, groups, tables.windows)
         if best is None or (service["kept"].all() and found.cost < best[0].cost):
-            # Without the windows fewer promises bind, so their bound holds for all of them.
+            # Either bound leaves out promises or eases them, so both hold for all of them.
             best = replace(found, bound=min(bound, found.cost)), promises, shares, service
         if found.interrupted:
             break
         fill = needed_fill(group_fill(forest, pipelines, found, groups, tables.windows), service)
     assert best is not None
     return best
+
+
+def _window_bound(tables: PlanTables, method: str) -> float:
+    """Least money for the windows, told by fill rates over ways shortened by the windows."""
+    sites, targets = shortened(tables.sites, tables.targets, tables.windows)
+    forest, pipelines = read_pipelines(sites, tables.parts, tables.rates, method, tables.limits)
+    promises = read_targets(targets, tables.parts, forest, pipelines)
+    return price_promises(pipelines, promises)[0].bound
 
 
 def with_plan_columns(
