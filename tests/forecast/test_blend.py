@@ -7,11 +7,11 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from tests.forecast.fleets import TODAY, make_fleet
 
 from spareplan.config import ForecastOptions
 from spareplan.forecast.blend import blended_spread, learn_blend
 from spareplan.forecast.demand import forecast_demand
+from tests.forecast.fleets import TODAY, make_fleet
 
 
 def road_with(by_ages, by_rate, parts):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from tests.forecast.fleets import START, TODAY, make_fleet
 
 from spareplan.config import ForecastOptions
 from spareplan.errors import DataError
 from spareplan.forecast.demand import SOURCES, forecast_demand
 from spareplan.forecast.renewal import expected_renewals
 from spareplan.maths.distributions import cdf
+from tests.forecast.fleets import START, TODAY, make_fleet
 
 PAIR = ["part_id", "site_id"]
 

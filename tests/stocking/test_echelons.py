@@ -7,13 +7,13 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from tests.stocking import networks
 
 from spareplan.errors import DataError
 from spareplan.maths import distributions
 from spareplan.stocking import evaluate_levels, expected_backorders
 from spareplan.stocking._forest import read_forest
 from spareplan.stocking.echelons import evaluate_forest, kernel_service
+from tests.stocking import networks
 
 CLOSE = {"rtol": 1e-8, "atol": 1e-8}
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from tests.stocking import networks
 
 from spareplan.errors import DataError
 from spareplan.stocking import evaluate_levels, simulate
 from spareplan.stocking.lateral import pool_service
+from tests.stocking import networks
 
 
 def erlang_loss(servers, load):

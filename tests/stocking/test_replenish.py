@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.small_data import forecast, levels
 
 from spareplan.config import ReplenishmentOptions
 from spareplan.errors import DataError
 from spareplan.stocking.replenish import plan_replenishment
 from spareplan.tables.dataset import Dataset
+from tests.small_data import forecast, levels
 
 TODAY = "2026-06-30"  # a Tuesday; the first week is that of 2026-07-06
 MONTHS = pd.date_range("2026-07-01", periods=4, freq="MS")

@@ -8,7 +8,6 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from tests.stocking import networks
 
 from spareplan.errors import DataError
 from spareplan.results import StockLevels
@@ -16,6 +15,7 @@ from spareplan.stocking import _paths, evaluate_levels, simulate
 from spareplan.stocking._forest import read_forest
 from spareplan.stocking.echelons import evaluate_forest
 from spareplan.stocking.simulation import attainment_table, ratio_interval, run_forest, simulate_levels
+from tests.stocking import networks
 
 MEASURES = ["ebo", "fill_rate", "ready_rate", "mean_wait_days", "on_hand"]
 TREE = ([-1, 0, 0, 1, 1], [30.0, 4, 2, 3, 1.0], [0.02, 0.05, 0.3, 0.2, 0.1], [18, 3, 2, 2, 0])

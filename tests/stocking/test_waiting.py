@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from tests.stocking import networks
 
 from spareplan.maths import distributions
 from spareplan.stocking import evaluate_levels, simulate
 from spareplan.stocking._forest import read_forest
 from spareplan.stocking.waiting import exact_shares, kernel_shares
+from tests.stocking import networks
 
 TREE = ([-1, 0, 0, 1, 1], [30.0, 4, 2, 3, 1.0], [0.02, 0.05, 0.3, 0.2, 0.1], [18, 3, 2, 2, 0])
 TIMES = [0, 0.5, 1, 2, 3, 4, 5, 7, 12, 31]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from small_tables import edited, text_frames, with_row, write_csvs
 
 from spareplan.errors import DataError
 from spareplan.tables.dataset import Dataset
 from spareplan.tables.io import check_dataset, read_dataset
+from tests.tables.small_tables import edited, text_frames, with_row, write_csvs
 
 # sentence: (frames, table, row, column, value, piece of the rule)
 CASES = {

@@ -7,10 +7,10 @@ import pickle
 
 import pandas as pd
 import pytest
-from small_tables import edited, text_frames
 
 from spareplan.errors import DataError
 from spareplan.tables.dataset import Dataset
+from tests.tables.small_tables import edited, text_frames
 
 
 @pytest.fixture

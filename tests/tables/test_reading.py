@@ -11,12 +11,12 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from small_tables import edited, text_frames, write_csvs
 
 from spareplan.errors import DataError
 from spareplan.tables.catalog import INPUT_TABLES
 from spareplan.tables.dataset import Dataset
 from spareplan.tables.io import check_dataset, read_dataset, write_folder
+from tests.tables.small_tables import edited, text_frames, write_csvs
 
 
 @pytest.fixture(scope="module")

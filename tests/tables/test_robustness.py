@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from small_tables import text_frames, write_csvs
 
 from spareplan.errors import DataError
 from spareplan.tables.dataset import Dataset
 from spareplan.tables.io import check_dataset, read_dataset
+from tests.tables.small_tables import text_frames, write_csvs
 
 SMALL = {
     name: frame for name, frame in text_frames().items() if name in ("parts", "sites", "demand", "stock")
