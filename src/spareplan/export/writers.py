@@ -230,7 +230,7 @@ class _Workbook:
                 "border_color": "#FFFFFF",
             }
         )
-        self._text = add(font)
+        self._text = add(font | {"indent": 1})
         self._wrapped = add(font | {"text_wrap": True})
         self._title = add(font | {"bold": True, "font_size": 16, "font_color": BLUE})
         self._grey = add(font | {"font_color": GREY})
