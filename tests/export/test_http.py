@@ -61,6 +61,7 @@ def test_without_a_valid_key_nothing_is_shown(service: Service) -> None:
 def test_a_region_reads_only_its_own_rows_of_issued_versions(service: Service) -> None:
     seen = service.client.get("/versions", headers=service.east).json()
     assert [row["version"] for row in seen] == [service.issued]
+    assert "T" in seen[0]["saved_at"] and seen[0]["saved_at"].endswith("+0000")
     tables = service.client.get(f"/versions/{service.issued}/tables", headers=service.east).json()["tables"]
     for name in tables:
         rows = service.client.get(f"/versions/{service.issued}/tables/{name}", headers=service.east).json()[

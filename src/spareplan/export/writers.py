@@ -173,7 +173,7 @@ def csv_bytes(frame: pd.DataFrame) -> bytes:
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as plain JSON values: dates as ISO text, missing as null.
+    """Rows as plain JSON values: dates (and times, where there are any) as ISO text, missing as null.
 
     Parameters
     ----------
@@ -186,7 +186,9 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     plain = frame.copy()
     for column in plain.columns:
         if pd.api.types.is_datetime64_any_dtype(plain[column]):
-            plain[column] = plain[column].dt.strftime("%Y-%m-%d")
+            known = plain[column].dropna()
+            whole_days = bool((known == known.dt.normalize()).all())
+            plain[column] = plain[column].dt.strftime("%Y-%m-%d" if whole_days else "%Y-%m-%dT%H:%M:%S%z")
     plain = plain.astype(object).where(plain.notna(), None)
     return [dict(zip(plain.columns, row)) for row in plain.itertuples(index=False, name=None)]
 
