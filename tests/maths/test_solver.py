@@ -129,3 +129,12 @@ def test_a_model_without_rows_takes_its_bounds():
     x = model.add_variable("x", -3, 8)
     model += 2 * x + 1
     assert solve_model(model).objective == pytest.approx(-5)
+
+
+def test_costs_of_many_powers_of_ten_are_solved_and_told_in_their_own_scale() -> None:
+    """Two ways to cover a demand of one: a cheap one that holds half, a fine of 1e12 for the rest."""
+    matrix = sparse.csc_matrix([[1.0, 1.0], [1.0, 0.0]])
+    found = solve_arrays(np.array([3.0, 1e12]), matrix, np.array([1.0, -np.inf]), np.array([np.inf, 0.5]))
+    assert found.values == pytest.approx([0.5, 0.5])
+    assert found.objective == pytest.approx(1.5 + 5e11) and found.bound == pytest.approx(found.objective)
+    assert found.duals == pytest.approx([1e12, 3.0 - 1e12])

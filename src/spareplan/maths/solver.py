@@ -7,6 +7,7 @@ solving.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,10 @@ from spareplan.errors import InfeasibleError, SolverError
 if TYPE_CHECKING:
     import pulp
     from scipy.sparse import spmatrix
+
+
+# Largest cost handed to the solver as it is.
+LARGEST_COST = 1e6
 
 
 @dataclass(frozen=True)
@@ -163,7 +168,10 @@ def solve_arrays(
     rows, width = columns.shape
     lp = highspy.HighsLp()
     lp.num_col_, lp.num_row_ = width, rows
-    lp.col_cost_ = np.asarray(cost, dtype=float)
+    # Costs of many powers of ten stop the simplex; a power of two scales them without rounding.
+    largest = float(np.abs(cost).max(initial=0.0))
+    scale = 2.0 ** max(0, math.ceil(math.log2(largest / LARGEST_COST))) if largest > LARGEST_COST else 1.0
+    lp.col_cost_ = np.asarray(cost, dtype=float) / scale
     lp.col_lower_ = np.broadcast_to(np.asarray(column_lower, float), width).copy()
     lp.col_upper_ = np.broadcast_to(np.asarray(column_upper, float), width).copy()
     lp.row_lower_ = np.asarray(row_lower, dtype=float)
@@ -186,11 +194,18 @@ def solve_arrays(
         highs.setOptionValue(key, value)
     highs.passModel(lp)
     highs.run()
+    if not whole and highs.getModelStatus() in (
+        highspy.HighsModelStatus.kNotset,
+        highspy.HighsModelStatus.kSolveError,
+    ):
+        # The simplex gave up for numerical reasons; the interior point takes another road to the same vertex.
+        highs.setOptionValue("solver", "ipm")
+        highs.run()
     status = _status(highs, name)
     solution, info = highs.getSolution(), highs.getInfo()
-    objective = float(info.objective_function_value)
-    bound = float(info.mip_dual_bound) if whole else objective
-    duals = np.empty(0) if whole else np.asarray(solution.row_dual, dtype=float)
+    objective = float(info.objective_function_value) * scale
+    bound = float(info.mip_dual_bound) * scale if whole else objective
+    duals = np.empty(0) if whole else np.asarray(solution.row_dual, dtype=float) * scale
     return Solution(
         np.asarray(solution.col_value, dtype=float), duals, objective, min(bound, objective), status
     )
