@@ -48,7 +48,7 @@ def make_fleet(
                 while True:
                     life = min(scale * rng.weibull(shape) / (per_day if hours else 1.0), 1e5)
                     planned = planned_age is not None and life > planned_age
-                    when = when + pd.Timedelta(days=max(1.0, planned_age if planned else life))
+                    when = when + pd.Timedelta(days=min(max(1.0, planned_age if planned else life), 36_500.0))
                     if when >= end:
                         break
                     rows.append(

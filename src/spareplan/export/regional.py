@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -33,7 +34,7 @@ class RegionalPlan:
     region_id: str
     name: str
     sheets: Mapping[str, pd.DataFrame]
-    facts: list[tuple[str, object]]
+    facts: list[tuple[str, Any]]
     lines: tuple[str, ...]
 
 
@@ -88,7 +89,7 @@ def find_region(plan: Plan, wanted: str) -> str:
     raise ExportError(f"there is no region {wanted!r}; there are {known} and {HQ}")
 
 
-def cut_plan(plan: Plan, region_id: str) -> RegionalPlan:
+def cut_plan(plan: Plan, region_id: str, whole: Mapping[str, pd.DataFrame] | None = None) -> RegionalPlan:
     """The part of a plan that belongs to one region.
 
     Parameters
@@ -96,12 +97,14 @@ def cut_plan(plan: Plan, region_id: str) -> RegionalPlan:
     plan : Plan
     region_id : str
         Id of a region, or "HQ" for the sites without one.
+    whole : mapping of str to DataFrame, optional
+        `full_sheets` of the plan, where several cuts share them.
 
     Returns
     -------
     RegionalPlan
     """
-    whole = full_sheets(plan)
+    whole = full_sheets(plan) if whole is None else whole
     region = _site_regions(plan)
     if region_id == HQ:
         sheets = {
@@ -216,10 +219,10 @@ def _shaped(sheet: str, frame: pd.DataFrame, parts: pd.Series, sites: pd.Series)
     return frame.reindex(columns=columns)
 
 
-def _facts(plan: Plan, sheets: Mapping[str, pd.DataFrame]) -> list[tuple[str, object]]:
+def _facts(plan: Plan, sheets: Mapping[str, pd.DataFrame]) -> list[tuple[str, Any]]:
     levels, orders, crew = sheets["levels"], sheets["orders"], sheets["engineers"]
     served = plan.levels.served_share(plan.demand.table, levels["site_id"].unique())
-    facts: list[tuple[str, object]] = [
+    facts: list[tuple[str, Any]] = [
         ("as_of", plan.as_of),
         ("money_in_base_stock", float(levels["value"].sum())),
         ("fill_rate", served),

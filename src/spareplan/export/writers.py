@@ -15,11 +15,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from spareplan.errors import ExportError
 from spareplan.export.contract import CODED_COLUMNS, CONTRACT_VERSION
-from spareplan.export.regional import HQ, RegionalPlan, cut_plan, find_region, region_names
+from spareplan.export.regional import HQ, RegionalPlan, cut_plan, find_region, full_sheets, region_names
 from spareplan.language import SHEET_TABLES, header, word
 from spareplan.results import Plan
 from spareplan.tables.catalog import INPUT_TABLES, OUTPUT_TABLES
@@ -70,8 +71,9 @@ def export_plan(
     wanted = [*region_names(plan), HQ] if region is None else [find_region(plan, region)]
     folder = Path(folder)
     written: list[Path] = []
+    whole = full_sheets(plan)
     for region_id in wanted:
-        cut = cut_plan(plan, region_id)
+        cut = cut_plan(plan, region_id, whole)
         stem = folder / f"plan_{plan.as_of:%Y-%m}_{_file_name(cut.name)}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -270,9 +272,9 @@ class _Workbook:
         row = 3
         for key, value in cut.facts:
             sheet.write_string(row, 0, say(key), self._fact)
-            self._write_cell(
-                sheet, row, 1, value, "share" if key == "fill_rate" else "date" if key == "as_of" else "count"
-            )
+            kind = "share" if key == "fill_rate" else "count"
+            if not pd.isna(value):
+                self._write_cell_of(sheet)(row, 1, value, self._formats[kind])
             row += 1
         row += 1
         for line in cut.lines:
@@ -310,8 +312,7 @@ class _Workbook:
                 max([_width(str(title)) + 3, *(_width(_as_shown(v, kind)) + 2 for v in values.head(500))]),
             )
             sheet.set_column(column, column, width, style)
-            for row, value in enumerate(values.array, start=1):
-                self._write_cell(sheet, row, column, value, kind)
+            self._write_column(sheet, column, values, kind)
         sheet.set_row(0, 32)
         _print_on_one_width(sheet)
         sheet.repeat_rows(0)
@@ -319,29 +320,38 @@ class _Workbook:
         if len(frame.columns):
             sheet.autofilter(0, 0, max(len(frame), 1), len(frame.columns) - 1)
 
-    def _write_cell(self, sheet: Any, row: int, column: int, value: Any, kind: str) -> None:
-        if (
-            value is None
-            or value is pd.NaT
-            or (isinstance(value, float) and value != value)
-            or value is pd.NA
-        ):
-            return
-        if isinstance(value, pd.Timestamp):
-            sheet.write_datetime(
-                row,
-                column,
-                value.to_pydatetime(),
-                self._formats[kind if kind in ("date", "month") else "date"],
-            )
-        elif isinstance(value, bool) or type(value).__name__ == "bool_" or type(value).__name__ == "bool":
-            sheet.write_boolean(row, column, bool(value), self._text)
-        elif isinstance(value, str):
-            sheet.write_string(row, column, value, self._text)
-        elif value in (float("inf"), float("-inf")):
-            sheet.write_string(row, column, "∞" if value > 0 else "-∞", self._text)
+    def _write_column(self, sheet: Any, column: int, values: pd.Series, kind: str) -> None:
+        """One writer per column instead of one decision per cell: a workbook has a million cells."""
+        known = values.notna().to_numpy()
+        rows = (np.flatnonzero(known) + 1).tolist()
+        style = self._formats[kind]
+        if kind in ("date", "month"):
+            write, cells = sheet.write_datetime, values[known].dt.to_pydatetime()
+        elif kind != "text":
+            write, cells = sheet.write_number, values[known].to_numpy(dtype=float).tolist()
+            if not np.isfinite(cells).all():
+                write = self._write_cell_of(sheet)
         else:
-            sheet.write_number(row, column, float(value), self._formats[kind])
+            cells = values[known].tolist()
+            every_text = all(isinstance(value, str) for value in cells)
+            write = sheet.write_string if every_text else self._write_cell_of(sheet)
+        for row, value in zip(rows, cells):
+            write(row, column, value, style)
+
+    def _write_cell_of(self, sheet: Any) -> Callable[[int, int, Any, Any], None]:
+        def write(row: int, column: int, value: Any, style: Any) -> None:
+            if isinstance(value, pd.Timestamp):
+                sheet.write_datetime(row, column, value.to_pydatetime(), self._formats["date"])
+            elif isinstance(value, (bool, np.bool_)):
+                sheet.write_boolean(row, column, bool(value), self._text)
+            elif isinstance(value, str):
+                sheet.write_string(row, column, value, self._text)
+            elif np.isinf(value):
+                sheet.write_string(row, column, "∞" if value > 0 else "-∞", self._text)
+            else:
+                sheet.write_number(row, column, float(value), style)
+
+        return write
 
     def _sheet_name(self, wanted: str) -> str:
         base = re.sub(r"[\[\]:*?/\\]", " ", wanted).strip("' ")[:31] or "Sheet"
