@@ -80,6 +80,17 @@ def test_a_workbook_has_dates_numbers_and_text_of_the_right_kind(tmp_path: Path)
     assert orders.freeze_panes == "C2" and orders.auto_filter.ref == "A1:M2"
 
 
+def test_the_forecast_of_a_workbook_has_a_column_per_month_and_keeps_its_sum(tmp_path: Path) -> None:
+    plan = small_plan()
+    later = plan.demand.table.assign(month=pd.Timestamp("2026-02-01"), mean=[2.0, 0.5])
+    table = pd.concat([plan.demand.table, later], ignore_index=True)
+    (path,) = sp.export_plan(replace(plan, demand=replace(plan.demand, table=table)), tmp_path, region="华东")
+    sheet = pd.read_excel(path, sheet_name="Forecast", engine="calamine", dtype={"Part": str})
+    assert sheet["Part"].tolist() == ["00123", "主油缸"]
+    assert sheet[["2026-01", "2026-02"]].values.tolist() == [[1.5, 2.0], [0.25, 0.5]]
+    assert sheet["Total"].tolist() == [3.5, 0.75]
+
+
 def test_headers_speak_chinese_on_demand(tmp_path: Path) -> None:
     (path,) = sp.export_plan(small_plan(), tmp_path, region="华东", language="zh")
     book = openpyxl.load_workbook(path)

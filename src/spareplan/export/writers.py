@@ -117,7 +117,7 @@ def _write_workbook(cut: RegionalPlan, plan: Plan, stem: Path, language: str) ->
         with _Workbook(target, plan.as_of, language) as book:
             book.add_summary(cut, plan)
             for name, frame in cut.sheets.items():
-                book.add_table(name, frame)
+                book.add_table(name, _months_across(frame) if name == "forecast" else frame)
 
     return [_whole(path, fill)]
 
@@ -195,13 +195,28 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [dict(zip(plain.columns, row)) for row in plain.itertuples(index=False, name=None)]
 
 
+def _months_across(forecast: pd.DataFrame) -> pd.DataFrame:
+    """The forecast as people read it: a row per part and site, a column per month, the sum, and why."""
+    keys = ["part_id", "site_id"]
+    means = forecast.pivot_table(index=keys, columns="month", values="mean", aggfunc="sum")
+    means.columns = pd.DatetimeIndex(means.columns).strftime("%Y-%m")
+    sources = [name for name in forecast if name.startswith("from_")]
+    sums = forecast.groupby(keys)[sources].sum()
+    words = forecast.drop_duplicates(keys)[[*keys, "part_name", "site_name", "method", "reason"]]
+    wide = words.merge(means.assign(total=means.sum(axis=1)).join(sums).reset_index(), on=keys)
+    front = ["part_id", "part_name", "site_id", "site_name"]
+    return wide[[*front, *means.columns, "total", *sources, "method", "reason"]]
+
+
 def _spoken(sheet: str, frame: pd.DataFrame, language: str) -> pd.DataFrame:
     """Headers and coded values in the reader's language."""
     out = frame.copy()
     for column in out.columns.intersection(list(CODED_COLUMNS)):
         codes = out[column].dropna().unique()
         out[column] = out[column].map({code: word(str(code), language) for code in codes})
-    return out.rename(columns={column: header(sheet, column, language) for column in out.columns})
+    months = set(out.columns[out.columns.str.fullmatch(r"\d{4}-\d{2}")])
+    spoken = {column: header(sheet, column, language) for column in out.columns if column not in months}
+    return out.rename(columns=spoken)
 
 
 class _Workbook:
