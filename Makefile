@@ -8,7 +8,7 @@ INSTALL := $(if $(UV),uv pip install --quiet --python $(BIN)/python,$(BIN)/pytho
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo test lint bench docs notebooks lock clean help
+.PHONY: demo test test-pandas2 lint bench docs notebooks lock clean help
 
 help:
 	@echo "make demo | test | lint | bench | docs | notebooks | lock | clean"
@@ -23,6 +23,14 @@ test: $(VENV)/dev.stamp lint
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# Once in a while: the oldest pandas that is promised to work.
+test-pandas2:
+	$(PYTHON) -m venv $(VENV)-pandas2
+	grep -viE '^(pandas|pandas-stubs)==' requirements-dev.lock > $(VENV)-pandas2/lock.txt
+	$(VENV)-pandas2/bin/pip install --quiet -r $(VENV)-pandas2/lock.txt 'pandas==2.3.3'
+	$(VENV)-pandas2/bin/pip install --quiet --no-deps -e .
+	$(VENV)-pandas2/bin/python -m pytest -n 2 --dist loadfile tests
 
 bench: $(VENV)/dev.stamp
 	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

@@ -200,7 +200,7 @@ def _months_across(forecast: pd.DataFrame) -> pd.DataFrame:
     keys = ["part_id", "site_id"]
     means = forecast.pivot_table(index=keys, columns="month", values="mean", aggfunc="sum")
     means.columns = pd.DatetimeIndex(means.columns).strftime("%Y-%m")
-    sources = [name for name in forecast if name.startswith("from_")]
+    sources = [name for name in map(str, forecast) if name.startswith("from_")]
     sums = forecast.groupby(keys)[sources].sum()
     words = forecast.drop_duplicates(keys)[[*keys, "part_name", "site_name", "method", "reason"]]
     wide = words.merge(means.assign(total=means.sum(axis=1)).join(sums).reset_index(), on=keys)
