@@ -14,57 +14,15 @@ import io
 import json
 import secrets
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
 
+from spareplan.database import EVENTS, PIECES, TOKENS, VERSIONS, open_engine, transaction
 from spareplan.errors import StoreError
 from spareplan.pieces import differences, parquet_pieces, put_together, take_apart
 from spareplan.results import Plan
-
-METADATA = sa.MetaData()
-VERSIONS = sa.Table(
-    "plan_versions",
-    METADATA,
-    sa.Column("version", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("status", sa.String(12), nullable=False),
-    sa.Column("author", sa.Text, nullable=False),
-    sa.Column("note", sa.Text, nullable=False),
-    sa.Column("saved_at", sa.DateTime(timezone=True), nullable=False),
-    sa.Column("as_of", sa.Date, nullable=False),
-    sa.Column("summary", sa.Text, nullable=False),
-    sa.Column("content", sa.Text, nullable=False),
-)
-PIECES = sa.Table(
-    "plan_pieces",
-    METADATA,
-    sa.Column("version", sa.Integer, sa.ForeignKey("plan_versions.version"), primary_key=True),
-    sa.Column("name", sa.String(80), primary_key=True),
-    sa.Column("piece", sa.Integer, primary_key=True),
-    sa.Column("rows", sa.Integer, nullable=False),
-    sa.Column("parquet", sa.LargeBinary, nullable=False),
-)
-EVENTS = sa.Table(
-    "plan_events",
-    METADATA,
-    sa.Column("event", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("version", sa.Integer, sa.ForeignKey("plan_versions.version"), nullable=False),
-    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-    sa.Column("who", sa.Text, nullable=False),
-    sa.Column("action", sa.String(12), nullable=False),
-    sa.Column("note", sa.Text, nullable=False),
-)
-TOKENS = sa.Table(
-    "api_tokens",
-    METADATA,
-    sa.Column("digest", sa.String(64), primary_key=True),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("role", sa.String(8), nullable=False),
-    sa.Column("regions", sa.Text, nullable=False),
-    sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,16 +67,7 @@ class PlanStore:
     def __init__(self, url: str, now: Callable[[], dt.datetime] = _utc_now) -> None:
         self.url = url
         self._now = now
-        try:
-            self._engine = sa.create_engine(url)
-            if self._engine.dialect.name == "sqlite":
-                sa.event.listen(self._engine, "connect", _set_up_sqlite)
-            _migrate(self._engine)
-        except (sa.exc.SQLAlchemyError, ImportError, ValueError, OSError) as error:
-            raise StoreError(
-                f"the plan store {_shown(url)} cannot be opened: {_first_line(error)}; "
-                "check the address, the rights and that the server runs"
-            ) from error
+        self._engine = open_engine(url)
 
     def save(self, plan: Plan, author: str, note: str = "") -> int:
         """Keep a plan as a new draft.
@@ -363,7 +312,7 @@ class PlanStore:
         self._engine.dispose()
 
     def _transaction(self) -> Any:
-        return _RefusedInWords(self._engine, self.url)
+        return transaction(self._engine)
 
     def _frame(self, query: Any) -> pd.DataFrame:
         with self._transaction() as connection:
@@ -417,51 +366,6 @@ class PlanStore:
         connection.execute(EVENTS.insert().values(version=version, at=at, who=who, action=action, note=note))
 
 
-class _RefusedInWords:
-    """A transaction whose database errors become StoreErrors."""
-
-    def __init__(self, engine: sa.Engine, url: str) -> None:
-        self._context, self._url = engine.begin(), url
-
-    def __enter__(self) -> sa.Connection:
-        try:
-            return self._context.__enter__()
-        except sa.exc.SQLAlchemyError as error:
-            raise self._translated(error) from error
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> Any:
-        try:
-            done = self._context.__exit__(kind, error, trace)
-        except sa.exc.SQLAlchemyError as failure:
-            raise self._translated(failure) from failure
-        if isinstance(error, sa.exc.SQLAlchemyError):
-            raise self._translated(error) from error
-        return done
-
-    def _translated(self, error: Exception) -> StoreError:
-        return StoreError(
-            f"the plan store {_shown(self._url)} refused: {_first_line(error)}; nothing was changed"
-        )
-
-
-def _set_up_sqlite(connection: Any, _record: Any) -> None:
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "foreign_keys=ON", "busy_timeout=10000"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _migrate(engine: sa.Engine) -> None:
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-
-
 def _digest(key: str) -> str:
     # A plain hash is enough: the keys are long and random, there is nothing to guess.
     return hashlib.sha256(key.encode()).hexdigest()
@@ -471,15 +375,3 @@ def _named(who: str, argument: str) -> str:
     if not str(who or "").strip():
         raise StoreError(f"{argument} is empty; every change needs a name")
     return str(who).strip()
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-
-
-def _shown(url: str) -> str:
-    """The address without its password."""
-    try:
-        return sa.make_url(url).render_as_string(hide_password=True)
-    except sa.exc.ArgumentError:
-        return url

@@ -124,6 +124,19 @@ def test_json_and_parquet_hold_what_the_plan_holds(tmp_path: Path) -> None:
     assert levels["base_stock"].tolist() == [3, 1] and levels["part_name"].tolist() == ["泵", "=1+1"]
 
 
+def test_regions_of_one_name_get_files_of_their_own(tmp_path: Path) -> None:
+    plan = small_plan()
+    sites = pd.concat(
+        [plan.inputs["sites"], plan.inputs["sites"].iloc[[1]].assign(site_id="苏州", region_id="R2")],
+        ignore_index=True,
+    )
+    regions = pd.DataFrame({"region_id": ["华东", "R2"], "name": ["East China", "EAST China"]})
+    twins = replace(plan, inputs={**plan.inputs, "sites": sites, "regions": regions})
+    names = [path.name for path in sp.export_plan(twins, tmp_path)]
+    assert len({name.lower() for name in names}) == len(names) == 3
+    assert "plan_2025-12_East_China_华东.xlsx" in names and "plan_2025-12_HQ.xlsx" in names
+
+
 def test_unknown_regions_and_formats_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(sp.ExportError, match=r"no region '火星'; there are 华东 \(East China\) and HQ"):
         sp.export_plan(small_plan(), tmp_path, region="火星")

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -72,9 +73,10 @@ def export_plan(
     folder = Path(folder)
     written: list[Path] = []
     whole = full_sheets(plan)
+    stems = _stems(plan)
     for region_id in wanted:
         cut = cut_plan(plan, region_id, whole)
-        stem = folder / f"plan_{plan.as_of:%Y-%m}_{_file_name(cut.name)}"
+        stem = folder / f"plan_{plan.as_of:%Y-%m}_{stems[region_id]}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             written += writers[format](cut, plan, stem, language)
@@ -443,6 +445,17 @@ def _whole(path: Path, fill: Callable[[Path], object]) -> Path:
 
 def _put(target: Path, content: bytes) -> None:
     target.write_bytes(content)
+
+
+def _stems(plan: Plan) -> dict[str, str]:
+    """File names of the regions: their names, with the id where two would be the same file."""
+    names = {region: _file_name(name) for region, name in region_names(plan).items()} | {HQ: HQ}
+    # File systems of Windows and macOS hold EAST and East for the same name.
+    taken = Counter(name.lower() for name in names.values())
+    return {
+        region: name if taken[name.lower()] == 1 or region == HQ else _file_name(f"{name}_{region}")
+        for region, name in names.items()
+    }
 
 
 def _file_name(name: str) -> str:
