@@ -1,20 +1,26 @@
-"""Units, fitment and replacements in, censored ages out: what every fitted piece has lived through so far."""
+"""Units, fitment and replacements in, censored ages out: what every fitted piece has lived through so far.
+
+Only pairs of machine and part with a record are listed. All other pieces of a product are as old as their
+machine, so what they lived through is known from the machines alone (`life_sums`), for all its parts at once.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from spareplan.forecast.clock import CALENDAR, Clock
+from spareplan.forecast.clock import Clock
+from spareplan.forecast.machines import Machines, machines_on_clocks
 
-# Two replacements on one day still are two: the second piece lived this long. [days]
-SHORTEST_LIFE_DAYS = 0.5
 SET_SHARE, POSITION_SHARE = 0.7, 0.8
 # Hazard growth used to spread a failure over positions that nobody wrote down.
 NOMINAL_SHAPE = 2.0
+# A spell that ends as it begins, in ages: the event alone counts.
+INSTANT = 1e-9
 
 
 @dataclass(frozen=True)
@@ -23,18 +29,30 @@ class FleetHistory:
 
     Parameters
     ----------
-    spells : DataFrame
-        part_id, unit_id, site_id, curve, factor, entry, exit, failed, planned, count, pieces, in_service,
-        open: ages in the part's clock [hours or days]; `pieces` leave the shelf when the spell ends; `open`
-        began before the records, so its entry age holds only if the piece is the first one.
-    clock_of_part : Series
-        part_id to "hours" or "days".
+    machines : Machines
+    clock : Clock
+    fitted : DataFrame
+        part_id, product_id, quantity, mode, lives (pieces or sets followed on each machine), pieces (that
+        leave the shelf when one of them ends); sorted, a row per part and product.
+    touched : DataFrame
+        part_id, product_id, machine, quantity, mode, lives, pieces: pairs with any record, sorted.
+    events : DataFrame
+        pair (row in `touched`), replaced_on, quantity, position, planned.
+    hours : Series
+        part_id to whether the use of every machine that carries it is known.
+    delays : ndarray, shape (n,)
+        Equally likely delays of reports. [days]
     notes : list of dict
         Assumption rows.
     """
 
-    spells: pd.DataFrame
-    clock_of_part: pd.Series
+    machines: Machines
+    clock: Clock
+    fitted: pd.DataFrame
+    touched: pd.DataFrame
+    events: pd.DataFrame
+    hours: pd.Series
+    delays: np.ndarray
     notes: list[dict[str, Any]]
 
 
@@ -63,8 +81,10 @@ def successors(parts: pd.DataFrame) -> dict[str, str]:
     return out
 
 
-def fleet_history(data: Any, clock: Clock, records_from: pd.Series, as_of: pd.Timestamp) -> FleetHistory:
-    """Spells of every piece fitted to the machines.
+def fleet_history(
+    data: Any, clock: Clock, records_from: pd.Series, as_of: pd.Timestamp, delays: np.ndarray | None = None
+) -> FleetHistory:
+    """Put machines, fitment and replacements together.
 
     Parameters
     ----------
@@ -75,6 +95,8 @@ def fleet_history(data: Any, clock: Clock, records_from: pd.Series, as_of: pd.Ti
         site_id to the day from which its failures are known.
     as_of : Timestamp
         Last day that was known; later rows are not looked at.
+    delays : ndarray, shape (n,), optional
+        Equally likely delays of reports: so long before `as_of` watching ends. [days]
 
     Returns
     -------
@@ -87,78 +109,174 @@ def fleet_history(data: Any, clock: Clock, records_from: pd.Series, as_of: pd.Ti
     and else each failure is spread over the pieces in proportion to their hazard at a nominal shape.
     """
     moved = successors(data.parts)
-    units = data.units[data.units["commissioned_on"] <= as_of]
+    late = np.zeros(1) if delays is None else np.asarray(delays, dtype=float)
+    machines = machines_on_clocks(data.units, data.network, clock, records_from, as_of, late)
     fitted = data.fitment.assign(part_id=data.fitment["part_id"].replace(moved))
-    fitted = fitted.groupby(["product_id", "part_id"], as_index=False, sort=True)["quantity"].max()
-    events = data.replacements[data.replacements["replaced_on"] <= as_of]
-    events = events.assign(part_id=events["part_id"].replace(moved))
-    pairs = units[["unit_id", "product_id", "site_id", "commissioned_on", "retired_on"]].merge(
-        fitted, on="product_id"
+    fitted = fitted.groupby(["part_id", "product_id"], as_index=False, sort=True)["quantity"].max()
+    fitted = fitted[fitted["quantity"] > 0].reset_index(drop=True)
+    events = _known_events(data.replacements, as_of).assign(
+        part_id=lambda rows: rows["part_id"].replace(moved)
     )
-    pairs = pairs.sort_values(["part_id", "unit_id"], kind="stable", ignore_index=True)
-    number = pd.Series(np.arange(len(pairs)), index=pd.MultiIndex.from_frame(pairs[["unit_id", "part_id"]]))
-    wanted = pd.MultiIndex.from_frame(events[["unit_id", "part_id"]])
-    at = number.index.get_indexer(wanted) if len(pairs) else np.full(len(events), -1)
-    events = events.assign(pair=at)[at >= 0]
-    clock_of_part = _clock_of_parts(pairs, clock)
-    pairs = _timed(pairs, clock, clock_of_part, records_from, as_of)
-    events = _timed_events(events, pairs, clock)
-    pairs["mode"] = pairs["part_id"].map(_position_modes(events, pairs)).fillna("one")
-    single, shared = _slots(events, pairs)
-    spells = pd.concat([_chain(*single), _spread(*shared)], ignore_index=True)
-    notes = _notes(pairs, moved)
-    columns = ["part_id", "unit_id", "site_id", "curve", "factor"]
-    facts = pairs[columns].iloc[spells["pair"].to_numpy()].reset_index(drop=True)
-    spells = pd.concat([facts, spells.drop(columns="pair")], axis=1)
-    spells = spells.sort_values(["part_id", "unit_id", "entry", "exit"], kind="stable", ignore_index=True)
-    return FleetHistory(spells, clock_of_part, notes)
+    machine = pd.Index(machines.table["unit_id"]).get_indexer(pd.Index(events["unit_id"]))
+    events = events.assign(machine=machine)[machine >= 0]
+    events["product_id"] = machines.table["product_id"].to_numpy()[events["machine"].to_numpy()]
+    keys = pd.MultiIndex.from_frame(fitted[["part_id", "product_id"]])
+    row = keys.get_indexer(pd.MultiIndex.from_frame(events[["part_id", "product_id"]]))
+    events = events.assign(fitted=row)[row >= 0]
+    fitted["mode"] = fitted["part_id"].map(_position_modes(events, fitted)).fillna("one")
+    whole = fitted["mode"].isin(["one", "set"]).to_numpy()
+    fitted["lives"] = np.where(whole, 1.0, fitted["quantity"])
+    fitted["pieces"] = np.where(fitted["mode"] == "set", fitted["quantity"], 1.0)
+    pairs = events[["part_id", "machine", "fitted"]].drop_duplicates(["part_id", "machine"])
+    pairs = pairs.sort_values(["part_id", "machine"], ignore_index=True)
+    facts = fitted[["product_id", "quantity", "mode", "lives", "pieces"]].iloc[pairs["fitted"].to_numpy()]
+    touched = pd.concat([pairs.drop(columns="fitted"), facts.reset_index(drop=True)], axis=1)
+    place = pd.MultiIndex.from_frame(pairs[["part_id", "machine"]])
+    events["pair"] = place.get_indexer(pd.MultiIndex.from_frame(events[["part_id", "machine"]]))
+    kept = events[["pair", "part_id", "replaced_on", "quantity", "position", "planned"]]
+    notes = _notes(machines, fitted, moved)
+    return FleetHistory(
+        machines, clock, fitted, touched, kept, _hours_known(machines, fitted, clock), late, notes
+    )
 
 
-def _clock_of_parts(pairs: pd.DataFrame, clock: Clock) -> pd.Series:
-    """Hours where every machine that carries the part has known use."""
-    known = pd.Series(clock.curve[pairs["unit_id"]].to_numpy() != CALENDAR, index=pairs.index)
-    every = known.groupby(pairs["part_id"]).all()
-    return pd.Series(np.where(every, "hours", "days"), index=every.index)
+def _known_events(replacements: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
+    """Rows that had happened, and had been reported, by `as_of`."""
+    return replacements[
+        (replacements["replaced_on"] <= as_of) & ~(replacements["reported_on"] > as_of)
+    ].reset_index(drop=True)
 
 
-def _timed(
-    pairs: pd.DataFrame, clock: Clock, clock_of_part: pd.Series, records_from: pd.Series, as_of: pd.Timestamp
+def _hours_known(machines: Machines, fitted: pd.DataFrame, clock: Clock) -> pd.Series:
+    """Whether the use of every machine that carries a part is known, by part."""
+    every = pd.Series(machines.metered).groupby(machines.table["product_id"].to_numpy()).all()
+    sold = pd.Series({product: True for product, _ in clock.lookup}, dtype=bool)
+    known = fitted["product_id"].map(every)
+    known = known.where(known.notna(), fitted["product_id"].map(sold)).fillna(False).astype(bool)
+    return known.groupby(fitted["part_id"]).all()
+
+
+def touched_spells(
+    fleet: FleetHistory, clock: str, parts: Collection[str], repaired: bool = False
 ) -> pd.DataFrame:
-    """Clock readings of each pair: born, watched from, watched to."""
-    hours = (pairs["part_id"].map(clock_of_part) == "hours").to_numpy()
-    curve = np.where(hours, clock.curve[pairs["unit_id"]].to_numpy(), CALENDAR)
-    factor = np.where(hours, clock.factor[pairs["unit_id"]].to_numpy(), 1.0)
-    tomorrow = as_of + pd.Timedelta(days=1)
-    end = pairs["retired_on"].where(pairs["retired_on"] <= as_of, tomorrow)
-    begin = pairs["site_id"].map(records_from)
-    begin = begin.where(begin > pairs["commissioned_on"], pairs["commissioned_on"])
-    out = pairs.assign(curve=curve, factor=factor, in_service=(end == tomorrow).to_numpy())
-    out["born"] = clock.at(curve, pairs["commissioned_on"]) * factor
-    out["watched_from"] = clock.at(curve, begin) * factor
-    out["watched_to"] = np.maximum(clock.at(curve, end) * factor, out["watched_from"])
-    per_day = clock.at(curve, pd.DatetimeIndex([tomorrow] * len(pairs))) - clock.at(
-        curve, pd.DatetimeIndex([as_of] * len(pairs))
-    )
-    out["shortest"] = SHORTEST_LIFE_DAYS * np.maximum(per_day, 1e-6) * factor
-    return out
+    """Spells of all pairs with a record, on one clock.
+
+    Parameters
+    ----------
+    fleet : FleetHistory
+    clock : {"hours", "days"}
+    parts : collection of str
+        Parts that are wanted.
+    repaired : bool
+        A failure leaves the piece as old as its machine (minimal repair).
+
+    Returns
+    -------
+    DataFrame
+        part_id, machine, entry, exit, failed, planned, count, pieces, in_service, open, per_day: ages
+        [hours or days]; `pieces` leave the shelf when the spell ends; `open` began before the records, so its
+        entry age holds only if the piece is the first one; `per_day` is the machine's use on the day of the
+        event [hours or days per day].
+    """
+    wanted = fleet.touched["part_id"].isin(parts).to_numpy()
+    pairs = fleet.touched.assign(pair=np.arange(len(fleet.touched)))[wanted].reset_index(drop=True)
+    ages, at = fleet.machines.ages[clock], pairs["machine"].to_numpy()
+    pairs["born"] = ages.born[at]
+    pairs["watched_from"], pairs["watched_to"] = ages.born[at] + ages.start[at], ages.born[at] + ages.stop[at]
+    pairs["shortest"] = ages.shortest[at]
+    pairs["in_service"] = fleet.machines.table["in_service"].to_numpy()[at]
+    number = np.full(len(fleet.touched), -1)
+    number[pairs["pair"]] = np.arange(len(pairs))
+    pairs["pair"] = np.arange(len(pairs))
+    events = fleet.events.assign(pair=number[fleet.events["pair"].to_numpy()])
+    events = _timed_events(events[events["pair"] >= 0], pairs, ages, fleet.clock)
+    if repaired:
+        spells = _repaired(events, pairs)
+    else:
+        single, shared = _slots(events, pairs)
+        spells = pd.concat([_chain(*single), _spread(*shared)], ignore_index=True)
+    late = ages.stop - ages.watched.T if len(fleet.delays) > 1 else None
+    owner = pairs.iloc[spells["pair"].to_numpy()]
+    spells.insert(0, "machine", owner["machine"].to_numpy())
+    spells.insert(0, "part_id", owner["part_id"].to_numpy())
+    spells = spells.drop(columns="pair")
+    if late is not None:
+        spells = _end_early(spells, late)
+    return spells.sort_values(["part_id", "machine", "entry", "exit"], kind="stable", ignore_index=True)
 
 
-def _timed_events(events: pd.DataFrame, pairs: pd.DataFrame, clock: Clock) -> pd.DataFrame:
+def _end_early(spells: pd.DataFrame, late: np.ndarray) -> pd.DataFrame:
+    """Cut the last spell of each slot at every possible end of the reports, in equal shares.
+
+    `late` is the use between the end of reports and today, shape (delays, machines). Rows keep what is in
+    service today apart (`age`), as reports end but pieces go on ageing.
+    """
+    alive = ~(spells["failed"] | spells["planned"]).to_numpy(bool)
+    tail = spells[alive]
+    copies = tail.loc[tail.index.repeat(len(late))].reset_index(drop=True)
+    number = np.tile(np.arange(len(late)), len(tail))
+    lost = late[number, copies["machine"].to_numpy()]
+    room = copies["exit"] - copies["entry"]
+    copies["exit"] = copies["entry"] + np.maximum(room - lost, INSTANT * copies["exit"])
+    copies["count"] = copies["count"] / len(late)
+    copies["age"] = copies["exit"] + np.minimum(lost, room * (1 - INSTANT))
+    return pd.concat([spells[~alive].assign(age=spells["exit"][~alive]), copies], ignore_index=True)
+
+
+def _timed_events(events: pd.DataFrame, pairs: pd.DataFrame, ages: Any, clock: Clock) -> pd.DataFrame:
     owner = pairs.iloc[events["pair"].to_numpy()]
-    at = clock.at(owner["curve"].to_numpy(), events["replaced_on"]) * owner["factor"].to_numpy()
-    out = events.assign(at=at, fitted=owner["quantity"].to_numpy(), part_id=owner["part_id"].to_numpy())
+    machine = owner["machine"].to_numpy()
+    curve, factor = ages.curve[machine], ages.factor[machine]
+    at = clock.at(curve, events["replaced_on"]) * factor
+    later = clock.at(curve, events["replaced_on"] + pd.Timedelta(days=1)) * factor
+    out = events.assign(at=at, per_day=later - at, fitted=owner["quantity"].to_numpy())
     inside = (at >= owner["watched_from"].to_numpy()) & (at <= owner["watched_to"].to_numpy())
     # Before the records began only a last replacement may be known: it starts the age, it is no failure seen.
     out["before"] = ~inside & (at < owner["watched_from"].to_numpy()) & (at >= owner["born"].to_numpy())
     return out[inside | out["before"]].sort_values(["pair", "at"], kind="stable", ignore_index=True)
 
 
-def _position_modes(events: pd.DataFrame, pairs: pd.DataFrame) -> pd.Series:
+def _repaired(events: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
+    """Whole watch of each pair as time at risk, and every event as an instant of it."""
+    seen = events[~events["before"].to_numpy(bool)]
+    owner = pairs.iloc[seen["pair"].to_numpy()]
+    age = np.maximum(seen["at"].to_numpy(float) - owner["born"].to_numpy(), owner["shortest"].to_numpy())
+    instants = pd.DataFrame(
+        {
+            "pair": seen["pair"].to_numpy(),
+            "entry": age * (1 - INSTANT),
+            "exit": age,
+            "failed": ~seen["planned"].to_numpy(bool),
+            "planned": seen["planned"].to_numpy(bool),
+            "count": np.minimum(seen["quantity"].to_numpy(float), owner["lives"].to_numpy()),
+            "in_service": False,
+            "per_day": seen["per_day"].to_numpy(),
+        }
+    )
+    start = (pairs["watched_from"] - pairs["born"]).to_numpy()
+    watch = pd.DataFrame(
+        {
+            "pair": pairs["pair"],
+            "entry": start,
+            "exit": np.maximum((pairs["watched_to"] - pairs["born"]).to_numpy(), start + pairs["shortest"]),
+            "failed": False,
+            "planned": False,
+            "count": pairs["lives"],
+            "in_service": pairs["in_service"],
+            "per_day": np.nan,
+        }
+    )
+    out = pd.concat([watch, instants], ignore_index=True)
+    return out.assign(open=False, pieces=pairs["pieces"].to_numpy(float)[out["pair"].to_numpy()])
+
+
+def _position_modes(events: pd.DataFrame, fitted: pd.DataFrame) -> pd.Series:
     """How the positions of each part can be followed: one, set, known, shared."""
-    several = pairs.groupby("part_id")["quantity"].max() > 1
+    several = fitted.groupby("part_id")["quantity"].max() > 1
     groups = events.groupby("part_id")
     named = events["position"].notna().groupby(events["part_id"]).mean().reindex(several.index).fillna(0.0)
-    whole = (events["quantity"] >= events["fitted"]).groupby(events["part_id"]).mean()
+    on_machine = fitted["quantity"].to_numpy()[events["fitted"].to_numpy()]
+    whole = (events["quantity"] >= on_machine).groupby(events["part_id"]).mean()
     whole = whole.reindex(several.index).fillna(0.0)
     # A part never replaced: one position at a time is the usual case.
     seen = groups.size().reindex(several.index).fillna(0) > 0
@@ -175,21 +293,17 @@ Slots = tuple[pd.DataFrame, pd.DataFrame]
 
 def _slots(events: pd.DataFrame, pairs: pd.DataFrame) -> tuple[Slots, Slots]:
     """Split into slots with one piece (or set) each, and pairs whose positions are unknown."""
-    pairs = pairs.assign(pair=np.arange(len(pairs)))
-    alone = pairs["mode"].isin(["one", "set"])
-    single = pairs[alone].assign(
-        slot=0, pieces=np.where(pairs["mode"][alone] == "set", pairs["quantity"][alone], 1.0)
-    )
+    single = pairs[pairs["mode"].isin(["one", "set"])].assign(slot=0)
     known = pairs[pairs["mode"] == "known"]
     copies = known.loc[known.index.repeat(known["quantity"].astype(int))]
-    copies = copies.assign(slot=copies.groupby("pair").cumcount(), pieces=1.0)
+    copies = copies.assign(slot=copies.groupby("pair").cumcount())
     mode = pairs["mode"].to_numpy()[events["pair"].to_numpy()]
     own = events[mode != "shared"].copy()
     # Position labels differ between companies: number them per part and fold them onto the slots there are.
-    label = own["position"].fillna("").astype(str)
-    rank = label.groupby(own["part_id"]).transform(lambda text: pd.factorize(text, sort=True)[0])
+    label = pd.Series(pd.factorize(own["position"].fillna("").astype(str), sort=True)[0], index=own.index)
+    rank = label.groupby(own["part_id"]).rank(method="dense").to_numpy(dtype=float) - 1
     slots = np.maximum(own["fitted"].to_numpy().astype(int), 1)
-    own["slot"] = np.where(mode[mode != "shared"] == "known", rank.to_numpy(dtype=float) % slots, 0)
+    own["slot"] = np.where(mode[mode != "shared"] == "known", rank % slots, 0)
     shared = pairs[pairs["mode"] == "shared"]
     return (own, pd.concat([single, copies])), (events[mode == "shared"], shared)
 
@@ -221,6 +335,7 @@ def _chain(events: pd.DataFrame, slots: pd.DataFrame) -> pd.DataFrame:
             "row": np.arange(len(slots)),
             "open": ~known_before & (born < watched),
             "in_service": slots["in_service"],
+            "per_day": np.nan,
         }
     )
     body = pd.DataFrame(
@@ -233,6 +348,7 @@ def _chain(events: pd.DataFrame, slots: pd.DataFrame) -> pd.DataFrame:
             "row": row,
             "open": began_open,
             "in_service": False,
+            "per_day": events["per_day"],
         }
     )[~before]
     out = pd.concat([body, tail], ignore_index=True)
@@ -283,6 +399,7 @@ def _spread(events: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
                     "planned": planned,
                     "in_service": False,
                     "count": share[line, column],
+                    "per_day": group["per_day"].to_numpy(dtype=float)[line],
                 }
             )
         )
@@ -298,6 +415,7 @@ def _spread(events: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
                 "planned": False,
                 "in_service": pairs["in_service"].to_numpy(dtype=bool)[line],
                 "count": weight[line, column],
+                "per_day": np.nan,
             }
         )
     )
@@ -325,7 +443,7 @@ def _share_out(held: np.ndarray, hazard: np.ndarray, quantity: np.ndarray) -> np
     return share
 
 
-def _notes(pairs: pd.DataFrame, moved: dict[str, str]) -> list[dict[str, Any]]:
+def _notes(machines: Machines, fitted: pd.DataFrame, moved: dict[str, str]) -> list[dict[str, Any]]:
     def note(name: str, value: Any, unit: str, origin: str, meaning: str) -> dict[str, Any]:
         return {
             "stage": "forecast",
@@ -336,13 +454,11 @@ def _notes(pairs: pd.DataFrame, moved: dict[str, str]) -> list[dict[str, Any]]:
             "meaning": meaning,
         }
 
-    old = pairs["born"] < pairs["watched_from"]
-    machines = pairs.loc[old, "unit_id"].nunique()
-    modes = pairs.drop_duplicates("part_id")["mode"].value_counts()
+    modes = fitted.drop_duplicates("part_id")["mode"].value_counts()
     out = [
         note(
             "machines older than the records",
-            machines,
+            int(machines.ages["days"].open.sum()),
             "machines",
             "data: regions.records_from, replacements",
             "left truncation: their first pieces count only from the age at which the records begin, and"

@@ -10,6 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from spareplan.forecast.likelihood import FloatArray
 
@@ -20,32 +21,38 @@ _SHAPE_GRID = np.exp(np.linspace(np.log(0.4), np.log(8.0), 25))
 _TABLE_STEP, _TABLE_END = 0.05, 20.0
 
 
-def weigh_open_starts(
-    spells: pd.DataFrame,
+def possible_ages(
+    start: FloatArray,
+    ahead: FloatArray,
     shape: FloatArray,
     scale: FloatArray,
     planned_rate: FloatArray | None = None,
     planned_width: float = 1.0,
-) -> pd.DataFrame:
-    """Replace each spell that began before the records by weighted spells of possible ages.
+    failed: NDArray[np.bool_] | None = None,
+    planned: NDArray[np.bool_] | None = None,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Weigh the ages that pieces may have had when the records began.
 
     Parameters
     ----------
-    spells : DataFrame
-        Rows with entry (age at the start of the records if the piece is the machine's first), exit, failed,
-        count.
+    start : ndarray, shape (rows,)
+        Age of the machine then. [hours or days]
+    ahead : ndarray, shape (rows,)
+        How long the piece was watched since. [hours or days]
     shape, scale : ndarray, shape (rows,)
-        Weibull law of each row's part. [-, unit of the ages]
+        Weibull law of each row's part. [-, hours or days]
     planned_rate : ndarray, shape (bins,), optional
         Planned replacements by age bin of `planned_width`: few pieces grow older than they allow.
-        [1 / unit of the ages]
+        [1 / (hours or days)]
     planned_width : float
-        [unit of the ages]
+        [hours or days]
+    failed, planned : ndarray of bool, shape (rows,), optional
+        How the watch ended; None: all pieces are still there.
 
     Returns
     -------
-    DataFrame
-        The same columns; entry, exit and count changed, counts of a row adding up to its old count.
+    tuple of ndarray, shapes (rows, ages)
+        Age then, age at the end of the watch, weight; weights of a row add up to 1.
 
     Notes
     -----
@@ -56,11 +63,7 @@ def weigh_open_starts(
     ----------
     .. [1] Cox (1962), Renewal Theory, ch. 5: backward recurrence time.
     """
-    if not len(spells):
-        return spells
-    x0 = spells["entry"].to_numpy(float) / scale
-    ahead = (spells["exit"].to_numpy(float) - spells["entry"].to_numpy(float)) / scale
-    failed = spells["failed"].to_numpy(bool)
+    x0, watched = start / scale, ahead / scale
     span = np.ones(len(scale))
     if planned_rate is not None:
         span = np.minimum(1.0, planned_width * len(planned_rate) / scale)
@@ -76,24 +79,65 @@ def weigh_open_starts(
     with np.errstate(divide="ignore", under="ignore"):
         log_weight = np.log(density * (high - low)) - age[:, :-1] ** b
         log_weight = np.column_stack([log_weight, -(x0**shape)])
-        after = age + ahead[:, None]
+        after = age + watched[:, None]
         log_weight += age**b - after**b
-        log_weight += np.where(failed[:, None], (b - 1) * np.log(after), 0.0)
+        if failed is not None:
+            log_weight += np.where(failed[:, None], (b - 1) * np.log(after), 0.0)
         if planned_rate is not None:
-            ended, planned = after * scale[:, None], spells["planned"].to_numpy(bool)
+            ended = after * scale[:, None]
             log_weight -= planned_sum(planned_rate, planned_width, ended)
-            now = np.minimum((ended / planned_width).astype(int), len(planned_rate) - 1)
-            log_weight += np.where(planned[:, None], np.log(np.maximum(planned_rate[now], 1e-300)), 0.0)
+            if planned is not None:
+                now = np.minimum((ended / planned_width).astype(int), len(planned_rate) - 1)
+                log_weight += np.where(planned[:, None], np.log(np.maximum(planned_rate[now], 1e-300)), 0.0)
     top = log_weight.max(axis=1, keepdims=True)
     weight = np.exp(log_weight - np.where(np.isfinite(top), top, 0.0))
     weight[~np.isfinite(top[:, 0])] = np.append(np.zeros(age.shape[1] - 1), 1.0)
     weight /= weight.sum(axis=1, keepdims=True)
     weight[weight < SMALLEST_WEIGHT] = 0.0
     weight /= weight.sum(axis=1, keepdims=True)
+    return age * scale[:, None], after * scale[:, None], weight
+
+
+def weigh_open_starts(
+    spells: pd.DataFrame,
+    shape: FloatArray,
+    scale: FloatArray,
+    planned_rate: FloatArray | None = None,
+    planned_width: float = 1.0,
+) -> pd.DataFrame:
+    """Replace each spell that began before the records by weighted spells of possible ages.
+
+    Parameters
+    ----------
+    spells : DataFrame
+        Rows with entry (age at the start of the records if the piece is the machine's first), exit, failed,
+        planned, count [, age: today, where reports end before].
+    shape, scale, planned_rate, planned_width
+        As in `possible_ages`.
+
+    Returns
+    -------
+    DataFrame
+        The same columns; ages and count changed, counts of a row adding up to its old count.
+    """
+    if not len(spells):
+        return spells
+    entry, exit_ = spells["entry"].to_numpy(float), spells["exit"].to_numpy(float)
+    before, after, weight = possible_ages(
+        entry,
+        exit_ - entry,
+        shape,
+        scale,
+        planned_rate,
+        planned_width,
+        spells["failed"].to_numpy(bool),
+        spells["planned"].to_numpy(bool),
+    )
     row, column = np.nonzero(weight)
     out = spells.iloc[row].reset_index(drop=True)
-    out["entry"] = age[row, column] * scale[row]
-    out["exit"] = after[row, column] * scale[row]
+    if "age" in out:
+        out["age"] = out["age"] - out["exit"] + after[row, column]
+    out["entry"], out["exit"] = before[row, column], after[row, column]
     out["count"] = out["count"] * weight[row, column]
     return out
 

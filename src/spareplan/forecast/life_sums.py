@@ -1,0 +1,407 @@
+"""What all pieces of all parts lived through, as sums: what empirical Bayes needs to know, and no row more.
+
+A piece without a record is as old as its machine, so the sums over such pieces are the machines' own, taken
+once per product and region, less the machines on which the part has a record. The work grows with machines,
+records and fitted parts, not with their product.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from spareplan.forecast.exposure import FleetHistory
+from spareplan.forecast.machines import Ages, Machines
+from spareplan.forecast.open_starts import possible_ages
+from spareplan.forecast.sparse import SHAPES
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+# More machines of a product than this are put into classes this wide (in ln age).
+MOST_ROWS, CLASS_WIDTH = 128, 0.04
+CHUNK_ROWS = 100_000
+
+
+class LifeSums(NamedTuple):
+    """Sums of each part.
+
+    Parameters
+    ----------
+    failures, planned : ndarray, shape (parts,)
+        Lives that ended so. [pieces or sets]
+    log_age : ndarray, shape (parts,)
+        Sum of ln(age / unit) over the failures.
+    powers : ndarray, shape (parts, nodes)
+        Sum of (exit^beta - entry^beta) / unit^beta at every shape of `sparse.SHAPES`.
+    time : ndarray, shape (parts,)
+        Use that was watched. [hours or days]
+    alive : ndarray, shape (parts,)
+        Lives that had not ended in a failure. [pieces or sets]
+    """
+
+    failures: FloatArray
+    planned: FloatArray
+    log_age: FloatArray
+    powers: FloatArray
+    time: FloatArray
+    alive: FloatArray
+
+    def plus(self, other: LifeSums) -> LifeSums:
+        """Add two disjoint sets of lives."""
+        return LifeSums(*(one + two for one, two in zip(self, other)))
+
+
+class OpenClasses(NamedTuple):
+    """Machines older than the records, in classes of a product that look alike.
+
+    Parameters
+    ----------
+    product : ndarray of int, shape (classes,)
+        Sorted numbers of the products.
+    start, ahead, seen : ndarray, shape (classes,)
+        Age of the machine when the records begin, how long it has been watched since, and for how long its
+        failures are reported. [hours or days]
+    in_service : ndarray of bool, shape (classes,)
+    count : ndarray, shape (classes,)
+        Machines.
+    of_machine : ndarray of int, shape (machines,)
+        Class of each machine, -1 where it is watched from new.
+    """
+
+    product: IntArray
+    start: FloatArray
+    ahead: FloatArray
+    seen: FloatArray
+    in_service: NDArray[np.bool_]
+    count: FloatArray
+    of_machine: IntArray
+
+
+class SharedSums(NamedTuple):
+    """Sums over machines on one clock that all parts of a product share.
+
+    Parameters
+    ----------
+    unit : float
+        Age that counts as 1 in powers. [hours or days]
+    product : ndarray of int, shape (machines,)
+    powers : ndarray, shape (machines, nodes)
+        Of machines watched from new; 0 for the others.
+    whole : ndarray, shape (machines, nodes)
+        Of all machines, as if they carried their first pieces: for assemblies that are repaired.
+    time : ndarray, shape (machines,)
+        [hours or days]
+    open : OpenClasses
+    """
+
+    unit: float
+    product: IntArray
+    powers: FloatArray
+    whole: FloatArray
+    time: FloatArray
+    open: OpenClasses
+
+
+class Fitment(NamedTuple):
+    """Which part is on which product, in numbers.
+
+    Parameters
+    ----------
+    parts, products : Index
+    part, product : ndarray of int, shape (rows,)
+        A row per fitted part and product, sorted by part.
+    lives : ndarray, shape (rows,)
+        Pieces or sets that are followed on each machine.
+    touched_part, touched_product, touched_machine, touched_lives : ndarray, shape (pairs,)
+        Pairs of part and machine with a record of their own.
+    """
+
+    parts: pd.Index
+    products: pd.Index
+    part: IntArray
+    product: IntArray
+    lives: FloatArray
+    touched_part: IntArray
+    touched_product: IntArray
+    touched_machine: IntArray
+    touched_lives: FloatArray
+
+
+def fitment_numbers(fleet: FleetHistory) -> Fitment:
+    """Number parts and products of a fleet."""
+    fitted, touched = fleet.fitted, fleet.touched
+    parts = pd.Index(np.unique(fitted["part_id"].to_numpy(object)))
+    every = np.concatenate([fitted["product_id"].to_numpy(object), fleet.machines.table["product_id"]])
+    products = pd.Index(np.unique(every.astype(object)))
+    return Fitment(
+        parts,
+        products,
+        parts.get_indexer(fitted["part_id"]),
+        products.get_indexer(fitted["product_id"]),
+        fitted["lives"].to_numpy(float),
+        parts.get_indexer(touched["part_id"]),
+        products.get_indexer(touched["product_id"]),
+        touched["machine"].to_numpy(np.int64),
+        touched["lives"].to_numpy(float),
+    )
+
+
+def shared_sums(machines: Machines, fitment: Fitment, clock: str) -> SharedSums:
+    """Sum powers of the machines' ages on one clock.
+
+    Parameters
+    ----------
+    machines : Machines
+    fitment : Fitment
+    clock : {"hours", "days"}
+
+    Returns
+    -------
+    SharedSums
+    """
+    ages = machines.ages[clock]
+    end = ages.watched.mean(axis=1)
+    unit = float(np.exp(np.log(np.maximum(end, ages.shortest)).mean())) if len(machines) else 1.0
+    whole = np.zeros((len(machines), len(SHAPES)))
+    with np.errstate(divide="ignore"):
+        log_end, log_start = np.log(ages.watched / unit), np.log(ages.start / unit)
+    for node, shape in enumerate(SHAPES):
+        whole[:, node] = np.exp(shape * log_end).mean(axis=1) - np.exp(shape * log_start)
+    product = fitment.products.get_indexer(machines.table["product_id"])
+    closed = ~ages.open
+    return SharedSums(
+        unit,
+        product,
+        np.where(closed[:, None], whole, 0.0),
+        np.maximum(whole, 0.0),
+        end - ages.start,
+        _open_classes(ages, product, machines.table["in_service"].to_numpy(bool)),
+    )
+
+
+def _open_classes(ages: Ages, product: IntArray, in_service: NDArray[np.bool_]) -> OpenClasses:
+    at = np.flatnonzero(ages.open)
+    start, ahead = ages.start[at], np.maximum(ages.stop[at] - ages.start[at], ages.shortest[at])
+    seen = np.maximum(ages.watched[at].mean(axis=1) - ages.start[at], 1e-9 * ahead)
+    many = np.bincount(product[at], minlength=int(product.max(initial=0)) + 1)[product[at]] > MOST_ROWS
+    keys = np.column_stack(
+        [
+            product[at].astype(float),
+            in_service[at],
+            np.where(many, np.round(np.log(start) / CLASS_WIDTH), start),
+            np.where(many, np.round(np.log(ahead) / CLASS_WIDTH), ahead),
+        ]
+    )
+    classes, number = np.unique(keys, axis=0, return_inverse=True)
+    number = number.ravel()
+    count = np.bincount(number, minlength=len(classes)).astype(float)
+
+    def mean(values: FloatArray) -> FloatArray:
+        return np.asarray(np.bincount(number, values, len(classes)) / np.maximum(count, 1.0))
+
+    of_machine = np.full(len(product), -1, dtype=np.int64)
+    of_machine[at] = number
+    return OpenClasses(
+        classes[:, 0].astype(np.int64),
+        mean(start),
+        mean(ahead),
+        mean(seen),
+        classes[:, 1] > 0,
+        count,
+        of_machine,
+    )
+
+
+def untouched_sums(fitment: Fitment, shared: SharedSums, repaired: bool = False) -> LifeSums:
+    """Sums over pieces without a record: those watched from new, or all where assemblies are repaired.
+
+    Parameters
+    ----------
+    fitment : Fitment
+    shared : SharedSums
+    repaired : bool
+
+    Returns
+    -------
+    LifeSums
+        `time` and `alive` are of all pieces without a record, whether watched from new or not.
+    """
+    parts, products = len(fitment.parts), len(fitment.products)
+    source = shared.whole if repaired else shared.powers
+    columns = np.column_stack([source, shared.time, np.ones(len(shared.time))])
+    out = np.zeros((parts, columns.shape[1]))
+    for number in range(columns.shape[1]):
+        of_product = np.bincount(shared.product, columns[:, number], products)
+        total = np.bincount(fitment.part, fitment.lives * of_product[fitment.product], parts)
+        own = np.bincount(
+            fitment.touched_part, fitment.touched_lives * columns[fitment.touched_machine, number], parts
+        )
+        # What is left when all machines are taken off is rounding.
+        out[:, number] = np.where(total - own > 1e-9 * total, total - own, 0.0)
+    nothing = np.zeros(parts)
+    return LifeSums(nothing, nothing, nothing, out[:, :-2], out[:, -2], out[:, -1])
+
+
+def group_powers(
+    fitment: Fitment, shared: SharedSums, group: IntArray, groups: int
+) -> tuple[IntArray, IntArray, FloatArray]:
+    """Sums of powers by part and group of machines, as if all carried their first pieces.
+
+    Parameters
+    ----------
+    fitment : Fitment
+    shared : SharedSums
+    group : ndarray of int, shape (machines,)
+    groups : int
+
+    Returns
+    -------
+    tuple of ndarray
+        Part and group of each row, and powers, shape (rows, nodes).
+    """
+    product_of = np.zeros(groups, dtype=np.int64)
+    product_of[group] = shared.product
+    powers = np.column_stack(
+        [np.bincount(group, shared.whole[:, node], groups) for node in range(len(SHAPES))]
+    )
+    order = np.argsort(product_of, kind="stable")
+    first = np.searchsorted(product_of[order], np.arange(len(fitment.products) + 1))
+    size = np.diff(first)[fitment.product]
+    row = np.repeat(np.arange(len(fitment.part)), size)
+    within = np.arange(len(row)) - np.repeat(np.cumsum(size) - size, size)
+    at = order[first[fitment.product[row]] + within]
+    return fitment.part[row], at, powers[at] * fitment.lives[row][:, None]
+
+
+def spell_sums(spells: pd.DataFrame, parts: pd.Index, unit: float) -> LifeSums:
+    """Sums over listed spells.
+
+    Parameters
+    ----------
+    spells : DataFrame
+        part_id, entry, exit, failed, planned, count.
+    parts : Index
+    unit : float
+        [hours or days]
+
+    Returns
+    -------
+    LifeSums
+    """
+    row = parts.get_indexer(spells["part_id"])
+    entry, exit_, count = (spells[name].to_numpy(float) for name in ("entry", "exit", "count"))
+    failed, planned = (spells[name].to_numpy(bool) for name in ("failed", "planned"))
+
+    def total(values: FloatArray) -> FloatArray:
+        return np.bincount(row, values, len(parts)).astype(float)
+
+    with np.errstate(divide="ignore"):
+        log_exit, log_entry = np.log(exit_ / unit), np.log(entry / unit)
+    powers = np.column_stack(
+        [total(count * (np.exp(shape * log_exit) - np.exp(shape * log_entry))) for shape in SHAPES]
+    )
+    return LifeSums(
+        total(count * failed),
+        total(count * planned),
+        total(np.where(failed, count * log_exit, 0.0)),
+        powers,
+        total(count * (exit_ - entry)),
+        total(count * ~failed),
+    )
+
+
+class OpenRows(NamedTuple):
+    """Pieces without a record on machines older than the records, by part and class of machines.
+
+    Parameters
+    ----------
+    part, row : ndarray of int, shape (n,)
+        Part, and class of machines; sorted by part.
+    count : ndarray, shape (n,)
+        Pieces or sets.
+    """
+
+    part: IntArray
+    row: IntArray
+    count: FloatArray
+
+
+def open_rows(fitment: Fitment, open_classes: OpenClasses) -> OpenRows:
+    """Join parts with the classes of their products' old machines, less the machines with a record."""
+    first = np.searchsorted(open_classes.product, np.arange(len(fitment.products) + 1))
+    size = np.diff(first)[fitment.product]
+    offset = np.cumsum(size) - size
+    line = np.repeat(np.arange(len(fitment.part)), size)
+    row = first[fitment.product[line]] + np.arange(len(line)) - offset[line]
+    count = fitment.lives[line] * open_classes.count[row]
+    key = fitment.part * len(fitment.products) + fitment.product
+    of_class = open_classes.of_machine[fitment.touched_machine]
+    old = of_class >= 0
+    touched_key = (fitment.touched_part * len(fitment.products) + fitment.touched_product)[old]
+    order = np.argsort(key, kind="stable")
+    found = order[np.searchsorted(key[order], touched_key)]
+    at = offset[found] + of_class[old] - first[fitment.touched_product[old]]
+    np.subtract.at(count, at, fitment.touched_lives[old])
+    keep = count > 1e-9
+    return OpenRows(fitment.part[line][keep], row[keep], count[keep])
+
+
+def open_sums(
+    rows: OpenRows,
+    classes: OpenClasses,
+    unit: float,
+    shape: FloatArray,
+    scale: FloatArray,
+    planned: dict[int, tuple[FloatArray, float]],
+) -> FloatArray:
+    """Sums of powers over pieces of unknown age, weighed by the law of their part.
+
+    Parameters
+    ----------
+    rows : OpenRows
+    classes : OpenClasses
+    unit : float
+    shape, scale : ndarray, shape (parts,)
+        [-, hours or days]
+    planned : dict
+        Number of a part to its planned replacements by age bin, and the bin's width.
+
+    Returns
+    -------
+    ndarray, shape (parts, nodes)
+    """
+    out = np.zeros((len(shape), len(SHAPES)))
+    for part, at, before, after, weight in weighed_rows(rows, classes, shape, scale, planned):
+        grown = np.minimum(classes.seen[at] / classes.ahead[at], 1.0)[:, None]
+        ended = before + (after - before) * grown
+        with np.errstate(divide="ignore"):
+            log_end, log_start = np.log(ended / unit), np.log(before / unit)
+        for node, b in enumerate(SHAPES):
+            power = (weight * (np.exp(b * log_end) - np.exp(b * log_start))).sum(axis=1)
+            out[:, node] += np.bincount(part, power, len(shape))
+    return out
+
+
+def weighed_rows(
+    rows: OpenRows,
+    classes: OpenClasses,
+    shape: FloatArray,
+    scale: FloatArray,
+    planned: dict[int, tuple[FloatArray, float]],
+):  # type: ignore[no-untyped-def]
+    """Yield part, class, ages before and after the watch and weights (pieces), in chunks of rows."""
+    bounded = np.isin(rows.part, list(planned)) if planned else np.zeros(len(rows.part), dtype=bool)
+    free = np.flatnonzero(~bounded)
+    pieces = [(free[low : low + CHUNK_ROWS], None) for low in range(0, len(free), CHUNK_ROWS)]
+    held = np.flatnonzero(bounded)
+    cuts = np.flatnonzero(np.diff(rows.part[held])) + 1
+    pieces += [(some, planned[int(rows.part[some[0]])]) for some in np.split(held, cuts) if len(some)]
+    for some, work in pieces:
+        part, at = rows.part[some], rows.row[some]
+        before, after, weight = possible_ages(
+            classes.start[at], classes.ahead[at], shape[part], scale[part], *(work or ())
+        )
+        yield part, at, before, after, weight * rows.count[some][:, None]
