@@ -38,6 +38,9 @@ class ForecastOptions:
     backtest_origins: int = _option(
         2, "", "earlier origins at which ages are weighed against the mean rate; 0: ages alone", ge=0, le=8
     )
+    machine_life_years: float = _option(
+        10.0, "years", "mean life of a machine, where no machine was ever retired", gt=0, le=100
+    )
 
 
 @dataclass(frozen=True, config=_STRICT)

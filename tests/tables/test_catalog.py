@@ -13,10 +13,10 @@ from spareplan.tables.reference import table_reference
 TABLES = {**INPUT_TABLES, **OUTPUT_TABLES}
 # the contract: a table, a colon, its columns; * key, ? optional
 INPUT_TEXT = """
-products: product_id* name tier downtime_cost_per_day?
+products: product_id* name tier downtime_cost_per_day? like_product?
 parts: part_id* name unit_cost lead_time_days lead_time_sd_days? family? supplier? source? criticality?
   repairable_share? repair_days? min_order? pack_size? unit? expected_life_hours? shelf_life_days?
-  superseded_by? last_buy_on?
+  superseded_by? last_buy_on? like_part?
 fitment: product_id* part_id* quantity
 regions: region_id* name area_km2? market_stage? records_from?
 sites: site_id* name region_id? parent_id lead_time_days ship_weekday? capacity? lateral_pool? lateral_days?

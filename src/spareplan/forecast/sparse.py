@@ -1,40 +1,39 @@
 """Lives of parts that hardly ever failed: empirical Bayes across kin, finite for every part.
 
 Given the shape beta, the likelihood of lambda = eta^-beta is that of a gamma law, truncation and censoring
-included. A grid over beta with a conjugate gamma at each node is therefore the whole posterior; what the
-parts of a family have in common (mean and spread of ln eta and ln beta) is found by its evidence.
+included. A grid over beta with a conjugate gamma at each node is therefore the whole posterior, and all it
+needs of a part are its failures k, L = sum of ln t over them, and S = sum(exit^beta - entry^beta) at the
+nodes; what the parts of a family have in common is found by its evidence (`family_law`).
 
 References
 ----------
 .. [1] Robbins (1956), An empirical Bayes approach to statistics. Proc. 3rd Berkeley Symposium 1, 157-163.
 .. [2] Efron (2010), Large-Scale Inference, ch. 1.
 .. [3] Soland (1969), IEEE Trans. Reliability 18(4): discrete shapes and conjugate gamma for the Weibull.
+.. [4] Ibrahim & Chen (2000), Power prior distributions for regression models. Statistical Science 15, 46-60.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import digamma, gammaln, polygamma
+from scipy.special import digamma, polygamma
 
+from spareplan.errors import DataError, Problem
+from spareplan.forecast.family_law import (
+    LOG_SHAPES,
+    SHAPES,
+    FamilyPrior,
+    fit_families,
+    group_kin,
+    node_terms,
+)
 from spareplan.forecast.likelihood import CHUNK_ROWS, FloatArray, IntArray, LifeFit, Spells, powers_segment
 
-LOG_SHAPES = np.linspace(np.log(0.45), np.log(7.0), 9)
-SHAPES = np.exp(LOG_SHAPES)
-ROUNDS = 4
-# What spare parts are like before any is seen: spread of ln eta in a family, ln beta, its spread.
-SPREAD_CENTRE, SPREAD_SD = np.log(0.6), 0.4
-SHAPE_CENTRE, SHAPE_SD = np.log(1.5), 0.5
-SHAPE_SPREAD_CENTRE, SHAPE_SPREAD_SD = np.log(0.25), 0.35
-LEVEL_SD = 2.0
-FAILURES_TO_SPEAK = 8
-# Engineers' expected lives: factor of bias (log) and spread (log) that are tried, with their prior.
-BIASES = np.linspace(-0.6, 0.6, 7)
-BIAS_SD = 0.4
-EXPERT_SPREADS = np.array([0.2, 0.35, 0.6, 1.0])
+__all__ = ["SHAPES", "PooledLives", "pool_lifetimes", "pool_statistics", "sufficient_sums"]
+# Sums below this are no exposure at all; they stay above 0 so that their logarithm lives.
+LEAST_SUM = 1e-300
 
 
 @dataclass(frozen=True)
@@ -47,76 +46,95 @@ class PooledLives:
         Posterior weight of each shape in SHAPES.
     failures, exposure : ndarray, shape (keys, nodes)
         lambda given the node is gamma with shape `failures` (A) and rate `exposure` (R). [-, unit^beta]
-    unit : float
+    unit : float or ndarray, shape (keys,)
         Age that counts as 1 in `exposure`. [unit of the ages]
     families : FamilyPrior
         What the kin have in common.
     bias, expert_spread : float
         Engineers' lives are exp(bias) times too long, with this spread; NaN without any.
+    evidence : ndarray, shape (keys,)
+        Log marginal likelihood of each key's own data under its family's law (and the engineer's life), on
+        the original time scale: sums over a family compare clocks and kinds of model. [nats]
     """
 
     weight: FloatArray
     failures: FloatArray
     exposure: FloatArray
-    unit: float
+    unit: float | FloatArray
     families: FamilyPrior
     bias: float
     expert_spread: float
+    evidence: FloatArray
 
     def scales(self) -> FloatArray:
         """Scale eta at each node, from the mean of lambda, in the unit of the ages."""
-        return self.unit * (self.exposure / self.failures) ** (1 / SHAPES)
+        return np.reshape(self.unit, (-1, 1)) * (self.exposure / self.failures) ** (1 / SHAPES)
+
+    def point_law(
+        self, ahead_sums: FloatArray, own_sums: FloatArray, k: FloatArray, log_sum: FloatArray
+    ) -> LifeFit:
+        """Give one law per key, for tables and pictures, from sums at the nodes alone.
+
+        Parameters
+        ----------
+        ahead_sums : ndarray, shape (keys, nodes)
+            S over the time ahead in which the law shall expect as many failures as the whole posterior does.
+            Where all are 0, `own_sums` take their place. [unit^beta]
+        own_sums : ndarray, shape (keys, nodes)
+            S over the time watched. [unit^beta]
+        k, log_sum : ndarray, shape (keys,)
+            Failures, and the sum of ln(age / unit) over them.
+
+        Returns
+        -------
+        LifeFit
+            Shape: posterior mean of ln beta. Standard errors are posterior. The log-likelihood is that of
+            the data at this law, on the original time scale.
+
+        Notes
+        -----
+        Between the nodes ln S is a polynomial of degree five in ln beta through the six nearest: typically
+        within 0.001, at worst 0.03 near the outermost nodes.
+        """
+        ahead = np.where((ahead_sums > LEAST_SUM).all(axis=1, keepdims=True), ahead_sums, own_sums)
+        # A key without any time watched or ahead: one piece up to the age of one unit.
+        ahead = np.where((ahead > LEAST_SUM).all(axis=1, keepdims=True), ahead, 1.0)
+        own = np.maximum(own_sums, LEAST_SUM)
+        log_shape = self.weight @ LOG_SHAPES
+        ahead_at, own_at = (np.exp(between_nodes(np.log(sums), log_shape)) for sums in (ahead, own))
+        return self._law(ahead, ahead_at, own_at, k, log_sum)
 
     def point_fit(self, spells: Spells) -> LifeFit:
-        """One law per key, for tables and pictures.
+        """Give one law per key as `point_law` does, exactly, from the spells themselves.
 
-        The shape is the posterior mean of ln beta; the scale lets the law expect as many failures as the
-        whole posterior does, over the next quarter of the time watched so far, of the pieces still alive (of
-        all pieces watched where none is). Standard errors are posterior.
+        The time ahead is the next quarter of the time watched so far, of the pieces still alive (of all
+        pieces watched where none is).
         """
+        shape = np.exp(self.weight @ LOG_SHAPES)
+        spells = _in_units(spells, self.unit)
+        k, log_sum, _ = sufficient_sums(spells, 1.0)
+        ahead = _ahead(spells)
+        sums = sufficient_sums(ahead, 1.0)[2]
+        return self._law(sums, _power_sums(ahead, shape), _power_sums(spells, shape), k, log_sum)
+
+    def _law(
+        self, ahead: FloatArray, ahead_at: FloatArray, own_at: FloatArray, k: FloatArray, log_sum: FloatArray
+    ) -> LifeFit:
+        """Point law from S ahead at the nodes, and S ahead and watched at the shape itself."""
         log_shape = self.weight @ LOG_SHAPES
+        shape = np.exp(log_shape)
+        shape_sd = np.sqrt((self.weight * (LOG_SHAPES - log_shape[:, None]) ** 2).sum(axis=1))
         log_scale = (np.log(self.exposure) - digamma(self.failures)) / SHAPES
         centre = (self.weight * log_scale).sum(axis=1)
         spread = (
             self.weight * ((log_scale - centre[:, None]) ** 2 + polygamma(1, self.failures) / SHAPES**2)
         ).sum(axis=1)
-        shape = np.exp(log_shape)
-        shape_sd = np.sqrt((self.weight * (LOG_SHAPES - log_shape[:, None]) ** 2).sum(axis=1))
-        ahead = _ahead(spells)
-        sums = np.column_stack([_power_sums(ahead, self.unit, np.full(len(shape), node)) for node in SHAPES])
-        expected = (self.weight * self.failures / self.exposure * sums).sum(axis=1)
-        log_rate = np.log(expected / _power_sums(ahead, self.unit, shape))
-        weighted = spells.count * spells.failed
-        k, log_sum = spells.sums(weighted), spells.sums(weighted * np.log(spells.exit))
-        past = np.exp(log_rate) * _power_sums(spells, self.unit, shape)
-        loglik = k * np.log(shape) + (shape - 1) * (log_sum - k * np.log(self.unit)) + k * log_rate - past
+        expected = (self.weight * self.failures / self.exposure * ahead).sum(axis=1)
+        log_rate = np.log(expected / ahead_at)
+        loglik = k * np.log(shape) + (shape - 1) * log_sum + k * log_rate - np.exp(log_rate) * own_at
         loglik -= k * np.log(self.unit)
         scale = self.unit * np.exp(-log_rate / shape)
         return LifeFit(shape, scale, shape * shape_sd, scale * np.sqrt(spread), loglik)
-
-
-class FamilyPrior(NamedTuple):
-    """Per family: mean and spread of ln eta (in units), mean and spread of ln beta."""
-
-    level: FloatArray
-    log_spread: FloatArray
-    shape: FloatArray
-    log_shape_spread: FloatArray
-
-
-class _Kin(NamedTuple):
-    """Sufficient statistics of all keys, and the grouping that saves special functions."""
-
-    k: FloatArray
-    log_sum: FloatArray
-    log_s: FloatArray
-    family: IntArray
-    families: int
-    log_life: FloatArray
-    known: NDArray[np.bool_]
-    pair: IntArray
-    pair_cell: IntArray
-    pair_k: FloatArray
 
 
 def pool_lifetimes(spells: Spells, family: IntArray, expected_life: FloatArray) -> PooledLives:
@@ -133,54 +151,106 @@ def pool_lifetimes(spells: Spells, family: IntArray, expected_life: FloatArray) 
     Returns
     -------
     PooledLives
-
-    Notes
-    -----
-    Hyperparameters of all families rise together, by parabola steps along one coordinate at a time. Families
-    with enough failures then say how families differ, and the others are fitted again under that law; the
-    uncertainty of a family's level is added to its spread.
     """
     unit = float(np.exp(np.average(np.log(spells.exit), weights=np.maximum(spells.count, 1e-12))))
-    k, log_sum, sums = sufficient_sums(spells, unit)
-    kin = _kin(k, log_sum, sums, family, expected_life / unit)
-    start = _start(kin, sums)
-    bias = spread = np.nan
-    level_sd = np.full(kin.families, LEVEL_SD)
-    centre = FamilyPrior(np.full(kin.families, np.median(start.level)), *start[1:])
-    shape_law = (np.full(kin.families, SHAPE_CENTRE), np.full(kin.families, SHAPE_SD))
-    if kin.known.any():
-        bias, spread = _expert(kin, start)
-    fitted = _climb(kin, start, centre.level, level_sd, shape_law, bias, spread)
-    failures = np.bincount(kin.family, weights=k, minlength=kin.families)
-    speak = failures >= FAILURES_TO_SPEAK
-    if speak.sum() >= 2:
-        level_sd = np.full(kin.families, max(0.15, float(fitted.level[speak].std(ddof=1))))
-        centre = centre._replace(level=np.full(kin.families, fitted.level[speak].mean()))
-        shape_law = (
-            np.full(kin.families, fitted.shape[speak].mean()),
-            np.full(kin.families, max(0.1, float(fitted.shape[speak].std(ddof=1)))),
-        )
-        fitted = _climb(kin, fitted, centre.level, level_sd, shape_law, bias, spread)
-    if kin.known.any():
-        bias, spread = _expert(kin, fitted)
-        fitted = _climb(kin, fitted, centre.level, level_sd, shape_law, bias, spread)
-    width = 0.2
-    around = [
-        _objective(
-            kin, fitted._replace(level=fitted.level + move), centre.level, level_sd, shape_law, bias, spread
-        )
-        for move in (-width, 0.0, width)
-    ]
-    bend = (around[0] - 2 * around[1] + around[2]) / width**2
-    doubt = np.where(bend < 0, np.minimum(-1 / np.minimum(bend, -1e-12), level_sd**2), level_sd**2)
-    wide = fitted._replace(log_spread=0.5 * np.log(np.exp(2 * fitted.log_spread) + doubt))
-    log_m, a, log_r = _node_terms(kin, wide, bias, spread)
+    return pool_statistics(*sufficient_sums(spells, unit), unit, family, expected_life)
+
+
+def pool_statistics(
+    k: FloatArray,
+    log_sum: FloatArray,
+    sums: FloatArray,
+    unit: float | FloatArray,
+    family: IntArray,
+    expected_life: FloatArray,
+    borrowed: tuple[FloatArray, FloatArray, FloatArray] | None = None,
+) -> PooledLives:
+    """Posterior lives of every key from its sufficient statistics.
+
+    Parameters
+    ----------
+    k : ndarray, shape (keys,)
+        Failures.
+    log_sum : ndarray, shape (keys,)
+        Sum over failures of ln(age / unit).
+    sums : ndarray, shape (keys, nodes)
+        S = sum(exit^beta - entry^beta) at every shape in SHAPES, ages in units of `unit`.
+    unit : float or ndarray, shape (keys,)
+        Age that counts as 1, best a typical age: one per clock, so that lives on different clocks compare.
+        [unit of the ages]
+    family : ndarray of int, shape (keys,)
+        Number of the family of each key, from 0.
+    expected_life : ndarray, shape (keys,)
+        Engineer's expected mean life, NaN where there is none. [unit of the ages]
+    borrowed : tuple of ndarray, optional
+        k, log_sum and sums of a part like each key, already discounted (0 where there is none), in the same
+        units: they join the key's own in its posterior, not in its family's evidence [4]_.
+
+    Returns
+    -------
+    PooledLives
+
+    Raises
+    ------
+    DataError
+        Shapes that do not fit, negative failures or sums, values that are no finite numbers.
+    """
+    _check_statistics(k, log_sum, sums, unit, family, expected_life)
+    sums = np.maximum(sums, LEAST_SUM)
+    kin = group_kin(k, log_sum, sums, family, expected_life / unit)
+    fitted = fit_families(kin, sums)
+    log_m, a, log_r = node_terms(kin, fitted.prior, fitted.bias, fitted.spread)
+    evidence = np.logaddexp.reduce(log_m, axis=1) - k * np.log(unit)
+    if borrowed is not None:
+        _check_statistics(*borrowed, unit, family, expected_life)
+        k, log_sum, sums = k + borrowed[0], log_sum + borrowed[1], sums + borrowed[2]
+        kin = group_kin(k, log_sum, sums, family, expected_life / unit)
+        log_m, a, log_r = node_terms(kin, fitted.prior, fitted.bias, fitted.spread)
     weight = np.exp(log_m - log_m.max(axis=1, keepdims=True))
     weight /= weight.sum(axis=1, keepdims=True)
-    return PooledLives(weight, a + k[:, None], np.exp(log_r) + sums, unit, wide, bias, spread)
+    return PooledLives(
+        weight, a + k[:, None], np.exp(log_r) + sums, unit, fitted.prior, fitted.bias, fitted.spread, evidence
+    )
 
 
-def sufficient_sums(spells: Spells, unit: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _check_statistics(
+    k: FloatArray,
+    log_sum: FloatArray,
+    sums: FloatArray,
+    unit: float | FloatArray,
+    family: IntArray,
+    expected_life: FloatArray,
+) -> None:
+    keys = len(k)
+    wanted = {
+        "log_sum": (log_sum, (keys,)),
+        "sums": (sums, (keys, len(SHAPES))),
+        "family": (family, (keys,)),
+        "expected_life": (expected_life, (keys,)),
+    }
+    problems = [
+        Problem("statistics", 0, name, str(np.shape(value)), f"is not of shape {shape}", "a row for each key")
+        for name, (value, shape) in wanted.items()
+        if np.shape(value) != shape
+    ]
+    if not problems:
+        faults = {
+            "k": ~(k >= 0) | ~np.isfinite(k),
+            "log_sum": ~np.isfinite(log_sum),
+            "sums": (~(sums >= 0) | ~np.isfinite(sums)).any(axis=1),
+            "unit": np.broadcast_to(~(np.asarray(unit) > 0), (keys,)),
+            "family": family < 0,
+        }
+        problems = [
+            Problem("statistics", int(row) + 2, name, "", "is negative or no finite number", "mend the sums")
+            for name, wrong in faults.items()
+            for row in np.flatnonzero(wrong)
+        ]
+    if problems:
+        raise DataError(problems)
+
+
+def sufficient_sums(spells: Spells, unit: float | FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Failures, sum of ln age over failures, and S = sum(exit^beta - entry^beta) at every node.
 
     Parameters
@@ -193,16 +263,50 @@ def sufficient_sums(spells: Spells, unit: float) -> tuple[FloatArray, FloatArray
     -------
     tuple of ndarray, shapes (keys,), (keys,), (keys, nodes)
     """
+    spells = _in_units(spells, unit)
     weighted = spells.count * spells.failed
-    k = spells.sums(weighted)
-    log_sum = spells.sums(weighted * (np.log(spells.exit) - np.log(unit)))
+    log_sum = spells.sums(weighted * np.log(spells.exit))
     sums = np.empty((len(spells.starts), len(SHAPES)))
     for node, shape in enumerate(SHAPES):
-        sums[:, node] = _power_sums(spells, unit, np.full(len(spells.starts), shape))
-    return k, log_sum, np.maximum(sums, 1e-300)
+        sums[:, node] = _power_sums(spells, np.full(len(spells.starts), shape))
+    return spells.sums(weighted), log_sum, np.maximum(sums, LEAST_SUM)
 
 
-def _power_sums(spells: Spells, unit: float, shape: FloatArray) -> FloatArray:
+def between_nodes(values: FloatArray, log_shape: FloatArray) -> FloatArray:
+    """Interpolate between the shapes by the polynomial through the six nearest nodes.
+
+    Parameters
+    ----------
+    values : ndarray, shape (keys, nodes)
+        A smooth function at LOG_SHAPES, e.g. ln S.
+    log_shape : ndarray, shape (keys,)
+        Where it is wanted.
+
+    Returns
+    -------
+    ndarray, shape (keys,)
+    """
+    points = 6
+    at = (log_shape - LOG_SHAPES[0]) / (LOG_SHAPES[1] - LOG_SHAPES[0])
+    first = np.clip(np.floor(at).astype(int) - points // 2 + 1, 0, len(LOG_SHAPES) - points)
+    off = at - first
+    rows = np.arange(len(values))
+    total = np.zeros(len(values))
+    for own in range(points):
+        term = values[rows, first + own]
+        for other in range(points):
+            if other != own:
+                term = term * (off - other) / (own - other)
+        total += term
+    return total
+
+
+def _in_units(spells: Spells, unit: float | FloatArray) -> Spells:
+    per_row = np.broadcast_to(unit, (len(spells.starts),))[powers_segment(spells)]
+    return spells._replace(entry=spells.entry / per_row, exit=spells.exit / per_row)
+
+
+def _power_sums(spells: Spells, shape: FloatArray) -> FloatArray:
     """S at one shape per key."""
     segment = powers_segment(spells)
     rows = len(spells.exit)
@@ -210,9 +314,9 @@ def _power_sums(spells: Spells, unit: float, shape: FloatArray) -> FloatArray:
     for low in range(0, rows, CHUNK_ROWS):
         part = slice(low, low + CHUNK_ROWS)
         b = shape[segment[part]]
-        power[part] = np.exp(b * np.log(spells.exit[part] / unit))
+        power[part] = np.exp(b * np.log(spells.exit[part]))
         late = np.flatnonzero(spells.entry[part] > 0)
-        power[low + late] -= np.exp(b[late] * np.log(spells.entry[part][late] / unit))
+        power[low + late] -= np.exp(b[late] * np.log(spells.entry[part][late]))
     return spells.sums(power * spells.count)
 
 
@@ -225,170 +329,3 @@ def _ahead(spells: Spells) -> Spells:
     entry = np.where(some, spells.exit, spells.entry)
     exit_ = np.where(some, spells.exit + 0.25 * watched[segment], spells.exit)
     return spells._replace(entry=entry, exit=exit_, count=np.where(some, alive, spells.count))
-
-
-def _kin(k: FloatArray, log_sum: FloatArray, sums: FloatArray, family: IntArray, life: FloatArray) -> _Kin:
-    known = np.isfinite(life) & (life > 0)
-    log_life = np.log(np.where(known, life, 1.0))
-    families = int(family.max()) + 1 if len(family) else 0
-    cell = 2 * family + known
-    pairs, pair = np.unique(np.column_stack([cell, k]), axis=0, return_inverse=True)
-    return _Kin(
-        k,
-        log_sum,
-        np.log(sums),
-        family,
-        families,
-        log_life,
-        known,
-        pair.ravel(),
-        pairs[:, 0].astype(np.int64),
-        pairs[:, 1],
-    )
-
-
-def _start(kin: _Kin, sums: FloatArray) -> FamilyPrior:
-    """Pooled profile of each family over the nodes, as if half a failure more had been seen."""
-
-    def total(values: FloatArray) -> FloatArray:
-        return np.asarray(np.bincount(kin.family, weights=values, minlength=kin.families), dtype=float)
-
-    k, log_sum = total(kin.k)[:, None], total(kin.log_sum)[:, None]
-    s = np.column_stack([total(sums[:, node]) for node in range(len(SHAPES))])
-    log_rate = np.log((k + 0.5) / s)
-    profile = (
-        k * LOG_SHAPES
-        + (SHAPES - 1) * log_sum
-        + k * log_rate
-        - 0.5 * ((LOG_SHAPES - SHAPE_CENTRE) / SHAPE_SD) ** 2
-    )
-    best = profile.argmax(axis=1)
-    level = -log_rate[np.arange(kin.families), best] / SHAPES[best]
-
-    def flat(value: float) -> FloatArray:
-        return np.full(kin.families, value)
-
-    return FamilyPrior(level, flat(SPREAD_CENTRE), LOG_SHAPES[best].copy(), flat(SHAPE_SPREAD_CENTRE))
-
-
-def _node_terms(
-    kin: _Kin, prior: FamilyPrior, bias: float, expert: float
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Log of weight times evidence, prior gamma shape a and ln rate r, per key and node."""
-    spread2 = np.exp(2 * prior.log_spread)
-    cell_spread2 = np.repeat(spread2, 2)
-    level = prior.level[kin.family]
-    if kin.known.any():
-        trust = spread2 / (spread2 + expert**2)
-        cell_spread2[1::2] = spread2 * (1 - trust)
-        wish = _expert_level(kin, prior, bias)
-        level = np.where(kin.known, level + trust[kin.family] * (wish - level), level)
-    a_cell = _inverse_trigamma(SHAPES**2 * cell_spread2[:, None])
-    log_weight = -0.5 * ((LOG_SHAPES - prior.shape[:, None]) / np.exp(prior.log_shape_spread)[:, None]) ** 2
-    log_weight -= np.log(np.exp(log_weight).sum(axis=1, keepdims=True))
-    pair_a = a_cell[kin.pair_cell]
-    pair_part = gammaln(pair_a + kin.pair_k[:, None]) - gammaln(pair_a)
-    cell = 2 * kin.family + kin.known
-    a = a_cell[cell]
-    log_r = digamma(a_cell)[cell] + SHAPES * level[:, None]
-    k = kin.k[:, None]
-    log_m = (
-        log_weight[kin.family] + k * LOG_SHAPES + (SHAPES - 1) * kin.log_sum[:, None] + pair_part[kin.pair]
-    )
-    log_m += a * log_r - (a + k) * np.logaddexp(log_r, kin.log_s)
-    return log_m, a, log_r
-
-
-def _expert_level(kin: _Kin, prior: FamilyPrior, bias: float) -> FloatArray:
-    """Log eta that the engineer's mean life says, at the family's shape."""
-    return kin.log_life - gammaln(1 + np.exp(-prior.shape))[kin.family] - bias
-
-
-def _key_evidence(kin: _Kin, prior: FamilyPrior, bias: float, expert: float) -> FloatArray:
-    log_m = _node_terms(kin, prior, bias, expert)[0]
-    top = log_m.max(axis=1)
-    evidence = top + np.log(np.exp(log_m - top[:, None]).sum(axis=1))
-    if kin.known.any():
-        variance = (np.exp(2 * prior.log_spread) + expert**2)[kin.family]
-        off = _expert_level(kin, prior, bias) - prior.level[kin.family]
-        evidence += np.where(kin.known, -0.5 * (off**2 / variance + np.log(variance)), 0.0)
-    return evidence
-
-
-def _objective(
-    kin: _Kin,
-    prior: FamilyPrior,
-    centre: FloatArray,
-    level_sd: FloatArray,
-    shape_law: tuple[FloatArray, FloatArray],
-    bias: float,
-    expert: float,
-) -> FloatArray:
-    """Evidence plus log prior of the hyperparameters, per family."""
-    evidence = _key_evidence(kin, prior, bias, expert)
-    total = np.bincount(kin.family, weights=evidence, minlength=kin.families)
-    penalty = (
-        ((prior.log_spread - SPREAD_CENTRE) / SPREAD_SD) ** 2
-        + ((prior.shape - shape_law[0]) / shape_law[1]) ** 2
-        + ((prior.log_shape_spread - SHAPE_SPREAD_CENTRE) / SHAPE_SPREAD_SD) ** 2
-        + ((prior.level - centre) / level_sd) ** 2
-    )
-    return total - 0.5 * penalty
-
-
-def _climb(
-    kin: _Kin,
-    start: FamilyPrior,
-    centre: FloatArray,
-    level_sd: FloatArray,
-    shape_law: tuple[FloatArray, FloatArray],
-    bias: float,
-    expert: float,
-) -> FamilyPrior:
-    """Maximise the objective by parabola steps along each coordinate, all families at once."""
-    law = (centre, level_sd, shape_law, bias, expert)
-    here = list(start)
-    value = _objective(kin, start, *law)
-    width = [np.full(kin.families, size) for size in (0.5, 0.3, 0.3, 0.3)]
-    for _ in range(ROUNDS):
-        for axis in range(4):
-            h = width[axis]
-            sides = []
-            for sign in (1.0, -1.0):
-                moved = [*here[:axis], here[axis] + sign * h, *here[axis + 1 :]]
-                sides.append(_objective(kin, FamilyPrior(*moved), *law))
-            bend = sides[0] - 2 * value + sides[1]
-            with np.errstate(divide="ignore", invalid="ignore"):
-                move = 0.5 * h * (sides[1] - sides[0]) / bend
-            uphill = np.where(sides[0] > sides[1], 2.5 * h, -2.5 * h)
-            move = np.where((bend < 0) & np.isfinite(move), np.clip(move, -2.5 * h, 2.5 * h), uphill)
-            moved = [*here[:axis], here[axis] + move, *here[axis + 1 :]]
-            vertex = _objective(kin, FamilyPrior(*moved), *law)
-            moves = np.array([np.zeros_like(h), h, -h, move])
-            values = np.array([value, *sides, vertex])
-            best = np.where(np.isfinite(values), values, -np.inf).argmax(axis=0)
-            columns = np.arange(kin.families)
-            taken = moves[best, columns]
-            here[axis] = here[axis] + taken
-            value = values[best, columns]
-            width[axis] = np.maximum(np.where(taken == 0, 0.4 * h, 0.7 * np.abs(taken)), 0.02)
-    return FamilyPrior(*here)
-
-
-def _expert(kin: _Kin, prior: FamilyPrior) -> tuple[float, float]:
-    """Bias and spread of the engineers' lives that the failures make most likely."""
-    best = (-np.inf, 0.0, 0.35)
-    for spread in EXPERT_SPREADS:
-        for bias in BIASES:
-            value = _key_evidence(kin, prior, float(bias), float(spread)).sum() - 0.5 * (bias / BIAS_SD) ** 2
-            best = max(best, (float(value), float(bias), float(spread)))
-    return best[1], best[2]
-
-
-_TRIGAMMA_GRID = np.exp(np.linspace(np.log(1e-6), np.log(1e8), 4000))
-_TRIGAMMA_LOG = np.log(polygamma(1, _TRIGAMMA_GRID))
-
-
-def _inverse_trigamma(value: FloatArray) -> FloatArray:
-    """Argument whose trigamma is `value`, by a log-log table (relative error below 1e-5)."""
-    return np.exp(np.interp(np.log(value), _TRIGAMMA_LOG[::-1], np.log(_TRIGAMMA_GRID)[::-1]))

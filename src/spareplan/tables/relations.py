@@ -44,6 +44,8 @@ def find(tables: Tables, given: frozenset[str]) -> list[Finding]:
         *replacements_in_life(tables),
         *fitting(tables, given),
         *superseding(tables["parts"]),
+        *likening(tables["parts"], "parts", "part_id", "like_part"),
+        *likening(tables["products"], "products", "product_id", "like_product"),
         *order_times(tables["work_orders"]),
         *override_targets(tables["overrides"]),
         *window_targets(tables["targets"]),
@@ -176,6 +178,33 @@ def superseding(parts: pd.DataFrame) -> list[Finding]:
             "empty superseded_by of the part that is still bought",
         )
         for part, ring in circles(dict(zip(chain["part_id"], chain["superseded_by"])))
+    ]
+
+
+def likening(rows: pd.DataFrame, table: str, key: str, like: str) -> list[Finding]:
+    """Parts or products that are said to be like each other in a circle, or like themselves.
+
+    Parameters
+    ----------
+    rows : DataFrame
+    table, key, like : str
+        Name of the table, of its key, and of the column that names the analogue.
+
+    Returns
+    -------
+    list of Finding
+    """
+    chain = rows[rows[like].notna() & rows[key].notna()].drop_duplicates(key)
+    place = dict(zip(chain[key], chain.index))
+    return [
+        Finding(
+            table,
+            int(place[name]),
+            like,
+            f"closes a circle: {' -> '.join(ring)}",
+            "name one with failures and machines of its own, or leave the cell empty",
+        )
+        for name, ring in circles(dict(zip(chain[key], chain[like])))
     ]
 
 

@@ -1,0 +1,372 @@
+"""How long machines stay in the field: retirements in, a law of machine life per product out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import gamma
+
+from spareplan.forecast.lifetimes import fit_lifetimes
+from spareplan.maths.units import DAYS_PER_YEAR
+
+FloatArray = NDArray[np.float64]
+# Where nothing was ever retired: machines wear out rather than fail by chance.
+ASSUMED_SHAPE = 3.0
+ASSUMED_SPREAD = 0.25
+# Records are taken to start late where this many retirements should have been seen before the first one.
+SILENT_RETIREMENTS = 4.6
+# Products with this many retirements need no others.
+SPEAKS_ALONE = 30
+# Nodes and weights of a normal law (Gauss-Hermite) for the doubt about ln life.
+DOUBT_NODES, DOUBT_WEIGHTS = np.polynomial.hermite_e.hermegauss(5)
+DOUBT_WEIGHTS = DOUBT_WEIGHTS / DOUBT_WEIGHTS.sum()
+
+
+@dataclass(frozen=True)
+class RetirementLaw:
+    """Machine life of every product.
+
+    Parameters
+    ----------
+    table : DataFrame
+        product_id, shape, scale [days], log_scale_sd, mean_life_years, retired, machines, origin; a row per
+        product, sorted.
+    records_from : Timestamp or NaT
+        Retirements before this day are not known; NaT: all are.
+    notes : list of dict
+        Assumption rows.
+    """
+
+    table: pd.DataFrame
+    records_from: Any
+    notes: list[dict[str, Any]]
+
+    def survival(self, product_ids: ArrayLike, age_now_days: ArrayLike, ahead_days: ArrayLike) -> FloatArray:
+        """Chance that machines alive now are still in service later.
+
+        Parameters
+        ----------
+        product_ids : array-like of str, shape (n,)
+        age_now_days : array-like, shape (n,)
+            Age today. [days]
+        ahead_days : array-like, broadcast against (n,)
+            For many horizons at once give shape (t,) and arrays of shape (n, 1). [days]
+
+        Returns
+        -------
+        ndarray, broadcast shape
+            Share in service, given service today; the doubt about the law is averaged over.
+
+        Raises
+        ------
+        DataError
+            A product without a law.
+        """
+        shape, scale, doubt = self._laws(product_ids)
+        age, ahead = np.asarray(age_now_days, float), np.asarray(ahead_days, float)
+        out = np.zeros(np.broadcast_shapes(shape.shape, age.shape, ahead.shape))
+        for node, weight in zip(DOUBT_NODES, DOUBT_WEIGHTS):
+            out += weight * conditional_survival(shape, scale * np.exp(doubt * node), age, ahead)
+        return out
+
+    def scenarios(
+        self, product_ids: ArrayLike, age_now_days: ArrayLike, ahead_days: ArrayLike
+    ) -> tuple[FloatArray, FloatArray]:
+        """Survival under laws as far apart as the doubt about them.
+
+        Parameters
+        ----------
+        product_ids, age_now_days, ahead_days
+            As in `survival`.
+
+        Returns
+        -------
+        weight : ndarray, shape (nodes,)
+        survival : ndarray, shape (nodes, ...)
+            `survival` is its weighted mean. Machines of one product share the node.
+        """
+        shape, scale, doubt = self._laws(product_ids)
+        age, ahead = np.asarray(age_now_days, float), np.asarray(ahead_days, float)
+        each = [conditional_survival(shape, scale * np.exp(doubt * node), age, ahead) for node in DOUBT_NODES]
+        return DOUBT_WEIGHTS.copy(), np.stack(each)
+
+    def _laws(self, product_ids: ArrayLike) -> tuple[FloatArray, ...]:
+        wanted = np.asarray(product_ids, dtype=object)
+        at = pd.Index(self.table["product_id"]).get_indexer(pd.Index(wanted.ravel()))
+        if (at < 0).any():
+            from spareplan.errors import DataError, Problem
+
+            raise DataError(
+                [
+                    Problem("products", None, "product_id", str(name), "has no machine life", "add it")
+                    for name in pd.unique(wanted.ravel()[at < 0])
+                ]
+            )
+        columns = (self.table[name].to_numpy(float) for name in ("shape", "scale", "log_scale_sd"))
+        return tuple(values[at].reshape(wanted.shape) for values in columns)
+
+
+def conditional_survival(shape: ArrayLike, scale: ArrayLike, age: ArrayLike, ahead: ArrayLike) -> FloatArray:
+    """Chance to live `ahead` longer at `age`, for a Weibull life.
+
+    Parameters
+    ----------
+    shape, scale, age, ahead : array-like, broadcast together
+        [-, and one unit of time]
+
+    Returns
+    -------
+    ndarray
+        S(age + ahead) / S(age) = exp((age / scale)^shape - ((age + ahead) / scale)^shape).
+    """
+    b, eta = np.asarray(shape, float), np.asarray(scale, float)
+    start, end = np.asarray(age, float) / eta, (np.asarray(age, float) + np.asarray(ahead, float)) / eta
+    return np.exp(np.minimum(start**b - end**b, 0.0))
+
+
+def learn_retirement(
+    units: pd.DataFrame, products: pd.DataFrame, as_of: pd.Timestamp, machine_life_years: float = 10.0
+) -> RetirementLaw:
+    """Machine life per product, from the machines that were retired and those that were not.
+
+    Parameters
+    ----------
+    units : DataFrame
+        unit_id, product_id, commissioned_on, retired_on (empty while in service).
+    products : DataFrame
+        product_id; all of them get a law. Optional: like_product, whose law a product without machines takes.
+    as_of : Timestamp
+        Last day that was known; later retirements are not looked at.
+    machine_life_years : float
+        Mean life where no machine of any product was ever retired. [years]
+
+    Returns
+    -------
+    RetirementLaw
+
+    Raises
+    ------
+    DataError
+        A machine is retired before it is commissioned.
+
+    Notes
+    -----
+    Weibull lives: maximum likelihood from SPEAKS_ALONE retirements on, with fewer empirical Bayes over the
+    products, so that a product without retirements leans on the others. A list of machines often lost those
+    scrapped long ago. Whether retirements were recorded from the first machine on is asked of the data:
+    under the law fitted to the time since the first retirement, were more than SILENT_RETIREMENTS expected
+    before it (none was seen: under 1 % chance), the records begin there, and every machine is watched only
+    from its age at that day (left truncation [1]_).
+
+    References
+    ----------
+    .. [1] Klein & Moeschberger (2003), Survival Analysis, sec. 3.4.
+    """
+    tomorrow = pd.Timestamp(as_of) + pd.Timedelta(days=1)
+    known = units[units["commissioned_on"] <= as_of]
+    gone = (known["retired_on"] <= as_of).to_numpy(bool)
+    born, end = _days(known["commissioned_on"]), _days(known["retired_on"].where(gone, tomorrow))
+    _refuse_early_ends(known, born, end)
+    product = known["product_id"].to_numpy(object)
+    every = np.unique(np.concatenate([products["product_id"].to_numpy(object), product]).astype(str))
+    machines = pd.Series(1.0, index=product).groupby(level=0).sum().reindex(every).fillna(0.0).to_numpy(float)
+    retired = pd.Series(gone.astype(float), index=product).groupby(level=0).sum().reindex(every).fillna(0.0)
+    if not gone.any():
+        return _assumed(every, machines, machine_life_years)
+    first = known.loc[gone, "retired_on"].min().to_period("M").to_timestamp()
+    begin = float(_days(pd.Series([first]))[0])
+    law = _fit(product, np.maximum(begin - born, 0.0), end - born, gone)
+    silent = _expected_before(law, product, born, np.minimum(end, begin))
+    late = silent > SILENT_RETIREMENTS
+    if not late:
+        law = _fit(product, np.zeros(len(born)), end - born, gone)
+    table = _every_product(law, every, products).assign(machines=machines, retired=retired.to_numpy())
+    own = table["retired"] > 0
+    kin = table["origin"] == "like"
+    table["origin"] = np.where(
+        own, "estimated from units.retired_on", np.where(kin, "data: products.like_product", "other products")
+    )
+    columns = ["product_id", "shape", "scale", "log_scale_sd", "mean_life_years"]
+    table = table[[*columns, "retired", "machines", "origin"]]
+    return RetirementLaw(
+        table, first if late else pd.NaT, _notes(table, first, late, silent, int(gone.sum()))
+    )
+
+
+def expected_retirements(
+    units: pd.DataFrame, law: RetirementLaw, as_of: pd.Timestamp, months: pd.DatetimeIndex
+) -> pd.DataFrame:
+    """Machines expected to leave in each month, by site and product: for a sales plan that says nothing.
+
+    Parameters
+    ----------
+    units : DataFrame
+        unit_id, product_id, site_id, commissioned_on, retired_on.
+    law : RetirementLaw
+    as_of : Timestamp
+        Last day that was known.
+    months : DatetimeIndex
+        Month starts, rising.
+
+    Returns
+    -------
+    DataFrame
+        product_id, site_id, month, units_retired (expected, not whole), sorted. Machines whose retired_on is
+        given are left out: their day is known.
+    """
+    alive = units[(units["commissioned_on"] <= as_of) & units["retired_on"].isna()]
+    edges = pd.Series(months.append(pd.DatetimeIndex([months[-1] + pd.offsets.MonthBegin(1)])))
+    begin = pd.Timestamp(as_of) + pd.Timedelta(days=1)
+    ahead = np.maximum(_days(edges) - _days(pd.Series([begin])), 0.0)
+    # Machines of one product and month of sale share their age: cost follows the months, not the machines.
+    cohort = alive.assign(sold=alive["commissioned_on"].dt.to_period("M").dt.to_timestamp())
+    sizes = cohort.groupby(["product_id", "site_id", "sold"], sort=True).size()
+    groups = sizes.rename("machines").reset_index()
+    age = np.maximum((begin - groups["sold"]).dt.days.to_numpy(float) - 15.0, 0.0)
+    share = law.survival(groups["product_id"].to_numpy(object)[:, None], age[:, None], ahead)
+    leaving = -np.diff(share, axis=1) * groups["machines"].to_numpy(float)[:, None]
+    keys = ["product_id", "site_id"]
+    out = groups.loc[np.repeat(np.arange(len(groups)), len(months)), keys]
+    out = out.assign(month=np.tile(months.to_numpy(), len(groups)), units_retired=leaving.ravel())
+    return out.groupby([*keys, "month"], sort=True)[["units_retired"]].sum().reset_index()
+
+
+def _days(dates: pd.Series) -> FloatArray:
+    return np.asarray((pd.to_datetime(dates) - pd.Timestamp("1970-01-01")).dt.days, dtype=np.float64)
+
+
+def _refuse_early_ends(units: pd.DataFrame, born: FloatArray, end: FloatArray) -> None:
+    wrong = np.flatnonzero(end < born)
+    if not len(wrong):
+        return
+    from spareplan.errors import DataError, Problem
+
+    raise DataError(
+        [
+            Problem(
+                "units",
+                int(row) + 2,
+                "retired_on",
+                f"{units['retired_on'].iloc[row]:%Y-%m-%d}",
+                f"lies before the machine was commissioned on {units['commissioned_on'].iloc[row]:%Y-%m-%d}",
+                "correct one of the two dates",
+            )
+            for row in wrong
+        ]
+    )
+
+
+def _fit(
+    product: np.ndarray, entry: FloatArray, exit_: FloatArray, failed: NDArray[np.bool_]
+) -> pd.DataFrame:
+    """Pooled laws of the products that were watched at all."""
+    seen = exit_ > entry
+    # Machines of one product with the same ages are one row with their number.
+    rows = pd.DataFrame(
+        {"product_id": product[seen], "entry": entry[seen], "exit": exit_[seen], "failed": failed[seen]}
+    )
+    spells = rows.groupby(list(rows.columns), sort=True).size().rename("count").reset_index()
+    fit = fit_lifetimes(spells, by="product_id", prior="pooled")
+    # The pooled law stands on a grid of shapes, which is coarse once a product speaks for itself.
+    alone = fit_lifetimes(spells, by="product_id")
+    own = ((fit["n_failed"] >= SPEAKS_ALONE) & (alone["method"] == "mle")).to_numpy(bool)
+    columns = ["shape", "scale", "scale_se"]
+    fit[columns] = np.where(own[:, None], alone[columns], fit[columns])
+    fit["log_scale_sd"] = fit["scale_se"] / fit["scale"]
+    return fit[["product_id", "shape", "scale", "log_scale_sd"]]
+
+
+def _expected_before(law: pd.DataFrame, product: np.ndarray, born: FloatArray, until: FloatArray) -> float:
+    """Retirements that the law expects before the first one was recorded."""
+    at = pd.Index(law["product_id"]).get_indexer(pd.Index(product))
+    watched = (at >= 0) & (until > born)
+    shape, scale = (law[name].to_numpy(float)[at[watched]] for name in ("shape", "scale"))
+    return float((((until - born)[watched] / scale) ** shape).sum())
+
+
+def _every_product(law: pd.DataFrame, every: np.ndarray, products: pd.DataFrame) -> pd.DataFrame:
+    """Give products without machines the law of their analogue, else the middle of all laws."""
+    table = law.set_index("product_id").reindex(every).rename_axis("product_id").reset_index()
+    table["origin"] = ""
+    like = dict(zip(products["product_id"], products["like_product"])) if "like_product" in products else {}
+    row = {name: at for at, name in enumerate(every)}
+    columns = ["shape", "scale", "log_scale_sd"]
+    values = table[columns].to_numpy(float, copy=True)
+    known = np.isfinite(values[:, 0])
+    middle = np.append(np.exp(np.log(values[known, :2]).mean(axis=0)), values[known, 2].max())
+    for at in np.flatnonzero(~known):
+        seen, here = set(), every[at]
+        while here in like and here not in seen and not known[row.get(here, at)]:
+            seen.add(here)
+            here = like[here]
+        kin = row.get(here, at)
+        values[at] = values[kin] if known[kin] else middle
+        table.loc[at, "origin"] = "like" if known[kin] else ""
+    table[columns] = values
+    table["mean_life_years"] = values[:, 1] * gamma(1 + 1 / values[:, 0]) / DAYS_PER_YEAR
+    return table
+
+
+def _assumed(every: np.ndarray, machines: np.ndarray, years: float) -> RetirementLaw:
+    scale = years * DAYS_PER_YEAR / float(gamma(1 + 1 / ASSUMED_SHAPE))
+    table = pd.DataFrame(
+        {
+            "product_id": every,
+            "shape": ASSUMED_SHAPE,
+            "scale": scale,
+            "log_scale_sd": ASSUMED_SPREAD,
+            "mean_life_years": years,
+            "retired": 0.0,
+            "machines": machines,
+            "origin": "assumed",
+        }
+    )
+    note = _note(
+        "machine life",
+        years,
+        "years",
+        "assumed: forecast.machine_life_years",
+        f"no machine was ever retired: Weibull lives of shape {ASSUMED_SHAPE:g}, doubt {ASSUMED_SPREAD:.0%}",
+    )
+    return RetirementLaw(table, pd.NaT, [note])
+
+
+def _notes(
+    table: pd.DataFrame, first: pd.Timestamp, late: bool, silent: float, gone: int
+) -> list[dict[str, Any]]:
+    lives = table["mean_life_years"]
+    rows = [
+        _note(
+            "machine life",
+            f"{lives.min():.1f} to {lives.max():.1f}" if len(table) > 1 else f"{lives.iloc[0]:.1f}",
+            "years",
+            "estimated from units.retired_on",
+            f"means of {len(table)} products from {gone} retirements, pooled across products",
+        )
+    ]
+    if late:
+        rows.append(
+            _note(
+                "retirements are recorded from",
+                f"{first:%Y-%m-%d}",
+                "",
+                "estimated from units.retired_on",
+                f"{silent:.0f} would have been expected before: machines count from their age at that day",
+            )
+        )
+    return rows
+
+
+def _note(name: str, value: Any, unit: str, origin: str, meaning: str) -> dict[str, Any]:
+    return {
+        "stage": "forecast",
+        "name": name,
+        "value": value,
+        "unit": unit,
+        "origin": origin,
+        "meaning": meaning,
+    }

@@ -1,0 +1,187 @@
+"""Posterior lives from sufficient statistics: evidence, units, borrowed data, point laws."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import gammaln
+
+from spareplan.errors import DataError
+from spareplan.forecast.likelihood import Spells
+from spareplan.forecast.sparse import (
+    SHAPES,
+    _ahead,
+    between_nodes,
+    pool_lifetimes,
+    pool_statistics,
+    sufficient_sums,
+)
+
+
+def fleet_spells(seed, parts=40, late=0.4):
+    rng = np.random.default_rng(seed)
+    size = rng.integers(1, 40, parts)
+    starts = np.concatenate([[0], np.cumsum(size)[:-1]])
+    segment = np.repeat(np.arange(parts), size)
+    scale = np.exp(rng.normal(4, 0.6, parts))[segment]
+    shape = np.exp(rng.normal(0.5, 0.3, parts))[segment]
+    entry = np.where(rng.random(len(segment)) < late, scale * rng.uniform(0.05, 0.6, len(segment)), 0.0)
+    life = scale * ((entry / scale) ** shape + rng.exponential(size=len(segment))) ** (1 / shape)
+    end = entry + rng.uniform(5, 60, len(segment))
+    return Spells(starts, entry, np.minimum(life, end), life < end, np.ones(len(segment)))
+
+
+def test_sums_are_those_of_the_spells_written_out():
+    spells = fleet_spells(0, parts=5)
+    k, log_sum, sums = sufficient_sums(spells, 10.0)
+    ends = np.append(spells.starts[1:], len(spells.exit))
+    for part, (low, high) in enumerate(zip(spells.starts, ends)):
+        entry, exit_, failed = (values[low:high] for values in spells[1:4])
+        assert k[part] == failed.sum()
+        assert log_sum[part] == pytest.approx(np.log(exit_[failed] / 10).sum(), abs=1e-9)
+        wanted = ((exit_ / 10)[:, None] ** SHAPES - (entry / 10)[:, None] ** SHAPES).sum(axis=0)
+        np.testing.assert_allclose(sums[part], wanted, rtol=1e-9)
+
+
+def test_statistics_give_the_posterior_of_the_spells():
+    spells = fleet_spells(1)
+    family, life = np.arange(40) % 3, np.full(40, np.nan)
+    whole = pool_lifetimes(spells, family, life)
+    again = pool_statistics(*sufficient_sums(spells, whole.unit), whole.unit, family, life)
+    for name in ("weight", "failures", "exposure", "evidence"):
+        np.testing.assert_array_equal(getattr(whole, name), getattr(again, name))
+
+
+def test_evidence_is_the_integral_of_the_likelihood_over_the_family_law():
+    spells = fleet_spells(2, parts=6)
+    unit = 20.0
+    k, log_sum, sums = sufficient_sums(spells, unit)
+    pooled = pool_statistics(k, log_sum, sums, unit, np.zeros(6, dtype=int), np.full(6, np.nan))
+    a, r = pooled.failures - k[:, None], pooled.exposure - sums
+    width = np.exp(pooled.families.log_shape_spread[0])
+    prior = np.exp(-0.5 * ((np.log(SHAPES) - pooled.families.shape[0]) / width) ** 2)
+    prior /= prior.sum()
+    log_rate, step = np.linspace(-60, 30, 20_001, retstep=True)
+    rate = np.exp(log_rate)
+    ends = np.append(spells.starts[1:], len(spells.exit))
+    for part, (low, high) in enumerate(zip(spells.starts, ends)):
+        entry, exit_, failed = (values[low:high] for values in spells[1:4])
+        total = 0.0
+        for node, shape in enumerate(SHAPES):
+            hazard = np.outer(rate, (exit_ / unit) ** shape - (entry / unit) ** shape).sum(axis=1)
+            density = (
+                failed.sum() * np.log(rate)
+                + (np.log(shape) + (shape - 1) * np.log(exit_[failed] / unit) - np.log(unit)).sum()
+            )
+            law = a[part, node] * np.log(r[part, node] * rate) - r[part, node] * rate - gammaln(a[part, node])
+            total += prior[node] * np.exp(density - hazard + law).sum() * step
+        assert pooled.evidence[part] == pytest.approx(np.log(total), abs=1e-5)
+
+
+def test_the_unit_of_the_statistics_only_shifts_the_evidence_by_its_jacobian():
+    spells = fleet_spells(3, parts=200)
+    family, life = np.arange(200) % 4, np.full(200, np.nan)
+    days = pool_lifetimes(spells, family, life)
+    hours = pool_lifetimes(spells._replace(entry=spells.entry * 24, exit=spells.exit * 24), family, life)
+    np.testing.assert_allclose(hours.weight, days.weight, atol=1e-9)
+    np.testing.assert_allclose(hours.scales(), 24 * days.scales(), rtol=1e-8)
+    failures = spells.sums(spells.count * spells.failed)
+    np.testing.assert_allclose(hours.evidence, days.evidence - failures * np.log(24), atol=1e-7)
+    mixed = np.where(np.arange(200) % 4 < 2, days.unit, 2 * days.unit)
+    assert np.isfinite(pool_statistics(*sufficient_sums(spells, mixed), mixed, family, life).evidence).all()
+
+
+def test_the_true_clock_has_the_higher_evidence():
+    rng = np.random.default_rng(4)
+    parts, pieces = 30, 60
+    hours_per_day = np.exp(rng.normal(2, 0.8, parts * pieces))
+    life = 3000 * rng.weibull(2, parts * pieces)
+    end = 600 * hours_per_day
+    failed, hours = life < end, np.minimum(life, end)
+    starts = np.arange(parts) * pieces
+    family, unknown = np.zeros(parts, dtype=int), np.full(parts, np.nan)
+    meter = pool_lifetimes(Spells(starts, 0 * hours, hours, failed, np.ones(len(hours))), family, unknown)
+    days = Spells(starts, 0 * hours, hours / hours_per_day, failed, np.ones(len(hours)))
+    calendar = pool_lifetimes(days, family, unknown)
+    # Densities per day: the hours of a failure bring their hours per day.
+    jacobian = np.log(hours_per_day[failed]).sum()
+    assert meter.evidence.sum() + jacobian > calendar.evidence.sum() + 20
+
+
+def test_a_law_from_sums_is_near_the_law_from_spells():
+    spells = fleet_spells(5, parts=300)
+    family, life = np.arange(300) % 5, np.full(300, np.nan)
+    pooled = pool_lifetimes(spells, family, life)
+    k, log_sum, sums = sufficient_sums(spells, pooled.unit)
+    ahead = sufficient_sums(_ahead(spells), pooled.unit)[2]
+    exact, near = pooled.point_fit(spells), pooled.point_law(ahead, sums, k, log_sum)
+    np.testing.assert_allclose(near.first, exact.first, rtol=1e-12)
+    np.testing.assert_allclose(near.second, exact.second, rtol=3e-3)
+    np.testing.assert_allclose(near.second_se / near.second, exact.second_se / exact.second, rtol=1e-12)
+    np.testing.assert_allclose(near.loglik, exact.loglik, atol=2e-2)
+
+
+def test_parts_with_nothing_ahead_or_nothing_watched_still_have_a_law():
+    k, log_sum = np.array([0.0, 2.0, 0.0]), np.array([0.0, 0.3, 0.0])
+    sums = np.vstack([np.zeros(9), 3 * 1.2**SHAPES, 5 * 0.8**SHAPES])
+    pooled = pool_statistics(k, log_sum, sums, 100.0, np.zeros(3, dtype=int), np.full(3, np.nan))
+    law = pooled.point_law(np.zeros((3, 9)), sums, k, log_sum)
+    assert all(np.isfinite(values).all() for values in law)
+    assert (law.second > 0).all()
+
+
+def test_sums_between_the_nodes_are_interpolated_smoothly():
+    rng = np.random.default_rng(6)
+    worst = []
+    for _ in range(200):
+        ages = np.exp(rng.normal(0, 0.8)) * np.exp(rng.normal(0, 0.5, rng.integers(1, 60)))
+        at = rng.uniform(np.log(0.6), np.log(5))
+        near = between_nodes(np.log((ages[:, None] ** SHAPES).sum(axis=0))[None], np.array([at]))[0]
+        worst.append(abs(near - np.log((ages ** np.exp(at)).sum())))
+    assert np.median(worst) < 5e-4
+    assert max(worst) < 1e-2
+
+
+def test_borrowed_statistics_move_the_part_but_not_its_family():
+    spells = fleet_spells(7, parts=60)
+    family, life = np.zeros(60, dtype=int), np.full(60, np.nan)
+    alone = pool_lifetimes(spells, family, life)
+    k, log_sum, sums = sufficient_sums(spells, alone.unit)
+    # A part that never failed borrows half of what 30 pieces that failed at a quarter of its scale would say.
+    part = int(np.flatnonzero(k == 0)[0])
+    quick = 0.25 * float(alone.scales()[part, 4]) / alone.unit
+    lent = [np.zeros(60), np.zeros(60), np.zeros((60, 9))]
+    lent[0][part], lent[1][part], lent[2][part] = 15.0, 15 * np.log(quick), 15 * quick**SHAPES
+    helped = pool_statistics(k, log_sum, sums, alone.unit, family, life, tuple(lent))
+    scale = [float(lives.scales()[part] @ lives.weight[part]) for lives in (helped, alone)]
+    assert scale[0] < 0.6 * scale[1]
+    others = np.arange(60) != part
+    np.testing.assert_allclose(helped.weight[others], alone.weight[others], rtol=1e-12)
+    np.testing.assert_array_equal(helped.evidence, alone.evidence)
+    for mine, theirs in zip(helped.families, alone.families):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize(
+    ("change", "column"),
+    [
+        ({"k": np.array([-1.0, 0])}, "k"),
+        ({"log_sum": np.array([np.nan, 0])}, "log_sum"),
+        ({"sums": np.full((2, 9), -1.0)}, "sums"),
+        ({"sums": np.ones((2, 4))}, "sums"),
+        ({"unit": 0.0}, "unit"),
+        ({"family": np.array([0])}, "family"),
+    ],
+)
+def test_statistics_that_cannot_be_are_refused_by_name(change, column):
+    given = {
+        "k": np.zeros(2),
+        "log_sum": np.zeros(2),
+        "sums": np.ones((2, 9)),
+        "unit": 1.0,
+        "family": np.zeros(2, dtype=int),
+        "expected_life": np.full(2, np.nan),
+    }
+    with pytest.raises(DataError) as caught:
+        pool_statistics(**(given | change))
+    assert column in set(caught.value.problems["column"])
