@@ -220,7 +220,7 @@ def _reasons(out: pd.DataFrame, more: NDArray[np.bool_], over: pd.DatetimeIndex)
     often = often.where(chance > LEAST_CHANCE, f"less than once in a million {such}")
     side = pd.Series(np.where(more, "; so many or more ", "; so few or fewer "), index=out.index)
     said = (side + often).where(chance < PLAIN_CHANCE, "; within chance")
-    foreseen: pd.Series = out["expected"].map(_expected)
+    foreseen = out["expected"].map(_expected).astype(str)
     text = taken + foreseen + said
     return text.where(out["expected"] > 0, taken + ", none was foreseen")
 
