@@ -221,7 +221,7 @@ def _reasons(out: pd.DataFrame, more: NDArray[np.bool_], over: pd.DatetimeIndex)
     side = pd.Series(np.where(more, "; so many or more ", "; so few or fewer "), index=out.index)
     said = (side + often).where(chance < PLAIN_CHANCE, "; within chance")
     foreseen = out["expected"].map(_expected).astype(str)
-    text = taken + foreseen + said
+    text = taken.str.cat([foreseen, said])
     return text.where(out["expected"] > 0, taken + ", none was foreseen")
 
 
