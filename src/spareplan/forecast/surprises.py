@@ -216,10 +216,9 @@ def _reasons(out: pd.DataFrame, more: NDArray[np.bool_], over: pd.DatetimeIndex)
     taken = out["actual"].map("{:,.0f} taken in ".format) + span
     such = "such months" if one else f"such spans of {len(over)} months"
     chance = out["probability"]
-    rarity: pd.Series = 1 / chance.where(chance > 0, 1.0)
-    often = rarity.map(f"once in {{:,.0f}} {such}".format).astype(str)
+    often = (1 / chance.where(chance > 0, 1.0)).map(f"once in {{:,.0f}} {such}".format)
     often = often.where(chance > LEAST_CHANCE, f"less than once in a million {such}")
-    side = pd.Series(np.where(more, "; so many or more ", "; so few or fewer "), index=out.index)
+    side = pd.Series(more, index=out.index).map({True: "; so many or more ", False: "; so few or fewer "})
     said = (side + often).where(chance < PLAIN_CHANCE, "; within chance")
     foreseen = out["expected"].map(_expected).astype(str)
     text = taken + foreseen + said
