@@ -10,14 +10,13 @@ import pandas as pd
 
 from spareplan.errors import DataError, Problem
 from spareplan.maths.accuracy import rate_correction, tracking_signal
-from spareplan.maths.units import month_start
 from spareplan.results import Plan, Result, assumptions_frame
 from spareplan.tables.frames import check_keys, require_columns
+from spareplan.tables.taken import CELL, taken_from_shelves
 
 if TYPE_CHECKING:
     from spareplan.tables.dataset import Dataset
 
-CELL = ["part_id", "site_id", "month"]
 SURPRISE_LIMIT = 2.0
 TRACKING_LIMIT = 4.0
 _MEASURES = ["months", "planned", "actual", "error", "bias", "tracking_signal", "surprise", "absolute_error",
@@ -170,27 +169,6 @@ def score_demand(
         ]
     )
     return PlanScore(table, assumed, _lines(table, laid, levels), cells, laid, corrections)
-
-
-def taken_from_shelves(data: Dataset) -> pd.DataFrame:
-    """Everything taken from the shelves, planned and failed, by part, site and month.
-
-    Parameters
-    ----------
-    data : Dataset
-        Uses replacements, units (the site that serves the machine), demand.
-
-    Returns
-    -------
-    DataFrame
-        part_id, site_id, month, quantity [pieces]; sorted.
-    """
-    fitted = data.replacements[["unit_id", "part_id", "replaced_on", "quantity"]]
-    fitted = fitted.merge(data.units[["unit_id", "site_id"]], on="unit_id", how="left", validate="m:1")
-    fitted = fitted.assign(month=month_start(fitted["replaced_on"]))
-    every = pd.concat([fitted[[*CELL, "quantity"]], data.demand[[*CELL, "quantity"]]], ignore_index=True)
-    every["quantity"] = every["quantity"].astype(float)
-    return every.groupby(CELL, sort=True)[["quantity"]].sum().reset_index()
 
 
 def _cells(planned: pd.DataFrame, actual: pd.DataFrame, region: pd.Series | None) -> pd.DataFrame:

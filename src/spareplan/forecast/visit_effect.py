@@ -1,0 +1,226 @@
+"""What inspection visits do to wear parts: pieces they use, failures they prevent.
+
+A visit replaces a piece with a certain chance whatever its age; from then on the piece is new. What that does
+to failures follows exactly from renewals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from spareplan.errors import problem_in_argument
+
+FloatArray = NDArray[np.float64]
+Renewals = Callable[[FloatArray], FloatArray]
+GRID_CELLS = 600
+
+
+class VisitEffect(NamedTuple):
+    """Events of pieces on machines that are visited, between consecutive edges.
+
+    Parameters
+    ----------
+    unvisited, failures : ndarray, shape (n, edges - 1)
+        Expected failures without and with the visits. [failures]
+    planned : ndarray, shape (n, edges - 1)
+        Expected preventive replacements. [pieces]
+    """
+
+    unvisited: FloatArray
+    failures: FloatArray
+    planned: FloatArray
+
+
+def visited_renewals(
+    from_now: Renewals, from_new: Renewals, edges: FloatArray, visit_at: FloatArray, share: ArrayLike
+) -> VisitEffect:
+    """Failures and preventive replacements of pieces that visits replace with a given chance.
+
+    Parameters
+    ----------
+    from_now, from_new : callable
+        Expected failures by an elapsed use, of the piece in place now and of a new one, without any visit:
+        array of shape (n, k) in, the same out; 0 at 0. [hours or days -> failures]
+    edges : ndarray, shape (n, e) or (e,)
+        Use from now to each edge, rising. [hours or days]
+    visit_at : ndarray, shape (n, v) or (v,)
+        Use from now to each visit, rising; those before now or NaN are left out. [hours or days]
+    share : array-like, shape (n,) or ()
+        Chance that a visit replaces a piece.
+
+    Returns
+    -------
+    VisitEffect
+
+    Raises
+    ------
+    DataError
+        A share outside 0 to 1, edges or visits that fall.
+
+    Notes
+    -----
+    Whether a visit replaces the piece does not depend on its age, so the latest visit that did is independent
+    of the failures: after k visits it was visit j with chance p (1 - p)^(k - j), none with (1 - p)^k, and
+    since then the piece runs as a new one [1]_. Exact for any life law, with no recursion.
+
+    References
+    ----------
+    .. [1] Cox (1962), Renewal Theory, ch. 4.
+    """
+    p = np.atleast_1d(np.asarray(share, dtype=float))
+    ends, at = np.atleast_2d(np.asarray(edges, dtype=float)), np.atleast_2d(np.asarray(visit_at, dtype=float))
+    if not ((p >= 0) & (p <= 1)).all():
+        raise problem_in_argument("visited_renewals", "share", share, "is no chance", "give 0 to 1")
+    if (np.diff(ends, axis=1) < 0).any() or (np.diff(at, axis=1) < 0).any():
+        raise problem_in_argument("visited_renewals", "edges, visit_at", "", "fall", "sort them")
+    size = max(len(p), len(ends), len(at))
+    p = np.broadcast_to(p, (size,))[:, None]
+    ends = np.broadcast_to(ends, (size, ends.shape[1]))
+    at = np.broadcast_to(np.sort(np.where(at >= 0, at, np.inf), axis=1), (size, at.shape[1]))
+    begins = np.concatenate([np.zeros((size, 1)), at], axis=1)
+    stops = np.concatenate([at, np.full((size, 1), np.inf)], axis=1)
+    total = np.zeros_like(ends)
+    for visits in range(begins.shape[1]):
+        live = np.isfinite(begins[:, visits : visits + 1])
+        low = np.where(live, begins[:, visits : visits + 1], 0.0)
+        inside = np.where(live, np.clip(ends, low, np.maximum(stops[:, visits : visits + 1], low)), low)
+        total += (1 - p) ** visits * (from_now(inside) - from_now(low))
+        for latest in range(1, visits + 1):
+            new = np.where(live, begins[:, latest : latest + 1], 0.0)
+            weight = p * (1 - p) ** (visits - latest)
+            total += weight * (from_new(inside - new) - from_new(low - new))
+    due = (at[:, None, :] < ends[:, 1:, None]) & (at[:, None, :] >= ends[:, :-1, None])
+    return VisitEffect(np.diff(from_now(ends), axis=1), np.diff(total, axis=1), due.sum(axis=2) * p)
+
+
+def renewal_curve(shape: ArrayLike, scale: ArrayLike, longest: float, age: ArrayLike = 0.0) -> Renewals:
+    """Expected failures of pieces by elapsed use, as a function for `visited_renewals`.
+
+    Parameters
+    ----------
+    shape, scale, age : array-like, broadcast to shape (n,)
+        Weibull law and age now. [-, hours or days, hours or days]
+    longest : float
+        Use up to which the function answers. [hours or days]
+
+    Returns
+    -------
+    callable
+        Array of shape (n, k) in, the same out; straight lines between fine steps.
+    """
+    from spareplan.forecast.renewal import expected_renewals
+
+    step = longest / GRID_CELLS
+    counts = expected_renewals(shape, scale, age, longest, step)
+    curve = np.concatenate([np.zeros((len(counts), 1)), np.cumsum(counts, axis=1)], axis=1)
+
+    def by_use(use: FloatArray) -> FloatArray:
+        place = np.clip(use / step, 0.0, curve.shape[1] - 1.0)
+        low = np.minimum(place.astype(np.int64), curve.shape[1] - 2)
+        rows = np.broadcast_to(curve, (len(use), curve.shape[1]))
+        before, after = np.take_along_axis(rows, low, axis=1), np.take_along_axis(rows, low + 1, axis=1)
+        return before + (place - low) * (after - before)
+
+    return by_use
+
+
+def prevented_failures(
+    shape: ArrayLike,
+    scale: ArrayLike,
+    visit_at: ArrayLike,
+    share: ArrayLike,
+    horizon: float,
+    age: ArrayLike = 0.0,
+) -> pd.DataFrame:
+    """Failures with and without visits over a horizon, per part.
+
+    Parameters
+    ----------
+    shape, scale : array-like, shape (n,)
+        Weibull law of each part's lives. [-, hours, days or months]
+    visit_at : array-like, shape (v,) or (n, v)
+        Use from now to each visit. [the unit of the scale]
+    share : array-like, shape (n,) or ()
+        Chance that a visit replaces a piece.
+    horizon : float
+        [the unit of the scale]
+    age : array-like, shape (n,) or ()
+        Of the pieces now. [the unit of the scale]
+
+    Returns
+    -------
+    DataFrame, a row per part in the given order
+        unvisited (failures without visits), failures (with them), prevented (negative for parts that fail
+        early: new pieces do worse), pieces (used by the visits); per piece fitted.
+
+    Raises
+    ------
+    DataError
+        As `visited_renewals` and `expected_renewals`.
+    """
+    b, eta, a = np.broadcast_arrays(np.atleast_1d(np.asarray(shape, float)), scale, age)
+    from_new = renewal_curve(b, eta, horizon)
+    from_now = renewal_curve(b, eta, horizon, a) if np.any(a > 0) else from_new
+    edges = np.broadcast_to([0.0, horizon], (len(b), 2))
+    effect = visited_renewals(from_now, from_new, edges, np.asarray(visit_at, dtype=float), share)
+    without, with_visits, pieces = (values[:, 0] for values in effect)
+    return pd.DataFrame(
+        {
+            "unvisited": without,
+            "failures": with_visits,
+            "prevented": without - with_visits,
+            "pieces": np.broadcast_to(pieces, without.shape),
+        }
+    )
+
+
+def visit_planned_rate(
+    share_per_visit: float, visit_ages: ArrayLike, width: float, bins: int, since: float = 0.0
+) -> FloatArray:
+    """Planned replacements of a piece by its age, from visits to the machine it sits in.
+
+    Parameters
+    ----------
+    share_per_visit : float
+        Chance that a visit replaces the piece.
+    visit_ages : array-like, shape (v,)
+        Machine ages at the visits. [hours or days]
+    width : float
+        Of an age bin. [hours or days]
+    bins : int
+    since : float
+        Machine age at which the piece was fitted; earlier visits are past. [hours or days]
+
+    Returns
+    -------
+    ndarray, shape (bins,)
+        Rate per age bin: -ln(1 - share) spread over the bin of each visit; visits beyond the last bin left
+        out. [1 / (hours or days)]
+
+    Raises
+    ------
+    DataError
+        A share outside 0 to 1 (1 excluded), a width or a number of bins that is not positive.
+
+    Notes
+    -----
+    Right for the piece in place. A piece fitted later meets the visits at other ages, which a rate by piece
+    age cannot say: `visited_renewals` counts those too.
+    """
+    if not 0 <= share_per_visit < 1 or not width > 0 or bins < 1:
+        raise problem_in_argument(
+            "visit_planned_rate",
+            "share_per_visit, width, bins",
+            (share_per_visit, width, bins),
+            "are out of range",
+            "give 0 <= share < 1, a width above 0 and at least one bin",
+        )
+    age = np.asarray(visit_ages, dtype=float) - since
+    place = np.floor(age[age >= 0] / width).astype(np.int64)
+    mass = -np.log1p(-share_per_visit) / width
+    return np.bincount(place[place < bins], minlength=bins).astype(float) * mass

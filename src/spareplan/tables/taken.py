@@ -1,0 +1,35 @@
+"""What was taken from the shelves, month by month: the one count that forecasts are held against."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from spareplan.maths.units import month_start
+
+if TYPE_CHECKING:
+    from spareplan.tables.dataset import Dataset
+
+CELL = ["part_id", "site_id", "month"]
+
+
+def taken_from_shelves(data: Dataset) -> pd.DataFrame:
+    """Everything taken from the shelves, planned and failed, by part, site and month.
+
+    Parameters
+    ----------
+    data : Dataset
+        Uses replacements, units (the site that serves the machine), demand.
+
+    Returns
+    -------
+    DataFrame
+        part_id, site_id, month, quantity [pieces]; sorted.
+    """
+    fitted = data.replacements[["unit_id", "part_id", "replaced_on", "quantity"]]
+    fitted = fitted.merge(data.units[["unit_id", "site_id"]], on="unit_id", how="left", validate="m:1")
+    fitted = fitted.assign(month=month_start(fitted["replaced_on"]))
+    every = pd.concat([fitted[[*CELL, "quantity"]], data.demand[[*CELL, "quantity"]]], ignore_index=True)
+    every["quantity"] = every["quantity"].astype(float)
+    return every.groupby(CELL, sort=True)[["quantity"]].sum().reset_index()
