@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from spareplan.config import ForecastOptions
 from spareplan.forecast.blend import NO_BLEND, Blend, blended_spread, learn_blend
-from spareplan.forecast.clock import build_clock, records_begin
+from spareplan.forecast.clock import Clock, build_clock, records_begin
 from spareplan.forecast.exposure import FleetHistory, fleet_history
-from spareplan.forecast.installed import Cells, PartLaw, part_demand
-from spareplan.forecast.lives import PartLives, learn_lives
+from spareplan.forecast.field_ages import FieldAges
+from spareplan.forecast.installed import PartDemand, PartFleet, PartLaw, part_demand
+from spareplan.forecast.lives import PartLives, learn_lives, listed_spells
 from spareplan.forecast.outlook import Calendar, find_edges, kept_share, sales_ahead, sold_slots
+from spareplan.forecast.reporting import learn_delay
+from spareplan.forecast.seasons import MonthUse, month_use
 
+FloatArray = NDArray[np.float64]
 PAIR = ["part_id", "site_id"]
-# Machines that are used differently stand in classes this far apart in ln use.
-USE_CLASS = 0.25
+# Equally likely delays of reports that stand for their law.
+DELAYS = 5
+DRIVERS = ["level", "ageing", "season", "use"]
 MONTH_COLUMNS = [
     "mean",
     "from_installed_base",
     "from_new_units",
     "from_planned",
     "retired",
+    *DRIVERS,
     "vmr",
     "rate_cv2",
 ]
-WINDOW_COLUMNS = ["mean", "vmr", "rate_cv2", "cv2_rate", "by_ages", "by_rate"]
+WINDOW_COLUMNS = ["mean", "vmr", "rate_cv2", "cv2_rate", "by_ages", "by_rate", "by_once"]
 
 
 class BaseRoad(NamedTuple):
@@ -38,11 +44,11 @@ class BaseRoad(NamedTuple):
     ----------
     table : DataFrame
         part_id, site_id, month, mean, vmr, rate_cv2, from_installed_base, from_new_units, from_planned,
-        method.
+        level, ageing, season, use, retired, method. The drivers and `retired` (what retirements take off)
+        make up from_installed_base.
     windows : DataFrame
-        part_id, site_id, days, mean, vmr, rate_cv2, method.
-    retirements : DataFrame
-        part_id, site_id, month, mean: what planned retirements take off.
+        part_id, site_id, days, mean, vmr, rate_cv2, method; by_ages, by_rate, by_once: the sums by each road
+        alone, today's machines only.
     facts : Series
         By part_id and site_id: machines and lives in words.
     spells, lifetimes : DataFrame
@@ -54,7 +60,6 @@ class BaseRoad(NamedTuple):
 
     table: pd.DataFrame
     windows: pd.DataFrame
-    retirements: pd.DataFrame
     facts: pd.Series
     spells: pd.DataFrame
     lifetimes: pd.DataFrame
@@ -89,14 +94,17 @@ def installed_base_demand(
     BaseRoad
     """
     edges = find_edges(as_of, horizon, days)
-    hours = options.clock != "calendar"
-    clock = build_clock(data, data.network, as_of, float(edges.days[-1]), hours)
+    clock = build_clock(data, data.network, as_of, float(edges.days[-1]), options.clock != "calendar")
     begin, origin = records_begin(data, as_of)
-    fleet = fleet_history(data, clock, begin, as_of)
-    notes = [*origin, *clock.notes, *fleet.notes, *_clock_notes(fleet, options)]
-    if fleet.spells.empty:
+    rows = data.replacements[data.replacements["replaced_on"] <= as_of]
+    delay = learn_delay(rows["replaced_on"], rows["reported_on"], as_of)
+    fleet = fleet_history(
+        data, clock, begin, as_of, delay.quantiles(DELAYS) if delay.known else np.zeros(1)
+    )
+    notes = [*origin, *clock.notes, *delay.notes, *fleet.notes]
+    if fleet.fitted.empty or not len(fleet.machines):
         return _nothing(notes)
-    lives = learn_lives(fleet, data.parts)
+    lives = learn_lives(fleet, data.parts, options.clock)
     if blend is None:
         blend = learn_blend(
             data,
@@ -108,17 +116,7 @@ def installed_base_demand(
             ),
         )
     sales, sale_notes = sales_ahead(data, as_of, edges)
-    pieces = _pieces_in_service(lives.spells, data.units)
-    parts = lives.lifetimes["part_id"].to_numpy()
-    use = np.stack([clock.at(curve, edges.dates) for curve in range(len(clock.cumulative))])
-    use -= use[:, :1]
-    keep = kept_share(data, as_of, edges)
-    sold = sold_slots(sales, data, fleet, clock, edges)
-    rows = [
-        _one_part(part, lives.law(number), own, to_come, use, edges, blend)
-        for number, (part, own, to_come) in enumerate(_by_part(parts, pieces, keep, sold))
-        if own.size or to_come.size
-    ]
+    rows = _all_parts(data, as_of, fleet, lives, sales, edges, blend)
     if not rows:
         return _nothing(notes)
     table = _long(rows, "months", MONTH_COLUMNS, "month", horizon)
@@ -126,38 +124,15 @@ def installed_base_demand(
     words = _methods(lives, blend)
     for frame in (table, windows):
         frame["method"] = frame["part_id"].map(words).to_numpy()
-    retirements = table.loc[table["retired"] != 0, [*PAIR, "month", "retired"]].rename(
-        columns={"retired": "mean"}
-    )
-    facts = _facts(pieces, lives, fleet, table, blend)
-    spells = lives.spells[["part_id", "entry", "exit", "failed", "count"]]
     return BaseRoad(
-        table.drop(columns="retired"),
+        table,
         windows,
-        retirements,
-        facts,
-        spells,
+        _facts(fleet, lives, table, blend),
+        listed_spells(lives) if blend is not NO_BLEND else _nothing([]).spells,
         lives.lifetimes,
         [*notes, *lives.notes, *blend.notes, *sale_notes],
         blend.tested,
     )
-
-
-def _clock_notes(fleet: FleetHistory, options: ForecastOptions) -> list[dict[str, Any]]:
-    counts = fleet.clock_of_part.value_counts()
-    origin = "set by the user" if options.clock != "auto" else "data: usage, meter_readings"
-    return [
-        {
-            "stage": "forecast",
-            "name": f"parts on the clock of {unit}",
-            "value": int(counts[unit]),
-            "unit": "parts",
-            "origin": origin,
-            "meaning": "hours where the use of every machine that carries the part is known",
-        }
-        for unit in ("hours", "days")
-        if unit in counts
-    ]
 
 
 def _nothing(notes: list[dict[str, Any]]) -> BaseRoad:
@@ -167,7 +142,6 @@ def _nothing(notes: list[dict[str, Any]]) -> BaseRoad:
     return BaseRoad(
         months,
         empty.assign(days=0.0),
-        months[[*PAIR, "month", "mean"]],
         facts,
         pd.DataFrame(columns=["part_id", "entry", "exit", "failed", "count"]),
         pd.DataFrame(),
@@ -176,149 +150,154 @@ def _nothing(notes: list[dict[str, Any]]) -> BaseRoad:
     )
 
 
-def _pieces_in_service(spells: pd.DataFrame, units: pd.DataFrame) -> pd.DataFrame:
-    """Ages of all pieces in service, by part, with the cell they stand in."""
-    alive = spells[spells["in_service"].to_numpy(bool)]
-    product = units.set_index("unit_id")["product_id"]
-    use_class = np.exp(np.round(np.log(alive["factor"]) / USE_CLASS) * USE_CLASS)
-    return pd.DataFrame(
-        {
-            "part_id": alive["part_id"],
-            "site_id": alive["site_id"],
-            "product_id": alive["unit_id"].map(product),
-            "curve": alive["curve"],
-            "use_class": use_class,
-            "pieces": alive["pieces"],
-            "age": alive["exit"],
-            "count": alive["count"],
-            "unit_id": alive["unit_id"],
-        }
-    )
+class _Side(NamedTuple):
+    """One clock: ages of all machines, use ahead of every cell, share of its machines that stay."""
 
-
-class _OwnPieces(NamedTuple):
-    """Pieces of one part in service: cells and what stands in them."""
-
-    site: np.ndarray
-    curve: np.ndarray
-    use_class: np.ndarray
-    pieces: np.ndarray
-    keep: np.ndarray
-    cell: np.ndarray
-    age: np.ndarray
-    weight: np.ndarray
-
-    @property
-    def size(self) -> int:
-        return len(self.age)
-
-
-class _SoldPieces(NamedTuple):
-    """Pieces of one part on machines to be sold."""
-
-    site: np.ndarray
-    curve: np.ndarray
-    start: np.ndarray
-    slots: np.ndarray
-    pieces: np.ndarray
-
-    @property
-    def size(self) -> int:
-        return len(self.start)
+    ages: FieldAges
+    use: FloatArray
+    months: MonthUse
+    keep: FloatArray
+    site: NDArray[np.object_]
 
 
 class _PartRows(NamedTuple):
     part: str
-    sites: np.ndarray
-    months: np.ndarray
-    windows: np.ndarray
+    sites: NDArray[np.str_]
+    months: FloatArray
+    windows: FloatArray
 
 
-def _by_part(
-    parts: np.ndarray, pieces: pd.DataFrame, keep: pd.DataFrame, sold: pd.DataFrame
-) -> Iterator[tuple[str, _OwnPieces, _SoldPieces]]:
-    """Cut the pieces and the sold machines into parts, once sorted."""
-    keys = ["part_id", "site_id", "product_id", "curve", "use_class", "pieces"]
-    ordered = pieces.sort_values(keys, kind="stable", ignore_index=True)
-    first = ~ordered.duplicated(keys).to_numpy()
-    cells = ordered.loc[first, keys].reset_index(drop=True)
-    cell = np.cumsum(first) - 1
-    share = keep.reindex(pd.MultiIndex.from_frame(cells[["site_id", "product_id"]])).to_numpy()
-    share = np.nan_to_num(share, nan=1.0)
-    number = pd.Index(parts)
-    at = np.arange(len(parts) + 1)
-    row_at = np.searchsorted(number.get_indexer(pd.Index(ordered["part_id"])), at)
-    cell_at = np.searchsorted(number.get_indexer(pd.Index(cells["part_id"])), at)
-    sold_at = np.searchsorted(number.get_indexer(pd.Index(sold["part_id"])), at)
-    site, to_site = cells["site_id"].to_numpy(object), sold["site_id"].to_numpy(object)
-    curve, use_class, size = (cells[name].to_numpy() for name in ("curve", "use_class", "pieces"))
-    age, count = (ordered[name].to_numpy(dtype=float) for name in ("age", "count"))
-    sold_facts = [sold[name].to_numpy() for name in ("curve", "start", "slots", "pieces")]
-    for i, part in enumerate(parts):
-        c, r, s = (slice(bounds[i], bounds[i + 1]) for bounds in (cell_at, row_at, sold_at))
-        own = _OwnPieces(
-            site[c],
-            curve[c],
-            use_class[c],
-            size[c],
-            share[c],
-            cell[r] - cell_at[i],
-            age[r],
-            count[r],
+def _all_parts(
+    data: Any,
+    as_of: pd.Timestamp,
+    fleet: FleetHistory,
+    lives: PartLives,
+    sales: pd.DataFrame,
+    edges: Calendar,
+    blend: Blend,
+) -> list[_PartRows]:
+    """Demand of every part that stands anywhere or will."""
+    keep = kept_share(data, as_of, edges)
+    sides = {name: _side(fleet, lives, name, keep, edges, as_of) for name in lives.sides}
+    clock = lives.lifetimes["clock"].to_numpy()
+    sold = sold_slots(sales, data, fleet, lives.lifetimes, edges)
+    sold_at = np.searchsorted(
+        lives.fitment.parts.get_indexer(sold["part_id"]), np.arange(len(lives.fitment.parts) + 1)
+    )
+    to_site, start, lives_sold, pieces = (
+        sold[name].to_numpy() for name in ("site_id", "start", "lives", "pieces")
+    )
+    sold_use = _use_ahead(fleet.clock, sold["curve"].to_numpy(), edges) - start[:, None]
+    out = []
+    for number, part in enumerate(lives.fitment.parts):
+        side, some = sides[clock[number]], slice(sold_at[number], sold_at[number + 1])
+        cells, held, batch = side.ages.of_part(number)
+        if not held.any() and some.start == some.stop:
+            continue
+        pieces_here = PartFleet(
+            held,
+            side.ages.grid,
+            batch,
+            side.use[cells],
+            side.keep[cells],
+            sold_use[some],
+            lives_sold[some],
+            pieces[some],
         )
-        yield part, own, _SoldPieces(to_site[s], *(values[s] for values in sold_facts))
+        sites = (side.site[cells], to_site[some])
+        months = MonthUse(*(values[cells] for values in side.months))
+        out.append(_one_part(part, lives.law(number), pieces_here, sites, months, edges, blend))
+    return out
+
+
+def _side(
+    fleet: FleetHistory, lives: PartLives, name: str, keep: pd.DataFrame, edges: Calendar, as_of: pd.Timestamp
+) -> _Side:
+    machines = fleet.machines.ages[name]
+    month = float(np.median(machines.shortest) * 2 * 30) if len(fleet.machines) else 1.0
+    ages = FieldAges(fleet, lives, name, max(month, 1e-3))
+    cells = ages.cells
+    curve, use_class = cells["curve"].to_numpy(), cells["use_class"].to_numpy(float)[:, None]
+    pair = pd.MultiIndex.from_frame(cells[["site_id", "product_id"]])
+    share = np.nan_to_num(keep.reindex(pair).to_numpy(float), nan=1.0)
+    return _Side(
+        ages,
+        _use_ahead(fleet.clock, curve, edges) * use_class,
+        MonthUse(*(values * use_class for values in month_use(fleet.clock, curve, edges, as_of))),
+        share,
+        cells["site_id"].to_numpy(object),
+    )
+
+
+def _use_ahead(clock: Clock, curve: NDArray[np.int64], edges: Calendar) -> FloatArray:
+    """Use from now to each edge, shape (rows, edges)."""
+    curves, row = np.unique(curve, return_inverse=True)
+    use = np.array([clock.at(np.full(len(edges.dates), one), edges.dates) for one in curves])
+    use = use.reshape(len(curves), len(edges.dates))
+    return np.asarray((use - use[:, :1])[row])
 
 
 def _one_part(
     part: str,
     law: PartLaw,
-    own: _OwnPieces,
-    sold: _SoldPieces,
-    use: np.ndarray,
+    fleet: PartFleet,
+    sites: tuple[NDArray[np.object_], NDArray[np.object_]],
+    month: MonthUse,
     edges: Calendar,
     blend: Blend,
 ) -> _PartRows:
     """Demand of one part at its sites: months and windows as arrays (sites, times, columns)."""
-    cells = Cells(
-        own.cell,
-        own.age,
-        own.weight,
-        own.pieces,
-        use[own.curve] * own.use_class[:, None],
-        use[sold.curve] - sold.start[:, None],
-        sold.slots,
-        sold.pieces,
-    )
-    out = part_demand(law, cells, own.keep, edges.month_at, nudged=blend is not NO_BLEND)
-    sites, where = np.unique(np.concatenate([own.site, sold.site]).astype(str), return_inverse=True)
+    out: PartDemand = part_demand(law, fleet, edges.month_at, nudged=blend is not NO_BLEND)
+    names, where = np.unique(np.concatenate(sites).astype(str), return_inverse=True)
+    here, there = where[: len(sites[0])], where[len(sites[0]) :]
 
-    def gather(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        total = np.zeros((len(sites), len(edges.days)))
+    def gather(values: FloatArray, rows: NDArray[np.intp]) -> FloatArray:
+        total = np.zeros((len(names), len(edges.days)))
         np.add.at(total[:, 1:], rows, values)
         return np.cumsum(total, axis=1)
 
-    here, there = where[: len(own.site)], where[len(own.site) :]
     w = blend.of(part)
-    pieces_used = (
-        np.diff(cells.use, axis=1) * (np.bincount(own.cell, own.weight, len(own.site)) * own.pieces)[:, None]
-    )
+    pieces_used = np.diff(fleet.use, axis=1) * (fleet.histogram.sum(axis=1) * fleet.pieces)[:, None]
     failing = w * out.base + (1 - w) * law.mean_failures * pieces_used
     leaving = w * out.planned + (1 - w) * law.mean_planned * pieces_used
-    kept, lost = gather(failing * own.keep, here), gather(failing * (own.keep - 1), here)
-    planned, new = gather(leaving * own.keep, here), gather(out.new, there)
+    kept, lost = gather(failing * fleet.keep, here), gather(failing * (fleet.keep - 1), here)
+    planned, new = gather(leaving * fleet.keep, here), gather(out.new, there)
     total = kept + planned + new
-    by_ages = gather((out.base + out.planned) * own.keep, here)
-    by_rate = gather((law.mean_failures + law.mean_planned) * pieces_used * own.keep, here)
+    by_ages = gather((out.base + out.planned) * fleet.keep, here)
+    by_rate = gather((law.mean_failures + law.mean_planned) * pieces_used * fleet.keep, here)
+    by_once = gather(out.once * fleet.keep, here)
     vmr, cv2 = blended_spread(w, out.vmr, out.cv2, law.mean_cv2)
     vmr_sum, cv2_sum = blended_spread(w, out.vmr_sum, out.cv2_sum, law.mean_cv2)
     months = [np.diff(values[:, edges.month_at], axis=1) for values in (total, kept, new, planned, lost)]
+    by_month = np.diff(np.cumsum(np.pad(failing, ((0, 0), (1, 0))), axis=1)[:, edges.month_at], axis=1)
+    for values in _drivers(by_month, month):
+        of_site = np.zeros_like(months[0])
+        np.add.at(of_site, here, values)
+        months.append(of_site)
     spread = [np.broadcast_to(values, months[0].shape) for values in (vmr, cv2 + blend.doubt)]
     at = np.maximum(edges.window_at - 1, 0)
-    sums, both = total[:, edges.window_at], [values[:, edges.window_at] for values in (by_ages, by_rate)]
+    sums = total[:, edges.window_at]
+    roads = [values[:, edges.window_at] for values in (by_ages, by_rate, by_once)]
     spread_sum = [np.broadcast_to(values[at], sums.shape) for values in (vmr_sum, cv2_sum + blend.doubt)]
     spread_sum.append(np.full(sums.shape, law.mean_cv2))
     return _PartRows(
-        part, sites, np.stack([*months, *spread], axis=2), np.stack([sums, *spread_sum, *both], axis=2)
+        part, names, np.stack([*months, *spread], axis=2), np.stack([sums, *spread_sum, *roads], axis=2)
+    )
+
+
+def _drivers(failing: FloatArray, month: MonthUse) -> tuple[FloatArray, ...]:
+    """Split failures before retirements into level, ageing, season and use, shape (cells, months) each.
+
+    The rate of the first month, per use, at an average month's use is the level; the rates of later months
+    differ from it by ageing; use differs from the average month by season and by its growth since last year.
+    """
+    rate = failing / np.maximum(month.coming, 1e-12)
+    level = rate[:, :1] * month.average
+    return (
+        np.broadcast_to(level, rate.shape),
+        (rate - rate[:, :1]) * month.average,
+        rate * (month.year_before - month.average),
+        rate * (month.coming - month.year_before),
     )
 
 
@@ -344,22 +323,24 @@ def _methods(lives: PartLives, blend: Blend) -> pd.Series:
     return pd.Series([f"installed base: {text}" for text in road], index=parts.to_numpy())
 
 
-def _facts(
-    pieces: pd.DataFrame, lives: PartLives, fleet: FleetHistory, table: pd.DataFrame, blend: Blend
-) -> pd.Series:
+def _facts(fleet: FleetHistory, lives: PartLives, table: pd.DataFrame, blend: Blend) -> pd.Series:
     """Machines and lives of each pair, in words."""
-    pairs = table[PAIR].drop_duplicates()
-    index = pd.MultiIndex.from_frame(pairs)
-    groups = pieces.groupby(PAIR)
-    machines = groups["unit_id"].nunique().reindex(index).fillna(0).astype(int)
-    law = lives.lifetimes.set_index("part_id")
+    index = pd.MultiIndex.from_frame(table[PAIR].drop_duplicates())
+    now = fleet.machines.table[fleet.machines.table["in_service"].to_numpy(bool)]
+    present = now.groupby(["product_id", "site_id"]).size().rename("machines").reset_index()
+    there = fleet.fitted[["part_id", "product_id"]].merge(present, on="product_id")
+    machines = there.groupby(PAIR)["machines"].sum().reindex(index).fillna(0).astype(int)
+    law = lives.lifetimes
     unit = {"hours": "h", "days": "days"}
     text = {
-        part: f"life {scale:,.0f} {unit[fleet.clock_of_part[part]]}, shape {shape:.1f}, {failed:.0f} failures"
+        part: f"life {scale:,.0f} {unit[clock]}, shape {shape:.1f}, {failed:.0f} failures"
+        + (", repaired in place" if kind == "repaired" else "")
         + ("" if blend.of(part) > 0.99 else f"; ages weigh {blend.of(part):.0%} against the mean rate")
-        for part, scale, shape, failed in zip(law.index, law["scale"], law["shape"], law["n_failed"])
+        for part, scale, shape, failed, clock, kind in zip(
+            *(law[name] for name in ("part_id", "scale", "shape", "n_failed", "clock", "kind"))
+        )
     }
     return pd.Series(
-        [f"{count} machines in service, {text[part]}" for count, part in zip(machines, pairs["part_id"])],
+        [f"{count} machines in service, {text[part]}" for count, part in zip(machines, index.get_level_values(0))],
         index=index,
     )

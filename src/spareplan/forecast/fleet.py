@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spareplan.forecast.open_starts import planned_sum
+from spareplan.forecast.renewal_table import Curves
 
 FloatArray = NDArray[np.float64]
 STEPS_PER_SCALE = 16
@@ -134,33 +135,53 @@ def _older(values: FloatArray) -> FloatArray:
     return np.concatenate([values[:, 1:], values[:, -1:]], axis=1)
 
 
-def age_histogram(
-    cell: NDArray[np.int64], age: FloatArray, weight: FloatArray, cells: int, curves: FleetCurves
-) -> FloatArray:
-    """Weights of pieces by cell and age class, shared between the two nearest class middles.
+def planned_curves(
+    shape: FloatArray,
+    scale: FloatArray,
+    planned_rate: FloatArray,
+    planned_width: float,
+    age: FloatArray,
+    times: FloatArray,
+) -> Curves:
+    """Events of pieces that are also replaced by plan, at given ages and uses.
 
     Parameters
     ----------
-    cell : ndarray of int, shape (n,)
-    age, weight : ndarray, shape (n,)
-        [hours or days, pieces]
-    cells : int
-        Number of cells.
-    curves : FleetCurves
-        Gives width and number of classes.
+    shape, scale, planned_rate, planned_width
+        As in `fleet_curves`.
+    age : ndarray, shape (ages,)
+        From 0. [hours or days]
+    times : ndarray, shape (times,)
+        Rising, from 0. [hours or days]
 
     Returns
     -------
-    ndarray, shape (cells, classes)
+    Curves
     """
-    classes = curves.failures.shape[2]
-    place = np.clip(age / curves.width - 0.5, 0.0, classes - 1.0)
+    steps = fleet_curves(shape, scale, planned_rate, planned_width, float(age[-1]), float(times[-1]))
+    width, classes = steps.width, steps.failures.shape[2]
+    place = np.clip(age / width - 0.5, 0.0, classes - 1.0)
     low = np.minimum(place.astype(np.int64), classes - 2)
-    part = place - low
-    flat: FloatArray = np.zeros(cells * classes)
-    flat += np.bincount(cell * classes + low, weights=weight * (1 - part), minlength=cells * classes)
-    flat += np.bincount(cell * classes + low + 1, weights=weight * part, minlength=cells * classes)
-    return flat.reshape(cells, classes)
+    part = (place - low)[:, None]
+    when = np.clip(times / width, 0.0, steps.failures.shape[1] - 1.0)
+    first = np.minimum(when.astype(np.int64), steps.failures.shape[1] - 2)
+    late = (when - first)[:, None]
+
+    def read(values: FloatArray) -> FloatArray:
+        at = values[:, first] * (1 - late) + values[:, first + 1] * late
+        at = at.transpose(0, 2, 1)
+        return at[:, low] * (1 - part) + at[:, low + 1] * part
+
+    b, eta = shape[:, None, None], scale[:, None, None]
+    old = age[None, :, None]
+    once = -np.expm1((old / eta) ** b - ((old + times) / eta) ** b)
+    failures, planned, variance = (read(v) for v in (steps.failures, steps.planned, steps.variance))
+    if age[0] == 0:
+        # The youngest class has its middle half a step above age 0.
+        early = -np.expm1(-((0.5 * width / scale) ** shape))
+        failures[:, 0] = new_item(steps.failures[:, :, 0], times[None], width, early)[0]
+        planned[:, 0] = new_item(steps.planned[:, :, 0], times[None], width, np.zeros(len(scale)))[0]
+    return Curves(failures, planned, once, variance)
 
 
 def at_use(values: FloatArray, use: FloatArray, width: float) -> FloatArray:

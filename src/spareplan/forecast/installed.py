@@ -1,4 +1,4 @@
-"""Demand of one part from the machines that carry it: lives, ages, use in; means and spreads out."""
+"""Demand of one part from the machines that carry it: lives, age histograms, use in; means and spreads out."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spareplan.forecast.fleet import FleetCurves, age_histogram, at_use, fleet_curves, new_item
+from spareplan.forecast.fleet import planned_curves
+from spareplan.forecast.renewal_table import Curves, renewing_curves, repaired_curves
+from spareplan.forecast.sparse import SHAPES
 
 FloatArray = NDArray[np.float64]
 LEAST_WEIGHT = 1e-3
-# Rates are moved by this factor to see how much the expected demand follows them.
-NUDGE = 1.2
+# Rates are moved by this factor to see how much the expected demand follows them, at a few times.
+NUDGE, NUDGE_TIMES = 1.2, 9
+# Times at which curves are computed: steps per shortest scale, fewest, most.
+STEPS_PER_SCALE, LEAST_STEPS, MOST_STEPS = 12, 40, 160
 
 
 class PartLaw(NamedTuple):
@@ -20,8 +24,8 @@ class PartLaw(NamedTuple):
 
     Parameters
     ----------
-    weight, shape, scale, failures : ndarray, shape (laws,)
-        Weight, Weibull law and gamma shape (A) of the rate at each node. [-, -, hours or days, -]
+    weight, scale, failures : ndarray, shape (nodes,)
+        Weight, scale and gamma shape (A) of the rate at each shape of `sparse.SHAPES`. [-, hours or days, -]
     planned_rate : ndarray, shape (bins,)
         By age bins of `planned_width`. [1 / (hours or days)]
     planned_width : float
@@ -30,10 +34,11 @@ class PartLaw(NamedTuple):
         Events per piece and use whatever the age: the other road. [1 / (hours or days)]
     mean_cv2 : float
         Squared coefficient of variation of these rates.
+    repaired : bool
+        A failure leaves the assembly as old as it was.
     """
 
     weight: FloatArray
-    shape: FloatArray
     scale: FloatArray
     failures: FloatArray
     planned_rate: FloatArray
@@ -41,6 +46,38 @@ class PartLaw(NamedTuple):
     mean_failures: float
     mean_planned: float
     mean_cv2: float
+    repaired: bool = False
+
+
+class PartFleet(NamedTuple):
+    """Where a part's pieces stand: cells of site, product and use; and machines still to be sold.
+
+    Parameters
+    ----------
+    histogram : ndarray, shape (cells, ages)
+        Pieces (or sets) in service.
+    age : ndarray, shape (ages,)
+        Nodes of the histogram, from 0. [hours or days]
+    pieces : ndarray, shape (cells,)
+        Pieces that leave the shelf at one renewal.
+    use : ndarray, shape (cells, edges)
+        Use from now to each edge. [hours or days]
+    keep : ndarray, shape (cells, edges - 1)
+        Share of today's machines still in service between the edges.
+    sold_use : ndarray, shape (sold, edges)
+        Use of a machine to be sold from its sale to each edge; negative before. [hours or days]
+    sold_lives, sold_pieces : ndarray, shape (sold,)
+        Lives that begin on those machines, and pieces per renewal of one.
+    """
+
+    histogram: FloatArray
+    age: FloatArray
+    pieces: FloatArray
+    use: FloatArray
+    keep: FloatArray
+    sold_use: FloatArray
+    sold_lives: FloatArray
+    sold_pieces: FloatArray
 
 
 class PartDemand(NamedTuple):
@@ -48,9 +85,11 @@ class PartDemand(NamedTuple):
 
     Parameters
     ----------
-    base, planned, new : ndarray, shape (cells, edges - 1) and for new (sold cells, edges - 1)
-        Expected failures of today's machines, planned replacements (both before retirements), and all events
-        of machines still to be sold. [pieces]
+    base, planned, once : ndarray, shape (cells, edges - 1)
+        Expected failures of today's machines, planned replacements, and first failures alone, each before
+        retirements. [pieces]
+    new : ndarray, shape (sold, edges - 1)
+        All events of machines still to be sold. [pieces]
     vmr, cv2 : ndarray, shape (months,)
         Of the whole part, per month.
     vmr_sum, cv2_sum : ndarray, shape (edges - 1,)
@@ -59,6 +98,7 @@ class PartDemand(NamedTuple):
 
     base: FloatArray
     planned: FloatArray
+    once: FloatArray
     new: FloatArray
     vmr: FloatArray
     cv2: FloatArray
@@ -66,49 +106,19 @@ class PartDemand(NamedTuple):
     cv2_sum: FloatArray
 
 
-class Cells(NamedTuple):
-    """Where a part's pieces stand: cells of site, product, clock curve and pieces per renewal.
-
-    Parameters
-    ----------
-    cell : ndarray of int, shape (n,)
-    age, weight : ndarray, shape (n,)
-        Of every fitted piece (or set) in service. [hours or days, pieces]
-    pieces : ndarray, shape (cells,)
-        Pieces that leave the shelf at one renewal.
-    use : ndarray, shape (cells, edges)
-        Use from now to each edge. [hours or days]
-    use_sold : ndarray, shape (sold, edges)
-        Use of a machine to be sold from its sale to each edge; negative before. [hours or days]
-    sold_slots, sold_pieces : ndarray, shape (sold,)
-        Slots on those machines, and pieces per renewal of a slot.
-    """
-
-    cell: NDArray[np.int64]
-    age: FloatArray
-    weight: FloatArray
-    pieces: FloatArray
-    use: FloatArray
-    use_sold: FloatArray
-    sold_slots: FloatArray
-    sold_pieces: FloatArray
-
-
 def part_demand(
-    law: PartLaw, cells: Cells, keep: FloatArray, month_at: NDArray[np.int64], nudged: bool = True
+    law: PartLaw, fleet: PartFleet, month_at: NDArray[np.int64], nudged: bool = True
 ) -> PartDemand:
     """Compute the expected demand of one part and its spread.
 
     Parameters
     ----------
     law : PartLaw
-    cells : Cells
-    keep : ndarray, shape (cells, edges - 1)
-        Share of today's machines still in service between the edges.
+    fleet : PartFleet
     month_at : ndarray of int, shape (months + 1,)
         Which edges begin the months (and end the last).
     nudged : bool
-        Whether to find out how far demand follows its rate; False: in proportion, at half the cost.
+        Whether to find out how far demand follows its rate; False: in proportion.
 
     Returns
     -------
@@ -116,104 +126,149 @@ def part_demand(
 
     Notes
     -----
-    At each node the mean m_j and the variance v_j given the law come from the backward recursion. Over the
-    nodes vmr = sum p v / sum p m and 1 + cv2 = sum p m² (1 + eps² / A) / (sum p m)², with A the gamma shape
-    of the rate and eps = d ln m / d ln rate (1 while renewals are few, towards 1/beta later).
+    At each node of the shape the mean m_j and the variance v_j given the law come from the renewal table, or
+    with planned replacements from the backward recursion. Over the nodes vmr = sum p v / sum p m and
+    1 + cv2 = sum p m² (1 + eps² / A) / (sum p m)², with A the gamma shape of the rate and
+    eps = d ln m / d ln rate (1 while renewals are few, towards 1/beta later).
     """
-    nodes = law.weight > LEAST_WEIGHT
+    nodes = np.flatnonzero(law.weight > LEAST_WEIGHT)
     weight = law.weight[nodes] / law.weight[nodes].sum()
-    shape, scale = law.shape[nodes], law.scale[nodes]
-    laws = len(shape)
-    copies = 2 if nudged else 1
-    scales = np.concatenate([scale, scale * NUDGE ** (-1 / shape)])[: copies * laws]
-    shapes = np.tile(shape, copies)
-    longest = max(float(cells.use.max(initial=0.0)), float(cells.use_sold.max(initial=0.0)), 1e-6)
-    oldest = float(cells.age.max(initial=0.0))
-    curves = fleet_curves(
-        shapes,
-        scales,
-        law.planned_rate,
-        law.planned_width,
-        oldest,
-        longest,
-    )
-    both = [values.transpose(2, 0, 1) for values in (curves.failures, curves.planned)]
-    histogram = age_histogram(cells.cell, cells.age, cells.weight, len(cells.pieces), curves)
-    pieces = cells.pieces[:, None, None]
-    fail, plan = (
-        np.diff(at_use(np.tensordot(histogram, values, axes=(1, 0)), cells.use, curves.width), axis=2)
-        * pieces
-        for values in both
-    )
-    new = _sold_demand(curves, cells, shapes, scales)
-    total = (fail + plan).transpose(1, 0, 2) * keep
-    whole = total.sum(axis=1) + new.sum(axis=0)
-    vmr, vmr_sum = _spread_given_law(curves, histogram, cells, weight, laws, month_at)
-    monthly = np.add.reduceat(whole, month_at[:-1], axis=1)
-    if month_at[-1] < whole.shape[1]:
-        monthly[:, -1] = whole[:, month_at[-2] : month_at[-1]].sum(axis=1)
-    cv2, cv2_sum = (
-        _rate_doubt(values, weight, law.failures[nodes]) for values in (monthly, np.cumsum(whole, axis=1))
-    )
+    scale = law.scale[nodes]
+    longest = max(float(fleet.use.max(initial=0.0)), float(fleet.sold_use.max(initial=0.0)), 1e-6)
+    step = float(np.clip(scale.min() / STEPS_PER_SCALE, longest / MOST_STEPS, longest / LEAST_STEPS))
+    times = np.linspace(0.0, longest, int(np.ceil(longest / step)) + 1)
+    curves = _curves(law, nodes, scale, fleet.age, times)
+
+    def by_cell(values: FloatArray) -> FloatArray:
+        reached = fleet.histogram @ np.tensordot(weight, values, axes=1)
+        return np.diff(read_rows(reached, fleet.use, times), axis=1) * fleet.pieces[:, None]
+
+    events = curves.failures + curves.planned
+    young = np.tensordot(weight, events[:, 0], axes=1)
+    per_sale = fleet.sold_lives * fleet.sold_pieces
+    new = np.diff(read_line(young, np.maximum(fleet.sold_use, 0.0), times), axis=1) * per_sale[:, None]
+    spread = _spread(law, nodes, weight, fleet, curves, times, month_at, nudged)
+    zero = np.zeros((len(fleet.histogram), fleet.use.shape[1] - 1))
     return PartDemand(
-        np.einsum("l,clt->ct", weight, fail[:, :laws]),
-        np.einsum("l,clt->ct", weight, plan[:, :laws]),
-        np.einsum("l,clt->ct", weight, new[:, :laws]),
-        vmr,
-        cv2,
-        vmr_sum,
-        cv2_sum,
+        by_cell(curves.failures),
+        by_cell(curves.planned) if law.planned_rate.any() else zero,
+        by_cell(curves.once),
+        new,
+        *spread,
     )
 
 
-def _sold_demand(curves: FleetCurves, cells: Cells, shape: FloatArray, scale: FloatArray) -> FloatArray:
-    """Count events of machines sold later, shape (sold, laws, edges - 1), in pieces."""
-    first = -np.expm1(-((0.5 * curves.width / scale) ** shape))
-    events = new_item(curves.failures[:, :, 0], cells.use_sold, curves.width, first)
-    events = events + new_item(curves.planned[:, :, 0], cells.use_sold, curves.width, np.zeros(len(scale)))
-    return np.diff(events, axis=2) * (cells.sold_slots * cells.sold_pieces)[:, None, None]
+def _curves(
+    law: PartLaw, nodes: NDArray[np.int64], scale: FloatArray, age: FloatArray, times: FloatArray
+) -> Curves:
+    if law.repaired:
+        return repaired_curves(nodes, scale, age, times)
+    if law.planned_rate.any():
+        return planned_curves(SHAPES[nodes], scale, law.planned_rate, law.planned_width, age, times)
+    return renewing_curves(nodes, scale, age, times)
 
 
-def _spread_given_law(
-    curves: FleetCurves,
-    histogram: FloatArray,
-    cells: Cells,
+def read_rows(values: FloatArray, use: FloatArray, times: FloatArray) -> FloatArray:
+    """Read each row of values over even times at its own uses, by straight lines.
+
+    Parameters
+    ----------
+    values : ndarray, shape (rows, times)
+    use : ndarray, shape (rows, edges)
+        [hours or days]
+    times : ndarray, shape (times,)
+        Even, from 0. [hours or days]
+
+    Returns
+    -------
+    ndarray, shape (rows, edges)
+    """
+    low, part = _place(use, times)
+    row = np.arange(len(values))[:, None]
+    return np.asarray(values[row, low] * (1 - part) + values[row, low + 1] * part)
+
+
+def read_line(values: FloatArray, use: FloatArray, times: FloatArray) -> FloatArray:
+    """Read curves over even times, shape (..., times), at uses of any shape, by straight lines."""
+    low, part = _place(use, times)
+    return np.asarray(values[..., low] * (1 - part) + values[..., low + 1] * part)
+
+
+def _place(use: FloatArray, times: FloatArray) -> tuple[NDArray[np.int64], FloatArray]:
+    place = np.clip(use / times[1], 0.0, len(times) - 1.0)
+    low = np.minimum(place.astype(np.int64), len(times) - 2)
+    return low, place - low
+
+
+def _spread(
+    law: PartLaw,
+    nodes: NDArray[np.int64],
     weight: FloatArray,
-    laws: int,
+    fleet: PartFleet,
+    curves: Curves,
+    times: FloatArray,
     month_at: NDArray[np.int64],
-) -> tuple[FloatArray, FloatArray]:
-    """Variance-to-mean ratio of the whole part given the law, per month and from the first edge."""
-    held = histogram.sum(axis=1)
-    everyone = histogram.sum(axis=0)
-    edges = cells.use.shape[1]
-    if held.sum() <= 0:
-        size = float(cells.sold_pieces.mean()) if len(cells.sold_pieces) else 1.0
-        return np.full(len(month_at) - 1, size), np.full(edges - 1, size)
-    use = (cells.use * held[:, None]).sum(axis=0) / held.sum()
-    batch = float((held * cells.pieces**2).sum() / (held * cells.pieces).sum())
-    events = (curves.failures + curves.planned)[:laws].transpose(2, 0, 1)
-    reached = at_use(events, np.broadcast_to(use, (events.shape[0], edges)), curves.width)
-    step = np.diff(reached[:, :, month_at], axis=2)
+    nudged: bool,
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Give vmr and cv2 of the whole part, per month and from the first edge, all cells used alike."""
+    held = fleet.histogram.sum(axis=1)
+    everyone = fleet.histogram.sum(axis=0)
+    edges = fleet.use.shape[1]
+    alone = held.sum() <= 0
+    use = fleet.use.T @ held / held.sum() if not alone else np.maximum(fleet.sold_use, 0.0).max(axis=0)
+    keep = fleet.keep.T @ held / held.sum() if not alone else np.ones(edges - 1)
+    pieces = (fleet.pieces if not alone else fleet.sold_pieces, held if not alone else fleet.sold_lives)
+    batch = float((pieces[1] * pieces[0] ** 2).sum() / max((pieces[1] * pieces[0]).sum(), 1e-300))
+    # Machines to be sold, by the use they will have had.
+    sold, which = np.unique(fleet.sold_use, axis=0, return_inverse=True)
+    lives = np.bincount(which.ravel(), fleet.sold_lives * fleet.sold_pieces, len(sold))
+    size = float((held * fleet.pieces).sum() / held.sum()) if not alone else 1.0
+
+    def whole(failures: FloatArray, planned: FloatArray, at: FloatArray) -> FloatArray:
+        events = failures + planned
+        own = np.diff(read_line(np.einsum("a,lat->lt", everyone, events), use, at), axis=1) * keep * size
+        if len(sold):
+            young = read_line(events[:, 0], np.maximum(sold, 0.0), at)
+            own = own + np.einsum("s,lse->le", lives, np.diff(young, axis=2))
+        return np.asarray(own)
+
+    means = whole(curves.failures, curves.planned, times)
+    follow = np.ones_like(means)
+    if nudged and not law.planned_rate.any() and not law.repaired:
+        rough = np.linspace(0.0, times[-1], NUDGE_TIMES)
+        moved = law.scale[nodes] * NUDGE ** (-1 / SHAPES[nodes])
+        pair = [_curves(law, nodes, scale, fleet.age, rough) for scale in (law.scale[nodes], moved)]
+        before, after = (np.cumsum(whole(c.failures, c.planned, rough), axis=1) for c in pair)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            follow = np.log(after / before) / np.log(NUDGE)
+        follow = np.where(np.isfinite(follow), np.clip(follow, 0.0, 1.0), 1.0)
+    monthly = np.stack([means[:, a:b].sum(axis=1) for a, b in zip(month_at[:-1], month_at[1:])], axis=1)
+    at_month = follow[:, np.maximum(month_at[1:] - 1, 0)]
+    failures = law.failures[nodes]
+    cv2 = _rate_doubt(monthly, at_month, weight, failures)
+    cv2_sum = _rate_doubt(np.cumsum(means, axis=1), follow, weight, failures)
+    if alone:
+        return np.full(len(month_at) - 1, batch), cv2, np.full(edges - 1, batch), cv2_sum
+    events = curves.failures + curves.planned
+    step = np.diff(read_line(events, use[month_at], times), axis=2)
     # Two events of one piece in a period: the first, then the new piece's own by half a period later.
-    half = np.diff(use[month_at]) / 2
-    soon = at_use(events[:1], half[None], curves.width)[0]
-    within = np.einsum("a,alt->lt", everyone, step * (1 + 2 * soon) - step**2)
-    means = np.einsum("a,alt->lt", everyone, step)
-    vmr = weight @ np.maximum(within, 0) / np.maximum(weight @ means, 1e-300)
-    variance = np.tensordot(everyone, curves.variance[:laws].transpose(2, 0, 1), axes=(0, 0))
-    summed = at_use(variance[None], use[None, 1:], curves.width)[0]
-    total = np.einsum("a,alt->lt", everyone, reached[:, :, 1:])
-    vmr_sum = weight @ summed / np.maximum(weight @ total, 1e-300)
-    return np.where(weight @ means > 0, vmr, 1.0) * batch, np.where(weight @ total > 0, vmr_sum, 1.0) * batch
+    soon = read_line(events[:, 0], np.diff(use[month_at]) / 2, times)[:, None]
+    within = np.einsum("a,lat->lt", everyone, step * (1 + 2 * soon) - step**2)
+    vmr = _ratio(weight, np.maximum(within, 0.0), np.einsum("a,lat->lt", everyone, step))
+    variance = read_line(np.einsum("a,lat->lt", everyone, curves.variance), use[1:], times)
+    reached = read_line(np.einsum("a,lat->lt", everyone, events), use[1:], times)
+    return vmr * batch, cv2, _ratio(weight, variance, reached) * batch, cv2_sum
 
 
-def _rate_doubt(means: FloatArray, weight: FloatArray, failures: FloatArray) -> FloatArray:
-    """Squared coefficient of variation of the part's rate; `means` holds the laws, then the nudged laws."""
-    laws = len(weight)
-    at, moved = means[:laws], means[laws:] if len(means) > laws else means * NUDGE
-    with np.errstate(divide="ignore", invalid="ignore"):
-        follow = np.log(moved / at) / np.log(NUDGE)
-    follow = np.where(np.isfinite(follow), np.clip(follow, 0.0, 1.0), 1.0)
-    mean = weight @ at
-    second = weight @ (at**2 * (1 + follow**2 / failures[:, None]))
+def _ratio(weight: FloatArray, variance: FloatArray, mean: FloatArray) -> FloatArray:
+    below = weight @ mean
+    return np.where(below > 0, (weight @ variance) / np.maximum(below, 1e-300), 1.0)
+
+
+def _rate_doubt(
+    means: FloatArray, follow: FloatArray, weight: FloatArray, failures: FloatArray
+) -> FloatArray:
+    """Squared coefficient of variation of the part's rate, from the means under each law."""
+    mean = weight @ means
+    second = weight @ (means**2 * (1 + follow**2 / failures[:, None]))
     return np.where(mean > 0, np.maximum(second / np.maximum(mean, 1e-300) ** 2 - 1, 0.0), 0.0)

@@ -7,6 +7,7 @@ records and fitted parts, not with their product.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -54,8 +55,8 @@ class LifeSums(NamedTuple):
         return LifeSums(*(one + two for one, two in zip(self, other)))
 
 
-class OpenClasses(NamedTuple):
-    """Machines older than the records, in classes of a product that look alike.
+class MachineClasses(NamedTuple):
+    """Machines of a product that look alike: either all watched from new, or all older than the records.
 
     Parameters
     ----------
@@ -68,7 +69,7 @@ class OpenClasses(NamedTuple):
     count : ndarray, shape (classes,)
         Machines.
     of_machine : ndarray of int, shape (machines,)
-        Class of each machine, -1 where it is watched from new.
+        Class of each machine, -1 where it is of the other kind.
     """
 
     product: IntArray
@@ -94,7 +95,8 @@ class SharedSums(NamedTuple):
         Of all machines, as if they carried their first pieces: for assemblies that are repaired.
     time : ndarray, shape (machines,)
         [hours or days]
-    open : OpenClasses
+    closed, open : MachineClasses
+        Machines watched from new, and those older than the records.
     """
 
     unit: float
@@ -102,7 +104,8 @@ class SharedSums(NamedTuple):
     powers: FloatArray
     whole: FloatArray
     time: FloatArray
-    open: OpenClasses
+    closed: MachineClasses
+    open: MachineClasses
 
 
 class Fitment(NamedTuple):
@@ -171,19 +174,22 @@ def shared_sums(machines: Machines, fitment: Fitment, clock: str) -> SharedSums:
     for node, shape in enumerate(SHAPES):
         whole[:, node] = np.exp(shape * log_end).mean(axis=1) - np.exp(shape * log_start)
     product = fitment.products.get_indexer(machines.table["product_id"])
-    closed = ~ages.open
+    closed, running = ~ages.open, machines.table["in_service"].to_numpy(bool)
     return SharedSums(
         unit,
         product,
         np.where(closed[:, None], whole, 0.0),
         np.maximum(whole, 0.0),
         end - ages.start,
-        _open_classes(ages, product, machines.table["in_service"].to_numpy(bool)),
+        _classes(ages, product, running, closed),
+        _classes(ages, product, running, ~closed),
     )
 
 
-def _open_classes(ages: Ages, product: IntArray, in_service: NDArray[np.bool_]) -> OpenClasses:
-    at = np.flatnonzero(ages.open)
+def _classes(
+    ages: Ages, product: IntArray, in_service: NDArray[np.bool_], chosen: NDArray[np.bool_]
+) -> MachineClasses:
+    at = np.flatnonzero(chosen)
     start, ahead = ages.start[at], np.maximum(ages.stop[at] - ages.start[at], ages.shortest[at])
     seen = np.maximum(ages.watched[at].mean(axis=1) - ages.start[at], 1e-9 * ahead)
     many = np.bincount(product[at], minlength=int(product.max(initial=0)) + 1)[product[at]] > MOST_ROWS
@@ -191,7 +197,7 @@ def _open_classes(ages: Ages, product: IntArray, in_service: NDArray[np.bool_]) 
         [
             product[at].astype(float),
             in_service[at],
-            np.where(many, np.round(np.log(start) / CLASS_WIDTH), start),
+            np.where(many, np.round(np.log(np.maximum(start, 1e-9)) / CLASS_WIDTH), start),
             np.where(many, np.round(np.log(ahead) / CLASS_WIDTH), ahead),
         ]
     )
@@ -204,7 +210,7 @@ def _open_classes(ages: Ages, product: IntArray, in_service: NDArray[np.bool_]) 
 
     of_machine = np.full(len(product), -1, dtype=np.int64)
     of_machine[at] = number
-    return OpenClasses(
+    return MachineClasses(
         classes[:, 0].astype(np.int64),
         mean(start),
         mean(ahead),
@@ -213,6 +219,33 @@ def _open_classes(ages: Ages, product: IntArray, in_service: NDArray[np.bool_]) 
         count,
         of_machine,
     )
+
+
+def untouched(fitment: Fitment, shared: SharedSums, columns: FloatArray) -> FloatArray:
+    """Sum machine values over the pieces of each part that have no record.
+
+    Parameters
+    ----------
+    fitment : Fitment
+    shared : SharedSums
+    columns : ndarray, shape (machines, columns)
+        One piece's values on each machine, none negative.
+
+    Returns
+    -------
+    ndarray, shape (parts, columns)
+    """
+    parts, products = len(fitment.parts), len(fitment.products)
+    out = np.zeros((parts, columns.shape[1]))
+    for number in range(columns.shape[1]):
+        of_product = np.bincount(shared.product, columns[:, number], products)
+        total = np.bincount(fitment.part, fitment.lives * of_product[fitment.product], parts)
+        own = np.bincount(
+            fitment.touched_part, fitment.touched_lives * columns[fitment.touched_machine, number], parts
+        )
+        # What is left when all machines are taken off is rounding.
+        out[:, number] = np.where(total - own > 1e-9 * total, total - own, 0.0)
+    return out
 
 
 def untouched_sums(fitment: Fitment, shared: SharedSums, repaired: bool = False) -> LifeSums:
@@ -229,20 +262,30 @@ def untouched_sums(fitment: Fitment, shared: SharedSums, repaired: bool = False)
     LifeSums
         `time` and `alive` are of all pieces without a record, whether watched from new or not.
     """
-    parts, products = len(fitment.parts), len(fitment.products)
     source = shared.whole if repaired else shared.powers
-    columns = np.column_stack([source, shared.time, np.ones(len(shared.time))])
-    out = np.zeros((parts, columns.shape[1]))
-    for number in range(columns.shape[1]):
-        of_product = np.bincount(shared.product, columns[:, number], products)
-        total = np.bincount(fitment.part, fitment.lives * of_product[fitment.product], parts)
-        own = np.bincount(
-            fitment.touched_part, fitment.touched_lives * columns[fitment.touched_machine, number], parts
-        )
-        # What is left when all machines are taken off is rounding.
-        out[:, number] = np.where(total - own > 1e-9 * total, total - own, 0.0)
-    nothing = np.zeros(parts)
+    out = untouched(fitment, shared, np.column_stack([source, shared.time, np.ones(len(shared.time))]))
+    nothing = np.zeros(len(out))
     return LifeSums(nothing, nothing, nothing, out[:, :-2], out[:, -2], out[:, -1])
+
+
+def ahead_sums(fitment: Fitment, shared: SharedSums, ages: Ages, running: NDArray[np.bool_]) -> FloatArray:
+    """Sums of powers over one more unit of age, of pieces without a record that are watched from new.
+
+    Parameters
+    ----------
+    fitment : Fitment
+    shared : SharedSums
+    ages : Ages
+    running : ndarray of bool, shape (machines,)
+        In service.
+
+    Returns
+    -------
+    ndarray, shape (parts, nodes)
+    """
+    now = np.where(running & ~ages.open, ages.stop / shared.unit, np.nan)
+    columns = np.column_stack([(now + 1) ** b - now**b for b in SHAPES])
+    return untouched(fitment, shared, np.nan_to_num(columns))
 
 
 def group_powers(
@@ -313,8 +356,8 @@ def spell_sums(spells: pd.DataFrame, parts: pd.Index, unit: float) -> LifeSums:
     )
 
 
-class OpenRows(NamedTuple):
-    """Pieces without a record on machines older than the records, by part and class of machines.
+class ClassRows(NamedTuple):
+    """Pieces without a record, by part and class of machines.
 
     Parameters
     ----------
@@ -329,40 +372,40 @@ class OpenRows(NamedTuple):
     count: FloatArray
 
 
-def open_rows(fitment: Fitment, open_classes: OpenClasses) -> OpenRows:
-    """Join parts with the classes of their products' old machines, less the machines with a record."""
-    first = np.searchsorted(open_classes.product, np.arange(len(fitment.products) + 1))
+def class_rows(fitment: Fitment, classes: MachineClasses) -> ClassRows:
+    """Join parts with the classes of their products' machines, less the machines with a record."""
+    first = np.searchsorted(classes.product, np.arange(len(fitment.products) + 1))
     size = np.diff(first)[fitment.product]
     offset = np.cumsum(size) - size
     line = np.repeat(np.arange(len(fitment.part)), size)
     row = first[fitment.product[line]] + np.arange(len(line)) - offset[line]
-    count = fitment.lives[line] * open_classes.count[row]
+    count = fitment.lives[line] * classes.count[row]
     key = fitment.part * len(fitment.products) + fitment.product
-    of_class = open_classes.of_machine[fitment.touched_machine]
-    old = of_class >= 0
-    touched_key = (fitment.touched_part * len(fitment.products) + fitment.touched_product)[old]
+    of_class = classes.of_machine[fitment.touched_machine]
+    here = of_class >= 0
+    touched_key = (fitment.touched_part * len(fitment.products) + fitment.touched_product)[here]
     order = np.argsort(key, kind="stable")
     found = order[np.searchsorted(key[order], touched_key)]
-    at = offset[found] + of_class[old] - first[fitment.touched_product[old]]
-    np.subtract.at(count, at, fitment.touched_lives[old])
+    at = offset[found] + of_class[here] - first[fitment.touched_product[here]]
+    np.subtract.at(count, at, fitment.touched_lives[here])
     keep = count > 1e-9
-    return OpenRows(fitment.part[line][keep], row[keep], count[keep])
+    return ClassRows(fitment.part[line][keep], row[keep], count[keep])
 
 
 def open_sums(
-    rows: OpenRows,
-    classes: OpenClasses,
+    rows: ClassRows,
+    classes: MachineClasses,
     unit: float,
     shape: FloatArray,
     scale: FloatArray,
     planned: dict[int, tuple[FloatArray, float]],
-) -> FloatArray:
+) -> tuple[FloatArray, FloatArray]:
     """Sums of powers over pieces of unknown age, weighed by the law of their part.
 
     Parameters
     ----------
-    rows : OpenRows
-    classes : OpenClasses
+    rows : ClassRows
+    classes : MachineClasses
     unit : float
     shape, scale : ndarray, shape (parts,)
         [-, hours or days]
@@ -371,27 +414,31 @@ def open_sums(
 
     Returns
     -------
-    ndarray, shape (parts, nodes)
+    tuple of ndarray, shape (parts, nodes)
+        Over the time watched, and over one more unit of age of those in service.
     """
-    out = np.zeros((len(shape), len(SHAPES)))
+    out, ahead = np.zeros((len(shape), len(SHAPES))), np.zeros((len(shape), len(SHAPES)))
     for part, at, before, after, weight in weighed_rows(rows, classes, shape, scale, planned):
         grown = np.minimum(classes.seen[at] / classes.ahead[at], 1.0)[:, None]
         ended = before + (after - before) * grown
+        running = classes.in_service[at]
         with np.errstate(divide="ignore"):
-            log_end, log_start = np.log(ended / unit), np.log(before / unit)
+            logs = [np.log(age / unit) for age in (before, ended, after, after + unit)]
         for node, b in enumerate(SHAPES):
-            power = (weight * (np.exp(b * log_end) - np.exp(b * log_start))).sum(axis=1)
-            out[:, node] += np.bincount(part, power, len(shape))
-    return out
+            low, high, now, then = (np.exp(b * log) for log in logs)
+            out[:, node] += np.bincount(part, (weight * (high - low)).sum(axis=1), len(shape))
+            coming = (weight * (then - now)).sum(axis=1) * running
+            ahead[:, node] += np.bincount(part, coming, len(shape))
+    return out, ahead
 
 
 def weighed_rows(
-    rows: OpenRows,
-    classes: OpenClasses,
+    rows: ClassRows,
+    classes: MachineClasses,
     shape: FloatArray,
     scale: FloatArray,
     planned: dict[int, tuple[FloatArray, float]],
-):  # type: ignore[no-untyped-def]
+) -> Iterator[tuple[IntArray, IntArray, FloatArray, FloatArray, FloatArray]]:
     """Yield part, class, ages before and after the watch and weights (pieces), in chunks of rows."""
     bounded = np.isin(rows.part, list(planned)) if planned else np.zeros(len(rows.part), dtype=bool)
     free = np.flatnonzero(~bounded)

@@ -1,24 +1,63 @@
-"""Lives of all fitted parts: spells of the fleet in, posterior laws and planned-replacement rates out."""
+"""Lives of all fitted parts: what the fleet lived through in, posterior laws and planned-replacement rates out."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from spareplan.forecast.exposure import FleetHistory
+from spareplan.forecast.clock_choice import choose_by_evidence
+from spareplan.forecast.exposure import FleetHistory, touched_spells
 from spareplan.forecast.installed import PartLaw
-from spareplan.forecast.lifetimes import kin_of_keys, sort_spells
-from spareplan.forecast.likelihood import Spells
+from spareplan.forecast.life_sums import (
+    ClassRows,
+    Fitment,
+    LifeSums,
+    SharedSums,
+    ahead_sums,
+    class_rows,
+    fitment_numbers,
+    open_sums,
+    shared_sums,
+    spell_sums,
+    untouched_sums,
+    weighed_rows,
+)
 from spareplan.forecast.open_starts import weigh_open_starts
-from spareplan.forecast.sparse import SHAPES, PooledLives, pool_lifetimes
+from spareplan.forecast.planned_rates import planned_rates
+from spareplan.forecast.sparse import LOG_SHAPES, SHAPES, PooledLives, pool_statistics
 
-# Fewest and most age bins of planned replacements; the events that the rate of all ages counts as in each.
-PLANNED_BINS = (40, 120)
-PLANNED_PRIOR = 0.02
-SUREST = 0.995
+FloatArray = NDArray[np.float64]
+PlannedRates = dict[int, tuple[FloatArray, float]]
+# The spells that are published; beyond, pieces of unknown age are left out of them.
+MOST_SPELLS = 1_000_000
+# A family is repaired rather than renewed only where its records say so, in nats.
+LEAST_NATS = 3.0
+
+
+@dataclass(frozen=True)
+class ClockSide:
+    """Everything on one clock.
+
+    Parameters
+    ----------
+    parts : ndarray of bool, shape (parts,)
+        Which parts count their ages on this clock.
+    shared : SharedSums
+    spells : DataFrame
+        Of pairs with a record; those that began before the records are spread over possible ages.
+    open : ClassRows
+        Pieces without a record on machines older than the records.
+    """
+
+    parts: NDArray[np.bool_]
+    shared: SharedSums
+    spells: pd.DataFrame
+    open: ClassRows
 
 
 @dataclass(frozen=True)
@@ -28,13 +67,16 @@ class PartLives:
     Parameters
     ----------
     lifetimes : DataFrame
-        A row per part as in `fit_lifetimes`, with `family` and `clock`.
-    spells : DataFrame
-        The spells that were used; those that began before the records are spread over possible ages.
+        A row per part as in `fit_lifetimes`, with `family`, `clock` and `kind` (renewed, repaired).
+    fitment : Fitment
+    sides : mapping of str to ClockSide
+        By clock.
     posterior : PooledLives
         Rows as in `lifetimes`.
+    point : tuple of ndarray
+        Shape and scale under which pieces of unknown age are weighed.
     planned : dict
-        part_id to (rates per age bin, bin width).
+        Number of a part to its planned replacements per age bin, and the bin's width.
     mean_rates : ndarray, shape (parts, 3)
         Failures and planned replacements per piece and use, and the squared variation of that rate.
     scales : ndarray, shape (parts, nodes)
@@ -44,28 +86,30 @@ class PartLives:
     """
 
     lifetimes: pd.DataFrame
-    spells: pd.DataFrame
+    fitment: Fitment
+    sides: Mapping[str, ClockSide]
     posterior: PooledLives
-    planned: dict[str, tuple[np.ndarray, float]]
-    mean_rates: np.ndarray
-    scales: np.ndarray
-    notes: list[dict[str, Any]]
+    point: tuple[FloatArray, FloatArray]
+    planned: PlannedRates
+    mean_rates: FloatArray
+    scales: FloatArray
+    notes: list[dict[str, Any]] = field(default_factory=list)
 
     def law(self, number: int) -> PartLaw:
         """Posterior of one part, by its row."""
-        rates, width = self.planned.get(self.lifetimes["part_id"].iloc[number], (np.zeros(1), 1.0))
+        rates, width = self.planned.get(number, (np.zeros(1), 1.0))
         return PartLaw(
             self.posterior.weight[number],
-            SHAPES,
             self.scales[number],
             self.posterior.failures[number],
             rates,
             width,
             *self.mean_rates[number],
+            bool(self.lifetimes["kind"].iloc[number] == "repaired"),
         )
 
 
-def learn_lives(fleet: FleetHistory, parts: pd.DataFrame) -> PartLives:
+def learn_lives(fleet: FleetHistory, parts: pd.DataFrame, clock: str) -> PartLives:
     """Fit the lives of all parts by empirical Bayes across families.
 
     Parameters
@@ -73,6 +117,8 @@ def learn_lives(fleet: FleetHistory, parts: pd.DataFrame) -> PartLives:
     fleet : FleetHistory
     parts : DataFrame
         part_id, family, supplier, source, expected_life_hours.
+    clock : {"auto", "hours", "calendar"}
+        "auto": by likelihood per family where the use of every machine is known.
 
     Returns
     -------
@@ -83,136 +129,381 @@ def learn_lives(fleet: FleetHistory, parts: pd.DataFrame) -> PartLives:
     First the spells whose beginning was seen are fitted (and all spells of parts that have no other); under
     that law the others are spread over the ages they may have had, and everything is fitted again.
     """
-    spells = fleet.spells
-    kin = _kin(parts, fleet.clock_of_part)
-    facts = kin.loc[spells["part_id"]]
-    spells = spells.assign(family=facts["family"].to_numpy(), expected_life=facts["expected_life"].to_numpy())
-    closed = ~spells["open"].to_numpy(bool)
-    some = pd.Series(closed, index=spells["part_id"]).groupby(level=0).any()
-    first = closed | ~spells["part_id"].map(some).to_numpy(bool)
-    index, lifetimes, posterior = _fit(spells[first])
-    rough = posterior.point_fit(lifetimes)
-    row = pd.Index(index["part_id"]).get_indexer(pd.Index(spells["part_id"]))
-    opened = ~closed
-    known = _planned_rates(spells[closed])
-    spread = _spread_open(
-        spells[opened].reset_index(drop=True), rough.first[row[opened]], rough.second[row[opened]], known
+    fitment = fitment_numbers(fleet)
+    kin = _kin(parts, fitment.parts)
+    shared = {name: shared_sums(fleet.machines, fitment, name) for name in fleet.machines.ages}
+    hours = fleet.hours.reindex(fitment.parts).to_numpy(bool) & (clock != "calendar") & ("hours" in shared)
+    notes = []
+    if clock == "auto" and hours.any():
+        hours, notes = _choose_clock(fleet, fitment, shared, kin, hours)
+    repaired, more = _find_repaired(fleet, fitment, shared, kin, hours)
+    notes += more
+    unit = np.where(hours, shared["hours"].unit if "hours" in shared else 1.0, shared["days"].unit)
+    family = kin["label"].to_numpy(object) + np.where(hours, "", " (days)")
+    code = pd.factorize(family, sort=True)[0]
+    life = np.where(hours, kin["expected_life"].to_numpy(float), np.nan)
+
+    # First what was seen from new, then everything.
+    on = {"hours": hours, "days": ~hours}
+    raw = {name: _all_spells(fleet, fitment, name, on[name], repaired) for name in shared}
+    sums = _joined({name: _closed(fitment, shared[name], raw[name], repaired) for name in shared}, on)
+    first = pool_statistics(sums.failures, sums.log_age, sums.powers, unit, code, life)
+    rough = first.point_law(np.zeros_like(sums.powers), sums.powers, sums.failures, sums.log_age)
+    shape, scale = rough.first, rough.second
+    known = planned_rates(_planned_only(_seen_rows(fitment, shared, raw, on)), fitment.parts)
+    sides, ahead = {}, {}
+    every = {}
+    for name, side in shared.items():
+        spells = _weigh_open(raw[name], fitment.parts, shape, scale, known)
+        rows = _chosen(class_rows(fitment, side.open), on[name] & ~repaired)
+        sides[name] = ClockSide(on[name], side, spells, rows)
+        powers, coming = open_sums(rows, side.open, side.unit, shape, scale, known)
+        base = _untouched(fitment, side, repaired)
+        every[name] = spell_sums(spells, fitment.parts, side.unit).plus(
+            base._replace(powers=base.powers + powers)
+        )
+        running = fleet.machines.table["in_service"].to_numpy(bool)
+        ahead[name] = (
+            ahead_sums(fitment, side, fleet.machines.ages[name], running)
+            + coming
+            + _spells_ahead(spells, fitment.parts, side.unit)
+        )
+    sums = _joined(every, on)
+    posterior = pool_statistics(sums.failures, sums.log_age, sums.powers, unit, code, life)
+    coming = np.where(hours[:, None], ahead.get("hours", ahead["days"]), ahead["days"])
+    fit = posterior.point_law(coming, sums.powers, sums.failures, sums.log_age)
+    table = pd.DataFrame(
+        {
+            "part_id": fitment.parts.to_numpy(),
+            "distribution": "weibull",
+            "shape": fit.first,
+            "scale": fit.second,
+            "shape_se": fit.first_se,
+            "scale_se": fit.second_se,
+            "loglik": fit.loglik,
+            "n_failed": sums.failures,
+            "n_censored": sums.alive,
+            "method": "pooled",
+            "family": kin["label"].to_numpy(object),
+            "clock": np.where(hours, "hours", "days"),
+            "kind": np.where(repaired, "repaired", "renewed"),
+        }
     )
-    spells = pd.concat([spells[closed], spread], ignore_index=True)
-    spells = spells.sort_values(["part_id", "unit_id", "entry", "exit"], kind="stable", ignore_index=True)
-    index, arrays, posterior = _fit(spells)
-    fit = posterior.point_fit(arrays)
-    table = index.assign(
-        distribution="weibull",
-        shape=fit.first,
-        scale=fit.second,
-        shape_se=fit.first_se,
-        scale_se=fit.second_se,
-        loglik=fit.loglik,
-        n_failed=arrays.sums(arrays.count * arrays.failed),
-        n_censored=arrays.sums(arrays.count * ~arrays.failed),
-        method="pooled",
-        family=kin.loc[index["part_id"], "label"].to_numpy(),
-        clock=fleet.clock_of_part[index["part_id"]].to_numpy(),
+    rates = _mean_rates(sums, table["family"] + table["clock"])
+    lives = PartLives(
+        table, fitment, sides, posterior, (shape, scale), known, rates, posterior.scales(), notes
     )
-    rates = _mean_rates(arrays, spells, table["family"] + table["clock"])
-    planned = _planned_rates(spells) | known
+    work = _planned_only(_listed(lives))
     return PartLives(
-        table, spells, posterior, planned, rates, posterior.scales(), _notes(table, posterior, parts)
+        table,
+        fitment,
+        sides,
+        posterior,
+        (shape, scale),
+        planned_rates(work, fitment.parts) | known,
+        rates,
+        posterior.scales(),
+        [*notes, *_notes(table, posterior)],
     )
 
 
-def _spread_open(
-    spells: pd.DataFrame, shape: np.ndarray, scale: np.ndarray, planned: dict[str, tuple[np.ndarray, float]]
-) -> pd.DataFrame:
-    """Weigh the ages of pieces from before the records, part by part where planned work bounds them."""
-    plain = ~spells["part_id"].isin(list(planned)).to_numpy(bool)
-    out = [weigh_open_starts(spells[plain], shape[plain], scale[plain])]
-    for part, rows in spells[~plain].groupby("part_id", sort=True).indices.items():
-        at = np.flatnonzero(~plain)[rows]
-        out.append(weigh_open_starts(spells.iloc[at], shape[at], scale[at], *planned[str(part)]))
-    return pd.concat(out, ignore_index=True)
+def listed_spells(lives: PartLives) -> pd.DataFrame:
+    """All spells as weighted rows, for tables and pictures.
+
+    Parameters
+    ----------
+    lives : PartLives
+
+    Returns
+    -------
+    DataFrame
+        part_id, entry, exit, failed, count. Where there would be more than a million rows, pieces of unknown
+        age on machines older than the records are left out.
+    """
+    size = sum(len(side.open.part) for side in lives.sides.values())
+    rows = _listed(lives, open_too=size * 4 <= MOST_SPELLS)
+    columns = ["part_id", "entry", "exit", "failed", "count"]
+    return rows[columns].sort_values(["part_id", "entry", "exit"], kind="stable", ignore_index=True)
 
 
-def _kin(parts: pd.DataFrame, clock_of_part: pd.Series) -> pd.DataFrame:
-    """Family label, family key and expected life of each part on its own clock."""
-    known = parts.set_index("part_id").reindex(clock_of_part.index)
+def _kin(parts: pd.DataFrame, index: pd.Index) -> pd.DataFrame:
+    """Family label and expected life of each part."""
+    known = parts.set_index("part_id").reindex(index)
     label = known["family"]
     for name in ("supplier", "source"):
         label = label.where(label.notna(), known[name])
-    label = label.fillna("all parts").astype(str)
-    hours = clock_of_part == "hours"
-    life = known["expected_life_hours"].where(hours & (known["expected_life_hours"] > 0))
-    return pd.DataFrame(
-        {"label": label, "family": label + np.where(hours, "", " (days)"), "expected_life": life}
+    life = known["expected_life_hours"].where(known["expected_life_hours"] > 0)
+    return pd.DataFrame({"label": label.fillna("all parts").astype(str), "expected_life": life})
+
+
+def _joined(by_clock: Mapping[str, LifeSums], on: Mapping[str, NDArray[np.bool_]]) -> LifeSums:
+    """Take each part's sums from its own clock."""
+    days = by_clock["days"]
+    if "hours" not in by_clock:
+        return days
+    hours = on["hours"]
+    return LifeSums(
+        *(
+            np.where(hours if one.ndim == 1 else hours[:, None], one, two)
+            for one, two in zip(by_clock["hours"], days)
+        )
     )
 
 
-def _fit(spells: pd.DataFrame) -> tuple[pd.DataFrame, Any, PooledLives]:
-    index, arrays = sort_spells(spells, ["part_id"])
-    family, life = kin_of_keys(spells, ["part_id"], index)
-    return index, arrays, pool_lifetimes(arrays, family, life)
+def _all_spells(
+    fleet: FleetHistory, fitment: Fitment, clock: str, chosen: NDArray[np.bool_], repaired: NDArray[np.bool_]
+) -> pd.DataFrame:
+    frames = [
+        touched_spells(fleet, clock, set(fitment.parts[chosen & kind]), repaired=flag)
+        for kind, flag in ((~repaired, False), (repaired, True))
+        if not flag or (chosen & kind).any()
+    ]
+    return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
 
 
-def _mean_rates(arrays: Spells, spells: pd.DataFrame, family: pd.Series) -> np.ndarray:
-    """Events per piece and use of each part; a failure's worth of the family's rate is mixed in."""
-    failures = arrays.sums(arrays.count * arrays.failed)
-    planned = arrays.sums(arrays.count * spells["planned"].to_numpy(float))
-    watched = arrays.sums(arrays.count * (arrays.exit - arrays.entry))
-    code = pd.factorize(family, sort=True)[0]
-    of_family = (np.bincount(code, failures) + 0.5)[code] / np.bincount(code, watched)[code]
-    rate = (failures + 1.0) / (watched + 1.0 / of_family)
-    return np.column_stack([rate, planned / watched, 1.0 / (failures + planned + 1.0)])
+def _untouched(fitment: Fitment, side: SharedSums, repaired: NDArray[np.bool_]) -> LifeSums:
+    renewed = untouched_sums(fitment, side)
+    if not repaired.any():
+        return renewed
+    whole = untouched_sums(fitment, side, repaired=True)
+    return renewed._replace(powers=np.where(repaired[:, None], whole.powers, renewed.powers))
 
 
-def _planned_rates(spells: pd.DataFrame) -> dict[str, tuple[np.ndarray, float]]:
-    """Planned replacements per unit of use, by age, for parts that have any."""
-    planned = spells[spells["planned"].to_numpy(bool)]
-    out: dict[str, tuple[np.ndarray, float]] = {}
-    for part, own in spells[spells["part_id"].isin(planned["part_id"].unique())].groupby(
-        "part_id", sort=True
-    ):
-        seen_from_new = own[~own["open"].to_numpy(bool)]
-        # Ages of pieces fitted before the records are guesses: they speak only where nothing else does.
-        own = seen_from_new if seen_from_new["planned"].any() else own
-        mine = own[own["planned"].to_numpy(bool)]
-        age, weight = mine["exit"].to_numpy(float), mine["count"].to_numpy(float)
-        bins = int(np.clip(4 * np.sqrt(weight.sum()), *PLANNED_BINS))
-        width = float(age.max()) * 1.001 / (bins - 1)
-        low = np.arange(bins) * width
-        high = np.append(low[1:], np.inf)
-        entry, exit_, count = (own[name].to_numpy(float)[:, None] for name in ("entry", "exit", "count"))
-        watched = (count * np.maximum(np.minimum(exit_, high) - np.maximum(entry, low), 0.0)).sum(axis=0)
-        place = np.minimum((age / width).astype(int), bins - 1)
-        seen = np.bincount(place, weights=weight, minlength=bins)
-        overall = seen.sum() / watched.sum()
-        # Life table: planned work comes at sharp ages, where events over time watched would fall short.
-        within = (exit_ > low) & (entry < high)
-        cut = within & ((entry > low) | ((exit_ <= high) & ~own["planned"].to_numpy(bool)[:, None]))
-        risk = (count * (within - 0.5 * cut)).sum(axis=0)
-        chance = np.minimum((seen + PLANNED_PRIOR) / (risk + PLANNED_PRIOR / (overall * width)), SUREST)
-        rate = -np.log1p(-chance) / width
-        # Beyond the oldest planned replacement little is known: pieces that were passed over may stay.
-        rate[-1] = (seen[-1] + 1.0) / (watched[-1] + 1.0 / overall)
-        out[str(part)] = (rate, width)
-    return out
+def _closed(
+    fitment: Fitment, side: SharedSums, spells: pd.DataFrame, repaired: NDArray[np.bool_]
+) -> LifeSums:
+    """Sums over what was seen from new; over everything for parts of which nothing was."""
+    closed = spells[~spells["open"].to_numpy(bool)]
+    sums = spell_sums(closed, fitment.parts, side.unit).plus(_untouched(fitment, side, repaired))
+    blind = ~(sums.powers > 0).any(axis=1)
+    if not blind.any():
+        return sums
+    whole = spell_sums(spells, fitment.parts, side.unit).plus(untouched_sums(fitment, side, repaired=True))
+    return LifeSums(
+        *(np.where(blind if a.ndim == 1 else blind[:, None], a, b) for a, b in zip(whole, sums))
+    )
 
 
-def _notes(table: pd.DataFrame, posterior: PooledLives, parts: pd.DataFrame) -> list[dict[str, Any]]:
-    def note(name: str, value: Any, unit: str, origin: str, meaning: str) -> dict[str, Any]:
-        return {
-            "stage": "forecast",
-            "name": name,
-            "value": value,
-            "unit": unit,
-            "origin": origin,
-            "meaning": meaning,
+def _choose_clock(
+    fleet: FleetHistory,
+    fitment: Fitment,
+    shared: Mapping[str, SharedSums],
+    kin: pd.DataFrame,
+    possible: NDArray[np.bool_],
+) -> tuple[NDArray[np.bool_], list[dict[str, Any]]]:
+    """Hours where they explain the failures of a family better than days, or as well."""
+    none = np.zeros(len(possible), dtype=bool)
+    code = pd.factorize(kin["label"], sort=True)[0]
+    evidence = {}
+    for name, side in shared.items():
+        spells = touched_spells(fleet, name, set(fitment.parts[possible]))
+        spells = spells[~spells["open"].to_numpy(bool)]
+        sums = spell_sums(spells, fitment.parts, side.unit).plus(_untouched(fitment, side, none))
+        life = np.full(len(possible), np.nan)
+        evidence[name] = pool_statistics(
+            sums.failures, sums.log_age, sums.powers, side.unit, code, life
+        ).evidence
+        if name == "hours":
+            # Densities are per hour there: the use per day at each failure makes them comparable.
+            use = np.where(spells["failed"], spells["count"] * np.log(spells["per_day"]), 0.0)
+            evidence[name] += np.bincount(
+                fitment.parts.get_indexer(spells["part_id"]), use, len(fitment.parts)
+            )
+    chosen = choose_by_evidence(
+        evidence["hours"][possible],
+        evidence["days"][possible],
+        kin["label"].to_numpy(object)[possible],
+        least_nats=LEAST_NATS,
+    ).set_index("family")
+    hours = possible & (kin["label"].map(chosen["chosen"]).to_numpy(object) == "first")
+    gain = chosen["gain_nats"]
+    return hours, [
+        _note(
+            "families on the clock of hours",
+            int((chosen["chosen"] == "first").sum()),
+            "families",
+            "estimated from replacements",
+            f"of {len(chosen)} with known use; hours explain their failures by {gain.min():.1f} to"
+            f" {gain.max():.1f} nats better than days, and stand where neither is better by {LEAST_NATS:g}",
+        )
+    ]
+
+
+def _find_repaired(
+    fleet: FleetHistory,
+    fitment: Fitment,
+    shared: Mapping[str, SharedSums],
+    kin: pd.DataFrame,
+    hours: NDArray[np.bool_],
+) -> tuple[NDArray[np.bool_], list[dict[str, Any]]]:
+    """Families whose failures follow the age of the machine, not of the piece: they are repaired in place."""
+    repaired = np.zeros(len(hours), dtype=bool)
+    planned = fleet.events.loc[fleet.events["planned"].to_numpy(bool), "part_id"].unique()
+    again = fleet.events.loc[fleet.events["pair"].duplicated().to_numpy(), "part_id"].unique()
+    candidate = fitment.parts.isin(again) & ~fitment.parts.isin(planned)
+    if not candidate.any():
+        return repaired, []
+    label = kin["label"].to_numpy(object)
+    code = pd.factorize(label, sort=True)[0]
+    closed_machine = ~fleet.machines.ages["days"].open
+    gains = []
+    for name, side in shared.items():
+        chosen = candidate & (hours if name == "hours" else ~hours)
+        if not chosen.any():
+            continue
+        evidence = []
+        for flag in (False, True):
+            spells = touched_spells(fleet, name, set(fitment.parts[chosen]), repaired=flag)
+            spells = spells[closed_machine[spells["machine"].to_numpy()]]
+            sums = spell_sums(spells, fitment.parts, side.unit)
+            sums = sums.plus(untouched_sums(fitment, side))
+            life = np.full(len(hours), np.nan)
+            evidence.append(
+                pool_statistics(sums.failures, sums.log_age, sums.powers, side.unit, code, life).evidence
+            )
+        gains.append(
+            choose_by_evidence(
+                evidence[0][chosen], evidence[1][chosen], label[chosen], least_nats=LEAST_NATS
+            )
+        )
+    found = pd.concat(gains)
+    families = set(found.loc[found["chosen"] == "second", "family"])
+    repaired = candidate & np.isin(label, list(families))
+    if not repaired.any():
+        return repaired, []
+    return repaired, [
+        _note(
+            "parts whose failures do not renew them",
+            int(repaired.sum()),
+            "parts",
+            "estimated from replacements",
+            f"in {len(families)} families the age of the machine explains the failures better by more than "
+            f"{LEAST_NATS:g} nats: power law of its age, no renewals",
+        )
+    ]
+
+
+def _seen_rows(
+    fitment: Fitment,
+    shared: Mapping[str, SharedSums],
+    raw: Mapping[str, pd.DataFrame],
+    on: Mapping[str, NDArray[np.bool_]],
+) -> pd.DataFrame:
+    """Spells seen from new, as rows, of parts that have planned replacements."""
+    rows = []
+    for name, side in shared.items():
+        spells = raw[name][~raw[name]["open"].to_numpy(bool)]
+        work = fitment.parts.isin(raw[name].loc[raw[name]["planned"].to_numpy(bool), "part_id"])
+        rows += [spells[spells["part_id"].isin(fitment.parts[work])], _class_spells(fitment, side, work & on[name])]
+    return pd.concat(rows, ignore_index=True)
+
+
+def _class_spells(fitment: Fitment, side: SharedSums, chosen: NDArray[np.bool_]) -> pd.DataFrame:
+    """Pieces without a record that are watched from new, as weighted spells."""
+    rows = _chosen(class_rows(fitment, side.closed), chosen)
+    return pd.DataFrame(
+        {
+            "part_id": fitment.parts.to_numpy()[rows.part],
+            "entry": 0.0,
+            "exit": side.closed.seen[rows.row],
+            "failed": False,
+            "planned": False,
+            "count": rows.count,
+            "open": False,
         }
+    )
 
+
+def _listed(lives: PartLives, open_too: bool = True) -> pd.DataFrame:
+    """All spells as rows: with a record, without one, of unknown age."""
+    fitment = lives.fitment
+    columns = ["part_id", "entry", "exit", "failed", "planned", "count", "open"]
+    out = []
+    for side in lives.sides.values():
+        out += [side.spells[columns], _class_spells(fitment, side.shared, side.parts)]
+        if not open_too:
+            continue
+        classes = side.shared.open
+        for part, at, before, after, weight in weighed_rows(side.open, classes, *lives.point, lives.planned):
+            row, column = np.nonzero(weight)
+            start = before[row, column]
+            grown = np.minimum(classes.seen[at] / classes.ahead[at], 1.0)[row]
+            out.append(
+                pd.DataFrame(
+                    {
+                        "part_id": fitment.parts.to_numpy()[part[row]],
+                        "entry": start,
+                        "exit": start + (after[row, column] - start) * grown,
+                        "failed": False,
+                        "planned": False,
+                        "count": weight[row, column],
+                        "open": True,
+                    }
+                )
+            )
+    return pd.concat([frame for frame in out if len(frame)] or out[:1], ignore_index=True)
+
+
+def _planned_only(spells: pd.DataFrame) -> pd.DataFrame:
+    """Rows of parts that have planned replacements."""
+    return spells[spells["part_id"].isin(spells.loc[spells["planned"].to_numpy(bool), "part_id"].unique())]
+
+
+def _chosen(rows: ClassRows, parts: NDArray[np.bool_]) -> ClassRows:
+    keep = parts[rows.part]
+    return ClassRows(rows.part[keep], rows.row[keep], rows.count[keep])
+
+
+def _weigh_open(
+    spells: pd.DataFrame, parts: pd.Index, shape: FloatArray, scale: FloatArray, planned: PlannedRates
+) -> pd.DataFrame:
+    """Weigh the ages of pieces from before the records, part by part where planned work bounds them."""
+    opened = spells["open"].to_numpy(bool)
+    rows = spells[opened].reset_index(drop=True)
+    number = parts.get_indexer(rows["part_id"])
+    plain = ~np.isin(number, list(planned))
+    out = [spells[~opened], weigh_open_starts(rows[plain], shape[number[plain]], scale[number[plain]])]
+    for part in np.unique(number[~plain]):
+        mine = number == part
+        law = (np.full(mine.sum(), shape[part]), np.full(mine.sum(), scale[part]))
+        out.append(weigh_open_starts(rows[mine], *law, *planned[int(part)]))
+    every = pd.concat([frame for frame in out if len(frame)] or out[:1], ignore_index=True)
+    return every.sort_values(["part_id", "machine", "entry", "exit"], kind="stable", ignore_index=True)
+
+
+def _spells_ahead(spells: pd.DataFrame, parts: pd.Index, unit: float) -> FloatArray:
+    alive = spells[spells["in_service"].to_numpy(bool)]
+    row = parts.get_indexer(alive["part_id"])
+    now, count = alive["exit"].to_numpy(float) / unit, alive["count"].to_numpy(float)
+    return np.column_stack([np.bincount(row, count * ((now + 1) ** b - now**b), len(parts)) for b in SHAPES])
+
+
+def _mean_rates(sums: LifeSums, family: pd.Series) -> FloatArray:
+    """Events per piece and use of each part; a failure's worth of the family's rate is mixed in."""
+    watched = np.maximum(sums.time, 1e-9)
+    code = pd.factorize(family, sort=True)[0]
+    of_family = (np.bincount(code, sums.failures) + 0.5)[code] / np.bincount(code, watched)[code]
+    rate = (sums.failures + 1.0) / (watched + 1.0 / of_family)
+    planned = sums.planned / watched
+    return np.column_stack([rate, planned, 1.0 / (sums.failures + sums.planned + 1.0)])
+
+
+def _note(name: str, value: Any, unit: str, origin: str, meaning: str) -> dict[str, Any]:
+    return {
+        "stage": "forecast",
+        "name": name,
+        "value": value,
+        "unit": unit,
+        "origin": origin,
+        "meaning": meaning,
+    }
+
+
+def _notes(table: pd.DataFrame, posterior: PooledLives) -> list[dict[str, Any]]:
     few = int((table["n_failed"] < 3).sum())
     families = table["family"].nunique()
     out = [
-        note(
+        _note(
             "parts with lives pooled across kin",
             len(table),
             "parts",
@@ -220,9 +511,18 @@ def _notes(table: pd.DataFrame, posterior: PooledLives, parts: pd.DataFrame) -> 
             f"{families} families (family, else supplier, else source); {few} parts with under 3 failures",
         )
     ]
+    counts = table["clock"].value_counts()
+    out += [
+        _note(f"parts on the clock of {unit}", int(counts[unit]), "parts", "data: usage, meter_readings", words)
+        for unit, words in (
+            ("hours", "the use of every machine that carries the part is known"),
+            ("days", "calendar days"),
+        )
+        if unit in counts
+    ]
     if np.isfinite(posterior.bias):
         out.append(
-            note(
+            _note(
                 "engineers' expected lives are too long by",
                 float(np.exp(posterior.bias)),
                 "times",

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from spareplan.forecast.clock import CALENDAR, Clock, region_of_sites
-from spareplan.forecast.exposure import FleetHistory, successors
+from spareplan.forecast.clock import CALENDAR, region_of_sites
+from spareplan.forecast.exposure import FleetHistory
 
 
 class Calendar(NamedTuple):
@@ -50,29 +50,24 @@ def sales_ahead(data: Any, as_of: pd.Timestamp, edges: Calendar) -> tuple[pd.Dat
 
 
 def sold_slots(
-    plan: pd.DataFrame, data: Any, fleet: FleetHistory, clock: Clock, edges: Calendar
+    plan: pd.DataFrame, data: Any, fleet: FleetHistory, lifetimes: pd.DataFrame, edges: Calendar
 ) -> pd.DataFrame:
-    """List part, site, product and month of sale with curve, use until the sale, pieces."""
-    moved = successors(data.parts)
-    fitted = data.fitment.assign(part_id=data.fitment["part_id"].replace(moved))
-    fitted = fitted.groupby(["product_id", "part_id"], as_index=False, sort=True)["quantity"].max()
+    """List part, site, product and month of sale with curve, use until the sale, lives and pieces of each."""
     plan = plan[plan["units_sold"].fillna(0) > 0]
-    rows = plan[["product_id", "site_id", "month", "units_sold"]].merge(fitted, on="product_id")
-    rows = rows[rows["part_id"].isin(fleet.clock_of_part.index)]
+    rows = plan[["product_id", "site_id", "month", "units_sold"]].merge(fleet.fitted, on="product_id")
     place = rows["site_id"].map(region_of_sites(data.network)).fillna("").astype(str)
-    hours = (rows["part_id"].map(fleet.clock_of_part) == "hours").to_numpy()
-    curve = [
-        clock.lookup.get(key, CALENDAR) if timed else CALENDAR
-        for key, timed in zip(zip(rows["product_id"], place), hours)
-    ]
-    rows = rows.assign(curve=np.asarray(curve, dtype=np.int64))
+    clock = rows["part_id"].map(lifetimes.set_index("part_id")["clock"])
+    curves = pd.Series(fleet.clock.lookup, dtype=np.int64)
+    curve = np.full(len(rows), CALENDAR, dtype=np.int64)
+    if len(curves) and len(rows):
+        keys = pd.MultiIndex.from_arrays([rows["product_id"], place])
+        known = curves.reindex(keys).fillna(CALENDAR).to_numpy(np.int64)
+        curve = np.where((clock == "hours").to_numpy(), known, CALENDAR)
+    rows = rows.assign(curve=curve)
     middle = rows["month"] + pd.Timedelta(days=15)
-    now = clock.at(rows["curve"].to_numpy(), pd.DatetimeIndex([edges.dates[0]] * len(rows)))
-    rows["start"] = clock.at(rows["curve"].to_numpy(), middle) - now
-    batch = fleet.spells.groupby("part_id")["pieces"].max()
-    as_set = rows["part_id"].map(batch).fillna(1.0).to_numpy() > 1
-    rows["pieces"] = np.where(as_set, rows["quantity"], 1.0)
-    rows["slots"] = rows["units_sold"] * np.where(as_set, 1.0, rows["quantity"])
+    now = fleet.clock.at(curve, pd.DatetimeIndex([edges.dates[0]] * len(rows)))
+    rows["start"] = fleet.clock.at(curve, middle) - now
+    rows["lives"] = rows["units_sold"] * rows["lives"]
     return rows.sort_values(["part_id", "site_id", "product_id", "month"], kind="stable", ignore_index=True)
 
 
