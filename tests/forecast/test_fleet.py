@@ -6,41 +6,76 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spareplan.forecast.fleet import age_histogram, at_use, fleet_curves, new_item
+from spareplan.forecast.fleet import fleet_curves, planned_curves
+from spareplan.forecast.installed import read_line
+from spareplan.forecast.machines import age_grid, histogram
 from spareplan.forecast.open_starts import planned_sum, weigh_open_starts
 from spareplan.forecast.renewal import expected_renewals
+from spareplan.forecast.renewal_table import renewing_curves, repaired_curves
+from spareplan.forecast.sparse import SHAPES
 
 LAWS = [(3.5, 3.0, 1.0), (2.5, 8.0, 5.0), (2.0, 30.0, 20.0), (0.8, 120.0, 60.0)]
 
 
-def read(curves, values, age, use):
-    histogram = age_histogram(np.zeros(1, int), np.array([age]), np.ones(1), 1, curves)
-    return at_use(np.einsum("ca,lna->cln", histogram, values), np.asarray(use)[None], curves.width)[0, 0]
+NOTHING = np.zeros(1)
+
+
+def read(values, times, age, use, grid):
+    """One item's events by a use, from curves over an age grid."""
+    held = histogram(np.zeros(1, int), np.array([age]), np.ones(1), 1, grid)
+    return read_line(np.einsum("ca,lat->clt", held, values), np.asarray(use, float), times)[0, 0]
+
+
+def planned_only(shape, scale, age, horizon, times, rate=NOTHING, width=1.0):
+    grid = age_grid(age, horizon / 24)
+    return grid, planned_curves(np.array([shape]), np.array([scale]), rate, width, grid, times)
 
 
 @pytest.mark.parametrize(("shape", "scale", "age"), LAWS)
 def test_sums_agree_with_exact_renewals_within_half_a_percent(shape, scale, age):
     edges = np.linspace(0, 24, 13)
-    curves = fleet_curves(np.array([shape]), np.array([scale]), np.zeros(1), 1.0, age, 24.0)
+    times = np.linspace(0, 24, 161)
+    grid, curves = planned_only(shape, scale, age, 24.0, times)
     exact = np.cumsum(expected_renewals(shape, scale, age, 24.0, 2.0)[0])
-    np.testing.assert_allclose(read(curves, curves.failures, age, edges)[1:], exact, rtol=5e-3)
+    np.testing.assert_allclose(read(curves.failures, times, age, edges, grid)[1:], exact, rtol=5e-3)
     new = np.cumsum(expected_renewals(shape, scale, 0.0, 24.0, 2.0)[0])
-    first = -np.expm1(-((0.5 * curves.width / scale) ** shape)) * np.ones(1)
-    young = new_item(curves.failures[:, :, 0], edges[None, 1:], curves.width, first)[0, 0]
+    young = read_line(curves.failures[0, 0], edges[1:], times)
     np.testing.assert_allclose(young, new, atol=5e-3 * new[-1])
 
 
-def test_variance_given_the_law_agrees_with_simulation():
+@pytest.mark.parametrize("node", range(len(SHAPES)))
+@pytest.mark.parametrize("scale", [3.0, 8.0, 30.0, 120.0])
+def test_the_table_of_renewals_is_exact_for_every_shape(node, scale):
+    use, age = np.linspace(0, 24, 49), np.array([0, 0.1, 0.5, 1, 2, 5, 10, 30.0, 200.0])
+    curves = renewing_curves(np.array([node]), np.array([scale]), age, use)
+    exact = np.cumsum(expected_renewals(SHAPES[node], scale, age, 24.0, 0.5), axis=1)
+    np.testing.assert_allclose(curves.failures[0][:, -1], exact[:, -1], rtol=3e-3)
+    # Where hazards fall from infinity the first steps are read a little high.
+    np.testing.assert_allclose(curves.failures[0][:, 1:], exact, rtol=2e-2 if SHAPES[node] < 1 else 3e-3)
+
+
+def test_a_power_law_counts_failures_by_the_age_of_the_machine():
+    curves = repaired_curves(np.array([5]), np.array([10.0]), np.array([0.0, 20.0]), np.array([0.0, 5.0]))
+    b = SHAPES[5]
+    np.testing.assert_allclose(curves.failures[0, :, 1], [0.5**b, 2.5**b - 2**b])
+    np.testing.assert_allclose(curves.variance, curves.failures)
+
+
+@pytest.mark.parametrize("tabled", [True, False])
+def test_variance_given_the_law_agrees_with_simulation(tabled):
     rng = np.random.default_rng(0)
-    shape, scale, age, runs = 3.0, 6.0, 2.0, 40_000
+    shape, scale, age, runs = float(SHAPES[6]), 6.0, 2.0, 40_000
     when = scale * ((age / scale) ** shape + rng.exponential(size=runs)) ** (1 / shape) - age
     count = np.zeros(runs)
     while (when < 12).any():
         count += when < 12
         when = when + scale * rng.weibull(shape, runs)
-    curves = fleet_curves(np.array([shape]), np.array([scale]), np.zeros(1), 1.0, age, 12.0)
-    assert read(curves, curves.failures, age, [12.0])[0] == pytest.approx(count.mean(), rel=0.01)
-    assert read(curves, curves.variance, age, [12.0])[0] == pytest.approx(count.var(), rel=0.06)
+    times = np.linspace(0, 12, 161)
+    grid, curves = planned_only(shape, scale, age, 12.0, times)
+    if tabled:
+        curves = renewing_curves(np.array([6]), np.array([scale]), grid, times)
+    assert read(curves.failures, times, age, [12.0], grid)[0] == pytest.approx(count.mean(), rel=0.01)
+    assert read(curves.variance, times, age, [12.0], grid)[0] == pytest.approx(count.var(), rel=0.06)
 
 
 def test_planned_replacement_at_a_sharp_age_has_the_rate_of_its_cycle():
@@ -57,16 +92,16 @@ def test_planned_replacement_at_a_sharp_age_has_the_rate_of_its_cycle():
     assert planned == pytest.approx(alive[-1] / cycle, rel=0.03)
 
 
-def test_the_cost_of_a_fleet_does_not_grow_with_its_machines():
-    curves = fleet_curves(np.array([2.0]), np.array([30.0]), np.zeros(1), 1.0, 50.0, 12.0)
+def test_a_histogram_of_machines_counts_as_the_machines_one_by_one():
+    times = np.linspace(0, 12, 161)
+    grid = age_grid(50.0, 1.0)
+    curves = renewing_curves(np.array([5]), np.array([30.0]), grid, times)
     ages = np.random.default_rng(1).uniform(0, 50, 3000)
-    together = age_histogram(np.zeros(3000, int), ages, np.ones(3000), 1, curves)
-    assert together.shape[1] == curves.failures.shape[2]
+    together = histogram(np.zeros(3000, int), ages, np.ones(3000), 1, grid)
     assert together.sum() == pytest.approx(3000)
-    one_by_one = sum(read(curves, curves.failures, age, [12.0])[0] for age in ages[:200])
-    some = age_histogram(np.zeros(200, int), ages[:200], np.ones(200), 1, curves)
-    total = at_use(np.einsum("ca,lna->cln", some, curves.failures), np.array([[12.0]]), curves.width)[0, 0, 0]
-    assert total == pytest.approx(one_by_one, rel=1e-9)
+    exact = expected_renewals(SHAPES[5], 30.0, ages, 12.0, 12.0).sum()
+    total = (together @ curves.failures[0])[0, -1]
+    assert total == pytest.approx(exact, rel=1e-3)
 
 
 def test_open_starts_keep_their_weight_and_their_watched_time():

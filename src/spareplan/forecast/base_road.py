@@ -98,9 +98,7 @@ def installed_base_demand(
     begin, origin = records_begin(data, as_of)
     rows = data.replacements[data.replacements["replaced_on"] <= as_of]
     delay = learn_delay(rows["replaced_on"], rows["reported_on"], as_of)
-    fleet = fleet_history(
-        data, clock, begin, as_of, delay.quantiles(DELAYS) if delay.known else np.zeros(1)
-    )
+    fleet = fleet_history(data, clock, begin, as_of, delay.quantiles(DELAYS) if delay.known else np.zeros(1))
     notes = [*origin, *clock.notes, *delay.notes, *fleet.notes]
     if fleet.fitted.empty or not len(fleet.machines):
         return _nothing(notes)
@@ -341,6 +339,9 @@ def _facts(fleet: FleetHistory, lives: PartLives, table: pd.DataFrame, blend: Bl
         )
     }
     return pd.Series(
-        [f"{count} machines in service, {text[part]}" for count, part in zip(machines, index.get_level_values(0))],
+        [
+            f"{count} machines in service, {text[part]}"
+            for count, part in zip(machines, index.get_level_values(0))
+        ],
         index=index,
     )

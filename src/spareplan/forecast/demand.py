@@ -24,6 +24,17 @@ SOURCES = {
     "from_history": "past demand",
     "from_planned": "planned replacements",
 }
+# What makes up from_installed_base, and the other sources, in the order in which they are told.
+DRIVERS = {
+    "level": "machines in use today",
+    "ageing": "ageing",
+    "season": "season",
+    "use": "use",
+    "retired": "retirements",
+    "from_new_units": "machines to be sold",
+    "from_planned": "planned replacements",
+    "from_history": "past demand",
+}
 
 
 def forecast_demand(
@@ -89,7 +100,8 @@ def forecast_demand(
                 )
             ]
         )
-    table = _published(_merge(base.table, past.table, "month"), options)
+    merged = _merge(base.table, past.table, "month")
+    table = _published(merged, options)
     windows = _merge(base.windows, past.windows, "days")[[*PAIR, "days", "mean", "vmr", "rate_cv2"]]
     table["reason"] = _reasons(table, base.facts, past.facts)
     assumptions = assumptions_frame(
@@ -121,7 +133,7 @@ def forecast_demand(
         _lines(table, base, past, today),
         as_of=today,
         windows=windows,
-        contributions=_contributions(table, base.retirements),
+        contributions=_contributions(merged),
         spells=base.spells,
         lifetimes=base.lifetimes,
     )
@@ -145,7 +157,7 @@ def _merge(first: pd.DataFrame, second: pd.DataFrame, axis: str) -> pd.DataFrame
     out["mean"] = total
     out["vmr"] = np.where(total > 0, vmr, np.maximum(given("vmr"), given("vmr_more")))
     out["rate_cv2"] = (given("rate_cv2") * mean**2 + given("rate_cv2_more") * more**2) / safe**2
-    for name in SOURCES:
+    for name in {**SOURCES, **DRIVERS}:
         if name in both:
             out[name] = given(name)
     one, other = both["method"].fillna(""), both["method_more"].fillna("")
@@ -184,16 +196,17 @@ def _reasons(table: pd.DataFrame, machines: pd.Series, history: pd.Series) -> li
     return out
 
 
-def _contributions(table: pd.DataFrame, retirements: pd.DataFrame) -> pd.DataFrame:
+def _contributions(table: pd.DataFrame) -> pd.DataFrame:
     """Long table of what makes up each mean; retirements stand as what they take away."""
-    long = table.drop(columns="mean").melt([*PAIR, "month"], list(SOURCES), "source", "mean")
-    long["source"] = long["source"].map(SOURCES)
-    if len(retirements):
-        off = retirements.assign(source="retirements")[[*PAIR, "month", "source", "mean"]]
-        back = off.assign(source=SOURCES["from_installed_base"], mean=-off["mean"])
-        long = pd.concat([long, off, back], ignore_index=True)
-    summed = long.groupby([*PAIR, "month", "source"], sort=True)["mean"].sum().reset_index()
-    return summed[summed["mean"] != 0].reset_index(drop=True)
+    keys = [*PAIR, "month"]
+    names = [name for name in DRIVERS if name in table]
+    values = table[names].to_numpy(float)
+    row, column = np.nonzero(values)
+    # Sorted by pair and month already; sources in the order in which they are told.
+    out = table[keys].iloc[row].reset_index(drop=True)
+    out["source"] = pd.Categorical.from_codes(column, [DRIVERS[name] for name in names]).astype(str)
+    out["mean"] = values[row, column]
+    return out
 
 
 def _missing_tables(data: Any) -> list[dict[str, Any]]:

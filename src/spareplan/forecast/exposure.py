@@ -148,12 +148,10 @@ def _known_events(replacements: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFra
 
 
 def _hours_known(machines: Machines, fitted: pd.DataFrame, clock: Clock) -> pd.Series:
-    """Whether the use of every machine that carries a part is known, by part."""
-    every = pd.Series(machines.metered).groupby(machines.table["product_id"].to_numpy()).all()
-    sold = pd.Series({product: True for product, _ in clock.lookup}, dtype=bool)
-    known = fitted["product_id"].map(every)
-    known = known.where(known.notna(), fitted["product_id"].map(sold)).fillna(False).astype(bool)
-    return known.groupby(fitted["part_id"]).all()
+    """Whether the use of every machine that carries a part, or will, is known, by part."""
+    unknown = set(machines.table["product_id"][~machines.metered])
+    seen = {product for product, _ in clock.lookup} - unknown
+    return fitted["product_id"].isin(seen).groupby(fitted["part_id"]).all()
 
 
 def touched_spells(

@@ -29,7 +29,7 @@ from spareplan.forecast.life_sums import (
 )
 from spareplan.forecast.open_starts import weigh_open_starts
 from spareplan.forecast.planned_rates import planned_rates
-from spareplan.forecast.sparse import LOG_SHAPES, SHAPES, PooledLives, pool_statistics
+from spareplan.forecast.sparse import SHAPES, PooledLives, pool_statistics
 
 FloatArray = NDArray[np.float64]
 PlannedRates = dict[int, tuple[FloatArray, float]]
@@ -134,9 +134,11 @@ def learn_lives(fleet: FleetHistory, parts: pd.DataFrame, clock: str) -> PartLiv
     shared = {name: shared_sums(fleet.machines, fitment, name) for name in fleet.machines.ages}
     hours = fleet.hours.reindex(fitment.parts).to_numpy(bool) & (clock != "calendar") & ("hours" in shared)
     notes = []
+    wanted = {"hours": hours, "days": ~hours | (clock == "auto")}
+    listed = {name: touched_spells(fleet, name, set(fitment.parts[wanted[name]])) for name in shared}
     if clock == "auto" and hours.any():
-        hours, notes = _choose_clock(fleet, fitment, shared, kin, hours)
-    repaired, more = _find_repaired(fleet, fitment, shared, kin, hours)
+        hours, notes = _choose_clock(fitment, shared, listed, kin, hours)
+    repaired, more = _find_repaired(fleet, fitment, shared, listed, kin, hours)
     notes += more
     unit = np.where(hours, shared["hours"].unit if "hours" in shared else 1.0, shared["days"].unit)
     family = kin["label"].to_numpy(object) + np.where(hours, "", " (days)")
@@ -145,7 +147,7 @@ def learn_lives(fleet: FleetHistory, parts: pd.DataFrame, clock: str) -> PartLiv
 
     # First what was seen from new, then everything.
     on = {"hours": hours, "days": ~hours}
-    raw = {name: _all_spells(fleet, fitment, name, on[name], repaired) for name in shared}
+    raw = {name: _own_spells(fleet, fitment, name, on[name], repaired, listed[name]) for name in shared}
     sums = _joined({name: _closed(fitment, shared[name], raw[name], repaired) for name in shared}, on)
     first = pool_statistics(sums.failures, sums.log_age, sums.powers, unit, code, life)
     rough = first.point_law(np.zeros_like(sums.powers), sums.powers, sums.failures, sums.log_age)
@@ -250,15 +252,20 @@ def _joined(by_clock: Mapping[str, LifeSums], on: Mapping[str, NDArray[np.bool_]
     )
 
 
-def _all_spells(
-    fleet: FleetHistory, fitment: Fitment, clock: str, chosen: NDArray[np.bool_], repaired: NDArray[np.bool_]
+def _own_spells(
+    fleet: FleetHistory,
+    fitment: Fitment,
+    clock: str,
+    chosen: NDArray[np.bool_],
+    repaired: NDArray[np.bool_],
+    listed: pd.DataFrame,
 ) -> pd.DataFrame:
-    frames = [
-        touched_spells(fleet, clock, set(fitment.parts[chosen & kind]), repaired=flag)
-        for kind, flag in ((~repaired, False), (repaired, True))
-        if not flag or (chosen & kind).any()
-    ]
-    return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+    """Spells of the parts on this clock, those that are repaired followed by the age of their machine."""
+    own = listed[(chosen & ~repaired)[fitment.parts.get_indexer(listed["part_id"])]]
+    if not (chosen & repaired).any():
+        return own.reset_index(drop=True)
+    kept = touched_spells(fleet, clock, set(fitment.parts[chosen & repaired]), repaired=True)
+    return pd.concat([own, kept], ignore_index=True)
 
 
 def _untouched(fitment: Fitment, side: SharedSums, repaired: NDArray[np.bool_]) -> LifeSums:
@@ -279,15 +286,13 @@ def _closed(
     if not blind.any():
         return sums
     whole = spell_sums(spells, fitment.parts, side.unit).plus(untouched_sums(fitment, side, repaired=True))
-    return LifeSums(
-        *(np.where(blind if a.ndim == 1 else blind[:, None], a, b) for a, b in zip(whole, sums))
-    )
+    return LifeSums(*(np.where(blind if a.ndim == 1 else blind[:, None], a, b) for a, b in zip(whole, sums)))
 
 
 def _choose_clock(
-    fleet: FleetHistory,
     fitment: Fitment,
     shared: Mapping[str, SharedSums],
+    listed: Mapping[str, pd.DataFrame],
     kin: pd.DataFrame,
     possible: NDArray[np.bool_],
 ) -> tuple[NDArray[np.bool_], list[dict[str, Any]]]:
@@ -296,8 +301,7 @@ def _choose_clock(
     code = pd.factorize(kin["label"], sort=True)[0]
     evidence = {}
     for name, side in shared.items():
-        spells = touched_spells(fleet, name, set(fitment.parts[possible]))
-        spells = spells[~spells["open"].to_numpy(bool)]
+        spells = listed[name][~listed[name]["open"].to_numpy(bool)]
         sums = spell_sums(spells, fitment.parts, side.unit).plus(_untouched(fitment, side, none))
         life = np.full(len(possible), np.nan)
         evidence[name] = pool_statistics(
@@ -333,6 +337,7 @@ def _find_repaired(
     fleet: FleetHistory,
     fitment: Fitment,
     shared: Mapping[str, SharedSums],
+    listed: Mapping[str, pd.DataFrame],
     kin: pd.DataFrame,
     hours: NDArray[np.bool_],
 ) -> tuple[NDArray[np.bool_], list[dict[str, Any]]]:
@@ -353,7 +358,9 @@ def _find_repaired(
             continue
         evidence = []
         for flag in (False, True):
-            spells = touched_spells(fleet, name, set(fitment.parts[chosen]), repaired=flag)
+            names = set(fitment.parts[chosen])
+            spells = touched_spells(fleet, name, names, repaired=True) if flag else listed[name]
+            spells = spells[spells["part_id"].isin(names)]
             spells = spells[closed_machine[spells["machine"].to_numpy()]]
             sums = spell_sums(spells, fitment.parts, side.unit)
             sums = sums.plus(untouched_sums(fitment, side))
@@ -362,9 +369,7 @@ def _find_repaired(
                 pool_statistics(sums.failures, sums.log_age, sums.powers, side.unit, code, life).evidence
             )
         gains.append(
-            choose_by_evidence(
-                evidence[0][chosen], evidence[1][chosen], label[chosen], least_nats=LEAST_NATS
-            )
+            choose_by_evidence(evidence[0][chosen], evidence[1][chosen], label[chosen], least_nats=LEAST_NATS)
         )
     found = pd.concat(gains)
     families = set(found.loc[found["chosen"] == "second", "family"])
@@ -394,7 +399,10 @@ def _seen_rows(
     for name, side in shared.items():
         spells = raw[name][~raw[name]["open"].to_numpy(bool)]
         work = fitment.parts.isin(raw[name].loc[raw[name]["planned"].to_numpy(bool), "part_id"])
-        rows += [spells[spells["part_id"].isin(fitment.parts[work])], _class_spells(fitment, side, work & on[name])]
+        rows += [
+            spells[spells["part_id"].isin(fitment.parts[work])],
+            _class_spells(fitment, side, work & on[name]),
+        ]
     return pd.concat(rows, ignore_index=True)
 
 
@@ -513,7 +521,9 @@ def _notes(table: pd.DataFrame, posterior: PooledLives) -> list[dict[str, Any]]:
     ]
     counts = table["clock"].value_counts()
     out += [
-        _note(f"parts on the clock of {unit}", int(counts[unit]), "parts", "data: usage, meter_readings", words)
+        _note(
+            f"parts on the clock of {unit}", int(counts[unit]), "parts", "data: usage, meter_readings", words
+        )
         for unit, words in (
             ("hours", "the use of every machine that carries the part is known"),
             ("days", "calendar days"),

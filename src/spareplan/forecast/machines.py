@@ -116,7 +116,9 @@ def machines_on_clocks(
     begin = known["site_id"].map(records_from)
     begin = begin.where(begin > known["commissioned_on"], known["commissioned_on"])
     seen = (end > begin).to_numpy()
-    known, end, begin, retired = (frame[seen].reset_index(drop=True) for frame in (known, end, begin, retired))
+    known, end, begin, retired = (
+        frame[seen].reset_index(drop=True) for frame in (known, end, begin, retired)
+    )
     hours_curve = clock.curve.reindex(known["unit_id"]).to_numpy(dtype=np.int64)
     own_factor = clock.factor.reindex(known["unit_id"]).to_numpy(dtype=float)
     calendar = np.full(len(known), CALENDAR, dtype=np.int64)
