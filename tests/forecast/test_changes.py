@@ -12,7 +12,7 @@ import pytest
 from spareplan.errors import DataError
 from spareplan.forecast.changes import SOURCE_ORDER, forecast_revisions, month_changes, waterfall
 from spareplan.forecast.demand import forecast_demand
-from spareplan.forecast.surprises import surprises
+from spareplan.forecast.look_back import surprises
 from spareplan.maths.distributions import pmf
 from spareplan.results import DemandForecast, assumptions_frame
 from tests.forecast.fleets import make_fleet
