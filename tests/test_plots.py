@@ -14,8 +14,12 @@ import pytest
 from spareplan import plots
 from spareplan.errors import DataError
 from spareplan.forecast.survival import survival_curve
+from spareplan.maths.distributions import cdf, quantile
+from spareplan.plots.style import month_ticks
 from spareplan.results import DemandForecast, Plan
+from spareplan.tables.dataset import Dataset
 from tests.plans import small_plan
+from tests.tables.small_tables import text_frames
 
 mpl.use("Agg")
 
@@ -44,6 +48,44 @@ def products() -> pd.DataFrame:
     return pd.DataFrame({"product_id": ["DP", "RR"], "name": ["输送泵", "压路机"]})
 
 
+@cache
+def fleet() -> Dataset:
+    return Dataset.from_frames(text_frames())
+
+
+def moving() -> DemandForecast:
+    """Two months of a part whose sources add up: 5 pieces, then 8."""
+    rows = [("ageing", 0.0, 4.0), ("machines in use today", 5.0, 5.0), ("retirements", 0.0, -1.5),
+            ("something new", 0.0, 0.5)]  # fmt: skip
+    months = pd.to_datetime(["2026-01-01", "2026-02-01"])
+    long = pd.DataFrame(
+        [
+            ("主油缸", "上海", month, name, mean[at])
+            for name, *mean in rows
+            for at, month in enumerate(months)
+        ],
+        columns=["part_id", "site_id", "month", "source", "mean"],
+    )
+    table = pd.DataFrame({"part_id": "主油缸", "site_id": "上海", "month": months, "mean": [5.0, 8.0],
+                          "variance": [6.0, 10.0], "vmr": 1.0, "rate_cv2": 0.04})  # fmt: skip
+    return DemandForecast(
+        table, plan().demand.assumptions, as_of=pd.Timestamp("2025-12-31"), contributions=long
+    )
+
+
+def taken() -> pd.DataFrame:
+    months = pd.date_range("2025-06-01", "2026-01-01", freq="MS")
+    quantity = [3.0, 0.0, 5.0, 4.0, 6.0, 5.0, 2.0, 9.0]
+    return pd.DataFrame({"part_id": "主油缸", "site_id": "上海", "month": months, "quantity": quantity})
+
+
+def surprising() -> pd.DataFrame:
+    rows = {"part_id": ["主油缸", "P-2", "P-3"], "expected": [2.0, 9.0, 0.0], "q0.95": [5.0, 14.0, 0.0],
+            "actual": [11.0, 1.0, 1.0], "probability": [1e-5, 2e-3, 0.0]}  # fmt: skip
+    month = pd.Timestamp("2025-12")
+    return pd.DataFrame(rows).assign(site_id="上海", from_month=month, to_month=month)
+
+
 def curve() -> pd.DataFrame:
     return pd.DataFrame({"money": [1e5, 5e5, 5e5, 7e5], "service": [0.6, 0.95, 0.94, 0.8],
                          "what": ["curve", "curve", "this plan", "today"]})  # fmt: skip
@@ -52,7 +94,13 @@ def curve() -> pd.DataFrame:
 PICTURES: dict[str, Callable[[str], mpl.axes.Axes]] = {
     "fleet age": lambda said: plots.plot_fleet_age(machines(), products(), language=said),
     "life": lambda said: plots.plot_life(lives(), "主油缸", survival_curve(lives().spells), language=said),
-    "forecast": lambda said: plots.plot_forecast(plan().demand, "主油缸", language=said),
+    "forecast": lambda said: plots.plot_forecast(moving(), "主油缸", past=taken(), language=said),
+    "age pyramid": lambda said: plots.plot_age_pyramid(fleet(), language=said),
+    "age pyramid by region": lambda said: plots.plot_age_pyramid(
+        fleet(), "region_id", kinds="product_id", language=said
+    ),
+    "waterfall": lambda said: plots.plot_waterfall(moving(), "主油缸", language=said),
+    "surprises": lambda said: plots.plot_surprises(surprising(), language=said),
     "sources": lambda said: plots.plot_sources(plan().demand, language=said),
     "grades": lambda said: plots.plot_grades(plan().grades, plan().inputs["parts"], language=said),
     "curve": lambda said: plots.plot_curve(plan().levels, curve(), language=said),
@@ -84,7 +132,7 @@ def test_every_character_of_a_picture_has_a_glyph(name: str, language: str) -> N
         warnings.filterwarnings("error", message="Glyph")
         ax.figure.canvas.draw()
     chinese = any("一" <= letter <= "鿿" for letter in ax.get_title(loc="left"))
-    assert ax.get_title(loc="left") and (chinese or language == "en" or name == "forecast")
+    assert ax.get_title(loc="left") and (chinese or language == "en")
 
 
 @pytest.mark.parametrize("name", PICTURES)
@@ -119,6 +167,101 @@ def test_bars_carry_the_numbers_of_the_table() -> None:
     assert sum(bar.get_height() for bars in ax.containers for bar in bars) == pytest.approx(0.20005)
 
 
+def test_a_pyramid_counts_every_machine_once_on_its_side() -> None:
+    ax = PICTURES["age pyramid"]("en")
+    widths = [bar.get_width() for bars in ax.containers for bar in bars]
+    assert (
+        sum(width for width in widths if width < 0) == -1 and sum(width for width in widths if width > 0) == 2
+    )
+    said = " ".join(text.get_text() for text in ax.texts)
+    assert "Retired\n1 machines, median age 1.2" in said and "In service\n2 machines" in said
+    ax = PICTURES["age pyramid by region"]("en")
+    widths = [bar.get_width() for bars in ax.containers for bar in bars]
+    assert sum(widths) == -2 and "华东\n2 machines" in ax.texts[0].get_text()
+    early = plots.plot_age_pyramid(fleet(), as_of="2023-12-31", product_id="PUMP", region_id="新疆")
+    assert sum(bar.get_width() for bars in early.containers for bar in bars) == 1
+    assert "输送泵 · 新疆 · 2023-12-31" in early.get_title(loc="left")
+
+
+def test_bands_of_the_forecast_hold_their_share_of_the_counts() -> None:
+    ax = PICTURES["forecast"]("en")
+    bars = {bars.get_label(): bars for bars in ax.containers}
+    for share in (0.95, 0.8, 0.5):
+        for bar, mean, variance in zip(bars[f"{100 * share:.0f} % band"], (5.0, 8.0), (6.0, 10.56)):
+            low, high = bar.get_y(), bar.get_y() + bar.get_height()
+            assert cdf(high, mean, variance) - cdf(low - 1, mean, variance) >= share
+            assert cdf(high - 1, mean, variance) - cdf(low, mean, variance) < share
+    assert [bar.get_height() for bar in bars["Taken before"]] == [3, 0, 5, 4, 6, 5, 2]
+    assert ax.collections[-1].get_offsets().tolist() == [[7.0, 9.0]]
+    assert ax.lines[0].get_ydata().tolist() == [5.0, 8.0]
+
+
+def test_sites_and_parts_drawn_together_add_up_with_a_rate_of_their_own() -> None:
+    one = moving().table
+    other = one.assign(site_id="北京")
+    third = one.assign(part_id="P-2")
+    both = DemandForecast(pd.concat([one, other, third]), plan().demand.assumptions, as_of=moving().as_of)
+    ax = plots.plot_forecast(both)
+    assert ax.lines[0].get_ydata().tolist() == [15.0, 24.0]
+    wide = next(bars for bars in ax.containers if bars.get_label() == "95 % band")[0]
+    variance = 15.0 + 0.04 * (10.0**2 + 5.0**2)
+    assert wide.get_y() == quantile(0.025, 15.0, variance)
+    assert "all parts · all sites" in ax.get_title(loc="left")
+
+
+def test_a_waterfall_draws_each_source_from_where_the_last_one_ended() -> None:
+    ax = PICTURES["waterfall"]("en")
+    bars = sorted((bar for bars in ax.containers for bar in bars), key=lambda bar: bar.get_y())
+    assert [bar.get_x() + bar.get_width() for bar in bars] == [5.0, 9.0, 7.5, 8.0, 8.0]
+    assert [bar.get_x() for bar in bars[1:4]] == [5.0, 9.0, 7.5]
+    words = [label.get_text() for label in ax.get_yticklabels()]
+    assert words == ["2026-01", "Ageing", "Retirements", "something new", "2026-02"]
+    assert [text.get_text() for text in ax.texts] == ["5", "+4.0", "-1.5", "+0.5", "8"]
+    hatches = {bars.get_label(): bars[0].get_hatch() for bars in ax.containers}
+    assert hatches["More"] != hatches["Less"]
+
+
+def test_an_axis_that_does_not_start_at_zero_says_so() -> None:
+    steps = pd.DataFrame({"step": ["2026-01", "season", "2026-02"], "source": [None, "season", None],
+                          "change": [np.nan, 3.0, np.nan], "level": [1000.0, 1003.0, 1003.0]})  # fmt: skip
+    ax = plots.plot_waterfall(steps)
+    assert ax.get_xlim()[0] == 997.0 and "axis from 997" in ax.get_xlabel()
+    assert "axis from" not in PICTURES["waterfall"]("en").get_xlabel()
+
+
+def test_surprises_say_their_odds_and_which_side_they_are_on() -> None:
+    ax = PICTURES["surprises"]("en")
+    assert [text.get_text() for text in ax.texts] == ["1 : 100,000", "1 : 500", "none foreseen"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == [
+        "主油缸 · 上海",
+        "P-2 · 上海",
+        "P-3 · 上海",
+    ]
+    sides = {part.get_label(): part.get_offsets()[:, 0].tolist() for part in ax.collections}
+    assert sides["More taken than expected"] == [11.0, 1.0] and sides["Less taken than expected"] == [1.0]
+    assert len(plots.plot_surprises(surprising(), most=2).texts) == 2
+
+
+def test_the_band_of_a_law_is_that_of_its_standard_errors() -> None:
+    law = lives().lifetimes.assign(shape_se=0.2, scale_se=50.0)
+    demand = DemandForecast(lives().table, lives().assumptions, lifetimes=law)
+    ax = plots.plot_life(demand, "主油缸")
+    edge = ax.collections[0].get_paths()[0].vertices
+    at = edge[np.isclose(edge[:, 0], edge[np.argmin(np.abs(edge[:, 0] - 900.0)), 0])]
+    age = at[0, 0]
+    draws = np.random.default_rng(4).normal([2.0, 900.0], [0.2, 50.0], (200_000, 2))
+    simulated = np.exp(-((age / draws[:, 1]) ** draws[:, 0]))
+    assert sorted(at[:, 1]) == pytest.approx(np.quantile(simulated, [0.025, 0.975]), abs=0.01)
+    assert not plots.plot_life(lives(), "主油缸").collections
+
+
+def test_months_name_their_year_once() -> None:
+    ax = mpl.pyplot.figure().add_subplot()
+    month_ticks(ax, pd.date_range("2023-12-01", periods=37, freq="MS"))
+    said = [label.get_text() for label in ax.get_xticklabels()]
+    assert said[:2] == ["12", "02\n2024"] and sum("\n" in text for text in said) == 3
+
+
 def test_a_broken_promise_looks_different_from_a_kept_one() -> None:
     check = plan().check
     low = check.table.assign(achieved=0.5, low=0.4, high=0.6, kept=False, group="北京 · 1")
@@ -147,7 +290,20 @@ def test_a_given_axes_is_drawn_on() -> None:
     [
         (lambda: plots.plot_forecast(plan().demand, "no such part"), "no such part"),
         (lambda: plots.plot_forecast(plan().demand, "00123", "no such site"), "no such site"),
+        (lambda: plots.plot_forecast(moving(), past=taken().drop(columns="quantity")), "quantity"),
         (lambda: plots.plot_life(plan().demand, "00123"), "has no fitted life"),
+        (lambda: plots.plot_age_pyramid(fleet(), "colour"), "colour"),
+        (lambda: plots.plot_age_pyramid(fleet(), kinds="retired"), "retired.*tells no machines apart"),
+        (lambda: plots.plot_age_pyramid(fleet(), "region_id", left="月球"), "月球"),
+        (lambda: plots.plot_age_pyramid(fleet(), "customer_segment"), "is known of no machine"),
+        (lambda: plots.plot_age_pyramid(fleet(), product_id="X"), "X.*has no machine"),
+        (lambda: plots.plot_age_pyramid(fleet(), as_of="1999-01-01"), "no machine in the field"),
+        (lambda: plots.plot_waterfall(moving(), "no such part"), "no such part"),
+        (lambda: plots.plot_waterfall(plan().demand), "has no contributions"),
+        (lambda: plots.plot_waterfall(surprising()), "step"),
+        (lambda: plots.plot_waterfall(moving().waterfall().iloc[1:]), "no steps from one level"),
+        (lambda: plots.plot_surprises(surprising().iloc[:0]), "nothing to draw"),
+        (lambda: plots.plot_surprises(surprising(), most=0), "most"),
         (lambda: plots.plot_fleet_age(machines().drop(columns="age_years"), products()), "age_years"),
         (lambda: plots.plot_fleet_age(machines().iloc[:0], products()), "nothing to draw"),
         (lambda: plots.plot_grades(plan().grades, products()), "unit_cost"),

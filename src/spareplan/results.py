@@ -113,6 +113,15 @@ class DemandForecast(Result):
 
         return window_demand(self.windows, days, self.levels)
 
+    def waterfall(self, *scope: Any, **spans: Any) -> pd.DataFrame:
+        """Lead from one month's (or year's) demand to another's, source by source.
+
+        Arguments, answer and errors as of `sp.forecast.waterfall` without its first argument.
+        """
+        from spareplan.forecast.changes import waterfall
+
+        return waterfall(self, *scope, **spans)
+
     @property
     def levels(self) -> list[float]:
         """Published quantile levels."""

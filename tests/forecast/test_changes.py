@@ -11,9 +11,11 @@ import pytest
 
 from spareplan.errors import DataError
 from spareplan.forecast.changes import SOURCE_ORDER, forecast_revisions, month_changes, waterfall
-from spareplan.forecast.surprises import surprises
+from spareplan.forecast.demand import forecast_demand
+from spareplan.forecast.look_back import surprises
 from spareplan.maths.distributions import pmf
 from spareplan.results import DemandForecast, assumptions_frame
+from tests.forecast.fleets import make_fleet
 
 CELL = ["part_id", "site_id", "month"]
 USED = ("machines in use today", "ageing", "season", "retirements", "past demand", "something new")
@@ -114,6 +116,11 @@ def test_a_waterfall_leads_from_one_span_to_the_other(scope: dict[str, str], mon
     assert steps["level"].iloc[-2] == pytest.approx(steps["level"].iloc[-1])
 
 
+def test_a_forecast_has_its_own_waterfall() -> None:
+    demand = forecast()
+    pd.testing.assert_frame_equal(demand.waterfall("零件-1", months=2), waterfall(demand, "零件-1", months=2))
+
+
 def test_sources_stand_in_their_fixed_order_and_unknown_ones_last() -> None:
     steps = waterfall(forecast())["source"].iloc[1:-1].tolist()
     assert steps == [name for name in SOURCE_ORDER if name in USED] + ["something new"]
@@ -208,7 +215,8 @@ def test_several_months_are_judged_by_the_window_they_make_up() -> None:
     demand = DemandForecast(base.table, base.assumptions, as_of=base.as_of, windows=windows)
     actual = pd.concat([taken([5.0]), taken([4.0], "2026-02-01")])
     got = surprises(demand, actual).iloc[0]
-    assert got["months"] == 2 and got["expected"] == 6.0 and got["actual"] == 9.0
+    assert (got["from_month"], got["to_month"]) == (pd.Timestamp("2026-01"), pd.Timestamp("2026-02"))
+    assert got["expected"] == 6.0 and got["actual"] == 9.0
     beyond = pmf(np.arange(9, 21), np.full(12, 6.0), np.full(12, 0.7 * 6)).sum()
     assert got["probability"] == pytest.approx(beyond)
     assert "in 2026-01 to 2026-02" in got["reason"]
@@ -223,6 +231,24 @@ def test_what_nobody_foresaw_stands_first_and_silence_is_no_row() -> None:
     assert got["part_id"].tolist() == ["R", "Q", "P"]
     assert got["reason"].iloc[0] == "1 taken in 2026-01, none was foreseen"
     assert got["money"].tolist() == [50.0, 5.0, 7.0]
+
+
+def test_more_came_back_than_was_taken_is_as_likely_as_nothing_taken() -> None:
+    got = surprises(counted([2.0, 2.0]), taken([-1.0, 0.0])).set_index("site_id")
+    assert got["probability"].to_list() == pytest.approx([np.exp(-2)] * 2)
+    assert got.loc["S00000", "actual"] == -1.0
+
+
+def test_records_of_a_dataset_are_counted_by_site_and_region_in_money() -> None:
+    data, every = make_fleet(machines=40)
+    demand = forecast_demand(data, months=3, as_of="2025-10-31")
+    got = surprises(demand, data, by="region")
+    late = every[(every["replaced_on"] >= "2025-11-01") & (every["replaced_on"] <= "2025-12-31")]
+    assert got["region_id"].to_list() == ["R"] and got["to_month"].to_list() == [pd.Timestamp("2025-12")]
+    assert got["actual"].sum() == late["quantity"].sum() > 0
+    assert got["expected"].sum() == pytest.approx(demand.table.query("month < '2026'")["mean"].sum())
+    assert np.allclose(got["money"], 10.0 * (got["actual"] - got["expected"]))
+    assert len(surprises(demand, data, until="2025-11")) == 2
 
 
 @pytest.mark.parametrize(
@@ -240,7 +266,7 @@ def test_what_nobody_foresaw_stands_first_and_silence_is_no_row() -> None:
         (lambda: forecast_revisions(forecast(start="2026-02"), forecast()), "was made after"),
         (lambda: forecast_revisions(forecast(), forecast(), by=["colour"]), "colour"),
         (lambda: surprises(counted([1.0]), taken([1.0], "2025-06-01")), "no month of the forecast.*is over"),
-        (lambda: surprises(counted([1.0]), taken([-1.0])), r"actual\[row 2\].quantity"),
+        (lambda: surprises(counted([1.0]), taken([np.nan])), r"actual\[row 2\].quantity"),
         (lambda: surprises(counted([1.0]), pd.concat([taken([1.0])] * 2)), "stands already in row 2"),
         (lambda: surprises(counted([1.0]), taken([1.0]).drop(columns="quantity")), "quantity"),
         (lambda: surprises(counted([1.0]), taken([1.0]).iloc[:0]), "holds no record"),

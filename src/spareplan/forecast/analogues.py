@@ -15,8 +15,8 @@ FloatArray = NDArray[np.float64]
 # Failures that an analogue of Weibull shape 1 counts for at most, named by the user or found among the kin,
 # and of any shape. Held-out simulation: with ln eta apart by .3 (sd) the 80 % intervals cover 77-80 %. Kin
 # whose price says nothing about their life add next to nothing to what their family knows.
-NAMED_FAILURES = 3.0
-FOUND_FAILURES = 0.3
+NAMED_FAILURES = 4.0
+FOUND_FAILURES = 0.2
 MOST_FAILURES = 8.0
 TYPICAL_SHAPE = 2.0
 # A kin must have failed this often to be found, and differ in price or life by no more than this factor.

@@ -5,12 +5,15 @@ Colour never stands alone: lines differ in style, points in shape, areas in hatc
 "en" or "zh".
 """
 
-from spareplan.plots.demand import plot_fleet_age, plot_forecast, plot_life, plot_sources
+from spareplan.plots.changes import plot_surprises, plot_waterfall
+from spareplan.plots.demand import plot_forecast, plot_life, plot_sources
+from spareplan.plots.fleet import plot_age_pyramid, plot_fleet_age
 from spareplan.plots.style import CHINESE_FONTS, use_house_style
 from spareplan.plots.supply import plot_attainment, plot_curve, plot_grades, plot_headcount, plot_orders
 
 __all__ = [
     "CHINESE_FONTS",
+    "plot_age_pyramid",
     "plot_attainment",
     "plot_curve",
     "plot_fleet_age",
@@ -20,5 +23,7 @@ __all__ = [
     "plot_life",
     "plot_orders",
     "plot_sources",
+    "plot_surprises",
+    "plot_waterfall",
     "use_house_style",
 ]

@@ -101,13 +101,16 @@ def stack_bars(ax: Axes, place: np.ndarray, heights: dict[str, np.ndarray], widt
 
 
 def month_ticks(ax: Axes, months: Iterable[Any]) -> None:
-    """Months as numbers, which every language reads, with the year below the first and every January."""
+    """Months as numbers, which every language reads, with the year below its first month shown."""
     stamps = list(pd.DatetimeIndex(list(months)))
     step = max(1, -(-len(stamps) // 24))
     shown = range(0, len(stamps), step)
+    years = [stamps[k].year for k in shown]
+    # Of a year that shows one month only the number would run into the next one's.
+    told = [year != before and (year == after or k > 0 or len(years) == 1)
+            for k, (year, before, after) in enumerate(zip(years, [0, *years], [*years[1:], 0]))]  # fmt: skip
     labels = [
-        f"{stamps[k]:%m}\n{stamps[k]:%Y}" if k == 0 or stamps[k].month == 1 else f"{stamps[k]:%m}"
-        for k in shown
+        f"{stamps[k]:%m}\n{year}" if said else f"{stamps[k]:%m}" for k, year, said in zip(shown, years, told)
     ]
     ax.set_xticks(list(shown), labels)
 
@@ -119,7 +122,7 @@ def percent(value: float, _: float = 0.0) -> str:
 
 def thousands(value: float, _: float = 0.0) -> str:
     """Say a number with separators on an axis."""
-    return f"{value:,.0f}" if value >= 1 else f"{value:g}"
+    return f"{value:,.0f}" if abs(value) >= 100 or value == round(value) else f"{value:g}"
 
 
 def said(key: str, language: str) -> str:

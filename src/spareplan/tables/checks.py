@@ -10,6 +10,7 @@ import pandas as pd
 from spareplan.errors import Problem, problem_in_argument
 from spareplan.tables import relations
 from spareplan.tables.catalog import FLEET_TABLES, INPUT_TABLES
+from spareplan.tables.commissioning import fill_commissioning
 from spareplan.tables.draft import Draft, finish, read_table
 from spareplan.tables.raw import Finding, RawTable
 
@@ -98,6 +99,7 @@ def check_tables(
         dropped += ragged
     if not refused:
         tables = {name: finish(frame, INPUT_TABLES[name]) for name, frame in tables.items()}
+        said += fill_commissioning(tables)
         said += relations.notes(tables, given) + _dropped_notes(dropped)
     return Checked(tables, given, refused, dropped, pd.DataFrame(said, columns=NOTE_COLUMNS).astype(str))
 

@@ -98,6 +98,8 @@ def read_table(raw: RawTable) -> tuple[Draft, list[Finding], list[Problem], list
     frame = frame if filled.all() else frame[filled]
     findings += against_catalog(frame, table, places, unread)
     findings += doubled_keys(frame, table, raw)
+    if raw.name == "units" and "commissioned_on" in places:
+        findings += dateless_units(frame, unread)
     return Draft(raw, places, frame), findings, problems, notes
 
 
@@ -142,6 +144,35 @@ def against_catalog(
             remedy = f"give a value {column.bounds}" + (f" [{column.unit}]" if column.unit else "")
         findings += [Finding(table.name, int(at), column.name, rule, remedy) for at in positions]
     return findings
+
+
+def dateless_units(frame: pd.DataFrame, unread: Mapping[str, np.ndarray]) -> list[Finding]:
+    """Machines that have neither a day of commissioning nor one on which they were built.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Read cells of units.
+    unread : mapping of str to ndarray of int
+        Cells known to be faulty; they are not named twice.
+
+    Returns
+    -------
+    list of Finding
+    """
+    lost = frame.index[frame["commissioned_on"].isna() & frame["built_on"].isna()].to_numpy()
+    for name in ("commissioned_on", "built_on"):
+        lost = np.setdiff1d(lost, unread.get(name, []))
+    return [
+        Finding(
+            "units",
+            int(at),
+            "commissioned_on",
+            "is empty, and so is built_on",
+            "fill in one of the two dates or drop the row",
+        )
+        for at in lost
+    ]
 
 
 @functools.cache

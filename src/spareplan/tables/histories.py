@@ -22,7 +22,8 @@ def life_of_units(units: pd.DataFrame) -> list[Finding]:
     -------
     list of Finding
     """
-    retired = units[units["retired_on"] < units["commissioned_on"]]
+    began = units["commissioned_on"].fillna(units["built_on"])
+    retired = began[units["retired_on"] < began]
     early = units[units["commissioned_on"] < units["built_on"]]
     return [
         Finding(
@@ -32,7 +33,7 @@ def life_of_units(units: pd.DataFrame) -> list[Finding]:
             f"lies before commissioning on {start:%Y-%m-%d}",
             "correct one of the two dates",
         )
-        for at, start in zip(retired["commissioned_on"].index.to_list(), retired["commissioned_on"])
+        for at, start in zip(retired.index.to_list(), retired)
     ] + [
         Finding(
             "units",
@@ -46,7 +47,9 @@ def life_of_units(units: pd.DataFrame) -> list[Finding]:
 
 
 def replacements_in_life(tables: Tables) -> list[Finding]:
-    """Replacements outside the life of their machine, or before the records of its region start.
+    """Replacements outside the life of their machine, or reported before they were made.
+
+    A replacement before the region's records begin is no fault: it tells how old the piece is by then.
 
     Parameters
     ----------
@@ -56,42 +59,78 @@ def replacements_in_life(tables: Tables) -> list[Finding]:
     -------
     list of Finding
     """
-    rows = tables["replacements"][["unit_id", "replaced_on"]]
+    rows = tables["replacements"][["unit_id", "replaced_on", "reported_on"]]
     units = tables["units"].drop_duplicates("unit_id")
-    region = lookup(tables["sites"], "site_id", "region_id", units["site_id"])
-    units = units.assign(records_from=lookup(tables["regions"], "region_id", "records_from", region).array)
     found = []
-    for column, text, remedy, after in (
-        (
-            "commissioned_on",
-            "lies before the machine's commissioning on {:%Y-%m-%d}",
-            "correct one of the two dates",
-            False,
-        ),
-        (
-            "retired_on",
-            "lies after the machine's retirement on {:%Y-%m-%d}",
-            "correct one of the two dates",
-            True,
-        ),
-        (
-            "records_from",
-            "lies before the region's records start on {:%Y-%m-%d}",
-            "correct regions.records_from or drop the row",
-            False,
-        ),
+    for column, text, after in (
+        ("commissioned_on", "lies before the machine's commissioning on {:%Y-%m-%d}", False),
+        ("built_on", "lies before the machine was built on {:%Y-%m-%d}", False),
+        ("retired_on", "lies after the machine's retirement on {:%Y-%m-%d}", True),
     ):
-        limit = lookup(units, "unit_id", column, rows["unit_id"])
+        # Where both dates are given the machine was built first, and one fault is enough.
+        known = units[units["commissioned_on"].isna()] if column == "built_on" else units
+        limit = lookup(known, "unit_id", column, rows["unit_id"])
         wrong = (rows["replaced_on"] > limit) if after else (rows["replaced_on"] < limit)
         found += [
-            Finding("replacements", int(at), "replaced_on", text.format(date), remedy)
+            Finding("replacements", int(at), "replaced_on", text.format(date), "correct one of the two dates")
             for at, date in zip(limit[wrong].index.to_list(), limit[wrong])
         ]
-    return found
+    early = rows[rows["reported_on"] < rows["replaced_on"].dt.normalize()]
+    return found + [
+        Finding(
+            "replacements",
+            int(at),
+            "reported_on",
+            f"lies before the replacement on {done:%Y-%m-%d}",
+            "correct one of the two dates",
+        )
+        for at, done in zip(early.index.to_list(), early["replaced_on"])
+    ]
+
+
+def meter_course(tables: Tables) -> list[Finding]:
+    """Meter readings from before the machine was there, and meters that run backwards.
+
+    Parameters
+    ----------
+    tables : dict of str to DataFrame
+
+    Returns
+    -------
+    list of Finding
+    """
+    rows = tables["meter_readings"][["unit_id", "read_on", "hours"]].dropna()
+    units = tables["units"].drop_duplicates("unit_id")
+    there = units.assign(there=units["built_on"].fillna(units["commissioned_on"]))
+    begin = lookup(there, "unit_id", "there", rows["unit_id"])
+    early = begin[rows["read_on"] < begin]
+    found = [
+        Finding(
+            "meter_readings",
+            int(at),
+            "read_on",
+            f"lies before the machine was there, on {date:%Y-%m-%d}",
+            "correct one of the two dates",
+        )
+        for at, date in zip(early.index.to_list(), early)
+    ]
+    rows = rows.sort_values(["unit_id", "read_on"], kind="stable")
+    before = rows.shift()
+    back = (rows["unit_id"] == before["unit_id"]) & (rows["hours"] < before["hours"])
+    return found + [
+        Finding(
+            "meter_readings",
+            int(at),
+            "hours",
+            f"lies below the reading of {hours:g} hours on {date:%Y-%m-%d}",
+            "correct one of the two; after a change of the meter, go on from the old one's hours",
+        )
+        for at, hours, date in zip(rows.index[back], before["hours"][back], before["read_on"][back])
+    ]
 
 
 def fitting(tables: Tables, given: frozenset[str]) -> list[Finding]:
-    """Replacements of parts that do not sit in the machine's product.
+    """Replacements of parts that do not sit in the machine's product, nor does what supersedes them.
 
     Parameters
     ----------
@@ -108,8 +147,15 @@ def fitting(tables: Tables, given: frozenset[str]) -> list[Finding]:
     rows = rows[rows["part_id"].isin(tables["parts"]["part_id"])]
     product = lookup(tables["units"].drop_duplicates("unit_id"), "unit_id", "product_id", rows["unit_id"])
     rows = rows.assign(product_id=product)[product.notna().to_numpy()]
-    fitment = tables["fitment"][["product_id", "part_id"]].dropna().drop_duplicates()
-    lost = rows[positions(rows[["product_id", "part_id"]], fitment) < 0]
+    fitment = tables["fitment"][["product_id", "part_id"]].dropna()
+    newest = newest_parts(tables["parts"])
+    pairs, fitted = (
+        frame[["product_id", "part_id"]].assign(
+            part_id=frame["part_id"].map(newest).fillna(frame["part_id"]) if newest else frame["part_id"]
+        )
+        for frame in (rows, fitment)
+    )
+    lost = rows[positions(pairs, fitted.drop_duplicates()) < 0]
     return [
         Finding(
             "replacements",
@@ -120,6 +166,27 @@ def fitting(tables: Tables, given: frozenset[str]) -> list[Finding]:
         )
         for at, product, unit in zip(lost.index, lost["product_id"], lost["unit_id"])
     ]
+
+
+def newest_parts(parts: pd.DataFrame) -> dict[str, str]:
+    """Last successor of every superseded part.
+
+    Parameters
+    ----------
+    parts : DataFrame
+        part_id, superseded_by.
+
+    Returns
+    -------
+    dict of str to str
+        Only parts with a successor; parts of a circle lead to some part of it.
+    """
+    chain = parts[["part_id", "superseded_by"]].dropna().drop_duplicates("part_id")
+    step = pd.Series(chain["superseded_by"].to_numpy(), index=pd.Index(chain["part_id"]))
+    # Each round doubles the length of the way; circles never end.
+    for _ in range(int(np.ceil(np.log2(len(step) + 1)))):
+        step = step.map(step).fillna(step)
+    return {str(part): str(last) for part, last in step.items()}
 
 
 def order_times(orders: pd.DataFrame) -> list[Finding]:
@@ -156,7 +223,7 @@ def order_times(orders: pd.DataFrame) -> list[Finding]:
 
 
 def record_notes(tables: Tables) -> list[tuple[str, str]]:
-    """Records that start late, and rows that stand twice.
+    """Records that start late, rows from before them, and rows that stand twice.
 
     Parameters
     ----------
@@ -169,7 +236,8 @@ def record_notes(tables: Tables) -> list[tuple[str, str]]:
     said = []
     replaced, units = tables["replacements"], tables["units"]
     region = lookup(tables["sites"], "site_id", "region_id", units["site_id"])
-    unknown = units[lookup(tables["regions"], "region_id", "records_from", region).isna().to_numpy()]
+    begin = lookup(tables["regions"], "region_id", "records_from", region).to_numpy()
+    unknown = units[pd.isna(begin)]
     theirs = replaced[replaced["unit_id"].isin(unknown["unit_id"])]
     if len(theirs) and theirs["replaced_on"].min() > unknown["commissioned_on"].min():
         first, start = theirs["replaced_on"].min(), unknown["commissioned_on"].min()
@@ -178,6 +246,16 @@ def record_notes(tables: Tables) -> list[tuple[str, str]]:
                 "replacements",
                 f"records start on {first:%Y-%m-%d}, after the first machine started on {start:%Y-%m-%d}, "
                 "where no regions.records_from is given: failures before are taken as unknown",
+            )
+        )
+    start_of = lookup(units.assign(begin=begin), "unit_id", "begin", replaced["unit_id"])
+    early = int((replaced["replaced_on"] < start_of).sum())
+    if early:
+        said.append(
+            (
+                "replacements",
+                f"{early} rows lie before their region's records begin: they tell the age of a piece, "
+                "and count as no failures seen",
             )
         )
     doubled = int(replaced.duplicated().sum())

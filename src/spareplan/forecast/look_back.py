@@ -45,7 +45,7 @@ def surprises(
     demand : DemandForecast
         Made before the months in question.
     actual : Dataset, or DataFrame
-        Later records; or part_id, site_id, month, quantity [pieces], absent meaning none.
+        Later records; or part_id, site_id, month, quantity [pieces], absent meaning none, negative a return.
     by : {"site", "region", "part"}
         Rows of the answer: part and site, part and region (a site without one stands for itself), or part.
     until : date, optional
@@ -58,7 +58,7 @@ def surprises(
     Returns
     -------
     DataFrame
-        part_id [, site_id or region_id], months (how many, from the forecast's first on), expected, q0.95,
+        part_id [, site_id or region_id], from_month and to_month (the months together), expected, q0.95,
         actual [pieces], probability (of so many or more, or of so few or fewer), by_chance (rows that
         chance alone would put at least this far out, at most), money ((actual - expected) x unit cost;
         missing without a cost), reason. Least probable first, then most money. Nothing foreseen and
@@ -67,7 +67,7 @@ def surprises(
     Raises
     ------
     DataError
-        No month of the forecast is over; missing columns, doubled keys, negative or missing quantities.
+        No month of the forecast is over; missing columns, doubled keys or quantities that are no numbers.
 
     Notes
     -----
@@ -96,8 +96,8 @@ def surprises(
     if by == "region":
         both["region_id"] = _regions(both["site_id"], region)
     out = _summed(both, keys)
-    out = out[(out["expected"] > 0) | (out["actual"] > 0)].reset_index(drop=True)
-    out.insert(len(keys), "months", len(over))
+    out = out[(out["expected"] > 0) | (out["actual"] != 0)].reset_index(drop=True)
+    out["from_month"], out["to_month"] = over[0], over[-1]
     return _ranked(out, keys, unit_cost, over)
 
 
@@ -106,10 +106,10 @@ def _checked(actual: pd.DataFrame) -> pd.DataFrame:
     require_columns(actual, [*CELL, "quantity"], "actual")
     check_keys(actual, CELL, "actual")
     quantity = actual["quantity"].to_numpy(dtype=float)
-    wrong = np.flatnonzero(~(quantity >= 0))
+    wrong = np.flatnonzero(~np.isfinite(quantity))
     if len(wrong):
         raise DataError(
-            Problem("actual", int(at) + 2, "quantity", str(quantity[at]), "is no number of 0 or more",
+            Problem("actual", int(at) + 2, "quantity", str(quantity[at]), "is no number",
                     "correct the row or drop it")
             for at in wrong
         )  # fmt: skip
@@ -187,7 +187,9 @@ def _ranked(
     mean, variance, actual = (out[name].to_numpy(float) for name in ("expected", "variance", "actual"))
     more = actual > mean
     # A count of so many or more has the chance of more than one fewer.
-    chance = np.where(more, sf(np.ceil(actual) - 1, mean, variance), cdf(np.floor(actual), mean, variance))
+    # Where more came back than was taken, nothing was needed.
+    needed = np.maximum(actual, 0.0)
+    chance = np.where(more, sf(np.ceil(needed) - 1, mean, variance), cdf(np.floor(needed), mean, variance))
     out["q0.95"] = quantile(np.full(len(out), 0.95), mean, variance)
     out["probability"] = np.clip(chance, 0.0, 1.0)
     out["by_chance"] = _by_chance(out["probability"].to_numpy(), mean, variance)
@@ -198,7 +200,18 @@ def _ranked(
     by, rising = ["probability", "size", "gap", *keys], [True, False, False] + [True] * len(keys)
     gap = (out["actual"] - out["expected"]).abs()
     order = out.assign(size=size, gap=gap).sort_values(by, ascending=rising, kind="stable")
-    shown = [*keys, "months", "expected", "q0.95", "actual", "probability", "by_chance", "money", "reason"]
+    shown = [
+        *keys,
+        "from_month",
+        "to_month",
+        "expected",
+        "q0.95",
+        "actual",
+        "probability",
+        "by_chance",
+        "money",
+        "reason",
+    ]
     return order[shown].reset_index(drop=True)
 
 
