@@ -1,7 +1,8 @@
-"""Demand of one part from the machines that carry it: lives, age histograms, use in; means and spreads out."""
+"""Demand of one part from its machines: lives, age histograms, use in; means and spreads out."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -242,7 +243,7 @@ def _spread(
         with np.errstate(divide="ignore", invalid="ignore"):
             follow = np.log(after / before) / np.log(NUDGE)
         follow = np.where(np.isfinite(follow), np.clip(follow, 0.0, 1.0), 1.0)
-    monthly = np.stack([means[:, a:b].sum(axis=1) for a, b in zip(month_at[:-1], month_at[1:])], axis=1)
+    monthly = np.stack([means[:, a:b].sum(axis=1) for a, b in pairwise(month_at)], axis=1)
     at_month = follow[:, np.maximum(month_at[1:] - 1, 0)]
     failures = law.failures[nodes]
     cv2 = _rate_doubt(monthly, at_month, weight, failures)

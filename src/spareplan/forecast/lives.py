@@ -1,4 +1,4 @@
-"""Lives of all fitted parts: what the fleet lived through in, posterior laws and planned-replacement rates out."""
+"""Lives of all fitted parts: what the fleet lived through in; posterior laws, planned replacements out."""
 
 from __future__ import annotations
 

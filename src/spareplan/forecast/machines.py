@@ -1,4 +1,4 @@
-"""Machines and their ages on every clock, and what all parts of a product share: their sums and histograms."""
+"""Machines and their ages on every clock, their cells, and histograms over an age grid."""
 
 from __future__ import annotations
 

@@ -63,9 +63,9 @@ def renewing_curves(node: NDArray[np.int64], scale: FloatArray, age: FloatArray,
 
     Notes
     -----
-    The first failure is exact; later ones, R(a, u) = int f(s | a) M(u - s) ds, and the second factorial moment
-    2 int M(u - s) dM(s | a) [1]_ are read from the table by straight lines. Beyond the table renewals go on at
-    its last rate, and their variance grows by sigma² / mu³.
+    The first failure is exact; later ones, R(a, u) = int f(s | a) M(u - s) ds, and the second factorial
+    moment 2 int M(u - s) dM(s | a) [1]_ are read from the table by straight lines. Beyond the table renewals
+    go on at its last rate, and their variance grows by sigma² / mu³.
 
     References
     ----------
