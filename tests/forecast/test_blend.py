@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 import pytest
 
 from spareplan.config import ForecastOptions
-from spareplan.forecast.blend import blended_spread, learn_blend
+from spareplan.forecast.blend import WEIGHTS, blended_spread, learn_blend, weigh_families
 from spareplan.forecast.demand import forecast_demand
 from tests.forecast.fleets import TODAY, make_fleet
 
@@ -32,12 +33,15 @@ def road_with(by_ages, by_rate, parts):
     return lambda origin, months, days: SimpleNamespace(windows=windows, lifetimes=lifetimes)
 
 
+QUARTER = pd.Timestamp("2025-09-30")
+
+
 @pytest.fixture(scope="module")
 def fleet():
     data, _ = make_fleet(1, machines=60, parts={f"P{i}": (1.0, 500.0) for i in range(6)})
-    years = data.replacements[data.replacements["replaced_on"] > TODAY - pd.Timedelta(days=365)]
-    old = data.units.loc[data.units["commissioned_on"] <= TODAY - pd.Timedelta(days=365), "unit_id"]
-    seen = years[years["unit_id"].isin(old)].groupby("part_id").size()
+    later = data.replacements[data.replacements["replaced_on"] > QUARTER]
+    old = data.units.loc[data.units["commissioned_on"] <= QUARTER, "unit_id"]
+    seen = later[later["unit_id"].isin(old)].groupby("part_id").size()
     return data, seen
 
 
@@ -47,16 +51,71 @@ def test_the_road_that_told_right_gets_the_weight(fleet):
     right, wrong = seen.to_numpy(float), 2.0 * seen.to_numpy(float)
     ages = learn_blend(data, TODAY, begin, 1, road_with(right, wrong, parts))
     rate = learn_blend(data, TODAY, begin, 1, road_with(wrong, right, parts))
-    assert min(ages.weight.values()) > 0.9
-    assert max(rate.weight.values()) < 0.35
+    assert min(ages.weight.values()) > 0.85
+    assert max(rate.weight.values()) < 0.15
+    assert ages.words("P0") == "ages, ages won"
+    assert rate.words("P0") == "mean rate, mean rate won"
+    assert "ages weigh" in rate.reason("P0")
     assert ages.doubt <= rate.doubt
 
 
-def test_short_records_leave_the_ages_alone(fleet):
+def test_two_roads_that_agree_share_the_weight(fleet):
+    data, seen = fleet
+    mean = seen.to_numpy(float)
+    blend = learn_blend(data, TODAY, pd.Timestamp("2022-01-01"), 2, road_with(mean, mean, seen.index))
+    np.testing.assert_allclose(list(blend.weight.values()), 0.5, atol=0.1)
+    assert blend.words("P0") == "ages and mean rate, a draw"
+    assert blend.of("a part nobody tested") == pytest.approx(blend.default)
+    np.testing.assert_allclose(blend.weights(["P0", "?"]), [blend.of("P0"), blend.default])
+
+
+def test_quarters_follow_one_another_and_see_only_their_past(fleet):
     data, _ = fleet
-    blend = learn_blend(data, TODAY, TODAY - pd.Timedelta(days=60), 2, road_with([1.0], [1.0], ["P0"]))
-    assert blend.of("P0") == 1.0
-    assert "too short" in blend.notes[0]["meaning"]
+    asked = []
+
+    def road(origin, months, days):
+        asked.append((origin, days))
+        return road_with([1.0], [1.0], ["P0"])(origin, months, days)
+
+    learn_blend(data, TODAY, pd.Timestamp("2025-01-01"), 3, road)
+    assert asked == [
+        (pd.Timestamp("2025-09-30"), [92]),
+        (pd.Timestamp("2025-06-30"), [92]),
+        (pd.Timestamp("2025-03-31"), [91]),
+    ]
+
+
+def test_quarters_end_where_reports_are_nearly_complete(fleet):
+    data, _ = fleet
+    rows = data.replacements.assign(reported_on=data.replacements["replaced_on"] + pd.Timedelta(days=20))
+    late = dataclasses.replace(data, tables={**data.tables, "replacements": rows})
+    blend = learn_blend(late, TODAY, pd.Timestamp("2022-01-01"), 1, road_with([1.0], [1.0], ["P0"]))
+    assert blend.tested["origin"].iloc[0] == pd.Timestamp("2025-09-11")
+
+
+def test_families_lean_on_all_and_on_themselves():
+    nodes = len(WEIGHTS)
+    ages, rate, nothing = np.linspace(-20, 0, nodes), np.linspace(0, -20, nodes), np.zeros(nodes)
+    mixed = weigh_families(np.stack([ages, rate, nothing])) @ WEIGHTS
+    assert mixed[0] > 0.75 and mixed[1] < 0.25
+    assert mixed[2] == pytest.approx(0.5, abs=0.02)
+    led = weigh_families(np.stack([ages, ages, nothing])) @ WEIGHTS
+    assert led[2] > 0.8
+
+
+def test_records_too_short_to_test_trust_ages_on_machines_seen_from_new(fleet):
+    data, _ = fleet
+    road = road_with([1.0], [1.0], ["P0"])
+    begin = TODAY - pd.Timedelta(days=60)
+    short = learn_blend(data, TODAY, begin, 2, road)
+    young = (data.units["commissioned_on"] >= begin).mean()
+    assert short.of("P0") == pytest.approx(0.5 + 0.5 * young)
+    assert "too short" in short.notes[0]["meaning"]
+    assert short.reason("P0") == ""
+    new = data.with_tables(
+        units=data.units.assign(commissioned_on=begin), replacements=data.replacements.iloc[:0]
+    )
+    assert learn_blend(new, TODAY, begin, 2, road).of("P0") == 1.0
 
 
 def test_no_origins_means_ages_alone_and_says_so():

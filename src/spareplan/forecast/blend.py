@@ -6,7 +6,7 @@ were renewed together, it is badly wrong. Earlier origins of the same data tell 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,15 +16,22 @@ from spareplan.forecast.exposure import successors
 from spareplan.maths.distributions import pmf
 from spareplan.maths.units import DAYS_PER_MONTH, months_after
 
-WEIGHTS = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
-DOUBTS = np.array([0.0, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08])
-# Least months of records, and the months that are then tested: a year shows most of what ages do.
-TEST_MONTHS = ((30, 12), (15, 6), (7, 3))
-LEAST_RECORD_MONTHS = 3
-# Parts of a family err together, so their likelihoods count for less than their sum.
-TEMPER = 0.3
-# Both roads get the benefit of the doubt where nothing was seen; ages have the better reasons.
-PRIOR_WEIGHT = np.array([0.04, 0.06, 0.1, 0.2, 0.6])
+WEIGHTS = np.linspace(0.0, 1.0, 11)
+DOUBTS = np.array([0.0, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16])
+# What follows was tuned on made-up fleets only (benchmarks/simulated_fleets.py). Quarters close to today tell
+# more than years further back: what a road gets wrong now, it gets wrong next quarter, too.
+TEST_MONTHS = 3
+# Records before a test; a little less than a quarter, because months differ in length.
+LEAST_RECORD_MONTHS = 2.9
+# A beta(.7, .7) on the weight: centred at half and half, ready to go to either end.
+PRIOR_WEIGHT = (0.02 + 0.96 * WEIGHTS) ** -0.3 * (0.98 - 0.96 * WEIGHTS) ** -0.3
+# Parts err together, so their likelihoods count for less than their sum: for all together, for a family.
+TEMPER_ALL, TEMPER_FAMILY = 0.5, 0.5
+# Log likelihood that makes one road the winner. [nats]
+CLEAR = 2.0
+# Reports that must have come in before a quarter is tested.
+REPORTED_SHARE = 0.95
+WEIGHT_NOTE = "weight of ages against the mean rate"
 
 
 class Blend(NamedTuple):
@@ -40,16 +47,38 @@ class Blend(NamedTuple):
         origin, part_id, family, by_ages, by_rate, actual: the back-test.
     notes : list of dict
         Assumption rows.
+    default : float
+        Weight of the ages for parts that were not tested.
+    verdicts : Mapping of str to str
+        part_id to what the back-test of its family said, in words.
     """
 
     weight: Mapping[str, float]
     doubt: float
     tested: pd.DataFrame
     notes: list[dict[str, Any]]
+    default: float = 1.0
+    verdicts: Mapping[str, str] = {}
 
     def of(self, part: str) -> float:
         """Weight of the ages for one part."""
-        return self.weight.get(part, 1.0)
+        return self.weight.get(part, self.default)
+
+    def weights(self, parts: Iterable[str]) -> np.ndarray:
+        """Weights of the ages for many parts, shape (parts,)."""
+        return np.array([self.weight.get(part, self.default) for part in parts], dtype=float)
+
+    def words(self, part: str) -> str:
+        """Which road one part follows, and which won: "ages and mean rate, mean rate won"."""
+        share = self.of(part)
+        road = "ages" if share > 0.75 else "mean rate" if share < 0.25 else "ages and mean rate"
+        return road + (", " + self.verdicts[part].split(":")[0] if part in self.verdicts else "")
+
+    def reason(self, part: str) -> str:
+        """What the back-test of one part's family said, with its numbers; empty where none was made."""
+        if part not in self.verdicts:
+            return ""
+        return f"{self.verdicts[part]}; ages weigh {self.of(part):.0%}"
 
 
 NO_BLEND = Blend({}, 0.0, pd.DataFrame(), [])
@@ -67,11 +96,10 @@ def learn_blend(data: Any, as_of: pd.Timestamp, begin: pd.Timestamp, origins: in
     begin : Timestamp
         Day from which failures are known.
     origins : int
-        How many stretches before `as_of` are tested: of twelve months, of six or three where records are
-        short.
+        How many quarters before `as_of` are tested, one after the other.
     road : callable
         (origin, months, windows) to an installed-base forecast whose windows hold by_ages, by_rate, vmr,
-        rate_cv2 and cv2_rate per part and site.
+        rate_cv2 and cv2_rate per part and site. It may only see what was known at the origin (`known_at`).
 
     Returns
     -------
@@ -79,53 +107,102 @@ def learn_blend(data: Any, as_of: pd.Timestamp, begin: pd.Timestamp, origins: in
 
     Notes
     -----
-    For each part and origin the negative binomial probability of what happened is taken at five weights; a
-    family's weight is the mean under its likelihood, with all families together (as one family of average
-    size) as prior. The doubt that is added to the rate's variation is the most likely one of a short list.
+    For each part and origin the negative binomial probability of what happened is taken at eleven weights
+    between the mean rate (0) and the ages (1): a line of predictive distributions, stacked by their
+    log score [1]_. The likelihood of all parts makes the prior of each family, whose own likelihood is added;
+    both are tempered. A part's weight is the mean under its family's. The doubt that is added to the rate's
+    variation is the most likely one of a short list. Quarters end where reports are nearly complete. Records
+    under two quarters cannot be tested: then ages weigh from one half, on machines older than the records, up
+    to all, on machines seen from new.
+
+    References
+    ----------
+    .. [1] Yao, Vehtari, Simpson & Gelman (2018), Using stacking to average Bayesian predictive distributions,
+       Bayesian Analysis 13.
     """
     tests = []
-    tomorrow = as_of + pd.Timedelta(days=1)
-    known = (tomorrow - begin).days / DAYS_PER_MONTH
-    length = next((test for least, test in TEST_MONTHS if known >= least), 0)
-    for number in range(1, origins + 1 if length else 1):
-        if known - length * number < LEAST_RECORD_MONTHS:
+    end = as_of - pd.Timedelta(days=_days_to_report(data, as_of)) + pd.Timedelta(days=1)
+    known = (end - begin).days / DAYS_PER_MONTH
+    for number in range(1, origins + 1):
+        if known - TEST_MONTHS * number < LEAST_RECORD_MONTHS:
             break
-        origin = tomorrow - pd.DateOffset(months=length * number) - pd.Timedelta(days=1)
-        horizon = months_after(origin, length)
-        until = min(as_of, horizon[-1] + pd.offsets.MonthEnd(0))
-        days = int((until - origin).days)
-        # One month and the window: no more edges than the test needs.
-        forecast = road(origin, horizon[:1], [days])
-        if not forecast.windows.empty:
-            tests.append(_one_test(forecast, _happened(data, origin, until), origin))
-    if not tests:
-        note = _note(
-            "weight of ages against the mean rate", 1.0, "default", "records are too short for a back-test"
+        origin, until = (
+            end - pd.DateOffset(months=TEST_MONTHS * back) - pd.Timedelta(days=1)
+            for back in (number, number - 1)
         )
-        return NO_BLEND._replace(notes=[note])
+        # One month and the window: no more edges than the test needs.
+        forecast = road(origin, months_after(origin, 1), [(until - origin).days])
+        if not forecast.windows.empty:
+            tests.append(_one_test(forecast, _happened(data, origin, until, as_of), origin))
+    if not tests:
+        return _untested(data, as_of, begin, origins)
     tested = pd.concat(tests, ignore_index=True)
-    likelihood = _log_likelihood(tested)
     families, code = np.unique(tested["family"].to_numpy(str), return_inverse=True)
-    by_family = np.zeros((len(DOUBTS), len(families), len(WEIGHTS)))
-    for doubt in range(len(DOUBTS)):
-        for weight in range(len(WEIGHTS)):
-            by_family[doubt, :, weight] = np.bincount(code, likelihood[doubt, :, weight], len(families))
-    best = int(by_family.max(axis=2).sum(axis=1).argmax())
-    evidence = by_family[best]
-    shared = _normalised(TEMPER * evidence.sum(axis=0) / len(families) + np.log(PRIOR_WEIGHT))
-    chance = np.stack([_normalised(TEMPER * row + np.log(shared + 1e-12)) for row in evidence])
+    doubt = _most_likely_doubt(tested)
+    likelihood = _log_likelihood(tested, WEIGHTS, np.array([doubt]))[0]
+    evidence = np.stack([np.bincount(code, column, len(families)) for column in likelihood.T], axis=1)
+    chance = weigh_families(evidence)
     weight = chance @ WEIGHTS
-    part = tested.drop_duplicates("part_id")
-    named = dict(zip(families, weight))
-    by_part = {p: float(named[f]) for p, f in zip(part["part_id"], part["family"])}
-    return Blend(by_part, float(DOUBTS[best]), tested, _notes(tested, named, float(DOUBTS[best]), length))
+    shared = _normalised(TEMPER_ALL * evidence.sum(axis=0) + np.log(PRIOR_WEIGHT)) @ WEIGHTS
+    verdict = _verdicts(tested, families, code, evidence)
+    part = tested.drop_duplicates("part_id", keep="first")
+    row = np.searchsorted(families, part["family"].to_numpy(str))
+    return Blend(
+        dict(zip(part["part_id"], weight[row].tolist())),
+        doubt,
+        tested,
+        _notes(tested, weight, doubt),
+        float(shared),
+        dict(zip(part["part_id"], verdict[row].tolist())),
+    )
 
 
-def _happened(data: Any, origin: pd.Timestamp, until: pd.Timestamp) -> pd.Series:
-    """Pieces replaced after the origin on machines that were in service then, by part."""
+def weigh_families(evidence: np.ndarray) -> np.ndarray:
+    """Chances of each weight in each family.
+
+    Parameters
+    ----------
+    evidence : ndarray, shape (families, weights)
+        Log likelihood of what happened, at the weights of WEIGHTS.
+
+    Returns
+    -------
+    ndarray, shape (families, weights)
+        Rows that add up to 1: the likelihood of all families together is the prior of each.
+    """
+    shared = TEMPER_ALL * evidence.sum(axis=0) + np.log(PRIOR_WEIGHT)
+    return np.stack([_normalised(shared + TEMPER_FAMILY * row) for row in evidence])
+
+
+def _untested(data: Any, as_of: pd.Timestamp, begin: pd.Timestamp, origins: int) -> Blend:
+    """Weights where records are too short for a test, or none is wanted."""
+    if origins == 0:
+        return NO_BLEND._replace(
+            notes=[_note(WEIGHT_NOTE, 1.0, "set by the user", "no back-test is made: ages alone")]
+        )
+    born = data.units.loc[data.units["commissioned_on"] <= as_of, "commissioned_on"]
+    young = float((born >= begin).mean()) if len(born) else 1.0
+    weight = 0.5 + 0.5 * young
+    meaning = f"records are too short for a back-test; {young:.0%} of the machines are seen from new"
+    return NO_BLEND._replace(notes=[_note(WEIGHT_NOTE, round(weight, 2), "default", meaning)], default=weight)
+
+
+def _days_to_report(data: Any, as_of: pd.Timestamp) -> int:
+    """Days until most replacements are reported; 0 where reports carry no date of their own."""
+    rows = data.replacements
+    rows = rows[rows["reported_on"].notna() & (rows["reported_on"] <= as_of)]
+    if not len(rows):
+        return 0
+    delay = (rows["reported_on"] - rows["replaced_on"]).dt.days.quantile(REPORTED_SHARE)
+    return int(np.clip(np.ceil(delay), 0, 90))
+
+
+def _happened(data: Any, origin: pd.Timestamp, until: pd.Timestamp, as_of: pd.Timestamp) -> pd.Series:
+    """Pieces replaced after the origin on machines that were in service then, by part, as known today."""
     old = data.units.loc[data.units["commissioned_on"] <= origin, "unit_id"]
     rows = data.replacements
-    rows = rows[(rows["replaced_on"] > origin) & (rows["replaced_on"] <= until) & rows["unit_id"].isin(old)]
+    rows = rows[(rows["replaced_on"] > origin) & (rows["replaced_on"] < until + pd.Timedelta(days=1))]
+    rows = rows[rows["unit_id"].isin(old) & ~(rows["reported_on"] > as_of)]
     return rows.groupby(rows["part_id"].replace(successors(data.parts)))["quantity"].sum()
 
 
@@ -136,20 +213,27 @@ def _one_test(forecast: Any, happened: pd.Series, origin: pd.Timestamp) -> pd.Da
     spread = windows.groupby("part_id", sort=True)[["vmr", "rate_cv2", "cv2_rate"]].first()
     family = forecast.lifetimes.set_index("part_id")["family"]
     out = sums.join(spread).assign(origin=origin, family=family)
+    out["family"] = out["family"].fillna("all parts").astype(str)
     out["actual"] = happened.reindex(out.index).fillna(0.0)
     return out.reset_index()
 
 
-def _log_likelihood(tested: pd.DataFrame) -> np.ndarray:
+def _log_likelihood(tested: pd.DataFrame, weights: np.ndarray, doubts: np.ndarray) -> np.ndarray:
     """Log probability of what happened, shape (doubts, rows, weights)."""
     ages, rate, seen = (tested[name].to_numpy(float)[:, None] for name in ("by_ages", "by_rate", "actual"))
     vmr, cv2 = blended_spread(
-        WEIGHTS, *(tested[name].to_numpy(float)[:, None] for name in ("vmr", "rate_cv2", "cv2_rate"))
+        weights, *(tested[name].to_numpy(float)[:, None] for name in ("vmr", "rate_cv2", "cv2_rate"))
     )
-    mean = np.maximum(WEIGHTS * ages + (1 - WEIGHTS) * rate, 1e-6)
+    mean = np.maximum(weights * ages + (1 - weights) * rate, 1e-6)
     # Counts of pieces replaced in sets are coarse; a floor keeps every one of them possible.
-    variance = np.maximum(vmr, 0.3) * mean + (cv2 + DOUBTS[:, None, None]) * mean**2
+    variance = np.maximum(vmr, 0.3) * mean + (cv2 + doubts[:, None, None]) * mean**2
     return np.asarray(np.log(np.maximum(pmf(np.round(seen), mean, variance), 1e-12)))
+
+
+def _most_likely_doubt(tested: pd.DataFrame) -> float:
+    """Doubt under which what happened is most likely, at the best of three weights."""
+    evidence = _log_likelihood(tested, WEIGHTS[[0, len(WEIGHTS) // 2, -1]], DOUBTS).sum(axis=1)
+    return float(DOUBTS[evidence.max(axis=1).argmax()])
 
 
 def blended_spread(weight: Any, vmr: Any, cv2: Any, cv2_rate: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -183,28 +267,41 @@ def _note(name: str, value: Any, origin: str, meaning: str) -> dict[str, Any]:
     return {"stage": "forecast", "name": name, "value": value, "origin": origin, "meaning": meaning}
 
 
-def _notes(
-    tested: pd.DataFrame, named: Mapping[str, float], doubt: float, length: int
-) -> list[dict[str, Any]]:
+def _verdicts(
+    tested: pd.DataFrame, families: np.ndarray, code: np.ndarray, evidence: np.ndarray
+) -> np.ndarray:
+    """What the back-test said of each family, shape (families,)."""
+    gain = evidence[:, -1] - evidence[:, 0]
+    won = np.where(gain > CLEAR, "ages won", np.where(gain < -CLEAR, "mean rate won", "a draw"))
+    seen = np.bincount(code, tested["actual"].to_numpy(float), len(families))
+    off = {
+        name: np.bincount(code, (tested[name] - tested["actual"]).abs().to_numpy(float), len(families))
+        / np.maximum(seen, 1.0)
+        for name in ("by_ages", "by_rate")
+    }
+    return np.array(
+        [
+            f"{word}: by ages {ages:.0%} off per part, by the mean rate {rate:.0%}"
+            for word, ages, rate in zip(won, off["by_ages"], off["by_rate"])
+        ],
+        dtype=object,
+    )
+
+
+def _notes(tested: pd.DataFrame, weights: np.ndarray, doubt: float) -> list[dict[str, Any]]:
     origins = sorted(tested["origin"].unique())
     said = ", ".join(f"{pd.Timestamp(origin):%Y-%m-%d}" for origin in origins)
     error = {
         name: (tested[name] - tested["actual"]).abs().sum() / max(tested["actual"].sum(), 1.0)
         for name in ("by_ages", "by_rate")
     }
-    weights = np.array(list(named.values()))
     text = (
-        f"{length} months after {said}: by ages {error['by_ages']:.0%} off per part, by the mean rate "
+        f"{TEST_MONTHS} months after {said}: by ages {error['by_ages']:.0%} off per part, by the mean rate "
         f"{error['by_rate']:.0%}, {tested['by_ages'].sum():.0f} and {tested['by_rate'].sum():.0f} expected, "
         f"{tested['actual'].sum():.0f} happened"
     )
     return [
-        _note(
-            "weight of ages against the mean rate",
-            f"{weights.min():.2f} to {weights.max():.2f}",
-            "estimated by back-test",
-            text,
-        ),
+        _note(WEIGHT_NOTE, f"{weights.min():.2f} to {weights.max():.2f}", "estimated by back-test", text),
         _note(
             "doubt that past forecasts missed",
             doubt,
