@@ -99,7 +99,11 @@ def plot_life(
     label = f"{word('weibull_law', language)} (β = {shape:.2f}, η = {scale:,.0f})"
     ax.plot(grid, np.exp(-((grid / scale) ** shape)), color=RED, linestyle="--", linewidth=2, label=label)
     ax.set_xlim(0, end)
-    ax.set_ylim(0, 1.02)
+    low_end = float(np.exp(-((end / scale) ** shape)))
+    if len(curve):
+        low_end = min(low_end, float(survival[ages <= end].min()))
+    # Lines, not bars: where nearly all pieces outlive the ages shown, the upper part tells more.
+    ax.set_ylim(0.0 if low_end < 0.5 else np.floor(10 * (2 * low_end - 1)) / 10, 1.02)
     ax.yaxis.set_major_formatter(percent)
     ax.xaxis.set_major_formatter(thousands)
     ax.locator_params(axis="x", nbins=6)
