@@ -164,6 +164,8 @@ def check_spells(spells: pd.DataFrame, keys: list[str]) -> None:
     for name in keys:
         faults.append((name, spells[name].isna().to_numpy(), "is empty", "name the key or drop the row"))
     for name, wrong, rule, remedy in faults:
+        if not wrong.any():
+            continue
         values = spells[name].to_numpy()
         problems += [
             Problem("spells", int(row) + 2, name, str(values[row]), rule, remedy)
@@ -175,6 +177,8 @@ def check_spells(spells: pd.DataFrame, keys: list[str]) -> None:
 
 def _numbers(spells: pd.DataFrame, name: str, problems: list[Problem]) -> np.ndarray:
     values = pd.to_numeric(spells[name], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    if np.isfinite(values).all():
+        return values
     given = spells[name].to_numpy()
     problems += [
         Problem("spells", int(row) + 2, name, str(given[row]), "is no finite number", "give a number")

@@ -12,6 +12,7 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -50,6 +51,10 @@ class Spells(NamedTuple):
     def sums(self, values: FloatArray) -> FloatArray:
         """Sum row values within each key."""
         return np.add.reduceat(values, self.starts) if len(self.starts) else np.empty(0)
+
+    def lengths(self) -> IntArray:
+        """Rows of each key."""
+        return np.diff(np.append(self.starts, len(self.exit)))
 
 
 class LifeFit(NamedTuple):
@@ -104,13 +109,30 @@ def fit_weibull(spells: Spells) -> LifeFit:
     one exponential in all, because each is the square of the one before; Newton steps in ln b follow.
     """
     out = [np.full(len(spells.starts), np.nan) for _ in range(5)]
+    for keys, piece in spell_chunks(spells):
+        for whole, part in zip(out, _weibull_chunk(piece)):
+            whole[keys] = part
+    return LifeFit(*out)
+
+
+def spell_chunks(spells: Spells) -> Iterator[tuple[slice, Spells]]:
+    """Cut spells between keys into pieces of about CHUNK_ROWS rows.
+
+    Parameters
+    ----------
+    spells : Spells
+
+    Yields
+    ------
+    tuple of slice and Spells
+        Which keys, and their spells.
+    """
     ends = np.append(spells.starts[1:], len(spells.exit))
     first = 0
     while first < len(spells.starts):
-        last = int(np.searchsorted(ends, spells.starts[first] + CHUNK_ROWS, side="right"))
-        last = max(last, first + 1)
-        low, high = spells.starts[first], ends[last - 1]
-        rows = slice(low, high)
+        low = spells.starts[first]
+        last = max(int(np.searchsorted(ends, low + CHUNK_ROWS, side="right")), first + 1)
+        rows = slice(low, ends[last - 1])
         piece = Spells(
             spells.starts[first:last] - low,
             spells.entry[rows],
@@ -118,10 +140,8 @@ def fit_weibull(spells: Spells) -> LifeFit:
             spells.failed[rows],
             spells.count[rows],
         )
-        for whole, part in zip(out, _weibull_chunk(piece)):
-            whole[first:last] = part
+        yield slice(first, last), piece
         first = last
-    return LifeFit(*out)
 
 
 class _Powers(NamedTuple):
@@ -198,8 +218,7 @@ def _weibull_chunk(spells: Spells) -> LifeFit:
 
 def powers_segment(spells: Spells) -> IntArray:
     """Key number of each row."""
-    lengths = np.diff(np.append(spells.starts, len(spells.exit)))
-    return np.repeat(np.arange(len(spells.starts)), lengths)
+    return np.repeat(np.arange(len(spells.starts)), spells.lengths())
 
 
 def _limit_at_zero(

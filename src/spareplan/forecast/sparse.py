@@ -30,7 +30,7 @@ from spareplan.forecast.family_law import (
     log_node_weights,
     posterior_at_nodes,
 )
-from spareplan.forecast.likelihood import CHUNK_ROWS, FloatArray, IntArray, LifeFit, Spells, powers_segment
+from spareplan.forecast.likelihood import FloatArray, IntArray, LifeFit, Spells, spell_chunks
 
 __all__ = ["SHAPES", "PooledLives", "pool_lifetimes", "pool_statistics", "sufficient_sums"]
 # Sums below this are no exposure at all; they stay above 0 so that their logarithm lives.
@@ -114,7 +114,8 @@ class PooledLives:
         """
         shape = np.exp(self.weight @ LOG_SHAPES)
         spells = _in_units(spells, self.unit)
-        k, log_sum, _ = sufficient_sums(spells, 1.0)
+        weighted = spells.count * spells.failed
+        k, log_sum = spells.sums(weighted), spells.sums(weighted * np.log(spells.exit))
         ahead = _ahead(spells)
         sums = sufficient_sums(ahead, 1.0)[2]
         return self._law(sums, _power_sums(ahead, shape), _power_sums(spells, shape), k, log_sum)
@@ -267,13 +268,27 @@ def sufficient_sums(spells: Spells, unit: float | FloatArray) -> tuple[FloatArra
     -------
     tuple of ndarray, shapes (keys,), (keys,), (keys, nodes)
     """
-    spells = _in_units(spells, unit)
-    weighted = spells.count * spells.failed
-    log_sum = spells.sums(weighted * np.log(spells.exit))
-    sums = np.empty((len(spells.starts), len(SHAPES)))
-    for node, shape in enumerate(SHAPES):
-        sums[:, node] = _power_sums(spells, np.full(len(spells.starts), shape))
-    return spells.sums(weighted), log_sum, np.maximum(sums, LEAST_SUM)
+    keys = len(spells.starts)
+    unit = np.broadcast_to(np.asarray(unit, dtype=float), (keys,))
+    k, log_sum, sums = np.empty(keys), np.empty(keys), np.empty((keys, len(SHAPES)))
+    for part, piece in spell_chunks(spells):
+        log_unit = np.repeat(np.log(unit[part]), piece.lengths())
+        with np.errstate(divide="ignore"):
+            log_exit, log_entry = np.log(piece.exit) - log_unit, np.log(piece.entry) - log_unit
+        weighted = piece.count * piece.failed
+        k[part], log_sum[part] = piece.sums(weighted), piece.sums(weighted * log_exit)
+        difference = np.empty_like(log_exit)
+        for parity in (0, 1):
+            # From node to node but one the shape doubles: the power is squared.
+            high, low = np.exp(SHAPES[parity] * log_exit), np.exp(SHAPES[parity] * log_entry)
+            for node in range(parity, len(SHAPES), 2):
+                if node > parity:
+                    high *= high
+                    low *= low
+                np.subtract(high, low, out=difference)
+                difference *= piece.count
+                sums[part, node] = piece.sums(difference)
+    return k, log_sum, np.maximum(sums, LEAST_SUM)
 
 
 def between_nodes(values: FloatArray, log_shape: FloatArray) -> FloatArray:
@@ -306,30 +321,34 @@ def between_nodes(values: FloatArray, log_shape: FloatArray) -> FloatArray:
 
 
 def _in_units(spells: Spells, unit: float | FloatArray) -> Spells:
-    per_row = np.broadcast_to(unit, (len(spells.starts),))[powers_segment(spells)]
+    per_row = np.repeat(np.broadcast_to(unit, (len(spells.starts),)), spells.lengths())
     return spells._replace(entry=spells.entry / per_row, exit=spells.exit / per_row)
 
 
 def _power_sums(spells: Spells, shape: FloatArray) -> FloatArray:
-    """S at one shape per key."""
-    segment = powers_segment(spells)
-    rows = len(spells.exit)
-    power = np.empty(rows)
-    for low in range(0, rows, CHUNK_ROWS):
-        part = slice(low, low + CHUNK_ROWS)
-        b = shape[segment[part]]
-        power[part] = np.exp(b * np.log(spells.exit[part]))
-        late = np.flatnonzero(spells.entry[part] > 0)
-        power[low + late] -= np.exp(b[late] * np.log(spells.entry[part][late]))
-    return spells.sums(power * spells.count)
+    """S at one shape per key, ages in units."""
+    sums = np.empty(len(shape))
+    for part, piece in spell_chunks(spells):
+        b = np.repeat(shape[part], piece.lengths())
+        with np.errstate(divide="ignore"):
+            power = np.exp(b * np.log(piece.exit)) - np.exp(b * np.log(piece.entry))
+        sums[part] = piece.sums(power * piece.count)
+    return sums
 
 
 def _ahead(spells: Spells) -> Spells:
     """Take the next quarter of the watched time, for pieces alive; the past where none is."""
     alive = spells.count * ~spells.failed
     watched = spells.sums(spells.count * (spells.exit - spells.entry)) / spells.sums(spells.count)
-    segment = powers_segment(spells)
-    some = (spells.sums(alive) > 0)[segment]
-    entry = np.where(some, spells.exit, spells.entry)
-    exit_ = np.where(some, spells.exit + 0.25 * watched[segment], spells.exit)
-    return spells._replace(entry=entry, exit=exit_, count=np.where(some, alive, spells.count))
+    lengths = spells.lengths()
+    some = np.repeat(spells.sums(alive) > 0, lengths)
+    rows = np.flatnonzero((alive > 0) | ~some)
+    number = np.repeat(np.arange(len(lengths)), lengths)[rows]
+    some, exit_ = some[rows], spells.exit[rows]
+    return Spells(
+        np.searchsorted(number, np.arange(len(lengths))),
+        np.where(some, exit_, spells.entry[rows]),
+        exit_ + np.where(some, 0.25 * watched[number], 0.0),
+        np.zeros(len(rows), dtype=bool),
+        np.where(some, alive[rows], spells.count[rows]),
+    )
