@@ -204,7 +204,7 @@ def _contributions(table: pd.DataFrame) -> pd.DataFrame:
     row, column = np.nonzero(values)
     # Sorted by pair and month already; sources in the order in which they are told.
     out = table[keys].iloc[row].reset_index(drop=True)
-    out["source"] = pd.Categorical.from_codes(column, [DRIVERS[name] for name in names]).astype(str)
+    out["source"] = np.array([DRIVERS[name] for name in names], dtype=object)[column]
     out["mean"] = values[row, column]
     return out
 
