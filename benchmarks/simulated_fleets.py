@@ -1,8 +1,8 @@
 """Made-up fleets of many kinds, on which the rules of the blend were tuned; no field data among them.
 
-Kinds: mature fleets whose ages hardly move (Weibull lives, or a hazard that is nothing and then flat, with and
+Kinds: mature fleets whose ages hardly move (Weibull lives, or a hazard that is nothing and then flat, with or
 without planned replacement), young growing fleets, fleets put in service together, infant failures, lognormal
-lives, rates that drift over the calendar for reasons no age explains, and quarters that are hard on all parts.
+lives, rates that drift over the calendar for reasons no age explains, quarters that are hard on all parts.
 """
 
 from __future__ import annotations

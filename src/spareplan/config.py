@@ -41,6 +41,23 @@ class ForecastOptions:
     machine_life_years: float = _option(
         10.0, "years", "mean life of a machine, where no machine was ever retired", gt=0, le=100
     )
+    inspections: Literal["placed", "fixed", "none"] = _option(
+        "placed",
+        "",
+        "visits after handover: placed by new machines' failures and the season, on fixed dates, or none",
+    )
+    inspection_dates: tuple[int, ...] = _option(
+        (1, 3, 6, 12), "months", "dates after handover of the visits made so far, and of fixed ones"
+    )
+    inspection_visits: int = _option(
+        4, "", "visits to a machine, the one after a month included", ge=1, le=12
+    )
+    inspection_span_months: int = _option(
+        12, "months", "months after handover within which visits are placed", ge=1, le=36
+    )
+    inspection_warning_months: float = _option(
+        2.0, "months", "mean time from the first sign a visit can see to the failure", gt=0, le=24
+    )
 
 
 @dataclass(frozen=True, config=_STRICT)

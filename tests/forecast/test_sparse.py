@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.special import gammaln
+from scipy.special import digamma, gammaln
+from scipy.stats import norm
 
 from spareplan.errors import DataError
+from spareplan.forecast.family_law import LOG_POINT_WEIGHT, POINT_SHARE, POINTS, _inverse_trigamma
 from spareplan.forecast.likelihood import Spells
 from spareplan.forecast.sparse import (
     SHAPES,
@@ -52,15 +54,16 @@ def test_statistics_give_the_posterior_of_the_spells():
         np.testing.assert_array_equal(getattr(whole, name), getattr(again, name))
 
 
-def test_evidence_is_the_integral_of_the_likelihood_over_the_family_law():
+@pytest.mark.parametrize(("law", "tolerance"), [("mixture", 1e-5), ("normal", 0.3)])
+def test_evidence_is_the_integral_of_the_likelihood_over_the_family_law(law, tolerance):
     spells = fleet_spells(2, parts=6)
     unit = 20.0
     k, log_sum, sums = sufficient_sums(spells, unit)
     pooled = pool_statistics(k, log_sum, sums, unit, np.zeros(6, dtype=int), np.full(6, np.nan))
-    a, r = pooled.failures - k[:, None], pooled.exposure - sums
-    width = np.exp(pooled.families.log_shape_spread[0])
-    prior = np.exp(-0.5 * ((np.log(SHAPES) - pooled.families.shape[0]) / width) ** 2)
-    prior /= prior.sum()
+    level, spread, centre, width = (float(values[0]) for values in pooled.families)
+    spread, width = np.exp(spread), np.exp(width)
+    weight = np.exp(-0.5 * ((np.log(SHAPES) - centre) / width) ** 2)
+    weight /= weight.sum()
     log_rate, step = np.linspace(-60, 30, 20_001, retstep=True)
     rate = np.exp(log_rate)
     ends = np.append(spells.starts[1:], len(spells.exit))
@@ -69,13 +72,35 @@ def test_evidence_is_the_integral_of_the_likelihood_over_the_family_law():
         total = 0.0
         for node, shape in enumerate(SHAPES):
             hazard = np.outer(rate, (exit_ / unit) ** shape - (entry / unit) ** shape).sum(axis=1)
-            density = (
-                failed.sum() * np.log(rate)
-                + (np.log(shape) + (shape - 1) * np.log(exit_[failed] / unit) - np.log(unit)).sum()
-            )
-            law = a[part, node] * np.log(r[part, node] * rate) - r[part, node] * rate - gammaln(a[part, node])
-            total += prior[node] * np.exp(density - hazard + law).sum() * step
-        assert pooled.evidence[part] == pytest.approx(np.log(total), abs=1e-5)
+            density = (np.log(shape) + (shape - 1) * np.log(exit_[failed] / unit) - np.log(unit)).sum()
+            likelihood = np.exp(failed.sum() * log_rate + density - hazard)
+            if law == "normal":
+                prior = norm.pdf(log_rate, -shape * level, shape * spread)
+            else:
+                a = float(_inverse_trigamma(np.array([(1 - POINT_SHARE) * (shape * spread) ** 2]))[0])
+                z = log_rate[:, None] + shape * (level + np.sqrt(POINT_SHARE) * spread * POINTS) + digamma(a)
+                prior = np.exp(a * z - np.exp(z) - gammaln(a)) @ np.exp(LOG_POINT_WEIGHT)
+            total += weight[node] * (likelihood * prior).sum() * step
+        assert pooled.evidence[part] == pytest.approx(np.log(total), abs=tolerance)
+
+
+def test_the_gamma_law_at_a_node_has_the_mean_and_variance_of_the_posterior():
+    k, log_sum = np.array([0.0, 3.0]), np.array([0.0, -0.4])
+    sums = np.vstack([4 * 0.7**SHAPES, 12 * 1.1**SHAPES])
+    pooled = pool_statistics(k, log_sum, sums, 1.0, np.zeros(2, dtype=int), np.full(2, np.nan))
+    level, spread = float(pooled.families.level[0]), float(np.exp(pooled.families.log_spread[0]))
+    log_rate = np.linspace(-60, 30, 20_001)
+    for node in (1, 4, 7):
+        a = float(_inverse_trigamma(np.array([(1 - POINT_SHARE) * (SHAPES[node] * spread) ** 2]))[0])
+        z = log_rate[:, None] + SHAPES[node] * (level + np.sqrt(POINT_SHARE) * spread * POINTS) + digamma(a)
+        prior = np.exp(a * z - np.exp(z)) @ np.exp(LOG_POINT_WEIGHT)
+        for part in range(2):
+            mass = prior * np.exp(k[part] * log_rate - sums[part, node] * np.exp(log_rate))
+            mass /= mass.sum()
+            mean = (mass * np.exp(log_rate)).sum()
+            variance = (mass * np.exp(2 * log_rate)).sum() - mean**2
+            shape, rate = pooled.failures[part, node], pooled.exposure[part, node]
+            assert [shape / rate, shape / rate**2] == pytest.approx([mean, variance], rel=1e-4)
 
 
 def test_the_unit_of_the_statistics_only_shifts_the_evidence_by_its_jacobian():

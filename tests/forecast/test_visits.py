@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from spareplan.errors import DataError
-from spareplan.forecast.visits import place_schedule, season_factors, visit_months, visit_value
+from spareplan.forecast.visits import place_schedule, season_edges, season_factors, visit_months, visit_value
 
 SEASON = np.array([0.2, 0.3, 0.7, 1.2, 1.4, 1.5, 1.3, 1.3, 1.4, 1.3, 0.8, 0.6])
 
@@ -43,7 +43,7 @@ def test_the_best_of_all_choices_is_found(seed):
     load = hazard * season[(handover - 1 + np.arange(15)) % 12]
     every = [(1, *rest) for rest in itertools.combinations(range(2, 13), 3)]
     values = [prevented(load, choice, warning) for choice in every]
-    months = visit_months(hazard, season, handover, warning=warning, avoid_peak=False)
+    months = visit_months(hazard, season, handover, warning=warning, around_season=False)
     assert tuple(months) == every[int(np.argmax(values))]
     value = visit_value(hazard, season, handover, months, warning)
     assert value.sum() == pytest.approx(max(values), rel=1e-6)
@@ -54,7 +54,9 @@ def test_the_optimum_beats_today_s_dates_and_equal_loads():
     gains = []
     for handover in range(1, 13):
         hazard = rng.gamma(2.0, 0.1, 15)
-        best = visit_value(hazard, SEASON, handover, visit_months(hazard, SEASON, handover, avoid_peak=False))
+        best = visit_value(
+            hazard, SEASON, handover, visit_months(hazard, SEASON, handover, around_season=False)
+        )
         load = hazard[:12] * SEASON[(handover - 1 + np.arange(12)) % 12]
         others = [
             visit_value(hazard, SEASON, handover, other) for other in ([1, 3, 6, 12], equal_loads(load, 4))
@@ -64,13 +66,37 @@ def test_the_optimum_beats_today_s_dates_and_equal_loads():
     assert np.mean(gains, axis=0)[0] > 1.05
 
 
-def test_no_visit_stands_in_the_peak_but_one_before_and_one_after():
-    peak = np.array([0.3, 0.3, 0.5, 0.8, 1.2, 2.0, 2.6, 1.8, 1.0, 0.7, 0.5, 0.3])
-    months = visit_months(np.ones(15), peak, handover_month=12)
-    # Handed over in December: July is seven months later.
-    assert 7 not in months
-    assert ((months > 3) & (months < 7)).any()
-    assert (months == 8).any()
+def test_season_is_the_longest_run_of_high_use_around_the_year():
+    before, after, edges = season_edges([SEASON, np.roll(SEASON, 7), np.ones(12)])
+    assert edges.tolist() == [[4, 10], [11, 5], [0, 0]]
+    assert np.flatnonzero(before[0]).tolist() == [1, 2] and np.flatnonzero(after[0]).tolist() == [10, 11]
+    assert np.flatnonzero(before[1]).tolist() == [8, 9] and np.flatnonzero(after[1]).tolist() == [5, 6]
+    assert not before[2].any() and not after[2].any()
+    # One calm month between two seasons is before the one and after the other.
+    before, after, edges = season_edges(np.where(np.arange(12) == 1, 0.4, 1.1))
+    assert edges.tolist() == [[3, 1]]
+    assert np.flatnonzero(before[0]).tolist() == np.flatnonzero(after[0]).tolist() == [1]
+
+
+@pytest.mark.parametrize("handover", range(1, 13))
+def test_one_visit_stands_before_the_season_and_one_after_it(handover):
+    hazard = np.random.default_rng(handover).gamma(2.0, 0.1, 15)
+    months = visit_months(hazard, SEASON, handover)
+    calendar = (handover - 1 + months) % 12 + 1
+    assert np.isin(calendar, [2, 3]).any() and np.isin(calendar, [11, 12]).any()
+    every = []
+    for rest in itertools.combinations(range(2, 13), 3):
+        at = (handover - 1 + np.array([1, *rest])) % 12 + 1
+        if np.isin(at, [2, 3]).any() and np.isin(at, [11, 12]).any():
+            every.append(visit_value(hazard, SEASON, handover, [1, *rest]).sum())
+    assert visit_value(hazard, SEASON, handover, months).sum() == pytest.approx(max(every))
+
+
+def test_too_few_visits_for_both_sides_of_the_season_meet_one():
+    months = visit_months(np.ones(14), SEASON, 5, visits=2)
+    calendar = (5 - 1 + months) % 12 + 1
+    assert np.isin(calendar, [2, 3, 11, 12]).any()
+    assert len(visit_months(np.ones(14), SEASON, 5, visits=1)) == 1
 
 
 def test_many_products_at_once_equal_one_at_a_time():
@@ -138,10 +164,12 @@ def test_schedule_holds_every_month_of_handover_and_says_why():
     first = out[out["after_months"] == 1]
     assert first["handover_month"].tolist() == list(range(1, 13))
     assert first["reason"].str.startswith("month 1 is fixed").all()
+    june = out[out["handover_month"] == 6]
+    calendar = (6 - 1 + june["after_months"]) % 12 + 1
+    before, after = june.loc[calendar.isin([2, 3]), "reason"], june.loc[calendar.isin([11, 12]), "reason"]
+    assert len(before) and before.str.startswith("before the season, April to October; ").all()
+    assert len(after) and after.str.startswith("after the season, April to October; ").all()
     january = out[out["handover_month"] == 1]
-    calendar = january["after_months"] + 1
-    before = january[calendar.isin([3, 4, 5])]
-    assert before["reason"].str.startswith("before the season's peak in 6; ").all() and len(before)
     assert (out["prevented"] <= out["failures_ahead"]).all()
     # The shares of a machine's visits and of the month before the first add up to all its failures.
     load = np.linspace(0.1, 0.5, 15) * (SEASON / SEASON.mean())[np.arange(15) % 12]

@@ -1,7 +1,7 @@
 """Lives of parts that hardly ever failed: empirical Bayes across kin, finite for every part.
 
 Given the shape beta, the likelihood of lambda = eta^-beta is that of a gamma law, truncation and censoring
-included. A grid over beta with a conjugate gamma at each node is therefore the whole posterior, and all it
+included. A grid over beta with conjugate gamma laws at each node is therefore the whole posterior, and all it
 needs of a part are its failures k, L = sum of ln t over them, and S = sum(exit^beta - entry^beta) at the
 nodes; what the parts of a family have in common is found by its evidence (`family_law`).
 
@@ -27,13 +27,14 @@ from spareplan.forecast.family_law import (
     FamilyPrior,
     fit_families,
     group_kin,
-    node_terms,
+    log_node_weights,
+    posterior_at_nodes,
 )
 from spareplan.forecast.likelihood import CHUNK_ROWS, FloatArray, IntArray, LifeFit, Spells, powers_segment
 
 __all__ = ["SHAPES", "PooledLives", "pool_lifetimes", "pool_statistics", "sufficient_sums"]
 # Sums below this are no exposure at all; they stay above 0 so that their logarithm lives.
-LEAST_SUM = 1e-300
+LEAST_SUM = 1e-100
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ class PooledLives:
     weight : ndarray, shape (keys, nodes)
         Posterior weight of each shape in SHAPES.
     failures, exposure : ndarray, shape (keys, nodes)
-        lambda given the node is gamma with shape `failures` (A) and rate `exposure` (R). [-, unit^beta]
+        Mean A / R and variance A / R² of lambda given the node, as of a gamma law with shape `failures` (A)
+        and rate `exposure` (R). [-, unit^beta]
     unit : float or ndarray, shape (keys,)
         Age that counts as 1 in `exposure`. [unit of the ages]
     families : FamilyPrior
@@ -198,18 +200,20 @@ def pool_statistics(
     _check_statistics(k, log_sum, sums, unit, family, expected_life)
     sums = np.maximum(sums, LEAST_SUM)
     kin = group_kin(k, log_sum, sums, family, expected_life / unit)
-    fitted = fit_families(kin, sums)
-    log_m, a, log_r = node_terms(kin, fitted.prior, fitted.bias, fitted.spread)
-    evidence = np.logaddexp.reduce(log_m, axis=1) - k * np.log(unit)
+    prior, experts = fit_families(kin)
+    nodes = posterior_at_nodes(kin, prior, experts)
+    law = log_node_weights(prior)[family]
+    own = np.logaddexp.reduce(law + nodes.log_m, axis=1)
+    evidence = own - np.logaddexp.reduce(law + nodes.log_expert, axis=1) - k * np.log(unit)
     if borrowed is not None:
         _check_statistics(*borrowed, unit, family, expected_life)
         k, log_sum, sums = k + borrowed[0], log_sum + borrowed[1], sums + borrowed[2]
-        kin = group_kin(k, log_sum, sums, family, expected_life / unit)
-        log_m, a, log_r = node_terms(kin, fitted.prior, fitted.bias, fitted.spread)
+        nodes = posterior_at_nodes(group_kin(k, log_sum, sums, family, expected_life / unit), prior, experts)
+    log_m = law + nodes.log_m
     weight = np.exp(log_m - log_m.max(axis=1, keepdims=True))
     weight /= weight.sum(axis=1, keepdims=True)
     return PooledLives(
-        weight, a + k[:, None], np.exp(log_r) + sums, unit, fitted.prior, fitted.bias, fitted.spread, evidence
+        weight, nodes.failures, nodes.exposure, unit, prior, experts.bias, experts.spread, evidence
     )
 
 

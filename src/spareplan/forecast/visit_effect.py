@@ -64,9 +64,10 @@ def visited_renewals(
 
     Notes
     -----
-    Whether a visit replaces the piece does not depend on its age, so the latest visit that did is independent
-    of the failures: after k visits it was visit j with chance p (1 - p)^(k - j), none with (1 - p)^k, and
-    since then the piece runs as a new one [1]_. Exact for any life law, with no recursion.
+    Whether a visit replaces a piece does not depend on its age, so what follows a visit at v is a mixture:
+    with W the failures by time t as they would be without it and M those of a new piece,
+    W(t) <- W(v) + (1 - p) (W(t) - W(v)) + p M(t - v) for t > v, visit after visit. Exact for any law of lives
+    and any age now [1]_.
 
     References
     ----------
@@ -82,31 +83,30 @@ def visited_renewals(
     p = np.broadcast_to(p, (size,))[:, None]
     ends = np.broadcast_to(ends, (size, ends.shape[1]))
     at = np.broadcast_to(np.sort(np.where(at >= 0, at, np.inf), axis=1), (size, at.shape[1]))
-    begins = np.concatenate([np.zeros((size, 1)), at], axis=1)
-    stops = np.concatenate([at, np.full((size, 1), np.inf)], axis=1)
-    total = np.zeros_like(ends)
-    for visits in range(begins.shape[1]):
-        live = np.isfinite(begins[:, visits : visits + 1])
-        low = np.where(live, begins[:, visits : visits + 1], 0.0)
-        inside = np.where(live, np.clip(ends, low, np.maximum(stops[:, visits : visits + 1], low)), low)
-        total += (1 - p) ** visits * (from_now(inside) - from_now(low))
-        for latest in range(1, visits + 1):
-            new = np.where(live, begins[:, latest : latest + 1], 0.0)
-            weight = p * (1 - p) ** (visits - latest)
-            total += weight * (from_new(inside - new) - from_new(low - new))
+    never = ~np.isfinite(at)
+    points = np.concatenate([ends, np.where(never, 0.0, at)], axis=1)
+    total = from_now(points)
+    unvisited = total[:, : ends.shape[1]]
+    for visit in range(at.shape[1]):
+        when = at[:, visit : visit + 1]
+        reached = total[:, ends.shape[1] + visit, None]
+        after = points > when
+        new = from_new(np.where(after, points - np.where(never[:, visit, None], 0.0, when), 0.0))
+        total = np.where(after, reached + (1 - p) * (total - reached) + p * new, total)
+    total = total[:, : ends.shape[1]]
     due = (at[:, None, :] < ends[:, 1:, None]) & (at[:, None, :] >= ends[:, :-1, None])
-    return VisitEffect(np.diff(from_now(ends), axis=1), np.diff(total, axis=1), due.sum(axis=2) * p)
+    return VisitEffect(np.diff(unvisited, axis=1), np.diff(total, axis=1), due.sum(axis=2) * p)
 
 
-def renewal_curve(shape: ArrayLike, scale: ArrayLike, longest: float, age: ArrayLike = 0.0) -> Renewals:
+def renewal_curve(shape: ArrayLike, scale: ArrayLike, longest: ArrayLike, age: ArrayLike = 0.0) -> Renewals:
     """Expected failures of pieces by elapsed use, as a function for `visited_renewals`.
 
     Parameters
     ----------
     shape, scale, age : array-like, broadcast to shape (n,)
         Weibull law and age now. [-, hours or days, hours or days]
-    longest : float
-        Use up to which the function answers. [hours or days]
+    longest : array-like, shape (n,) or ()
+        Use up to which the function answers; beyond, the last value holds. [hours or days]
 
     Returns
     -------
@@ -115,9 +115,10 @@ def renewal_curve(shape: ArrayLike, scale: ArrayLike, longest: float, age: Array
     """
     from spareplan.forecast.renewal import expected_renewals
 
-    step = longest / GRID_CELLS
-    counts = expected_renewals(shape, scale, age, longest, step)
+    b, eta, now, far = np.broadcast_arrays(*np.atleast_1d(shape, scale, age, longest))
+    counts = expected_renewals(b, eta / far, now / far, 1.0, 1.0 / GRID_CELLS)
     curve = np.concatenate([np.zeros((len(counts), 1)), np.cumsum(counts, axis=1)], axis=1)
+    step = (far / GRID_CELLS)[:, None]
 
     def by_use(use: FloatArray) -> FloatArray:
         place = np.clip(use / step, 0.0, curve.shape[1] - 1.0)

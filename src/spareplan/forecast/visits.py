@@ -1,10 +1,12 @@
 """Where inspection visits belong in a machine's first year.
 
 Month 1 is fixed. The others stand where a visit prevents most: before the months in which new machines fail
-at the use their region's season brings, and not in the month of the peak, when no customer stops his machine.
+at the use their region's season brings, one of them just before the building season and one just after it.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -19,9 +21,24 @@ IntArray = NDArray[np.int64]
 
 FIRST_VISIT = 1
 WARNING_MONTHS = 2.0
-# A season whose highest month is this close to the mean has no peak.
+# Use that stays this close to its mean has no season.
 LEAST_PEAK = 1.05
-NEAR_PEAK_MONTHS = 3
+NEAR_SEASON_MONTHS = 2
+MONTH_NAMES = (
+    "",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
 
 
 def visit_months(
@@ -31,7 +48,7 @@ def visit_months(
     visits: int = 4,
     span: int = 12,
     warning: float = WARNING_MONTHS,
-    avoid_peak: bool = True,
+    around_season: bool = True,
 ) -> IntArray:
     """Months after handover at which visits prevent most failures; the first visit stays at month 1.
 
@@ -50,8 +67,10 @@ def visit_months(
         Last month after handover at which a visit may stand. [months]
     warning : float
         Mean time from the first sign a visit can see to the failure. [months]
-    avoid_peak : bool
-        No visit in the month of highest use as long as other months are left, the fixed one aside.
+    around_season : bool
+        One visit in the two months before the season and one in the two months after it, where the span
+        holds such months and there are visits enough. The season is the longest run of months with use above
+        the middle between the least and the greatest; a visit between two seasons may be both.
 
     Returns
     -------
@@ -70,7 +89,7 @@ def visit_months(
     them with chance exp(-(t - v) / w), and only the latest visit before t can [1]_. With l(m) the hazard
     times the season, visits v_1 < ... < v_K prevent sum over k and v_k <= m < v_(k+1) of l(m) R(m - v_k),
     R(k) the mean of exp(-t / w) over (k, k + 1]. The sum parts at the visits, so the best choice comes from
-    dynamic programming, exactly.
+    dynamic programming over (visits so far, latest visit, wishes of the season met), exactly.
 
     References
     ----------
@@ -94,29 +113,79 @@ def visit_months(
         )
     load = np.where(load.sum(axis=1, keepdims=True) > 0, load, 1.0)
     gain = _stretch_gains(load, span, warning)
-    shunned = np.zeros((len(load), span + 1))
-    if avoid_peak:
-        high = use.max(axis=1, keepdims=True)
-        peak = (use >= high) & (high > LEAST_PEAK)
-        at = (
-            np.atleast_1d(np.asarray(handover_month, dtype=np.int64))[:, None] - 1 + np.arange(span + 1)
-        ) % 12
-        at = np.broadcast_to(at, shunned.shape)
-        # More than all failures together: a peak month is chosen only where no other is left.
-        shunned = np.take_along_axis(peak, at, axis=1) * (load.sum(axis=1, keepdims=True) * 2 + 1)
-    best = np.full((len(load), span + 1), -np.inf)
-    best[:, FIRST_VISIT] = 0.0
-    came_from = []
-    for _ in range(visits - 1):
-        reach = best[:, :, None] + gain[:, :, : span + 1]
-        came_from.append(reach.argmax(axis=1))
-        best = reach.max(axis=1) - shunned
-    last = (best + gain[:, :, -1]).argmax(axis=1)
-    chosen = [last]
-    for back in reversed(came_from):
-        chosen.append(np.take_along_axis(back, chosen[-1][:, None], axis=1)[:, 0])
-    out = np.stack(chosen[::-1], axis=1).astype(np.int64)
+    wishes = np.zeros((len(load), span + 1), dtype=np.int64)
+    if around_season:
+        handover = np.atleast_1d(np.asarray(handover_month, dtype=np.int64))[:, None]
+        at = np.broadcast_to((handover - 1 + np.arange(span + 1)) % 12, wishes.shape)
+        before, after, _ = season_edges(use)
+        wishes = np.take_along_axis(before + 2 * after, at, axis=1)
+    out = _best_choice(gain, wishes, visits, float(load.sum(axis=1).max()) + 1)
     return out[0] if single else out
+
+
+def _best_choice(gain: FloatArray, wishes: IntArray, visits: int, bonus: float) -> IntArray:
+    """Dynamic programme over the visits: as many wishes as can be met, then the greatest gain.
+
+    gain as from `_stretch_gains`; wishes, shape (n, span + 1): bits of what a visit there would meet. The
+    result has shape (n, visits).
+    """
+    size, span = wishes.shape
+    row = np.arange(size)
+    best = np.full((size, 4, span), -np.inf)
+    best[row, wishes[:, FIRST_VISIT], FIRST_VISIT] = 0.0
+    steps = []
+    for _ in range(visits - 1):
+        reach = best[:, :, :, None] + gain[:, None, :, :span]
+        came, value = reach.argmax(axis=2), reach.max(axis=2)
+        best = np.full_like(best, -np.inf)
+        state, before = np.zeros(best.shape, np.int64), np.zeros(best.shape, np.int64)
+        for so_far in range(4):
+            to = so_far | wishes
+            now = np.take_along_axis(best, to[:, None, :], axis=1)[:, 0]
+            at = np.nonzero(value[:, so_far] > now)
+            where = (at[0], to[at], at[1])
+            best[where], state[where], before[where] = value[:, so_far][at], so_far, came[:, so_far][at]
+        steps.append((state, before))
+    met_wishes = np.array([0, 1, 1, 2])[:, None]
+    final = (best + gain[:, None, :, -1] + bonus * met_wishes).reshape(size, -1)
+    met, last = np.divmod(final.argmax(axis=1), span)
+    chosen = [last]
+    for state, before in reversed(steps):
+        met, last = state[row, met, last], before[row, met, last]
+        chosen.append(last)
+    return np.stack(chosen[::-1], axis=1).astype(np.int64)
+
+
+def season_edges(season: ArrayLike) -> tuple[IntArray, IntArray, IntArray]:
+    """Find the months just before and just after the season.
+
+    Parameters
+    ----------
+    season : array-like, shape (n, 12)
+        Use of each calendar month against the year's mean, January first.
+
+    Returns
+    -------
+    tuple of ndarray
+        1 in the at most two months of low use before the season, the same after it, shape (n, 12) each;
+        first and last month of the season, 1 to 12, 0 where there is none, shape (n, 2).
+    """
+    use = np.atleast_2d(np.asarray(season, dtype=float))
+    high = use > 0.5 * (use.min(axis=1, keepdims=True) + use.max(axis=1, keepdims=True))
+    exists = use.max(axis=1) > LEAST_PEAK
+    follow = (np.arange(12)[:, None] + np.arange(12)) % 12
+    run = np.cumprod(high[:, follow], axis=2).sum(axis=2)
+    first = run.argmax(axis=1)
+    last = (first + run.max(axis=1) - 1) % 12
+    before, after = np.zeros(use.shape, np.int64), np.zeros(use.shape, np.int64)
+    row = np.arange(len(use))
+    early, late = exists.copy(), exists.copy()
+    for distance in range(1, NEAR_SEASON_MONTHS + 1):
+        month, other = (first - distance) % 12, (last + distance) % 12
+        early, late = early & ~high[row, month], late & ~high[row, other]
+        before[row, month] |= early
+        after[row, other] |= late
+    return before, after, np.where(exists[:, None], np.column_stack([first, last]) + 1, 0)
 
 
 def visit_value(
@@ -265,6 +334,7 @@ def place_schedule(
     visits: int = 4,
     span: int = 12,
     warning: float = WARNING_MONTHS,
+    dates: Sequence[int] | None = None,
 ) -> pd.DataFrame:
     """Place the visits of every product, region and calendar month of handover.
 
@@ -276,68 +346,76 @@ def place_schedule(
         As from `season_factors`; products without hazard are left out.
     visits, span, warning
         As in `visit_months`.
+    dates : sequence of int, optional
+        Months after handover for all machines alike, instead of placed ones. [months]
 
     Returns
     -------
     DataFrame
-        product_id, region_id, handover_month, after_months, failures_ahead (expected until the next visit, at
-        most `span` months after handover for the last), prevented (of these, seen in time), reason; sorted.
+        product_id, region_id, handover_month, after_months, failures_ahead (expected until the next visit,
+        for the last to the end of `hazard`), prevented (of these, seen in time), reason; sorted.
     """
     known = season[season["product_id"].isin(hazard.index)].reset_index(drop=True)
-    factors = known[[f"factor_{month}" for month in range(1, 13)]].to_numpy(dtype=float)
-    size = len(known) * MONTHS_PER_YEAR
-    handover = np.tile(np.arange(1, 13), len(known))
-    factors = np.repeat(factors, MONTHS_PER_YEAR, axis=0)
-    expected = np.repeat(hazard.loc[known["product_id"]].to_numpy(dtype=float), MONTHS_PER_YEAR, axis=0)
-    if not size:
-        chosen, worth = np.empty((0, visits), np.int64), np.empty((0, visits))
-    else:
-        chosen = visit_months(expected, factors, handover, visits, span, warning)
-        worth = visit_value(expected, factors, handover, chosen, warning)
-    at = (handover[:, None] - 1 + np.arange(expected.shape[1])) % 12
-    load = expected * np.take_along_axis(factors, at, axis=1) if size else expected
-    summed = np.concatenate([np.zeros((size, 1)), np.cumsum(load, axis=1)], axis=1)
-    following = np.concatenate([chosen[:, 1:], np.full((size, 1), load.shape[1])], axis=1)
-    ahead = np.take_along_axis(summed, following, axis=1) - np.take_along_axis(summed, chosen, axis=1)
-    share = ahead / np.where(summed[:, -1:] > 0, summed[:, -1:], 1.0)
-    calendar = (handover[:, None] - 1 + chosen) % 12 + 1
-    peak = (
-        np.where(factors.max(axis=1, initial=0) > LEAST_PEAK, factors.argmax(axis=1) + 1, 0)
-        if size
-        else handover
-    )
+    visits = visits if dates is None else len(dates)
     rows = known.loc[known.index.repeat(MONTHS_PER_YEAR * visits), ["product_id", "region_id"]]
-    out = rows.reset_index(drop=True).assign(
+    out = rows.reset_index(drop=True)
+    if not len(known):
+        return out.assign(handover_month=0, after_months=0, failures_ahead=0.0, prevented=0.0, reason="")
+    factors = known[[f"factor_{month}" for month in range(1, 13)]].to_numpy(dtype=float)
+    factors = np.repeat(factors, MONTHS_PER_YEAR, axis=0)
+    handover = np.tile(np.arange(1, 13), len(known))
+    expected = np.repeat(hazard.loc[known["product_id"]].to_numpy(dtype=float), MONTHS_PER_YEAR, axis=0)
+    if dates is None:
+        chosen = visit_months(expected, factors, handover, visits, span, warning)
+    else:
+        chosen = np.broadcast_to(np.sort(np.asarray(dates, dtype=np.int64)), (len(handover), visits))
+    worth = visit_value(expected, factors, handover, chosen, warning)
+    at = (handover[:, None] - 1 + np.arange(expected.shape[1])) % 12
+    summed = np.cumsum(expected * np.take_along_axis(factors, at, axis=1), axis=1)
+    summed = np.concatenate([np.zeros((len(summed), 1)), summed], axis=1)
+    ends = np.full((len(summed), 1), expected.shape[1])
+    begin, end = np.minimum(chosen, ends), np.minimum(np.concatenate([chosen[:, 1:], ends], axis=1), ends)
+    ahead = np.take_along_axis(summed, end, axis=1) - np.take_along_axis(summed, begin, axis=1)
+    return out.assign(
         handover_month=np.repeat(handover, visits),
         after_months=chosen.ravel(),
         failures_ahead=ahead.ravel(),
         prevented=worth.ravel(),
+        reason=_reasons(
+            chosen,
+            handover,
+            factors,
+            ahead / np.where(summed[:, -1:] > 0, summed[:, -1:], np.nan),
+            expected.shape[1],
+        ),
     )
-    out["reason"] = _reasons(
-        out["after_months"].to_numpy(),
-        calendar.ravel(),
-        np.repeat(peak, visits),
-        share.ravel(),
-        load.shape[1],
-    )
-    return out
 
 
 def _reasons(
-    after: IntArray, calendar: IntArray, peak: IntArray, share: FloatArray, months: int
+    chosen: IntArray, handover: IntArray, factors: FloatArray, share: FloatArray, months: int
 ) -> list[str]:
-    """Say why each visit stands where it does."""
-    until, since = (peak - calendar) % 12, (calendar - peak) % 12
+    """Say why each visit stands where it does, shapes (n, visits), (n,), (n, 12), (n, visits)."""
+    before, after, edges = season_edges(factors)
+    at = (handover[:, None] - 1 + chosen) % 12
+    names = np.array(MONTH_NAMES)
+    season = np.char.add(np.char.add(names[edges[:, :1]], " to "), names[edges[:, 1:]])
+    season = np.broadcast_to(season, chosen.shape)
+    since = (at + 1 - edges[:, :1]) % 12 <= (edges[:, 1:] - edges[:, :1]) % 12
+    near = [np.take_along_axis(values, at, axis=1) > 0 for values in (before, after)]
     words = {
-        "month 1 is fixed": after == FIRST_VISIT,
-        "the season is even": peak == 0,
-        "in the season's peak": until == 0,
-        "before the season's peak in ": until <= NEAR_PEAK_MONTHS,
-        "after the season's peak in ": since <= NEAR_PEAK_MONTHS,
+        "month 1 is fixed": chosen == FIRST_VISIT,
+        "use is even over the year": np.broadcast_to(edges[:, :1] == 0, chosen.shape),
+        "between two seasons, ": near[0] & near[1],
+        "before the season, ": near[0],
+        "after the season, ": near[1],
+        "in the season, ": since,
     }
-    place = np.select(list(words.values()), list(words), "away from the season's peak in ")
-    named = np.where((after != FIRST_VISIT) & (peak > 0) & (until > 0), peak.astype(str), "")
-    return [
-        f"{words}{month}; {part:.0%} of the failures of the first {months} months fall before the next visit"
-        for words, month, part in zip(place, named, share)
+    place = np.select(list(words.values()), list(words), "out of the season, ").ravel()
+    named = np.where(np.char.endswith(place, ", "), season.ravel(), "")
+    texts = [
+        f"; {part:.0%} of a machine's failures in {months} months fall before the next visit"
+        if part == part
+        else "; no failures of new machines are known"
+        for part in share.ravel()
     ]
+    return [f"{word}{month}{text}" for word, month, text in zip(place, named, texts)]
