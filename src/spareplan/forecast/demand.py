@@ -95,8 +95,9 @@ def forecast_demand(
                     0,
                     "",
                     "",
-                    f"no fitted machine and no demand is known by {today:%Y-%m-%d}",
-                    "give units with fitment, or demand, or a later as_of",
+                    f"no machine in service or to be sold carries a part by {today:%Y-%m-%d}, "
+                    "and no demand is known",
+                    "give units that are not retired, with fitment, or demand, or a later as_of",
                 )
             ]
         )
