@@ -180,7 +180,7 @@ def _all_parts(
     clock = lives.lifetimes["clock"].to_numpy()
     sold = sold_slots(sales, data, fleet, lives.lifetimes, edges)
     sold_at = np.searchsorted(
-        lives.fitment.parts.get_indexer(sold["part_id"]), np.arange(len(lives.fitment.parts) + 1)
+        lives.fitment.parts.get_indexer(pd.Index(sold["part_id"])), np.arange(len(lives.fitment.parts) + 1)
     )
     to_site, start, lives_sold, pieces = (
         sold[name].to_numpy() for name in ("site_id", "start", "lives", "pieces")

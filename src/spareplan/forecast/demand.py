@@ -95,8 +95,9 @@ def forecast_demand(
                     0,
                     "",
                     "",
-                    f"no fitted machine and no demand is known by {today:%Y-%m-%d}",
-                    "give units with fitment, or demand, or a later as_of",
+                    f"no machine in service or to be sold carries a part by {today:%Y-%m-%d}, "
+                    "and no demand is known",
+                    "give units that are not retired, with fitment, or demand, or a later as_of",
                 )
             ]
         )
@@ -204,7 +205,7 @@ def _contributions(table: pd.DataFrame) -> pd.DataFrame:
     row, column = np.nonzero(values)
     # Sorted by pair and month already; sources in the order in which they are told.
     out = table[keys].iloc[row].reset_index(drop=True)
-    out["source"] = pd.Categorical.from_codes(column, [DRIVERS[name] for name in names]).astype(str)
+    out["source"] = np.array([DRIVERS[name] for name in names], dtype=object)[column]
     out["mean"] = values[row, column]
     return out
 

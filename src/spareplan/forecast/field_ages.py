@@ -47,7 +47,7 @@ class FieldAges:
         here = running & ~ages.open
         self._new = histogram(cell[here], ages.stop[here], np.ones(here.sum()), len(self.cells), self.grid)
         products = self._fitment.products
-        of_cell = products.get_indexer(self.cells["product_id"])
+        of_cell = products.get_indexer(pd.Index(self.cells["product_id"]))
         self._cells_at = np.searchsorted(of_cell, np.arange(len(products) + 1))
         classes = self._side.shared.open
         self._class_at = np.searchsorted(classes.product, np.arange(len(products) + 1))
@@ -172,12 +172,12 @@ class _Rows(NamedTuple):
     at: IntArray
     cell: IntArray
     age: FloatArray
-    count: FloatArray
+    pieces: FloatArray
 
     @classmethod
     def of(cls, side: ClockSide, fitment: Fitment, cell: IntArray) -> _Rows:
         alive = side.spells[side.spells["in_service"].to_numpy(bool)]
-        part = fitment.parts.get_indexer(alive["part_id"])
+        part = fitment.parts.get_indexer(pd.Index(alive["part_id"]))
         order = np.argsort(part, kind="stable")
         age = alive["age"] if "age" in alive else alive["exit"]
         return cls(
@@ -189,7 +189,7 @@ class _Rows(NamedTuple):
 
     def of_part(self, part: int) -> tuple[IntArray, FloatArray, FloatArray]:
         some = slice(self.at[part], self.at[part + 1])
-        return self.cell[some], self.age[some], self.count[some]
+        return self.cell[some], self.age[some], self.pieces[some]
 
 
 def _split(product: IntArray, rows: IntArray, products: int) -> list[IntArray]:

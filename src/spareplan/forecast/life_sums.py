@@ -66,8 +66,8 @@ class MachineClasses(NamedTuple):
         Age of the machine when the records begin, how long it has been watched since, and for how long its
         failures are reported. [hours or days]
     in_service : ndarray of bool, shape (classes,)
-    count : ndarray, shape (classes,)
-        Machines.
+    machines : ndarray, shape (classes,)
+        How many.
     of_machine : ndarray of int, shape (machines,)
         Class of each machine, -1 where it is of the other kind.
     """
@@ -77,7 +77,7 @@ class MachineClasses(NamedTuple):
     ahead: FloatArray
     seen: FloatArray
     in_service: NDArray[np.bool_]
-    count: FloatArray
+    machines: FloatArray
     of_machine: IntArray
 
 
@@ -142,11 +142,11 @@ def fitment_numbers(fleet: FleetHistory) -> Fitment:
     return Fitment(
         parts,
         products,
-        parts.get_indexer(fitted["part_id"]),
-        products.get_indexer(fitted["product_id"]),
+        parts.get_indexer(pd.Index(fitted["part_id"])),
+        products.get_indexer(pd.Index(fitted["product_id"])),
         fitted["lives"].to_numpy(float),
-        parts.get_indexer(touched["part_id"]),
-        products.get_indexer(touched["product_id"]),
+        parts.get_indexer(pd.Index(touched["part_id"])),
+        products.get_indexer(pd.Index(touched["product_id"])),
         touched["machine"].to_numpy(np.int64),
         touched["lives"].to_numpy(float),
     )
@@ -173,7 +173,7 @@ def shared_sums(machines: Machines, fitment: Fitment, clock: str) -> SharedSums:
         log_end, log_start = np.log(ages.watched / unit), np.log(ages.start / unit)
     for node, shape in enumerate(SHAPES):
         whole[:, node] = np.exp(shape * log_end).mean(axis=1) - np.exp(shape * log_start)
-    product = fitment.products.get_indexer(machines.table["product_id"])
+    product = fitment.products.get_indexer(pd.Index(machines.table["product_id"]))
     closed, running = ~ages.open, machines.table["in_service"].to_numpy(bool)
     return SharedSums(
         unit,
@@ -334,7 +334,7 @@ def spell_sums(spells: pd.DataFrame, parts: pd.Index, unit: float) -> LifeSums:
     -------
     LifeSums
     """
-    row = parts.get_indexer(spells["part_id"])
+    row = parts.get_indexer(pd.Index(spells["part_id"]))
     entry, exit_, count = (spells[name].to_numpy(float) for name in ("entry", "exit", "count"))
     failed, planned = (spells[name].to_numpy(bool) for name in ("failed", "planned"))
 
@@ -363,13 +363,13 @@ class ClassRows(NamedTuple):
     ----------
     part, row : ndarray of int, shape (n,)
         Part, and class of machines; sorted by part.
-    count : ndarray, shape (n,)
+    pieces : ndarray, shape (n,)
         Pieces or sets.
     """
 
     part: IntArray
     row: IntArray
-    count: FloatArray
+    pieces: FloatArray
 
 
 def class_rows(fitment: Fitment, classes: MachineClasses) -> ClassRows:
@@ -379,7 +379,7 @@ def class_rows(fitment: Fitment, classes: MachineClasses) -> ClassRows:
     offset = np.cumsum(size) - size
     line = np.repeat(np.arange(len(fitment.part)), size)
     row = first[fitment.product[line]] + np.arange(len(line)) - offset[line]
-    count = fitment.lives[line] * classes.count[row]
+    count = fitment.lives[line] * classes.machines[row]
     key = fitment.part * len(fitment.products) + fitment.product
     of_class = classes.of_machine[fitment.touched_machine]
     here = of_class >= 0
@@ -442,7 +442,9 @@ def weighed_rows(
     """Yield part, class, ages before and after the watch and weights (pieces), in chunks of rows."""
     bounded = np.isin(rows.part, list(planned)) if planned else np.zeros(len(rows.part), dtype=bool)
     free = np.flatnonzero(~bounded)
-    pieces = [(free[low : low + CHUNK_ROWS], None) for low in range(0, len(free), CHUNK_ROWS)]
+    pieces: list[tuple[IntArray, tuple[FloatArray, float] | None]] = [
+        (free[low : low + CHUNK_ROWS], None) for low in range(0, len(free), CHUNK_ROWS)
+    ]
     held = np.flatnonzero(bounded)
     cuts = np.flatnonzero(np.diff(rows.part[held])) + 1
     pieces += [(some, planned[int(rows.part[some[0]])]) for some in np.split(held, cuts) if len(some)]
@@ -451,4 +453,4 @@ def weighed_rows(
         before, after, weight = possible_ages(
             classes.start[at], classes.ahead[at], shape[part], scale[part], *(work or ())
         )
-        yield part, at, before, after, weight * rows.count[some][:, None]
+        yield part, at, before, after, weight * rows.pieces[some][:, None]

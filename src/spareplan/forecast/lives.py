@@ -98,13 +98,16 @@ class PartLives:
     def law(self, number: int) -> PartLaw:
         """Posterior of one part, by its row."""
         rates, width = self.planned.get(number, (np.zeros(1), 1.0))
+        failures, planned, doubt = (float(rate) for rate in self.mean_rates[number])
         return PartLaw(
             self.posterior.weight[number],
             self.scales[number],
             self.posterior.failures[number],
             rates,
             width,
-            *self.mean_rates[number],
+            failures,
+            planned,
+            doubt,
             bool(self.lifetimes["kind"].iloc[number] == "repaired"),
         )
 
@@ -133,7 +136,7 @@ def learn_lives(fleet: FleetHistory, parts: pd.DataFrame, clock: str) -> PartLiv
     kin = _kin(parts, fitment.parts)
     shared = {name: shared_sums(fleet.machines, fitment, name) for name in fleet.machines.ages}
     hours = fleet.hours.reindex(fitment.parts).to_numpy(bool) & (clock != "calendar") & ("hours" in shared)
-    notes = []
+    notes: list[dict[str, Any]] = []
     wanted = {"hours": hours, "days": ~hours | (clock == "auto")}
     listed = {name: touched_spells(fleet, name, set(fitment.parts[wanted[name]])) for name in shared}
     if clock == "auto" and hours.any():
@@ -261,7 +264,7 @@ def _own_spells(
     listed: pd.DataFrame,
 ) -> pd.DataFrame:
     """Spells of the parts on this clock, those that are repaired followed by the age of their machine."""
-    own = listed[(chosen & ~repaired)[fitment.parts.get_indexer(listed["part_id"])]]
+    own = listed[(chosen & ~repaired)[fitment.parts.get_indexer(pd.Index(listed["part_id"]))]]
     if not (chosen & repaired).any():
         return own.reset_index(drop=True)
     kept = touched_spells(fleet, clock, set(fitment.parts[chosen & repaired]), repaired=True)
@@ -282,7 +285,7 @@ def _closed(
     """Sums over what was seen from new; over everything for parts of which nothing was."""
     closed = spells[~spells["open"].to_numpy(bool)]
     sums = spell_sums(closed, fitment.parts, side.unit).plus(_untouched(fitment, side, repaired))
-    blind = ~(sums.powers > 0).any(axis=1)
+    blind: NDArray[np.bool_] = ~np.asarray((sums.powers > 0).any(axis=1))
     if not blind.any():
         return sums
     whole = spell_sums(spells, fitment.parts, side.unit).plus(untouched_sums(fitment, side, repaired=True))
@@ -311,7 +314,7 @@ def _choose_clock(
             # Densities are per hour there: the use per day at each failure makes them comparable.
             use = np.where(spells["failed"], spells["count"] * np.log(spells["per_day"]), 0.0)
             evidence[name] += np.bincount(
-                fitment.parts.get_indexer(spells["part_id"]), use, len(fitment.parts)
+                fitment.parts.get_indexer(pd.Index(spells["part_id"])), use, len(fitment.parts)
             )
     chosen = choose_by_evidence(
         evidence["hours"][possible],
@@ -416,7 +419,7 @@ def _class_spells(fitment: Fitment, side: SharedSums, chosen: NDArray[np.bool_])
             "exit": side.closed.seen[rows.row],
             "failed": False,
             "planned": False,
-            "count": rows.count,
+            "count": rows.pieces,
             "open": False,
         }
     )
@@ -459,7 +462,7 @@ def _planned_only(spells: pd.DataFrame) -> pd.DataFrame:
 
 def _chosen(rows: ClassRows, parts: NDArray[np.bool_]) -> ClassRows:
     keep = parts[rows.part]
-    return ClassRows(rows.part[keep], rows.row[keep], rows.count[keep])
+    return ClassRows(rows.part[keep], rows.row[keep], rows.pieces[keep])
 
 
 def _weigh_open(
@@ -468,7 +471,7 @@ def _weigh_open(
     """Weigh the ages of pieces from before the records, part by part where planned work bounds them."""
     opened = spells["open"].to_numpy(bool)
     rows = spells[opened].reset_index(drop=True)
-    number = parts.get_indexer(rows["part_id"])
+    number = parts.get_indexer(pd.Index(rows["part_id"]))
     plain = ~np.isin(number, list(planned))
     out = [spells[~opened], weigh_open_starts(rows[plain], shape[number[plain]], scale[number[plain]])]
     for part in np.unique(number[~plain]):
@@ -481,7 +484,7 @@ def _weigh_open(
 
 def _spells_ahead(spells: pd.DataFrame, parts: pd.Index, unit: float) -> FloatArray:
     alive = spells[spells["in_service"].to_numpy(bool)]
-    row = parts.get_indexer(alive["part_id"])
+    row = parts.get_indexer(pd.Index(alive["part_id"]))
     now, count = alive["exit"].to_numpy(float) / unit, alive["count"].to_numpy(float)
     return np.column_stack([np.bincount(row, count * ((now + 1) ** b - now**b), len(parts)) for b in SHAPES])
 

@@ -116,13 +116,12 @@ def machines_on_clocks(
     begin = known["site_id"].map(records_from)
     begin = begin.where(begin > known["commissioned_on"], known["commissioned_on"])
     seen = (end > begin).to_numpy()
-    known, end, begin, retired = (
-        frame[seen].reset_index(drop=True) for frame in (known, end, begin, retired)
-    )
+    known = known[seen].reset_index(drop=True)
+    end, begin, retired = (dates[seen].reset_index(drop=True) for dates in (end, begin, retired))
     hours_curve = clock.curve.reindex(known["unit_id"]).to_numpy(dtype=np.int64)
     own_factor = clock.factor.reindex(known["unit_id"]).to_numpy(dtype=float)
     calendar = np.full(len(known), CALENDAR, dtype=np.int64)
-    reported = [np.minimum(end, tomorrow - pd.Timedelta(days=float(delay))) for delay in delays]
+    reported = [end.clip(upper=tomorrow - pd.Timedelta(days=float(delay))) for delay in delays]
     dates = (
         known["commissioned_on"],
         begin,
@@ -138,7 +137,7 @@ def machines_on_clocks(
     )
     keys = table.groupby(["product_id", "region"], sort=True)
     groups = keys.size().index.to_frame(index=False)
-    return Machines(table, keys.ngroup().to_numpy(np.int64), groups, ages, hours_curve != CALENDAR)
+    return Machines(table, keys.ngroup().to_numpy().astype(np.int64), groups, ages, hours_curve != CALENDAR)
 
 
 def _ages(
@@ -195,7 +194,7 @@ def cells_of(machines: Machines, clock: str) -> Cells:
         curve=ages.curve, use_class=ages.use_class
     )
     keys = frame.groupby(list(frame.columns), sort=True)
-    return Cells(keys.size().index.to_frame(index=False), keys.ngroup().to_numpy(np.int64))
+    return Cells(keys.size().index.to_frame(index=False), keys.ngroup().to_numpy().astype(np.int64))
 
 
 def age_grid(oldest: float, month: float) -> FloatArray:
@@ -259,7 +258,7 @@ def histogram(row: IntArray, age: FloatArray, weight: FloatArray, rows: int, gri
     """
     low, part = share_ages(age, grid)
     nodes = len(grid)
-    flat: FloatArray = np.bincount(row * nodes + low, weights=weight * (1 - part), minlength=rows * nodes)
+    flat = np.bincount(row * nodes + low, weights=weight * (1 - part), minlength=rows * nodes).astype(float)
     if nodes > 1:
-        flat = flat + np.bincount(row * nodes + low + 1, weights=weight * part, minlength=rows * nodes)
-    return flat.astype(float).reshape(rows, nodes)
+        flat += np.bincount(row * nodes + low + 1, weights=weight * part, minlength=rows * nodes)
+    return flat.reshape(rows, nodes)

@@ -30,6 +30,7 @@ def planned_rates(spells: pd.DataFrame, parts: pd.Index) -> dict[int, tuple[Floa
         [hours or days]; the last bin holds for older pieces.
     """
     out: dict[int, tuple[FloatArray, float]] = {}
+    number = {str(part): place for place, part in enumerate(parts)}
     for part, own in spells.groupby("part_id", sort=True):
         if not own["planned"].any():
             continue
@@ -56,5 +57,5 @@ def planned_rates(spells: pd.DataFrame, parts: pd.Index) -> dict[int, tuple[Floa
         rate = -np.log1p(-chance) / width
         # Beyond the oldest planned replacement little is known: pieces that were passed over may stay.
         rate[-1] = (seen[-1] + 1.0) / (watched[-1] + 1.0 / overall)
-        out[int(parts.get_loc(part))] = (rate, width)
+        out[number[str(part)]] = (rate, width)
     return out
