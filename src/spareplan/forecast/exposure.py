@@ -6,12 +6,12 @@ machine, so what they lived through is known from the machines alone (`life_sums
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from spareplan.forecast.clock import Clock
 from spareplan.forecast.machines import Machines, machines_on_clocks
@@ -31,15 +31,18 @@ class FleetHistory:
     ----------
     machines : Machines
     clock : Clock
+    parts : Index
+        Ids of all fitted parts, sorted; elsewhere `part` is a number in it.
     fitted : DataFrame
-        part_id, product_id, quantity, mode, lives (pieces or sets followed on each machine), pieces (that
-        leave the shelf when one of them ends); sorted, a row per part and product.
+        part_id, part, product_id, quantity, mode, lives (pieces or sets followed on each machine), pieces
+        (that leave the shelf when one of them ends); sorted, a row per part and product.
     touched : DataFrame
-        part_id, product_id, machine, quantity, mode, lives, pieces: pairs with any record, sorted.
+        part, product_id, machine, quantity, mode, lives, pieces: pairs with any record, sorted.
     events : DataFrame
-        pair (row in `touched`), replaced_on, quantity, position, planned.
-    hours : Series
-        part_id to whether the use of every machine that carries it is known.
+        pair (row in `touched`), part, replaced_on, quantity, position (number of its label, -1 without),
+        planned; sorted.
+    hours : ndarray of bool, shape (parts,)
+        Whether the use of every machine that carries it, or will, is known.
     delays : ndarray, shape (n,)
         Equally likely delays of reports. [days]
     notes : list of dict
@@ -48,10 +51,11 @@ class FleetHistory:
 
     machines: Machines
     clock: Clock
+    parts: pd.Index
     fitted: pd.DataFrame
     touched: pd.DataFrame
     events: pd.DataFrame
-    hours: pd.Series
+    hours: NDArray[np.bool_]
     delays: np.ndarray
     notes: list[dict[str, Any]]
 
@@ -114,6 +118,8 @@ def fleet_history(
     fitted = data.fitment.assign(part_id=data.fitment["part_id"].replace(moved))
     fitted = fitted.groupby(["part_id", "product_id"], as_index=False, sort=True)["quantity"].max()
     fitted = fitted[fitted["quantity"] > 0].reset_index(drop=True)
+    parts = pd.Index(fitted["part_id"].drop_duplicates().astype(object))
+    fitted.insert(1, "part", parts.get_indexer(pd.Index(fitted["part_id"])))
     events = _known_events(data.replacements, as_of).assign(
         part_id=lambda rows: rows["part_id"].replace(moved)
     )
@@ -123,21 +129,30 @@ def fleet_history(
     keys = pd.MultiIndex.from_frame(fitted[["part_id", "product_id"]])
     row = keys.get_indexer(pd.MultiIndex.from_frame(events[["part_id", "product_id"]]))
     events = events.assign(fitted=row)[row >= 0]
-    fitted["mode"] = fitted["part_id"].map(_position_modes(events, fitted)).fillna("one")
+    events["part"] = fitted["part"].to_numpy()[events["fitted"].to_numpy()]
+    fitted["mode"] = _position_modes(events, fitted)[fitted["part"].to_numpy()]
     whole = fitted["mode"].isin(["one", "set"]).to_numpy()
     fitted["lives"] = np.where(whole, 1.0, fitted["quantity"])
     fitted["pieces"] = np.where(fitted["mode"] == "set", fitted["quantity"], 1.0)
-    pairs = events[["part_id", "machine", "fitted"]].drop_duplicates(["part_id", "machine"])
-    pairs = pairs.sort_values(["part_id", "machine"], ignore_index=True)
+    key = events["part"].to_numpy(np.int64) * max(len(machines), 1) + events["machine"].to_numpy(np.int64)
+    _, first, events["pair"] = np.unique(key, return_index=True, return_inverse=True)
+    pairs = events[["part", "machine", "fitted"]].iloc[first].reset_index(drop=True)
     facts = fitted[["product_id", "quantity", "mode", "lives", "pieces"]].iloc[pairs["fitted"].to_numpy()]
     touched = pd.concat([pairs.drop(columns="fitted"), facts.reset_index(drop=True)], axis=1)
-    place = pd.MultiIndex.from_frame(pairs[["part_id", "machine"]])
-    events["pair"] = place.get_indexer(pd.MultiIndex.from_frame(events[["part_id", "machine"]]))
-    kept = events[["pair", "part_id", "replaced_on", "quantity", "position", "planned"]]
+    events["position"] = _position_numbers(events["position"])
+    kept = events[["pair", "part", "replaced_on", "quantity", "position", "planned"]]
+    # Once sorted by all facts, everything that follows is the same for any order of rows.
+    facts_of = [kept[name].to_numpy() for name in ("position", "quantity", "planned", "replaced_on", "pair")]
+    kept = kept.iloc[np.lexsort(facts_of)].reset_index(drop=True)
     notes = _notes(machines, fitted, moved)
     return FleetHistory(
-        machines, clock, fitted, touched, kept, _hours_known(machines, fitted, clock), late, notes
+        machines, clock, parts, fitted, touched, kept, _hours_known(machines, fitted, clock), late, notes
     )
+
+
+def _position_numbers(position: pd.Series) -> NDArray[np.int64]:
+    """Number of each label in their order, -1 without one."""
+    return np.asarray(pd.factorize(position, sort=True)[0], dtype=np.int64)
 
 
 def _known_events(replacements: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
@@ -147,15 +162,15 @@ def _known_events(replacements: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFra
     ].reset_index(drop=True)
 
 
-def _hours_known(machines: Machines, fitted: pd.DataFrame, clock: Clock) -> pd.Series:
+def _hours_known(machines: Machines, fitted: pd.DataFrame, clock: Clock) -> NDArray[np.bool_]:
     """Whether the use of every machine that carries a part, or will, is known, by part."""
     unknown = set(machines.table["product_id"][~machines.metered])
     seen = {product for product, _ in clock.lookup} - unknown
-    return fitted["product_id"].isin(seen).groupby(fitted["part_id"]).all()
+    return fitted["product_id"].isin(seen).groupby(fitted["part"]).all().to_numpy(bool)
 
 
 def touched_spells(
-    fleet: FleetHistory, clock: str, parts: Collection[str], repaired: bool = False
+    fleet: FleetHistory, clock: str, parts: NDArray[np.bool_], repaired: bool = False
 ) -> pd.DataFrame:
     """Spells of all pairs with a record, on one clock.
 
@@ -163,20 +178,20 @@ def touched_spells(
     ----------
     fleet : FleetHistory
     clock : {"hours", "days"}
-    parts : collection of str
-        Parts that are wanted.
+    parts : ndarray of bool, shape (parts,)
+        Which are wanted.
     repaired : bool
         A failure leaves the piece as old as its machine (minimal repair).
 
     Returns
     -------
     DataFrame
-        part_id, machine, entry, exit, failed, planned, count, pieces, in_service, open, per_day: ages
+        part, machine, entry, exit, failed, planned, count, pieces, in_service, open, per_day: ages
         [hours or days]; `pieces` leave the shelf when the spell ends; `open` began before the records, so its
         entry age holds only if the piece is the first one; `per_day` is the machine's use on the day of the
         event [hours or days per day].
     """
-    wanted = fleet.touched["part_id"].isin(parts).to_numpy()
+    wanted = parts[fleet.touched["part"].to_numpy()]
     pairs = fleet.touched.assign(pair=np.arange(len(fleet.touched)))[wanted].reset_index(drop=True)
     ages, at = fleet.machines.ages[clock], pairs["machine"].to_numpy()
     pairs["born"] = ages.born[at]
@@ -196,11 +211,11 @@ def touched_spells(
     late = ages.stop - ages.watched.T if len(fleet.delays) > 1 else None
     owner = pairs.iloc[spells["pair"].to_numpy()]
     spells.insert(0, "machine", owner["machine"].to_numpy())
-    spells.insert(0, "part_id", owner["part_id"].to_numpy())
+    spells.insert(0, "part", owner["part"].to_numpy())
     spells = spells.drop(columns="pair")
     if late is not None:
         spells = _end_early(spells, late)
-    return spells.sort_values(["part_id", "machine", "entry", "exit"], kind="stable", ignore_index=True)
+    return spells
 
 
 def _end_early(spells: pd.DataFrame, late: np.ndarray) -> pd.DataFrame:
@@ -231,7 +246,7 @@ def _timed_events(events: pd.DataFrame, pairs: pd.DataFrame, ages: Any, clock: C
     inside = (at >= owner["watched_from"].to_numpy()) & (at <= owner["watched_to"].to_numpy())
     # Before the records began only a last replacement may be known: it starts the age, it is no failure seen.
     out["before"] = ~inside & (at < owner["watched_from"].to_numpy()) & (at >= owner["born"].to_numpy())
-    return out[inside | out["before"]].sort_values(["pair", "at"], kind="stable", ignore_index=True)
+    return out[inside | out["before"]].reset_index(drop=True)
 
 
 def _repaired(events: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
@@ -268,22 +283,22 @@ def _repaired(events: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
     return out.assign(open=False, pieces=pairs["pieces"].to_numpy(float)[out["pair"].to_numpy()])
 
 
-def _position_modes(events: pd.DataFrame, fitted: pd.DataFrame) -> pd.Series:
+def _position_modes(events: pd.DataFrame, fitted: pd.DataFrame) -> NDArray[np.object_]:
     """How the positions of each part can be followed: one, set, known, shared."""
-    several = fitted.groupby("part_id")["quantity"].max() > 1
-    groups = events.groupby("part_id")
-    named = events["position"].notna().groupby(events["part_id"]).mean().reindex(several.index).fillna(0.0)
+    several = fitted.groupby("part")["quantity"].max().to_numpy() > 1
+    part, size = events["part"].to_numpy(), len(several)
+    seen = np.bincount(part, minlength=size)
     on_machine = fitted["quantity"].to_numpy()[events["fitted"].to_numpy()]
-    whole = (events["quantity"] >= on_machine).groupby(events["part_id"]).mean()
-    whole = whole.reindex(several.index).fillna(0.0)
-    # A part never replaced: one position at a time is the usual case.
-    seen = groups.size().reindex(several.index).fillna(0) > 0
-    mode = np.where(
-        ~several,
-        "one",
-        np.where(named >= POSITION_SHARE, "known", np.where(seen & (whole >= SET_SHARE), "set", "shared")),
+    named, whole = (
+        np.bincount(part, weights=hit, minlength=size) / np.maximum(seen, 1)
+        for hit in (
+            events["position"].notna().to_numpy(float),
+            (events["quantity"] >= on_machine).to_numpy(float),
+        )
     )
-    return pd.Series(mode, index=several.index)
+    # A part never replaced: one position at a time is the usual case.
+    together = np.where((seen > 0) & (whole >= SET_SHARE), "set", "shared")
+    return np.where(~several, "one", np.where(named >= POSITION_SHARE, "known", together)).astype(object)
 
 
 Slots = tuple[pd.DataFrame, pd.DataFrame]
@@ -298,8 +313,7 @@ def _slots(events: pd.DataFrame, pairs: pd.DataFrame) -> tuple[Slots, Slots]:
     mode = pairs["mode"].to_numpy()[events["pair"].to_numpy()]
     own = events[mode != "shared"].copy()
     # Position labels differ between companies: number them per part and fold them onto the slots there are.
-    label = pd.Series(pd.factorize(own["position"].fillna("").astype(str), sort=True)[0], index=own.index)
-    rank = label.groupby(own["part_id"]).rank(method="dense").to_numpy(dtype=float) - 1
+    rank = own["position"].groupby(own["part"]).rank(method="dense").to_numpy(dtype=float) - 1
     slots = np.maximum(own["fitted"].to_numpy().astype(int), 1)
     own["slot"] = np.where(mode[mode != "shared"] == "known", rank % slots, 0)
     shared = pairs[pairs["mode"] == "shared"]
@@ -452,7 +466,7 @@ def _notes(machines: Machines, fitted: pd.DataFrame, moved: dict[str, str]) -> l
             "meaning": meaning,
         }
 
-    modes = fitted.drop_duplicates("part_id")["mode"].value_counts()
+    modes = fitted.drop_duplicates("part")["mode"].value_counts()
     out = [
         note(
             "machines older than the records",

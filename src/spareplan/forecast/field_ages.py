@@ -177,7 +177,7 @@ class _Rows(NamedTuple):
     @classmethod
     def of(cls, side: ClockSide, fitment: Fitment, cell: IntArray) -> _Rows:
         alive = side.spells[side.spells["in_service"].to_numpy(bool)]
-        part = fitment.parts.get_indexer(pd.Index(alive["part_id"]))
+        part = alive["part"].to_numpy(np.int64)
         order = np.argsort(part, kind="stable")
         age = alive["age"] if "age" in alive else alive["exit"]
         return cls(

@@ -136,16 +136,16 @@ class Fitment(NamedTuple):
 def fitment_numbers(fleet: FleetHistory) -> Fitment:
     """Number parts and products of a fleet."""
     fitted, touched = fleet.fitted, fleet.touched
-    parts = pd.Index(np.unique(fitted["part_id"].to_numpy(object)))
+    parts = fleet.parts
     every = np.concatenate([fitted["product_id"].to_numpy(object), fleet.machines.table["product_id"]])
     products = pd.Index(np.unique(every.astype(object)))
     return Fitment(
         parts,
         products,
-        parts.get_indexer(pd.Index(fitted["part_id"])),
+        fitted["part"].to_numpy(np.int64),
         products.get_indexer(pd.Index(fitted["product_id"])),
         fitted["lives"].to_numpy(float),
-        parts.get_indexer(pd.Index(touched["part_id"])),
+        touched["part"].to_numpy(np.int64),
         products.get_indexer(pd.Index(touched["product_id"])),
         touched["machine"].to_numpy(np.int64),
         touched["lives"].to_numpy(float),
@@ -319,14 +319,15 @@ def group_powers(
     return fitment.part[row], at, powers[at] * fitment.lives[row][:, None]
 
 
-def spell_sums(spells: pd.DataFrame, parts: pd.Index, unit: float) -> LifeSums:
+def spell_sums(spells: pd.DataFrame, parts: int, unit: float) -> LifeSums:
     """Sums over listed spells.
 
     Parameters
     ----------
     spells : DataFrame
-        part_id, entry, exit, failed, planned, count.
-    parts : Index
+        part, entry, exit, failed, planned, count.
+    parts : int
+        How many.
     unit : float
         [hours or days]
 
@@ -334,12 +335,12 @@ def spell_sums(spells: pd.DataFrame, parts: pd.Index, unit: float) -> LifeSums:
     -------
     LifeSums
     """
-    row = parts.get_indexer(pd.Index(spells["part_id"]))
+    row = spells["part"].to_numpy(np.int64)
     entry, exit_, count = (spells[name].to_numpy(float) for name in ("entry", "exit", "count"))
     failed, planned = (spells[name].to_numpy(bool) for name in ("failed", "planned"))
 
     def total(values: FloatArray) -> FloatArray:
-        return np.bincount(row, values, len(parts)).astype(float)
+        return np.bincount(row, values, parts).astype(float)
 
     with np.errstate(divide="ignore"):
         log_exit, log_entry = np.log(exit_ / unit), np.log(entry / unit)

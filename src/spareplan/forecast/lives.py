@@ -135,10 +135,10 @@ def learn_lives(fleet: FleetHistory, parts: pd.DataFrame, clock: str) -> PartLiv
     fitment = fitment_numbers(fleet)
     kin = _kin(parts, fitment.parts)
     shared = {name: shared_sums(fleet.machines, fitment, name) for name in fleet.machines.ages}
-    hours = fleet.hours.reindex(fitment.parts).to_numpy(bool) & (clock != "calendar") & ("hours" in shared)
+    hours = fleet.hours & (clock != "calendar") & ("hours" in shared)
     notes: list[dict[str, Any]] = []
     wanted = {"hours": hours, "days": ~hours | (clock == "auto")}
-    listed = {name: touched_spells(fleet, name, set(fitment.parts[wanted[name]])) for name in shared}
+    listed = {name: touched_spells(fleet, name, wanted[name]) for name in shared}
     if clock == "auto" and hours.any():
         hours, notes = _choose_clock(fitment, shared, listed, kin, hours)
     repaired, more = _find_repaired(fleet, fitment, shared, listed, kin, hours)
@@ -150,28 +150,28 @@ def learn_lives(fleet: FleetHistory, parts: pd.DataFrame, clock: str) -> PartLiv
 
     # First what was seen from new, then everything.
     on = {"hours": hours, "days": ~hours}
-    raw = {name: _own_spells(fleet, fitment, name, on[name], repaired, listed[name]) for name in shared}
+    raw = {name: _own_spells(fleet, name, on[name], repaired, listed[name]) for name in shared}
     sums = _joined({name: _closed(fitment, shared[name], raw[name], repaired) for name in shared}, on)
     first = pool_statistics(sums.failures, sums.log_age, sums.powers, unit, code, life)
     rough = first.point_law(np.zeros_like(sums.powers), sums.powers, sums.failures, sums.log_age)
     shape, scale = rough.first, rough.second
-    known = planned_rates(_planned_only(_seen_rows(fitment, shared, raw, on)), fitment.parts)
+    known = planned_rates(_seen_rows(fitment, shared, raw, on))
     sides, ahead = {}, {}
     every = {}
     for name, side in shared.items():
-        spells = _weigh_open(raw[name], fitment.parts, shape, scale, known)
+        spells = _weigh_open(raw[name], shape, scale, known)
         rows = _chosen(class_rows(fitment, side.open), on[name] & ~repaired)
         sides[name] = ClockSide(on[name], side, spells, rows)
         powers, coming = open_sums(rows, side.open, side.unit, shape, scale, known)
         base = _untouched(fitment, side, repaired)
-        every[name] = spell_sums(spells, fitment.parts, side.unit).plus(
+        every[name] = spell_sums(spells, len(fitment.parts), side.unit).plus(
             base._replace(powers=base.powers + powers)
         )
         running = fleet.machines.table["in_service"].to_numpy(bool)
         ahead[name] = (
             ahead_sums(fitment, side, fleet.machines.ages[name], running)
             + coming
-            + _spells_ahead(spells, fitment.parts, side.unit)
+            + _spells_ahead(spells, len(fitment.parts), side.unit)
         )
     sums = _joined(every, on)
     posterior = pool_statistics(sums.failures, sums.log_age, sums.powers, unit, code, life)
@@ -198,14 +198,14 @@ def learn_lives(fleet: FleetHistory, parts: pd.DataFrame, clock: str) -> PartLiv
     lives = PartLives(
         table, fitment, sides, posterior, (shape, scale), known, rates, posterior.scales(), notes
     )
-    work = _planned_only(_listed(lives))
+    work = np.unique(np.concatenate([_with_planned(frame) for frame in raw.values()]))
     return PartLives(
         table,
         fitment,
         sides,
         posterior,
         (shape, scale),
-        planned_rates(work, fitment.parts) | known,
+        planned_rates(_listed(lives, work)) | known,
         rates,
         posterior.scales(),
         [*notes, *_notes(table, posterior)],
@@ -227,8 +227,10 @@ def listed_spells(lives: PartLives) -> pd.DataFrame:
     """
     size = sum(len(side.open.part) for side in lives.sides.values())
     rows = _listed(lives, open_too=size * 4 <= MOST_SPELLS)
-    columns = ["part_id", "entry", "exit", "failed", "count"]
-    return rows[columns].sort_values(["part_id", "entry", "exit"], kind="stable", ignore_index=True)
+    order = np.lexsort([rows[name].to_numpy() for name in ("exit", "entry", "part")])
+    out = rows[["part", "entry", "exit", "failed", "count"]].iloc[order].reset_index(drop=True)
+    out.insert(0, "part_id", lives.fitment.parts.to_numpy()[out.pop("part").to_numpy()])
+    return out
 
 
 def _kin(parts: pd.DataFrame, index: pd.Index) -> pd.DataFrame:
@@ -257,17 +259,16 @@ def _joined(by_clock: Mapping[str, LifeSums], on: Mapping[str, NDArray[np.bool_]
 
 def _own_spells(
     fleet: FleetHistory,
-    fitment: Fitment,
     clock: str,
     chosen: NDArray[np.bool_],
     repaired: NDArray[np.bool_],
     listed: pd.DataFrame,
 ) -> pd.DataFrame:
     """Spells of the parts on this clock, those that are repaired followed by the age of their machine."""
-    own = listed[(chosen & ~repaired)[fitment.parts.get_indexer(pd.Index(listed["part_id"]))]]
+    own = listed[(chosen & ~repaired)[listed["part"].to_numpy()]]
     if not (chosen & repaired).any():
         return own.reset_index(drop=True)
-    kept = touched_spells(fleet, clock, set(fitment.parts[chosen & repaired]), repaired=True)
+    kept = touched_spells(fleet, clock, chosen & repaired, repaired=True)
     return pd.concat([own, kept], ignore_index=True)
 
 
@@ -284,11 +285,13 @@ def _closed(
 ) -> LifeSums:
     """Sums over what was seen from new; over everything for parts of which nothing was."""
     closed = spells[~spells["open"].to_numpy(bool)]
-    sums = spell_sums(closed, fitment.parts, side.unit).plus(_untouched(fitment, side, repaired))
+    sums = spell_sums(closed, len(fitment.parts), side.unit).plus(_untouched(fitment, side, repaired))
     blind: NDArray[np.bool_] = ~np.asarray((sums.powers > 0).any(axis=1))
     if not blind.any():
         return sums
-    whole = spell_sums(spells, fitment.parts, side.unit).plus(untouched_sums(fitment, side, repaired=True))
+    whole = spell_sums(spells, len(fitment.parts), side.unit).plus(
+        untouched_sums(fitment, side, repaired=True)
+    )
     return LifeSums(*(np.where(blind if a.ndim == 1 else blind[:, None], a, b) for a, b in zip(whole, sums)))
 
 
@@ -305,7 +308,7 @@ def _choose_clock(
     evidence = {}
     for name, side in shared.items():
         spells = listed[name][~listed[name]["open"].to_numpy(bool)]
-        sums = spell_sums(spells, fitment.parts, side.unit).plus(_untouched(fitment, side, none))
+        sums = spell_sums(spells, len(possible), side.unit).plus(_untouched(fitment, side, none))
         life = np.full(len(possible), np.nan)
         evidence[name] = pool_statistics(
             sums.failures, sums.log_age, sums.powers, side.unit, code, life
@@ -313,9 +316,7 @@ def _choose_clock(
         if name == "hours":
             # Densities are per hour there: the use per day at each failure makes them comparable.
             use = np.where(spells["failed"], spells["count"] * np.log(spells["per_day"]), 0.0)
-            evidence[name] += np.bincount(
-                fitment.parts.get_indexer(pd.Index(spells["part_id"])), use, len(fitment.parts)
-            )
+            evidence[name] += np.bincount(spells["part"].to_numpy(), use, len(possible))
     chosen = choose_by_evidence(
         evidence["hours"][possible],
         evidence["days"][possible],
@@ -346,9 +347,9 @@ def _find_repaired(
 ) -> tuple[NDArray[np.bool_], list[dict[str, Any]]]:
     """Families whose failures follow the age of the machine, not of the piece: they are repaired in place."""
     repaired = np.zeros(len(hours), dtype=bool)
-    planned = fleet.events.loc[fleet.events["planned"].to_numpy(bool), "part_id"].unique()
-    again = fleet.events.loc[fleet.events["pair"].duplicated().to_numpy(), "part_id"].unique()
-    candidate = fitment.parts.isin(again) & ~fitment.parts.isin(planned)
+    candidate = np.zeros(len(hours), dtype=bool)
+    candidate[fleet.events.loc[fleet.events["pair"].duplicated().to_numpy(), "part"]] = True
+    candidate[_with_planned(fleet.events)] = False
     if not candidate.any():
         return repaired, []
     label = kin["label"].to_numpy(object)
@@ -361,11 +362,10 @@ def _find_repaired(
             continue
         evidence = []
         for flag in (False, True):
-            names = set(fitment.parts[chosen])
-            spells = touched_spells(fleet, name, names, repaired=True) if flag else listed[name]
-            spells = spells[spells["part_id"].isin(names)]
+            spells = touched_spells(fleet, name, chosen, repaired=True) if flag else listed[name]
+            spells = spells[chosen[spells["part"].to_numpy()]]
             spells = spells[closed_machine[spells["machine"].to_numpy()]]
-            sums = spell_sums(spells, fitment.parts, side.unit)
+            sums = spell_sums(spells, len(hours), side.unit)
             sums = sums.plus(untouched_sums(fitment, side))
             life = np.full(len(hours), np.nan)
             evidence.append(
@@ -401,9 +401,10 @@ def _seen_rows(
     rows = []
     for name, side in shared.items():
         spells = raw[name][~raw[name]["open"].to_numpy(bool)]
-        work = fitment.parts.isin(raw[name].loc[raw[name]["planned"].to_numpy(bool), "part_id"])
+        work = np.zeros(len(fitment.parts), dtype=bool)
+        work[_with_planned(raw[name])] = True
         rows += [
-            spells[spells["part_id"].isin(fitment.parts[work])],
+            spells[work[spells["part"].to_numpy()]],
             _class_spells(fitment, side, work & on[name]),
         ]
     return pd.concat(rows, ignore_index=True)
@@ -414,7 +415,7 @@ def _class_spells(fitment: Fitment, side: SharedSums, chosen: NDArray[np.bool_])
     rows = _chosen(class_rows(fitment, side.closed), chosen)
     return pd.DataFrame(
         {
-            "part_id": fitment.parts.to_numpy()[rows.part],
+            "part": rows.part,
             "entry": 0.0,
             "exit": side.closed.seen[rows.row],
             "failed": False,
@@ -425,24 +426,30 @@ def _class_spells(fitment: Fitment, side: SharedSums, chosen: NDArray[np.bool_])
     )
 
 
-def _listed(lives: PartLives, open_too: bool = True) -> pd.DataFrame:
-    """All spells as rows: with a record, without one, of unknown age."""
+def _listed(lives: PartLives, parts: NDArray[np.int64] | None = None, open_too: bool = True) -> pd.DataFrame:
+    """All spells (of some parts) as rows: with a record, without one, of unknown age."""
     fitment = lives.fitment
-    columns = ["part_id", "entry", "exit", "failed", "planned", "count", "open"]
+    some = np.ones(len(fitment.parts), dtype=bool)
+    if parts is not None:
+        some[:] = False
+        some[parts] = True
+    columns = ["part", "entry", "exit", "failed", "planned", "count", "open"]
     out = []
     for side in lives.sides.values():
-        out += [side.spells[columns], _class_spells(fitment, side.shared, side.parts)]
+        own = side.spells if parts is None else side.spells[some[side.spells["part"].to_numpy()]]
+        out += [own[columns], _class_spells(fitment, side.shared, side.parts & some)]
         if not open_too:
             continue
         classes = side.shared.open
-        for part, at, before, after, weight in weighed_rows(side.open, classes, *lives.point, lives.planned):
+        rows = _chosen(side.open, some)
+        for part, at, before, after, weight in weighed_rows(rows, classes, *lives.point, lives.planned):
             row, column = np.nonzero(weight)
             start = before[row, column]
             grown = np.minimum(classes.seen[at] / classes.ahead[at], 1.0)[row]
             out.append(
                 pd.DataFrame(
                     {
-                        "part_id": fitment.parts.to_numpy()[part[row]],
+                        "part": part[row],
                         "entry": start,
                         "exit": start + (after[row, column] - start) * grown,
                         "failed": False,
@@ -455,9 +462,9 @@ def _listed(lives: PartLives, open_too: bool = True) -> pd.DataFrame:
     return pd.concat([frame for frame in out if len(frame)] or out[:1], ignore_index=True)
 
 
-def _planned_only(spells: pd.DataFrame) -> pd.DataFrame:
-    """Rows of parts that have planned replacements."""
-    return spells[spells["part_id"].isin(spells.loc[spells["planned"].to_numpy(bool), "part_id"].unique())]
+def _with_planned(rows: pd.DataFrame) -> NDArray[np.int64]:
+    """Numbers of the parts that have planned replacements."""
+    return np.unique(rows["part"].to_numpy(np.int64)[rows["planned"].to_numpy(bool)])
 
 
 def _chosen(rows: ClassRows, parts: NDArray[np.bool_]) -> ClassRows:
@@ -466,27 +473,26 @@ def _chosen(rows: ClassRows, parts: NDArray[np.bool_]) -> ClassRows:
 
 
 def _weigh_open(
-    spells: pd.DataFrame, parts: pd.Index, shape: FloatArray, scale: FloatArray, planned: PlannedRates
+    spells: pd.DataFrame, shape: FloatArray, scale: FloatArray, planned: PlannedRates
 ) -> pd.DataFrame:
     """Weigh the ages of pieces from before the records, part by part where planned work bounds them."""
     opened = spells["open"].to_numpy(bool)
     rows = spells[opened].reset_index(drop=True)
-    number = parts.get_indexer(pd.Index(rows["part_id"]))
+    number = rows["part"].to_numpy(np.int64)
     plain = ~np.isin(number, list(planned))
     out = [spells[~opened], weigh_open_starts(rows[plain], shape[number[plain]], scale[number[plain]])]
     for part in np.unique(number[~plain]):
         mine = number == part
         law = (np.full(mine.sum(), shape[part]), np.full(mine.sum(), scale[part]))
         out.append(weigh_open_starts(rows[mine], *law, *planned[int(part)]))
-    every = pd.concat([frame for frame in out if len(frame)] or out[:1], ignore_index=True)
-    return every.sort_values(["part_id", "machine", "entry", "exit"], kind="stable", ignore_index=True)
+    return pd.concat([frame for frame in out if len(frame)] or out[:1], ignore_index=True)
 
 
-def _spells_ahead(spells: pd.DataFrame, parts: pd.Index, unit: float) -> FloatArray:
+def _spells_ahead(spells: pd.DataFrame, parts: int, unit: float) -> FloatArray:
     alive = spells[spells["in_service"].to_numpy(bool)]
-    row = parts.get_indexer(pd.Index(alive["part_id"]))
+    row = alive["part"].to_numpy(np.int64)
     now, count = alive["exit"].to_numpy(float) / unit, alive["count"].to_numpy(float)
-    return np.column_stack([np.bincount(row, count * ((now + 1) ** b - now**b), len(parts)) for b in SHAPES])
+    return np.column_stack([np.bincount(row, count * ((now + 1) ** b - now**b), parts) for b in SHAPES])
 
 
 def _mean_rates(sums: LifeSums, family: pd.Series) -> FloatArray:

@@ -110,23 +110,26 @@ def machines_on_clocks(
         Machines that were retired before their records began are left out: nothing was seen of them.
     """
     tomorrow = as_of + pd.Timedelta(days=1)
-    known = units[units["commissioned_on"] <= as_of].sort_values("unit_id", ignore_index=True)
-    retired = known["retired_on"] <= as_of
-    end = known["retired_on"].where(retired, tomorrow)
-    begin = known["site_id"].map(records_from)
-    begin = begin.where(begin > known["commissioned_on"], known["commissioned_on"])
-    seen = (end > begin).to_numpy()
-    known = known[seen].reset_index(drop=True)
-    end, begin, retired = (dates[seen].reset_index(drop=True) for dates in (end, begin, retired))
+    known = units[units["commissioned_on"] <= as_of]
+    begin = pd.to_datetime(known["site_id"].map(records_from))
+    known = known.assign(
+        retired=known["retired_on"] <= as_of,
+        begin=begin.where(begin > known["commissioned_on"], known["commissioned_on"]),
+        end=known["retired_on"].where(known["retired_on"] <= as_of, tomorrow),
+    )
+    known = known[known["end"] > known["begin"]].sort_values("unit_id", ignore_index=True)
+    begin, end, retired = known["begin"], known["end"], known["retired"]
     hours_curve = clock.curve.reindex(known["unit_id"]).to_numpy(dtype=np.int64)
     own_factor = clock.factor.reindex(known["unit_id"]).to_numpy(dtype=float)
     calendar = np.full(len(known), CALENDAR, dtype=np.int64)
-    reported = [end.clip(upper=tomorrow - pd.Timedelta(days=float(delay))) for delay in delays]
+    reported = [
+        end.to_numpy().clip(max=np.datetime64(tomorrow - pd.Timedelta(days=float(delay)))) for delay in delays
+    ]
     dates = (
         known["commissioned_on"],
         begin,
         end,
-        *(when.where(when > begin, begin) for when in reported),
+        *(np.maximum(when, begin.to_numpy()) for when in reported),
     )
     ages = {"days": _ages(clock, calendar, np.ones(len(known)), dates, as_of)}
     if (hours_curve != CALENDAR).any():

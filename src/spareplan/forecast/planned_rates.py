@@ -13,15 +13,13 @@ PLANNED_PRIOR = 0.02
 SUREST = 0.995
 
 
-def planned_rates(spells: pd.DataFrame, parts: pd.Index) -> dict[int, tuple[FloatArray, float]]:
+def planned_rates(spells: pd.DataFrame) -> dict[int, tuple[FloatArray, float]]:
     """Planned replacements per unit of use, by age, for parts that have any.
 
     Parameters
     ----------
     spells : DataFrame
-        part_id, entry, exit, planned, failed, count, open.
-    parts : Index
-        Numbers the parts.
+        part, entry, exit, planned, failed, count, open.
 
     Returns
     -------
@@ -30,8 +28,7 @@ def planned_rates(spells: pd.DataFrame, parts: pd.Index) -> dict[int, tuple[Floa
         [hours or days]; the last bin holds for older pieces.
     """
     out: dict[int, tuple[FloatArray, float]] = {}
-    number = {str(part): place for place, part in enumerate(parts)}
-    for part, own in spells.groupby("part_id", sort=True):
+    for part, own in spells.groupby("part", sort=True):
         if not own["planned"].any():
             continue
         seen_from_new = own[~own["open"].to_numpy(bool)]
@@ -57,5 +54,5 @@ def planned_rates(spells: pd.DataFrame, parts: pd.Index) -> dict[int, tuple[Floa
         rate = -np.log1p(-chance) / width
         # Beyond the oldest planned replacement little is known: pieces that were passed over may stay.
         rate[-1] = (seen[-1] + 1.0) / (watched[-1] + 1.0 / overall)
-        out[number[str(part)]] = (rate, width)
+        out[int(str(part))] = (rate, width)
     return out
