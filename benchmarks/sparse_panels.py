@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -267,3 +267,43 @@ def judge(panel: Panel, forecast: Forecast, seed: int = 0) -> dict[str, dict[str
             "ls": float(np.log(np.maximum(above - below, 1e-12))[rows].mean()),
         }
     return out
+
+
+# Failures are rare, as in the field; common; or very rare. Then small families, and truths of other kinds.
+SCENARIOS = {
+    "usual": Truth(),
+    "rich in failures": Truth(level=3.2),
+    "poor in failures": Truth(level=6.0),
+    "170 small families": Truth(families=170),
+    "lognormal lives": Truth(life="lognormal", shape=0.45, level=4.6),
+    "t tails of ln eta": Truth(tails="t3"),
+}
+
+
+def run_scenario(truth: Truth, seeds: Iterable[int]) -> dict[str, dict[str, float]]:
+    """Judge pooled lives on fleets of several seeds together."""
+    from spareplan.forecast.sparse import pool_lifetimes
+
+    sums = ("parts", "predicted", "actual", "expected")
+    out: dict[str, dict[str, float]] = {}
+    for seed in seeds:
+        panel = make_panel(truth, seed)
+        lives = pool_lifetimes(panel.spells, panel.family, np.full(len(panel.demand), np.nan))
+        for name, row in judge(panel, forecast_panel(panel, lives), seed).items():
+            total = out.setdefault(name, dict.fromkeys(row, 0.0))
+            for key, value in row.items():
+                total[key] += value if key in sums else value * row["parts"]
+    for row in out.values():
+        row |= {key: value / row["parts"] for key, value in row.items() if key not in sums}
+        row["bias"] = row["predicted"] / row["expected"] - 1
+    return out
+
+
+def print_scenario(name: str, truth: Truth, seeds: Iterable[int]) -> None:
+    """Print a row per class of past failures."""
+    print(f"{name}: {'failures':>9} {'parts':>6} {'c80':>6} {'c95':>6} {'bias':>7} {'log score':>9}")
+    for label, row in run_scenario(truth, seeds).items():
+        print(
+            f"{'':{len(name)}}  {label:>9} {row['parts']:6.0f} {row['c80']:6.3f} {row['c95']:6.3f} "
+            f"{row['bias']:+7.3f} {row['ls']:9.4f}"
+        )

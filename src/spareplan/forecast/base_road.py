@@ -14,6 +14,7 @@ from spareplan.forecast.clock import Clock, build_clock, records_begin
 from spareplan.forecast.exposure import FleetHistory, fleet_history
 from spareplan.forecast.field_ages import FieldAges
 from spareplan.forecast.installed import PartDemand, PartFleet, PartLaw, part_demand
+from spareplan.forecast.known import known_at
 from spareplan.forecast.lives import PartLives, learn_lives, listed_spells
 from spareplan.forecast.outlook import Calendar, find_edges, kept_share, sales_ahead, sold_slots
 from spareplan.forecast.reporting import learn_delay
@@ -110,7 +111,7 @@ def installed_base_demand(
             begin[data.units["site_id"].unique()].min(),
             options.backtest_origins,
             lambda origin, months, windows: installed_base_demand(
-                data, origin, months, windows, options, NO_BLEND
+                known_at(data, origin), origin, months, windows, options, NO_BLEND
             ),
         )
     sales, sale_notes = sales_ahead(data, as_of, edges)

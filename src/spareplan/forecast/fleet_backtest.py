@@ -34,9 +34,9 @@ class FleetBacktest(Result):
     table : DataFrame
         origin, part_id[, site_id], part_class, days, actual, and the forecasts: published, ages (lives and
         ages alone), mean_rate (failures per piece and use, whatever the age), once (ages, each piece counted
-        once; NaN where it is not computed), with `<forecast>_variance`; low_80, high_80, low_95, high_95 of
-        the published one; weight of the ages in it; actual_failures, failures, failures_ages and
-        failures_rate without planned replacements. [pieces]
+        once; NaN for parts with planned replacements, which it does not know), with `<forecast>_variance`;
+        low_80, high_80, low_95, high_95 of the published one; weight of the ages in it; actual_failures,
+        failures, failures_ages, failures_rate and failures_once without planned replacements. [pieces]
     seed : int
         Of the randomised places of counts in their distributions, and of the bootstrap.
     """
@@ -187,11 +187,7 @@ def _one_origin(
         sums = _sums(road, keys, name)
         out = sums if out is None else out.join(sums, how="outer")
     assert out is not None
-    windows = alone.windows
-    once = windows.get("by_once", pd.Series(np.nan, index=windows.index))
-    out["once"] = once.groupby([windows[key] for key in keys]).sum(min_count=1)
-    spread = out["ages_variance"] / out["ages"].where(out["ages"] > 0) ** 2 - 1 / out["ages"]
-    out["once_variance"] = out["once"] + spread.clip(lower=0).fillna(0.0) * out["once"] ** 2
+    _add_once(out, alone.windows, keys)
     came = happened(data, then, origin, last, keys)
     out = out.join(came.reindex(out.index).fillna(0.0))
     failed = alone.lifetimes.set_index("part_id")["n_failed"]
@@ -209,10 +205,22 @@ def _one_origin(
     return out.reset_index().assign(origin=origin, days=days)[_columns(keys)]
 
 
+def _add_once(out: pd.DataFrame, windows: pd.DataFrame, keys: list[str]) -> None:
+    """Add the forecast that counts each piece once; it knows failures only, not planned replacements."""
+    once = windows.get("by_once", pd.Series(np.nan, index=windows.index))
+    failing = once.groupby([windows[key] for key in keys]).sum(min_count=1).reindex(out.index)
+    out["failures_once"] = failing
+    unplanned = out["failures_ages"] > 0.999 * out["ages"]
+    out["once"] = failing.where(unplanned)
+    mean = out["ages"].where(out["ages"] > 0)
+    shared = (out["ages_variance"] / mean**2 - 1 / mean).clip(lower=0).fillna(0.0)
+    out["once_variance"] = out["once"] + shared * out["once"] ** 2
+
+
 def _columns(keys: list[str]) -> list[str]:
     means = [column for name in FORECASTS for column in (name, f"{name}_variance")]
     bands = [f"{side}_{band}" for band in BANDS for side in ("low", "high")]
-    failures = ["actual_failures", "failures", "failures_ages", "failures_rate"]
+    failures = ["actual_failures", "failures", "failures_ages", "failures_rate", "failures_once"]
     return ["origin", *keys, "part_class", "days", "actual", *means, *bands, "weight", *failures]
 
 

@@ -18,7 +18,12 @@ WORDS = {
     "mean_rate": "the mean rate",
     "once": "counting each piece once",
 }
-FAILURES = {"published": "failures", "ages": "failures_ages", "mean_rate": "failures_rate"}
+FAILURES = {
+    "published": "failures",
+    "ages": "failures_ages",
+    "mean_rate": "failures_rate",
+    "once": "failures_once",
+}
 RESAMPLES = 400
 LEAST_CHANCE = 1e-12
 

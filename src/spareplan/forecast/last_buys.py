@@ -211,6 +211,8 @@ def planned_share(data: Any, today: pd.Timestamp, region: pd.Series) -> pd.DataF
     plan = data.sales_plan
     plan = plan[(plan["month"] > today) & plan["units_retired"].notna()]
     plan = plan[plan["product_id"].isin(plan.loc[plan["units_retired"] > 0, "product_id"])]
+    if plan.empty:
+        return pd.DataFrame(columns=["product_id", "region", "days", "kept"])
     units = data.units
     there = units[(units["commissioned_on"] <= today) & ~(units["retired_on"] <= today)]
     place = there["site_id"].map(region).fillna("").astype(str)

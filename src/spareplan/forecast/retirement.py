@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import gamma
+from scipy.special import gamma, ndtri
 
-from spareplan.forecast.lifetimes import fit_lifetimes
+from spareplan.errors import DataError, Problem
+from spareplan.forecast.machine_life import LAWS, LifeSums, laws_of, posterior_lives
 from spareplan.maths.units import DAYS_PER_YEAR
 
 FloatArray = NDArray[np.float64]
@@ -19,11 +20,6 @@ ASSUMED_SHAPE = 3.0
 ASSUMED_SPREAD = 0.25
 # Records are taken to start late where this many retirements should have been seen before the first one.
 SILENT_RETIREMENTS = 4.6
-# Products with this many retirements need no others.
-SPEAKS_ALONE = 30
-# Nodes and weights of a normal law (Gauss-Hermite) for the doubt about ln life.
-DOUBT_NODES, DOUBT_WEIGHTS = np.polynomial.hermite_e.hermegauss(5)
-DOUBT_WEIGHTS = DOUBT_WEIGHTS / DOUBT_WEIGHTS.sum()
 
 
 @dataclass(frozen=True)
@@ -35,6 +31,8 @@ class RetirementLaw:
     table : DataFrame
         product_id, shape, scale [days], log_scale_sd, mean_life_years, retired, machines, origin; a row per
         product, sorted.
+    shape, scale : ndarray, shape (products, laws)
+        Weibull laws, equally likely, from the shortest to the longest life: what is in doubt. [-, days]
     records_from : Timestamp or NaT
         Retirements before this day are not known; NaT: all are.
     notes : list of dict
@@ -42,6 +40,8 @@ class RetirementLaw:
     """
 
     table: pd.DataFrame
+    shape: FloatArray
+    scale: FloatArray
     records_from: Any
     notes: list[dict[str, Any]]
 
@@ -66,12 +66,8 @@ class RetirementLaw:
         DataError
             A product without a law.
         """
-        shape, scale, doubt = self._laws(product_ids)
-        age, ahead = np.asarray(age_now_days, float), np.asarray(ahead_days, float)
-        out = np.zeros(np.broadcast_shapes(shape.shape, age.shape, ahead.shape))
-        for node, weight in zip(DOUBT_NODES, DOUBT_WEIGHTS):
-            out += weight * conditional_survival(shape, scale * np.exp(doubt * node), age, ahead)
-        return out
+        weight, each = self.scenarios(product_ids, age_now_days, ahead_days)
+        return np.tensordot(weight, each, axes=1)
 
     def scenarios(
         self, product_ids: ArrayLike, age_now_days: ArrayLike, ahead_days: ArrayLike
@@ -85,29 +81,30 @@ class RetirementLaw:
 
         Returns
         -------
-        weight : ndarray, shape (nodes,)
-        survival : ndarray, shape (nodes, ...)
-            `survival` is its weighted mean. Machines of one product share the node.
+        weight : ndarray, shape (laws,)
+        survival : ndarray, shape (laws, ...)
+            `survival` is its weighted mean. Machines of one product share the law.
         """
-        shape, scale, doubt = self._laws(product_ids)
-        age, ahead = np.asarray(age_now_days, float), np.asarray(ahead_days, float)
-        each = [conditional_survival(shape, scale * np.exp(doubt * node), age, ahead) for node in DOUBT_NODES]
-        return DOUBT_WEIGHTS.copy(), np.stack(each)
-
-    def _laws(self, product_ids: ArrayLike) -> tuple[FloatArray, ...]:
         wanted = np.asarray(product_ids, dtype=object)
         at = pd.Index(self.table["product_id"]).get_indexer(pd.Index(wanted.ravel()))
         if (at < 0).any():
-            from spareplan.errors import DataError, Problem
-
             raise DataError(
                 [
                     Problem("products", None, "product_id", str(name), "has no machine life", "add it")
                     for name in pd.unique(wanted.ravel()[at < 0])
                 ]
             )
-        columns = (self.table[name].to_numpy(float) for name in ("shape", "scale", "log_scale_sd"))
-        return tuple(values[at].reshape(wanted.shape) for values in columns)
+        age, ahead = np.asarray(age_now_days, float), np.asarray(ahead_days, float)
+        each = [
+            conditional_survival(
+                self.shape[at, law].reshape(wanted.shape),
+                self.scale[at, law].reshape(wanted.shape),
+                age,
+                ahead,
+            )
+            for law in range(self.shape.shape[1])
+        ]
+        return np.full(len(each), 1 / len(each)), np.stack(each)
 
 
 def conditional_survival(shape: ArrayLike, scale: ArrayLike, age: ArrayLike, ahead: ArrayLike) -> FloatArray:
@@ -142,7 +139,7 @@ def learn_retirement(
     as_of : Timestamp
         Last day that was known; later retirements are not looked at.
     machine_life_years : float
-        Mean life where no machine of any product was ever retired. [years]
+        Mean life where no machine of any product was ever retired; else a weak prior. [years]
 
     Returns
     -------
@@ -155,12 +152,11 @@ def learn_retirement(
 
     Notes
     -----
-    Weibull lives: maximum likelihood from SPEAKS_ALONE retirements on, with fewer empirical Bayes over the
-    products, so that a product without retirements leans on the others. A list of machines often lost those
-    scrapped long ago. Whether retirements were recorded from the first machine on is asked of the data:
-    under the law fitted to the time since the first retirement, were more than SILENT_RETIREMENTS expected
-    before it (none was seen: under 1 % chance), the records begin there, and every machine is watched only
-    from its age at that day (left truncation [1]_).
+    Weibull lives by Bayes over the products (`machine_life`): one without retirements leans on the others.
+    A list of machines often lost those scrapped long ago. Whether retirements were recorded from the first
+    machine on is asked of the data: under the law fitted to the time since the first retirement, were more
+    than SILENT_RETIREMENTS expected before it (none was seen: under 1 % chance), the records begin there,
+    and every machine is watched only from its age at that day (left truncation [1]_).
 
     References
     ----------
@@ -179,22 +175,22 @@ def learn_retirement(
         return _assumed(every, machines, machine_life_years)
     first = known.loc[gone, "retired_on"].min().to_period("M").to_timestamp()
     begin = float(_days(pd.Series([first]))[0])
-    law = _fit(product, np.maximum(begin - born, 0.0), end - born, gone)
-    silent = _expected_before(law, product, born, np.minimum(end, begin))
+    fit = _fit(every, product, np.maximum(begin - born, 0.0), end - born, gone, machine_life_years)
+    number = pd.Index(every).get_indexer(pd.Index(product))
+    watched = np.maximum(np.minimum(end, begin) - born, 0.0)[:, None]
+    silent = float(((watched / fit[1][number]) ** fit[0][number]).mean(axis=1).sum())
     late = silent > SILENT_RETIREMENTS
     if not late:
-        law = _fit(product, np.zeros(len(born)), end - born, gone)
-    table = _every_product(law, every, products).assign(machines=machines, retired=retired.to_numpy())
-    own = table["retired"] > 0
-    kin = table["origin"] == "like"
-    table["origin"] = np.where(
-        own, "estimated from units.retired_on", np.where(kin, "data: products.like_product", "other products")
+        fit = _fit(every, product, np.zeros(len(born)), end - born, gone, machine_life_years)
+    shape, scale, kin = _with_analogues(*fit, every, machines > 0, products)
+    origin = np.where(kin, "data: products.like_product", "other products")
+    table = _table(every, shape, scale).assign(
+        retired=retired.to_numpy(),
+        machines=machines,
+        origin=np.where(retired > 0, "estimated from units.retired_on", origin),
     )
-    columns = ["product_id", "shape", "scale", "log_scale_sd", "mean_life_years"]
-    table = table[[*columns, "retired", "machines", "origin"]]
-    return RetirementLaw(
-        table, first if late else pd.NaT, _notes(table, first, late, silent, int(gone.sum()))
-    )
+    notes = _notes(table, first, late, silent, int(gone.sum()))
+    return RetirementLaw(table, shape, scale, first if late else pd.NaT, notes)
 
 
 def expected_retirements(
@@ -243,8 +239,6 @@ def _refuse_early_ends(units: pd.DataFrame, born: FloatArray, end: FloatArray) -
     wrong = np.flatnonzero(end < born)
     if not len(wrong):
         return
-    from spareplan.errors import DataError, Problem
-
     raise DataError(
         [
             Problem(
@@ -261,70 +255,60 @@ def _refuse_early_ends(units: pd.DataFrame, born: FloatArray, end: FloatArray) -
 
 
 def _fit(
-    product: np.ndarray, entry: FloatArray, exit_: FloatArray, failed: NDArray[np.bool_]
-) -> pd.DataFrame:
-    """Pooled laws of the products that were watched at all."""
+    every: np.ndarray,
+    product: np.ndarray,
+    entry: FloatArray,
+    exit_: FloatArray,
+    failed: NDArray[np.bool_],
+    years: float,
+) -> tuple[FloatArray, FloatArray]:
+    """Laws of all products: shapes and scales, (products, laws)."""
     seen = exit_ > entry
     # Machines of one product with the same ages are one row with their number.
     rows = pd.DataFrame(
-        {"product_id": product[seen], "entry": entry[seen], "exit": exit_[seen], "failed": failed[seen]}
+        {"product": product[seen], "entry": entry[seen], "exit": exit_[seen], "failed": failed[seen]}
     )
-    spells = rows.groupby(list(rows.columns), sort=True).size().rename("count").reset_index()
-    fit = fit_lifetimes(spells, by="product_id", prior="pooled")
-    # The pooled law stands on a grid of shapes, which is coarse once a product speaks for itself.
-    alone = fit_lifetimes(spells, by="product_id")
-    own = ((fit["n_failed"] >= SPEAKS_ALONE) & (alone["method"] == "mle")).to_numpy(bool)
-    columns = ["shape", "scale", "scale_se"]
-    fit[columns] = np.where(own[:, None], alone[columns], fit[columns])
-    fit["log_scale_sd"] = fit["scale_se"] / fit["scale"]
-    return fit[["product_id", "shape", "scale", "log_scale_sd"]]
+    rows = rows.groupby(list(rows.columns), sort=True).size().rename("count").reset_index()
+    number = pd.Index(every).get_indexer(pd.Index(rows["product"]))
+    start, end, gone, count = (rows[name].to_numpy(float) for name in ("entry", "exit", "failed", "count"))
+    sums = LifeSums.of(number, start, end, gone, count, len(every))
+    return laws_of(posterior_lives(sums, years * DAYS_PER_YEAR))
 
 
-def _expected_before(law: pd.DataFrame, product: np.ndarray, born: FloatArray, until: FloatArray) -> float:
-    """Retirements that the law expects before the first one was recorded."""
-    at = pd.Index(law["product_id"]).get_indexer(pd.Index(product))
-    watched = (at >= 0) & (until > born)
-    shape, scale = (law[name].to_numpy(float)[at[watched]] for name in ("shape", "scale"))
-    return float((((until - born)[watched] / scale) ** shape).sum())
-
-
-def _every_product(law: pd.DataFrame, every: np.ndarray, products: pd.DataFrame) -> pd.DataFrame:
-    """Give products without machines the law of their analogue, else the middle of all laws."""
-    table = law.set_index("product_id").reindex(every).rename_axis("product_id").reset_index()
-    table["origin"] = ""
+def _with_analogues(
+    shape: FloatArray, scale: FloatArray, every: np.ndarray, own: NDArray[np.bool_], products: pd.DataFrame
+) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
+    """Give products without machines the laws of the one they are like."""
     like = dict(zip(products["product_id"], products["like_product"])) if "like_product" in products else {}
     row = {name: at for at, name in enumerate(every)}
-    columns = ["shape", "scale", "log_scale_sd"]
-    values = table[columns].to_numpy(float, copy=True)
-    known = np.isfinite(values[:, 0])
-    middle = np.append(np.exp(np.log(values[known, :2]).mean(axis=0)), values[known, 2].max())
-    for at in np.flatnonzero(~known):
+    source = np.arange(len(every))
+    for at in np.flatnonzero(~own):
         seen, here = set(), every[at]
-        while here in like and here not in seen and not known[row.get(here, at)]:
+        while here in like and here not in seen and not own[row.get(here, at)]:
             seen.add(here)
             here = like[here]
-        kin = row.get(here, at)
-        values[at] = values[kin] if known[kin] else middle
-        table.loc[at, "origin"] = "like" if known[kin] else ""
-    table[columns] = values
-    table["mean_life_years"] = values[:, 1] * gamma(1 + 1 / values[:, 0]) / DAYS_PER_YEAR
-    return table
+        source[at] = row.get(here, at) if own[row.get(here, at)] else at
+    return shape[source], scale[source], source != np.arange(len(every))
+
+
+def _table(every: np.ndarray, shape: FloatArray, scale: FloatArray) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "product_id": every,
+            "shape": np.exp(np.log(shape).mean(axis=1)),
+            "scale": np.exp(np.log(scale).mean(axis=1)),
+            "log_scale_sd": np.log(scale).std(axis=1),
+            "mean_life_years": (scale * gamma(1 + 1 / shape)).mean(axis=1) / DAYS_PER_YEAR,
+        }
+    )
 
 
 def _assumed(every: np.ndarray, machines: np.ndarray, years: float) -> RetirementLaw:
-    scale = years * DAYS_PER_YEAR / float(gamma(1 + 1 / ASSUMED_SHAPE))
-    table = pd.DataFrame(
-        {
-            "product_id": every,
-            "shape": ASSUMED_SHAPE,
-            "scale": scale,
-            "log_scale_sd": ASSUMED_SPREAD,
-            "mean_life_years": years,
-            "retired": 0.0,
-            "machines": machines,
-            "origin": "assumed",
-        }
-    )
+    spread = np.exp(ASSUMED_SPREAD * ndtri((np.arange(LAWS) + 0.5) / LAWS))
+    life = years * DAYS_PER_YEAR / float(gamma(1 + 1 / ASSUMED_SHAPE)) * spread / spread.mean()
+    scale = np.tile(life, (len(every), 1))
+    shape = np.full(scale.shape, ASSUMED_SHAPE)
+    table = _table(every, shape, scale).assign(retired=0.0, machines=machines, origin="assumed")
     note = _note(
         "machine life",
         years,
@@ -332,7 +316,7 @@ def _assumed(every: np.ndarray, machines: np.ndarray, years: float) -> Retiremen
         "assumed: forecast.machine_life_years",
         f"no machine was ever retired: Weibull lives of shape {ASSUMED_SHAPE:g}, doubt {ASSUMED_SPREAD:.0%}",
     )
-    return RetirementLaw(table, pd.NaT, [note])
+    return RetirementLaw(table, shape, scale, pd.NaT, [note])
 
 
 def _notes(

@@ -9,6 +9,7 @@ from spareplan.tables.frames import positions
 from spareplan.tables.raw import Finding
 
 Tables = dict[str, pd.DataFrame]
+SHOWN_PARTS = 5
 
 
 def life_of_units(units: pd.DataFrame) -> list[Finding]:
@@ -150,9 +151,7 @@ def fitting(tables: Tables, given: frozenset[str]) -> list[Finding]:
     fitment = tables["fitment"][["product_id", "part_id"]].dropna()
     newest = newest_parts(tables["parts"])
     pairs, fitted = (
-        frame[["product_id", "part_id"]].assign(
-            part_id=frame["part_id"].map(newest).fillna(frame["part_id"]) if newest else frame["part_id"]
-        )
+        frame[["product_id", "part_id"]].assign(part_id=_moved(frame["part_id"], newest))
         for frame in (rows, fitment)
     )
     lost = rows[positions(pairs, fitted.drop_duplicates()) < 0]
@@ -264,6 +263,28 @@ def record_notes(tables: Tables) -> list[tuple[str, str]]:
     return said
 
 
+def idle_parts(tables: Tables) -> list[tuple[str, str]]:
+    """Parts that nothing carries and nobody has taken, so that nothing is forecast for them.
+
+    Parameters
+    ----------
+    tables : dict of str to DataFrame
+
+    Returns
+    -------
+    list of (table, note)
+    """
+    newest = newest_parts(tables["parts"])
+    used = pd.concat([tables["fitment"]["part_id"], tables["demand"]["part_id"]]).drop_duplicates()
+    part = tables["parts"]["part_id"]
+    idle = part[~part.isin(_moved(used, newest)) & ~part.isin(list(newest))]
+    if idle.empty:
+        return []
+    named = ", ".join(sorted(idle)[:SHOWN_PARTS]) + (", ..." if len(idle) > SHOWN_PARTS else "")
+    words = f"{len(idle):,} fit no product and have no demand: nothing is forecast for them ({named})"
+    return [("parts", words)]
+
+
 def lookup(frame: pd.DataFrame, key: str, value: str, wanted: pd.Series) -> pd.Series:
     """Value for each wanted key; missing where the key is unknown.
 
@@ -284,3 +305,8 @@ def lookup(frame: pd.DataFrame, key: str, value: str, wanted: pd.Series) -> pd.S
     picked = known[value].reset_index(drop=True).reindex(np.where(found < 0, len(known), found))
     picked.index = wanted.index
     return picked
+
+
+def _moved(parts: pd.Series, newest: dict[str, str]) -> pd.Series:
+    """Parts as what supersedes them."""
+    return parts.map(lambda part: newest.get(part, part)) if newest else parts

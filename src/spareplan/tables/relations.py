@@ -9,6 +9,7 @@ from spareplan.tables.cells import Fault, fold
 from spareplan.tables.histories import (
     Tables,
     fitting,
+    idle_parts,
     life_of_units,
     meter_course,
     order_times,
@@ -330,7 +331,7 @@ def notes(tables: Tables, given: frozenset[str]) -> list[tuple[str, str]]:
         ]
         if tables[name].empty:
             said.append((name, "is given without rows"))
-    return said + record_notes(tables)
+    return said + record_notes(tables) + idle_parts(tables)
 
 
 def _loose(text: object) -> str:
