@@ -1,0 +1,55 @@
+"""Draw the pictures of the documentation anew from the sample: all of them, or those that are named.
+
+``python docs/pictures/draw.py [pyramid life forecast sources waterfall surprises grades curve headcount]``
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+
+import spareplan as sp
+from spareplan import plots
+from spareplan.forecast.look_back import surprises
+from spareplan.tables.taken import taken_from_shelves
+
+mpl.use("Agg")
+FOLDER = Path(__file__).parent
+DATA = sp.read_dataset(str(FOLDER.parents[1] / "data" / "samples" / "delivery_pump"))
+PART = "00101"
+
+
+@cache
+def demand(months_ago: int = 0) -> Any:
+    """Forecast of the sample's next year, or the one that could be made some months earlier."""
+    return sp.forecast_demand(DATA, months=12, as_of=DATA.as_of() - pd.offsets.MonthEnd(months_ago))
+
+
+@cache
+def levels() -> Any:
+    """Stock levels of the sample."""
+    return sp.optimize_levels(DATA, demand(), sp.grade_parts(DATA, demand()))
+
+
+PICTURES = {
+    "pyramid": lambda: plots.plot_age_pyramid(DATA),
+    "life": lambda: plots.plot_life(demand(), PART, sp.forecast.survival_curve(demand().spells)),
+    "forecast": lambda: plots.plot_forecast(demand(), PART, past=taken_from_shelves(DATA)),
+    "sources": lambda: plots.plot_sources(demand()),
+    "waterfall": lambda: plots.plot_waterfall(demand()),
+    "surprises": lambda: plots.plot_surprises(surprises(demand(1), DATA, by="region"), most=12),
+    "grades": lambda: plots.plot_grades(sp.grade_parts(DATA, demand()), DATA.parts),
+    "curve": lambda: plots.plot_curve(levels()),
+    "headcount": lambda: plots.plot_headcount(sp.size_headcount(DATA, demand(), levels())),
+}
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or PICTURES:
+        PICTURES[name]().figure.savefig(FOLDER / f"{name}.png", dpi=90)
+        print(FOLDER / f"{name}.png")
