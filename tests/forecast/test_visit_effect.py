@@ -73,6 +73,17 @@ def test_replacing_every_piece_starts_the_fleet_anew():
     np.testing.assert_allclose(effect.failures[0, 4:], plain[:8], rtol=1e-3, atol=1e-5)
 
 
+def test_visits_made_anyway_stand_on_both_sides():
+    edges = np.arange(25.0)
+    new = renewal_curve(3.0, 8.0, 24.0)
+    first_two = visited_renewals(new, new, edges, VISITS[:2], 0.4)
+    every = visited_renewals(new, new, edges, VISITS, 0.4, made=2)
+    np.testing.assert_allclose(every.unvisited, first_two.failures, atol=1e-12)
+    all_made = visited_renewals(new, new, edges, VISITS, 0.4, made=4)
+    np.testing.assert_allclose(all_made.unvisited, all_made.failures)
+    np.testing.assert_allclose(all_made.failures, every.failures)
+
+
 def test_rows_do_not_disturb_each_other():
     shape, scale, share = np.array([2.0, 0.9, 3.0]), np.array([5.0, 20.0, 9.0]), np.array([0.2, 0.7, 0.0])
     at = np.array([[1.0, 5.0], [2.0, np.nan], [-1.0, 3.0]])

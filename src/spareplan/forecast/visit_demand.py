@@ -69,6 +69,8 @@ def visit_demand(
     with the visits ahead as well, both as expected at handover, by `visited_renewals`: exact renewals, each
     cohort with the use of its own season.
     """
+    from scipy.sparse import csr_array
+
     require_columns(wear, ["part_id", "product_id", "share_per_visit"], "wear")
     rows = wear[["part_id", "product_id", "share_per_visit"]].merge(fitment, on=["part_id", "product_id"])
     rows = rows.merge(lifetimes[["part_id", "shape", "scale", "clock"]], on="part_id")
@@ -78,17 +80,16 @@ def visit_demand(
     found: list[pd.DataFrame] = []
     for product, own in rows.groupby("product_id", sort=True):
         here = cohorts.loc[cohorts["product_id"] == product]
-        types = here[TYPE].drop_duplicates().sort_values(TYPE, ignore_index=True)
+        types = here[TYPE].drop_duplicates().sort_values(TYPE).reset_index(drop=True)
         ages, done = _visit_ages(types, schedule, made, begin, months)
-        some = np.isfinite(np.where(done, np.nan, ages)).any(axis=1)
-        types, ages, done = types[some].reset_index(drop=True), ages[some], done[some]
+        some = np.flatnonzero(np.isfinite(np.where(done, np.nan, ages)).any(axis=1))
+        types, ages, done = types.iloc[some].reset_index(drop=True), ages[some], done[some]
         here = here.loc[positions(here[TYPE], types) >= 0]
         if not len(here):
             continue
         sites = pd.Index(np.sort(here["site_id"].unique()))
-        machines = np.zeros((len(sites), len(types)))
         at = (sites.get_indexer(pd.Index(here["site_id"])), positions(here[TYPE], types))
-        np.add.at(machines, at, here["machines"].to_numpy(dtype=float))
+        machines = csr_array((here["machines"].to_numpy(float), at), (len(sites), len(types)))
         number = types["number"].to_numpy()[:, None]
         edges = np.maximum(begin + np.arange(months + 1) - number - 0.5, 0.0)
         clocks = {"days": _even_use(edges, ages)}
@@ -99,10 +100,9 @@ def visit_demand(
         ].itertuples(index=False):
             ends, at_use = clocks[clock]
             curve = renewal_curve(shape, scale, ends.max())
-            after = visited_renewals(curve, curve, ends, at_use, share)
-            before = visited_renewals(curve, curve, ends, np.where(done, at_use, np.nan), share)
-            planned = machines @ after.planned * quantity
-            prevented = machines @ (before.failures - after.failures) * quantity
+            effect = visited_renewals(curve, curve, ends, at_use, share, done.sum(axis=1))
+            planned = machines @ effect.planned * quantity
+            prevented = machines @ (effect.unvisited - effect.failures) * quantity
             found.append(_long(part, sites, horizon, planned, prevented))
     if not found:
         return pd.DataFrame(columns=DEMAND_COLUMNS).astype({"planned": float, "prevented": float})
@@ -135,7 +135,7 @@ def _visit_ages(
     when = number[:, None] + ahead
     ahead = np.where((when >= begin) & (when < begin + months), ahead, np.nan)
     ages = np.concatenate([past, ahead], axis=1)
-    done = np.concatenate([np.ones(past.shape, bool), np.zeros(ahead.shape, bool)], axis=1)
+    done = np.concatenate([np.isfinite(past), np.zeros(ahead.shape, bool)], axis=1)
     order = np.argsort(ages, axis=1, kind="stable")
     return np.take_along_axis(ages, order, axis=1), np.take_along_axis(done, order, axis=1)
 

@@ -26,7 +26,7 @@ class VisitEffect(NamedTuple):
     Parameters
     ----------
     unvisited, failures : ndarray, shape (n, edges - 1)
-        Expected failures without and with the visits. [failures]
+        Expected failures without the visits (those made anyway aside), and with all. [failures]
     planned : ndarray, shape (n, edges - 1)
         Expected preventive replacements. [pieces]
     """
@@ -37,7 +37,12 @@ class VisitEffect(NamedTuple):
 
 
 def visited_renewals(
-    from_now: Renewals, from_new: Renewals, edges: FloatArray, visit_at: FloatArray, share: ArrayLike
+    from_now: Renewals,
+    from_new: Renewals,
+    edges: FloatArray,
+    visit_at: FloatArray,
+    share: ArrayLike,
+    made: ArrayLike = 0,
 ) -> VisitEffect:
     """Failures and preventive replacements of pieces that visits replace with a given chance.
 
@@ -52,6 +57,8 @@ def visited_renewals(
         Use from now to each visit, rising; those before now or NaN are left out. [hours or days]
     share : array-like, shape (n,) or ()
         Chance that a visit replaces a piece.
+    made : array-like of int, shape (n,) or ()
+        How many of the first visits are made anyway: `unvisited` holds their effect too.
 
     Returns
     -------
@@ -86,14 +93,17 @@ def visited_renewals(
     never = ~np.isfinite(at)
     points = np.concatenate([ends, np.where(never, 0.0, at)], axis=1)
     total = from_now(points)
-    unvisited = total[:, : ends.shape[1]]
+    first = np.broadcast_to(np.atleast_1d(np.asarray(made, dtype=np.int64)), (size,))[:, None]
+    unvisited = total
     for visit in range(at.shape[1]):
-        when = at[:, visit : visit + 1]
+        unvisited = np.where(visit <= first, total, unvisited)
+        when = np.where(never[:, visit, None], np.inf, at[:, visit : visit + 1])
         reached = total[:, ends.shape[1] + visit, None]
         after = points > when
         new = from_new(np.where(after, points - np.where(never[:, visit, None], 0.0, when), 0.0))
         total = np.where(after, reached + (1 - p) * (total - reached) + p * new, total)
-    total = total[:, : ends.shape[1]]
+    unvisited = np.where(at.shape[1] <= first, total, unvisited)
+    unvisited, total = unvisited[:, : ends.shape[1]], total[:, : ends.shape[1]]
     due = (at[:, None, :] < ends[:, 1:, None]) & (at[:, None, :] >= ends[:, :-1, None])
     return VisitEffect(np.diff(unvisited, axis=1), np.diff(total, axis=1), due.sum(axis=2) * p)
 
@@ -118,14 +128,16 @@ def renewal_curve(shape: ArrayLike, scale: ArrayLike, longest: ArrayLike, age: A
     b, eta, now, far = np.broadcast_arrays(*np.atleast_1d(shape, scale, age, longest))
     counts = expected_renewals(b, eta / far, now / far, 1.0, 1.0 / GRID_CELLS)
     curve = np.concatenate([np.zeros((len(counts), 1)), np.cumsum(counts, axis=1)], axis=1)
+    slope = np.diff(curve, axis=1)
     step = (far / GRID_CELLS)[:, None]
+    row = np.arange(len(curve))[:, None] * GRID_CELLS
 
     def by_use(use: FloatArray) -> FloatArray:
-        place = np.clip(use / step, 0.0, curve.shape[1] - 1.0)
-        low = np.minimum(place.astype(np.int64), curve.shape[1] - 2)
-        rows = np.broadcast_to(curve, (len(use), curve.shape[1]))
-        before, after = np.take_along_axis(rows, low, axis=1), np.take_along_axis(rows, low + 1, axis=1)
-        return before + (place - low) * (after - before)
+        place = np.clip(use / step, 0.0, GRID_CELLS)
+        low = np.minimum(place.astype(np.int64), GRID_CELLS - 1)
+        # A row of the curve is one value longer than a row of its slopes.
+        before = curve.ravel().take(low + row + row // GRID_CELLS)
+        return before + (place - low) * slope.ravel().take(low + row)
 
     return by_use
 
