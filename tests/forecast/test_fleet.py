@@ -47,7 +47,7 @@ def test_sums_agree_with_exact_renewals_within_half_a_percent(shape, scale, age)
 @pytest.mark.parametrize("scale", [3.0, 8.0, 30.0, 120.0])
 def test_the_table_of_renewals_is_exact_for_every_shape(node, scale):
     use, age = np.linspace(0, 24, 49), np.array([0, 0.1, 0.5, 1, 2, 5, 10, 30.0, 200.0])
-    curves = renewing_curves(np.array([node]), np.array([scale]), age, use)
+    curves = renewing_curves(SHAPES[[node]], np.array([scale]), age, use)
     exact = np.cumsum(expected_renewals(SHAPES[node], scale, age, 24.0, 0.5), axis=1)
     np.testing.assert_allclose(curves.failures[0][:, -1], exact[:, -1], rtol=5e-3)
     # The first steps of long lives are read by straight lines.
@@ -55,7 +55,7 @@ def test_the_table_of_renewals_is_exact_for_every_shape(node, scale):
 
 
 def test_a_power_law_counts_failures_by_the_age_of_the_machine():
-    curves = repaired_curves(np.array([5]), np.array([10.0]), np.array([0.0, 20.0]), np.array([0.0, 5.0]))
+    curves = repaired_curves(SHAPES[[5]], np.array([10.0]), np.array([0.0, 20.0]), np.array([0.0, 5.0]))
     b = SHAPES[5]
     np.testing.assert_allclose(curves.failures[0, :, 1], [0.5**b, 2.5**b - 2**b])
     np.testing.assert_allclose(curves.variance, curves.failures)
@@ -73,7 +73,7 @@ def test_variance_given_the_law_agrees_with_simulation(tabled):
     times = np.linspace(0, 12, 161)
     grid, curves = planned_only(shape, scale, age, 12.0, times)
     if tabled:
-        curves = renewing_curves(np.array([6]), np.array([scale]), grid, times)
+        curves = renewing_curves(SHAPES[[6]], np.array([scale]), grid, times)
     assert read(curves.failures, times, age, [12.0], grid)[0] == pytest.approx(count.mean(), rel=0.01)
     assert read(curves.variance, times, age, [12.0], grid)[0] == pytest.approx(count.var(), rel=0.06)
 
@@ -95,7 +95,7 @@ def test_planned_replacement_at_a_sharp_age_has_the_rate_of_its_cycle():
 def test_a_histogram_of_machines_counts_as_the_machines_one_by_one():
     times = np.linspace(0, 12, 161)
     grid = age_grid(50.0, 1.0)
-    curves = renewing_curves(np.array([5]), np.array([30.0]), grid, times)
+    curves = renewing_curves(SHAPES[[5]], np.array([30.0]), grid, times)
     ages = np.random.default_rng(1).uniform(0, 50, 3000)
     together = histogram(np.zeros(3000, int), ages, np.ones(3000), 1, grid)
     assert together.sum() == pytest.approx(3000)

@@ -103,7 +103,8 @@ def installed_base_demand(
     notes = [*origin, *clock.notes, *delay.notes, *fleet.notes]
     if fleet.fitted.empty or not len(fleet.machines):
         return _nothing(notes)
-    lives = learn_lives(fleet, data.parts, options.clock)
+    stage = data.regions.set_index("region_id")["market_stage"]
+    lives = learn_lives(fleet, data.parts, options.clock, stage)
     if blend is None:
         blend = learn_blend(
             data,
@@ -157,6 +158,7 @@ class _Side(NamedTuple):
     months: MonthUse
     keep: FloatArray
     site: NDArray[np.object_]
+    group: tuple[NDArray[np.object_], NDArray[np.object_]]
 
 
 class _PartRows(NamedTuple):
@@ -186,6 +188,7 @@ def _all_parts(
     to_site, start, lives_sold, pieces = (
         sold[name].to_numpy() for name in ("site_id", "start", "lives", "pieces")
     )
+    to_group = (sold["product_id"].to_numpy(object), sold["region"].to_numpy(object))
     sold_use = _use_ahead(fleet.clock, sold["curve"].to_numpy(), edges) - start[:, None]
     out = []
     for number, part in enumerate(lives.fitment.parts):
@@ -199,9 +202,11 @@ def _all_parts(
             batch,
             side.use[cells],
             side.keep[cells],
+            lives.harshness.of(number, *(values[cells] for values in side.group)),
             sold_use[some],
             lives_sold[some],
             pieces[some],
+            lives.harshness.of(number, *(values[some] for values in to_group)),
         )
         sites = (side.site[cells], to_site[some])
         months = MonthUse(*(values[cells] for values in side.months))
@@ -225,6 +230,7 @@ def _side(
         MonthUse(*(values * use_class for values in month_use(fleet.clock, curve, edges, as_of))),
         share,
         cells["site_id"].to_numpy(object),
+        (cells["product_id"].to_numpy(object), cells["region"].to_numpy(object)),
     )
 
 
@@ -257,13 +263,14 @@ def _one_part(
 
     w = blend.of(part)
     pieces_used = np.diff(fleet.use, axis=1) * (fleet.histogram.sum(axis=1) * fleet.pieces)[:, None]
-    failing = w * out.base + (1 - w) * law.mean_failures * pieces_used
+    by_mean = law.mean_failures * pieces_used * fleet.harsh[:, None]
+    failing = w * out.base + (1 - w) * by_mean
     leaving = w * out.planned + (1 - w) * law.mean_planned * pieces_used
     kept, lost = gather(failing * fleet.keep, here), gather(failing * (fleet.keep - 1), here)
     planned, new = gather(leaving * fleet.keep, here), gather(out.new, there)
     total = kept + planned + new
     by_ages = gather((out.base + out.planned) * fleet.keep, here)
-    by_rate = gather((law.mean_failures + law.mean_planned) * pieces_used * fleet.keep, here)
+    by_rate = gather((by_mean + law.mean_planned * pieces_used) * fleet.keep, here)
     by_once = gather(out.once * fleet.keep, here)
     vmr, cv2 = blended_spread(w, out.vmr, out.cv2, law.mean_cv2)
     vmr_sum, cv2_sum = blended_spread(w, out.vmr_sum, out.cv2_sum, law.mean_cv2)

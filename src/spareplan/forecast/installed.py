@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 
 from spareplan.forecast.fleet import planned_curves
 from spareplan.forecast.renewal_table import Curves, renewing_curves, repaired_curves
-from spareplan.forecast.sparse import SHAPES
 
 FloatArray = NDArray[np.float64]
-LEAST_WEIGHT = 1e-3
 # Rates are moved by this factor to see how much the expected demand follows them, at a few times.
 NUDGE, NUDGE_TIMES = 1.2, 9
 # Times at which curves are computed: steps per shortest scale, fewest, most.
@@ -25,8 +23,8 @@ class PartLaw(NamedTuple):
 
     Parameters
     ----------
-    weight, scale, failures : ndarray, shape (nodes,)
-        Weight, scale and gamma shape (A) of the rate at each shape of `sparse.SHAPES`. [-, hours or days, -]
+    weight, shape, scale, failures : ndarray, shape (laws,)
+        Weight, Weibull law and gamma shape (A) of its rate. [-, -, hours or days, -]
     planned_rate : ndarray, shape (bins,)
         By age bins of `planned_width`. [1 / (hours or days)]
     planned_width : float
@@ -40,6 +38,7 @@ class PartLaw(NamedTuple):
     """
 
     weight: FloatArray
+    shape: FloatArray
     scale: FloatArray
     failures: FloatArray
     planned_rate: FloatArray
@@ -65,10 +64,12 @@ class PartFleet(NamedTuple):
         Use from now to each edge. [hours or days]
     keep : ndarray, shape (cells, edges - 1)
         Share of today's machines still in service between the edges.
+    harsh : ndarray, shape (cells,)
+        Hazard in the cell over that of the mean machine.
     sold_use : ndarray, shape (sold, edges)
         Use of a machine to be sold from its sale to each edge; negative before. [hours or days]
-    sold_lives, sold_pieces : ndarray, shape (sold,)
-        Lives that begin on those machines, and pieces per renewal of one.
+    sold_lives, sold_pieces, sold_harsh : ndarray, shape (sold,)
+        Lives that begin on those machines, pieces per renewal of one, and hazard over the mean machine's.
     """
 
     histogram: FloatArray
@@ -76,9 +77,11 @@ class PartFleet(NamedTuple):
     pieces: FloatArray
     use: FloatArray
     keep: FloatArray
+    harsh: FloatArray
     sold_use: FloatArray
     sold_lives: FloatArray
     sold_pieces: FloatArray
+    sold_harsh: FloatArray
 
 
 class PartDemand(NamedTuple):
@@ -127,46 +130,42 @@ def part_demand(
 
     Notes
     -----
-    At each node of the shape the mean m_j and the variance v_j given the law come from the renewal table, or
-    with planned replacements from the backward recursion. Over the nodes vmr = sum p v / sum p m and
+    Under each law the mean m_j and the variance v_j come from the renewal table, or
+    with planned replacements from the backward recursion. Over the laws vmr = sum p v / sum p m and
     1 + cv2 = sum p m² (1 + eps² / A) / (sum p m)², with A the gamma shape of the rate and
     eps = d ln m / d ln rate (1 while renewals are few, towards 1/beta later).
     """
-    nodes = np.flatnonzero(law.weight > LEAST_WEIGHT)
-    weight = law.weight[nodes] / law.weight[nodes].sum()
-    scale = law.scale[nodes]
+    weight, scale = law.weight, law.scale
     longest = max(float(fleet.use.max(initial=0.0)), float(fleet.sold_use.max(initial=0.0)), 1e-6)
     step = float(np.clip(scale.min() / STEPS_PER_SCALE, longest / MOST_STEPS, longest / LEAST_STEPS))
     times = np.linspace(0.0, longest, int(np.ceil(longest / step)) + 1)
-    curves = _curves(law, nodes, scale, fleet.age, times)
+    edges = fleet.use.shape[1] - 1
+    base, planned, once = (np.zeros((len(fleet.histogram), edges)) for _ in range(3))
+    new = np.zeros((len(fleet.sold_use), edges))
+    curves = None
+    for harsh in np.unique(np.concatenate([fleet.harsh, fleet.sold_harsh])):
+        # A hazard so many times as high is the same law on a shorter scale.
+        here, there = fleet.harsh == harsh, fleet.sold_harsh == harsh
+        local = _curves(law, scale * harsh ** (-1 / law.shape), fleet.age, times)
+        curves = local if harsh == 1 else curves
+        held, use, pieces = fleet.histogram[here], fleet.use[here], fleet.pieces[here][:, None]
+        for out, values in ((base, local.failures), (planned, local.planned), (once, local.once)):
+            if values is not local.planned or law.planned_rate.any():
+                reached = read_rows(held @ np.tensordot(weight, values, axes=1), use, times)
+                out[here] = np.diff(reached, axis=1) * pieces
+        young = np.tensordot(weight, (local.failures + local.planned)[:, 0], axes=1)
+        reached = read_line(young, np.maximum(fleet.sold_use[there], 0.0), times)
+        new[there] = np.diff(reached, axis=1) * (fleet.sold_lives * fleet.sold_pieces)[there][:, None]
+    curves = curves or _curves(law, scale, fleet.age, times)
+    return PartDemand(base, planned, once, new, *_spread(law, fleet, curves, times, month_at, nudged))
 
-    def by_cell(values: FloatArray) -> FloatArray:
-        reached = fleet.histogram @ np.tensordot(weight, values, axes=1)
-        return np.diff(read_rows(reached, fleet.use, times), axis=1) * fleet.pieces[:, None]
 
-    events = curves.failures + curves.planned
-    young = np.tensordot(weight, events[:, 0], axes=1)
-    per_sale = fleet.sold_lives * fleet.sold_pieces
-    new = np.diff(read_line(young, np.maximum(fleet.sold_use, 0.0), times), axis=1) * per_sale[:, None]
-    spread = _spread(law, nodes, weight, fleet, curves, times, month_at, nudged)
-    zero = np.zeros((len(fleet.histogram), fleet.use.shape[1] - 1))
-    return PartDemand(
-        by_cell(curves.failures),
-        by_cell(curves.planned) if law.planned_rate.any() else zero,
-        by_cell(curves.once),
-        new,
-        *spread,
-    )
-
-
-def _curves(
-    law: PartLaw, nodes: NDArray[np.int64], scale: FloatArray, age: FloatArray, times: FloatArray
-) -> Curves:
+def _curves(law: PartLaw, scale: FloatArray, age: FloatArray, times: FloatArray) -> Curves:
     if law.repaired:
-        return repaired_curves(nodes, scale, age, times)
+        return repaired_curves(law.shape, scale, age, times)
     if law.planned_rate.any():
-        return planned_curves(SHAPES[nodes], scale, law.planned_rate, law.planned_width, age, times)
-    return renewing_curves(nodes, scale, age, times)
+        return planned_curves(law.shape, scale, law.planned_rate, law.planned_width, age, times)
+    return renewing_curves(law.shape, scale, age, times)
 
 
 def read_rows(values: FloatArray, use: FloatArray, times: FloatArray) -> FloatArray:
@@ -203,8 +202,6 @@ def _place(use: FloatArray, times: FloatArray) -> tuple[NDArray[np.int64], Float
 
 def _spread(
     law: PartLaw,
-    nodes: NDArray[np.int64],
-    weight: FloatArray,
     fleet: PartFleet,
     curves: Curves,
     times: FloatArray,
@@ -212,6 +209,7 @@ def _spread(
     nudged: bool,
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Give vmr and cv2 of the whole part, per month and from the first edge, all cells used alike."""
+    weight = law.weight
     held = fleet.histogram.sum(axis=1)
     everyone = fleet.histogram.sum(axis=0)
     edges = fleet.use.shape[1]
@@ -237,15 +235,15 @@ def _spread(
     follow = np.ones_like(means)
     if nudged and not law.planned_rate.any() and not law.repaired:
         rough = np.linspace(0.0, times[-1], NUDGE_TIMES)
-        moved = law.scale[nodes] * NUDGE ** (-1 / SHAPES[nodes])
-        pair = [_curves(law, nodes, scale, fleet.age, rough) for scale in (law.scale[nodes], moved)]
+        moved = law.scale * NUDGE ** (-1 / law.shape)
+        pair = [_curves(law, scale, fleet.age, rough) for scale in (law.scale, moved)]
         before, after = (np.cumsum(whole(c.failures, c.planned, rough), axis=1) for c in pair)
         with np.errstate(divide="ignore", invalid="ignore"):
             follow = np.log(after / before) / np.log(NUDGE)
         follow = np.where(np.isfinite(follow), np.clip(follow, 0.0, 1.0), 1.0)
     monthly = np.stack([means[:, a:b].sum(axis=1) for a, b in pairwise(month_at)], axis=1)
     at_month = follow[:, np.maximum(month_at[1:] - 1, 0)]
-    failures = law.failures[nodes]
+    failures = law.failures
     cv2 = _rate_doubt(monthly, at_month, weight, failures)
     cv2_sum = _rate_doubt(np.cumsum(means, axis=1), follow, weight, failures)
     if alone:

@@ -12,15 +12,19 @@ from numpy.typing import NDArray
 
 from spareplan.forecast.clock_choice import choose_by_evidence
 from spareplan.forecast.exposure import FleetHistory, touched_spells
+from spareplan.forecast.fine_shapes import Laws, point_laws, refined_laws
+from spareplan.forecast.harshness import Harshness, find_harshness, no_harshness
 from spareplan.forecast.installed import PartLaw
 from spareplan.forecast.life_sums import (
     ClassRows,
     Fitment,
+    GroupSums,
     LifeSums,
     SharedSums,
     ahead_sums,
     class_rows,
     fitment_numbers,
+    group_sums,
     open_sums,
     shared_sums,
     spell_sums,
@@ -37,6 +41,8 @@ PlannedRates = dict[int, tuple[FloatArray, float]]
 MOST_SPELLS = 1_000_000
 # A family is repaired rather than renewed only where its records say so, in nats.
 LEAST_NATS = 3.0
+# Fits under the hazard ratios found, and ratios under the fits.
+HARSH_ROUNDS = 2
 
 
 @dataclass(frozen=True)
@@ -79,8 +85,10 @@ class PartLives:
         Number of a part to its planned replacements per age bin, and the bin's width.
     mean_rates : ndarray, shape (parts, 3)
         Failures and planned replacements per piece and use, and the squared variation of that rate.
-    scales : ndarray, shape (parts, nodes)
-        Scale at each node of the shape. [hours or days]
+    laws : Laws
+        Posterior laws of each part.
+    harshness : Harshness
+        Which groups of machines wear their parts faster.
     notes : list of dict
         Assumption rows.
     """
@@ -92,17 +100,20 @@ class PartLives:
     point: tuple[FloatArray, FloatArray]
     planned: PlannedRates
     mean_rates: FloatArray
-    scales: FloatArray
+    laws: Laws
+    harshness: Harshness
     notes: list[dict[str, Any]] = field(default_factory=list)
 
     def law(self, number: int) -> PartLaw:
         """Posterior of one part, by its row."""
         rates, width = self.planned.get(number, (np.zeros(1), 1.0))
         failures, planned, doubt = (float(rate) for rate in self.mean_rates[number])
+        weight, shape, scale, events = (column[number] for column in self.laws)
         return PartLaw(
-            self.posterior.weight[number],
-            self.scales[number],
-            self.posterior.failures[number],
+            weight,
+            shape,
+            scale,
+            events,
             rates,
             width,
             failures,
@@ -112,7 +123,9 @@ class PartLives:
         )
 
 
-def learn_lives(fleet: FleetHistory, parts: pd.DataFrame, clock: str) -> PartLives:
+def learn_lives(
+    fleet: FleetHistory, parts: pd.DataFrame, clock: str, stage: pd.Series | None = None
+) -> PartLives:
     """Fit the lives of all parts by empirical Bayes across families.
 
     Parameters
@@ -122,6 +135,8 @@ def learn_lives(fleet: FleetHistory, parts: pd.DataFrame, clock: str) -> PartLiv
         part_id, family, supplier, source, expected_life_hours.
     clock : {"auto", "hours", "calendar"}
         "auto": by likelihood per family where the use of every machine is known.
+    stage : Series, optional
+        Region to its market stage.
 
     Returns
     -------
@@ -133,6 +148,7 @@ def learn_lives(fleet: FleetHistory, parts: pd.DataFrame, clock: str) -> PartLiv
     that law the others are spread over the ages they may have had, and everything is fitted again.
     """
     fitment = fitment_numbers(fleet)
+    stage = pd.Series(dtype=object) if stage is None else stage
     kin = _kin(parts, fitment.parts)
     shared = {name: shared_sums(fleet.machines, fitment, name) for name in fleet.machines.ages}
     hours = fleet.hours & (clock != "calendar") & ("hours" in shared)
@@ -157,7 +173,7 @@ def learn_lives(fleet: FleetHistory, parts: pd.DataFrame, clock: str) -> PartLiv
     shape, scale = rough.first, rough.second
     known = planned_rates(_seen_rows(fitment, shared, raw, on))
     sides, ahead = {}, {}
-    every = {}
+    every, grouped = {}, []
     for name, side in shared.items():
         spells = _weigh_open(raw[name], shape, scale, known)
         rows = _chosen(class_rows(fitment, side.open), on[name] & ~repaired)
@@ -167,6 +183,9 @@ def learn_lives(fleet: FleetHistory, parts: pd.DataFrame, clock: str) -> PartLiv
         every[name] = spell_sums(spells, len(fitment.parts), side.unit).plus(
             base._replace(powers=base.powers + powers)
         )
+        seen = spells[~spells["open"].to_numpy(bool) & ~repaired[spells["part"].to_numpy()]]
+        groups = group_sums(fitment, side, seen, fleet.machines.group, len(fleet.machines.groups))
+        grouped.append(_of_parts(groups, on[name] & ~repaired))
         running = fleet.machines.table["in_service"].to_numpy(bool)
         ahead[name] = (
             ahead_sums(fitment, side, fleet.machines.ages[name], running)
@@ -175,8 +194,21 @@ def learn_lives(fleet: FleetHistory, parts: pd.DataFrame, clock: str) -> PartLiv
         )
     sums = _joined(every, on)
     posterior = pool_statistics(sums.failures, sums.log_age, sums.powers, unit, code, life)
+    by_group = GroupSums(*(np.concatenate(column) for column in zip(*grouped)))
+    harshness = no_harshness(fleet.machines.groups, len(fitment.parts))
+    scaled = sums
+    for _ in range(HARSH_ROUNDS):
+        found = find_harshness(
+            by_group, posterior, kin["label"].to_numpy(object), fleet.machines.groups, stage, harshness
+        )
+        if found is harshness:
+            break
+        harshness = found
+        scaled = sums._replace(powers=harshness.scaled(by_group, sums.powers))
+        posterior = pool_statistics(sums.failures, sums.log_age, scaled.powers, unit, code, life)
     coming = np.where(hours[:, None], ahead.get("hours", ahead["days"]), ahead["days"])
-    fit = posterior.point_law(coming, sums.powers, sums.failures, sums.log_age)
+    laws = refined_laws(posterior, sums.failures, sums.log_age, scaled.powers)
+    fit = point_laws(posterior, laws, coming, sums.failures, sums.log_age, scaled.powers)
     table = pd.DataFrame(
         {
             "part_id": fitment.parts.to_numpy(),
@@ -195,9 +227,7 @@ def learn_lives(fleet: FleetHistory, parts: pd.DataFrame, clock: str) -> PartLiv
         }
     )
     rates = _mean_rates(sums, table["family"] + table["clock"])
-    lives = PartLives(
-        table, fitment, sides, posterior, (shape, scale), known, rates, posterior.scales(), notes
-    )
+    lives = PartLives(table, fitment, sides, posterior, (shape, scale), known, rates, laws, harshness, notes)
     work = np.unique(np.concatenate([_with_planned(frame) for frame in raw.values()]))
     return PartLives(
         table,
@@ -207,8 +237,9 @@ def learn_lives(fleet: FleetHistory, parts: pd.DataFrame, clock: str) -> PartLiv
         (shape, scale),
         planned_rates(_listed(lives, work)) | known,
         rates,
-        posterior.scales(),
-        [*notes, *_notes(table, posterior)],
+        laws,
+        harshness,
+        [*notes, *harshness.notes, *_notes(table, posterior)],
     )
 
 
@@ -465,6 +496,11 @@ def _listed(lives: PartLives, parts: NDArray[np.int64] | None = None, open_too: 
 def _with_planned(rows: pd.DataFrame) -> NDArray[np.int64]:
     """Numbers of the parts that have planned replacements."""
     return np.unique(rows["part"].to_numpy(np.int64)[rows["planned"].to_numpy(bool)])
+
+
+def _of_parts(sums: GroupSums, parts: NDArray[np.bool_]) -> GroupSums:
+    keep = parts[sums.part]
+    return GroupSums(sums.part[keep], sums.group[keep], sums.failures[keep], sums.powers[keep])
 
 
 def _chosen(rows: ClassRows, parts: NDArray[np.bool_]) -> ClassRows:

@@ -63,7 +63,7 @@ def sold_slots(
         keys = pd.MultiIndex.from_arrays([rows["product_id"], place])
         known = curves.reindex(keys).fillna(CALENDAR).to_numpy(np.int64)
         curve = np.where((clock == "hours").to_numpy(), known, CALENDAR)
-    rows = rows.assign(curve=curve)
+    rows = rows.assign(curve=curve, region=place)
     middle = rows["month"] + pd.Timedelta(days=15)
     now = fleet.clock.at(curve, pd.DatetimeIndex([edges.dates[0]] * len(rows)))
     rows["start"] = fleet.clock.at(curve, middle) - now

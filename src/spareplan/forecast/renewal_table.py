@@ -1,6 +1,6 @@
 """One table of the renewal function for all parts: ages and use in units of the scale, one page per shape.
 
-A Weibull life has no unit but its scale, and empirical Bayes uses nine shapes only. What a piece of any age
+A Weibull life has no unit but its scale, and empirical Bayes uses a few shapes only. What a piece of any age
 will need over any stretch of use is therefore looked up, and the cost of a forecast depends neither on the
 number of machines nor on how often their pieces will be renewed.
 """
@@ -14,16 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gamma
 
-from spareplan.forecast.sparse import SHAPES
-
 FloatArray = NDArray[np.float64]
 STEPS_PER_SCALE, LONGEST = 48, 16.0
 # Ages in scales: fine where hazards change, a few beyond.
 AGES = np.concatenate(
-    [[0.0], np.geomspace(1e-3, 1 / 16, 9)[:-1], np.arange(1, 41) / 16, np.geomspace(2.5, 128.0, 29)[1:]]
+    [[0.0], np.geomspace(1e-3, 1 / 16, 9)[:-1], np.arange(1, 41) / 16, np.geomspace(2.5, 128.0, 49)[1:]]
 )
 # Coarser than this the table is read by straight lines; renewals between two cells are smooth.
-FINE_CELLS = 4
+FINE_CELLS = 2
 
 
 class Curves(NamedTuple):
@@ -43,15 +41,13 @@ class Curves(NamedTuple):
     variance: FloatArray
 
 
-def renewing_curves(node: NDArray[np.int64], scale: FloatArray, age: FloatArray, use: FloatArray) -> Curves:
+def renewing_curves(shape: FloatArray, scale: FloatArray, age: FloatArray, use: FloatArray) -> Curves:
     """Events of pieces that are replaced by new ones when they fail.
 
     Parameters
     ----------
-    node : ndarray of int, shape (laws,)
-        Which of `sparse.SHAPES`.
-    scale : ndarray, shape (laws,)
-        [hours or days]
+    shape, scale : ndarray, shape (laws,)
+        Weibull laws; every shape that is new costs a page of the table. [-, hours or days]
     age : ndarray, shape (ages,)
         [hours or days]
     use : ndarray, shape (times,)
@@ -71,31 +67,30 @@ def renewing_curves(node: NDArray[np.int64], scale: FloatArray, age: FloatArray,
     ----------
     .. [1] Cox (1962), Renewal Theory, ch. 4.
     """
-    size = (len(node), len(age), len(use))
+    size = (len(scale), len(age), len(use))
     failures, once, variance = np.empty(size), np.empty(size), np.empty(size)
-    for law, (page, eta) in enumerate(zip(node, scale)):
-        shape = SHAPES[page]
-        later, pairs = _page(int(page))
+    for law, (b, eta) in enumerate(zip(shape, scale)):
+        later, pairs = _page(float(b))
         a, u = age / eta, use / eta
-        first = -np.expm1(a[:, None] ** shape - (a[:, None] + u) ** shape)
+        first = -np.expm1(a[:, None] ** b - (a[:, None] + u) ** b)
         inside = np.minimum(u, LONGEST)
         again = _read(later, a, inside)
         count = first + again
         # Beyond the table.
         over = u - inside
         moment = _read(pairs, a, inside)
-        at_end = -np.expm1(a[:, None] ** shape - (a[:, None] + inside) ** shape) + again
+        at_end = -np.expm1(a[:, None] ** b - (a[:, None] + inside) ** b) + again
         spread = np.maximum(moment + at_end - at_end**2, 0.0)
         if over.any():
-            mean = gamma(1 + 1 / shape)
+            mean = gamma(1 + 1 / b)
             rate = _by_age((later[:, -1] - later[:, -1 - STEPS_PER_SCALE])[:, None], a)
             count = count + over * rate
-            spread = spread + over * (gamma(1 + 2 / shape) / mean**2 - 1) / mean
+            spread = spread + over * (gamma(1 + 2 / b) / mean**2 - 1) / mean
         failures[law], once[law], variance[law] = count, first, spread
     return Curves(failures, np.zeros(size), once, variance)
 
 
-def repaired_curves(node: NDArray[np.int64], scale: FloatArray, age: FloatArray, use: FloatArray) -> Curves:
+def repaired_curves(shape: FloatArray, scale: FloatArray, age: FloatArray, use: FloatArray) -> Curves:
     """Events of assemblies that a repair leaves as old as they were (power law, minimal repair).
 
     Parameters and result as in `renewing_curves`; counts are Poisson.
@@ -104,9 +99,9 @@ def repaired_curves(node: NDArray[np.int64], scale: FloatArray, age: FloatArray,
     ----------
     .. [1] Crow (1974), in Proschan & Serfling (eds), Reliability and Biometry, 379-410.
     """
-    shape, eta = SHAPES[node][:, None, None], scale[:, None, None]
+    b, eta = shape[:, None, None], scale[:, None, None]
     old = age[None, :, None]
-    count = ((old + use) / eta) ** shape - (old / eta) ** shape
+    count = ((old + use) / eta) ** b - (old / eta) ** b
     return Curves(count, np.zeros_like(count), -np.expm1(-count), count)
 
 
@@ -124,14 +119,13 @@ def _by_age(rows: FloatArray, age: FloatArray) -> FloatArray:
     return np.asarray(rows[low] * (1 - part) + rows[low + 1] * part)
 
 
-@lru_cache(maxsize=len(SHAPES))
-def _page(node: int) -> tuple[FloatArray, FloatArray]:
+@lru_cache(maxsize=64)
+def _page(shape: float) -> tuple[FloatArray, FloatArray]:
     """Later failures and second factorial moment, shape (ages, steps + 1), of one shape."""
     from scipy.fft import irfft, next_fast_len, rfft
 
     from spareplan.forecast.renewal import expected_renewals
 
-    shape = float(SHAPES[node])
     width = 1 / STEPS_PER_SCALE / FINE_CELLS
     cells = int(LONGEST * STEPS_PER_SCALE * FINE_CELLS)
     new = expected_renewals(shape, 1.0, 0.0, LONGEST, width)[0][:cells]
