@@ -10,11 +10,12 @@ import pandas as pd
 import pytest
 
 from spareplan.errors import DataError
-from spareplan.forecast.changes import SOURCE_ORDER, forecast_revisions, month_changes, waterfall
+from spareplan.forecast.changes import forecast_revisions, month_changes, waterfall
 from spareplan.forecast.demand import forecast_demand
 from spareplan.forecast.look_back import surprises
 from spareplan.maths.distributions import pmf
 from spareplan.results import DemandForecast, assumptions_frame
+from spareplan.tables.contributions import SOURCES
 from tests.forecast.fleets import make_fleet
 
 CELL = ["part_id", "site_id", "month"]
@@ -123,7 +124,7 @@ def test_a_forecast_has_its_own_waterfall() -> None:
 
 def test_sources_stand_in_their_fixed_order_and_unknown_ones_last() -> None:
     steps = waterfall(forecast())["source"].iloc[1:-1].tolist()
-    assert steps == [name for name in SOURCE_ORDER if name in USED] + ["something new"]
+    assert steps == [name for name in SOURCES if name in USED] + ["something new"]
 
 
 def test_a_waterfall_names_its_spans_and_says_what_each_source_does() -> None:

@@ -15,24 +15,12 @@ from numpy.typing import NDArray
 
 from spareplan.errors import DataError, Problem, problem_in_argument
 from spareplan.results import DemandForecast
+from spareplan.tables.contributions import sources_in_order
 from spareplan.tables.frames import require_columns
 
 FloatArray = NDArray[np.float64]
 PAIR = ["part_id", "site_id"]
 CELL = [*PAIR, "month"]
-SOURCE_ORDER = (
-    "machines in use today",
-    "machines in use",
-    "ageing",
-    "season",
-    "use",
-    "retirements",
-    "machines to be sold",
-    "planned replacements",
-    "past demand",
-    "override",
-    "planner's override",
-)
 # The line between the two moves with the first month of a run, so between two runs it says nothing.
 SAME_MACHINES = {"machines in use today": "machines in use", "ageing": "machines in use"}
 NAMED_SOURCES = 3
@@ -62,7 +50,7 @@ def month_changes(demand: DemandForecast) -> pd.DataFrame:
     """
     rows = _contributions(demand, "month_changes")
     months = _months(demand)
-    order = {name: place for place, name in enumerate(_sources(rows))}
+    order = {name: place for place, name in enumerate(sources_in_order(rows))}
     keys = rows[[*PAIR, "source"]].assign(source=rows["source"].map(order).to_numpy())
     group = keys.groupby([*PAIR, "source"], sort=True).ngroup().to_numpy()
     first = np.unique(group, return_index=True)[1]
@@ -113,7 +101,7 @@ def waterfall(
     rows = _contributions(demand, "waterfall")
     rows = _of_pair(demand, rows, part_id, site_id, "waterfall")
     spans = _spans(_months(demand), from_month, to_month, months)
-    names = _sources(rows)
+    names = sources_in_order(rows)
     before, after = (_sums(rows[rows["month"].isin(span)], names) for span in spans)
     moved = np.abs(after - before) > LEAST_MOVE
     names = [name for name, counts in zip(names, moved) if counts]
@@ -189,7 +177,7 @@ def forecast_revisions(
     both = pd.concat([run.assign(run=place) for place, run in enumerate(runs)], ignore_index=True)
     both = both[both["month"].isin(shared)]
     both["source"] = both["source"].replace(SAME_MACHINES)
-    names = _sources(both)
+    names = sources_in_order(both)
     group = both.groupby(keys, sort=True)
     at = group.ngroup().to_numpy()
     out = both.iloc[np.unique(at, return_index=True)[1]][keys].reset_index(drop=True)
@@ -253,12 +241,6 @@ def _months(demand: DemandForecast) -> pd.DatetimeIndex:
 
 def _sums(rows: pd.DataFrame, names: list[str]) -> FloatArray:
     return rows.groupby("source")["mean"].sum().reindex(names, fill_value=0.0).to_numpy(float)
-
-
-def _sources(rows: pd.DataFrame) -> list[str]:
-    """Sources that occur, in their fixed order; unknown ones last, by name."""
-    known = {name: place for place, name in enumerate(SOURCE_ORDER)}
-    return sorted(map(str, rows["source"].unique()), key=lambda name: (known.get(name, len(known)), name))
 
 
 def _of_pair(
