@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from spareplan.errors import DataError, Problem
+from spareplan.errors import DataError, Problem, problem_in_argument
+from spareplan.maths.distributions import quantile
 from spareplan.maths.units import DAYS_PER_MONTH
-from spareplan.results import Plan
+from spareplan.results import DemandForecast, Plan
+from spareplan.tables.contributions import SOURCES, sources_in_order
+from spareplan.tables.windows import window_demand
+
+COLUMNS = {
+    "from_installed_base": "machines in use",
+    "from_new_units": "machines to be sold",
+    "from_history": "past demand",
+    "from_planned": "planned replacements",
+}
 
 
 @dataclass(frozen=True, repr=False)
 class Explanation:
-    """Why a level is what it is.
+    """Why a number is what it is.
 
     Parameters
     ----------
     table : DataFrame
-        step, value, unit, meaning; the rows whose step starts with "+" add up to the row "= base stock".
+        step, value, unit, meaning; rows whose step starts with "+" add up to the one that starts with "=".
     lines : tuple of str
         The same in sentences.
     """
@@ -81,10 +93,10 @@ def explain_level(plan: Plan, part_id: str, site_id: str) -> Explanation:
     steps: list[tuple[str, float, str, str]] = [
         *(
             (
-                f"forecast {name.removeprefix('from_').replace('_', ' ')}",
+                f"forecast: {name}",
                 value,
                 "pieces/month",
-                "mean of the horizon",
+                f"mean of the horizon; {SOURCES.get(name, 'a source of the forecast')}",
             )
             for name, value in demand.items()
         ),
@@ -153,12 +165,143 @@ def _wait_at(levels: pd.DataFrame, part_id: str, site_id: str) -> float:
     return 0.0 if pd.isna(wait) else float(wait)
 
 
+def explain_demand(
+    demand: DemandForecast, part_id: str, site_id: str, month: dt.date | str | pd.Timestamp | None = None
+) -> Explanation:
+    """Say what one number of the forecast is made of.
+
+    Parameters
+    ----------
+    demand : DemandForecast
+        With `.contributions`.
+    part_id, site_id : str
+    month : date, optional
+        None: all months of the forecast together.
+
+    Returns
+    -------
+    Explanation
+        Its "+" rows are the sources; they add up to "= expected demand".
+
+    Raises
+    ------
+    DataError
+        The forecast has no such part, site and month (those it has are named), or no contributions.
+    """
+    rows = _rows_of(demand, part_id, site_id, month)
+    sums = _source_sums(demand, rows)
+    if sums.empty and rows["mean"].sum() > 0:
+        raise problem_in_argument(
+            "explain_demand", "demand", "0 rows", "has no contributions", "give a forecast of forecast_demand"
+        )
+    mean = float(rows["mean"].sum())
+    spread = _spread_of(demand, rows, part_id, site_id)
+    steps = [(f"+ {name}", value, "pieces", SOURCES.get(str(name), "")) for name, value in sums.items()]
+    steps.append(("= expected demand", mean, "pieces", "as published"))
+    steps.append(("standard deviation", float(np.sqrt(spread)), "pieces", "chance, and doubt about the rate"))
+    steps += [
+        (f"{level:.0%} quantile", float(quantile(level, mean, spread)), "pieces",
+         f"enough in {level:.0%} of such {'months' if len(rows) == 1 else 'spans'}")
+        for level in demand.levels
+    ]  # fmt: skip
+    when = f"{rows['month'].min():%Y-%m}"
+    when += "" if len(rows) == 1 else f" to {rows['month'].max():%Y-%m}"
+    parts = ", ".join(f"{name} {value:+.2f}" for name, value in sums.items() if abs(value) >= 0.005)
+    lines = [
+        f"{part_id} at {site_id}, {when}: {mean:,.2f} pieces expected.",
+        f"Made up of: {parts or 'nothing'}.",
+    ]
+    lines += _against_the_month_before(demand, rows, sums) if len(rows) == 1 else []
+    if "model_mean" in rows and (model := float(rows["model_mean"].sum())) != mean:
+        steps.append(("the model's own number", model, "pieces", "before a planner's override"))
+        lines.append(f"The model itself expects {model:,.2f}.")
+    if "reason" in rows and len(rows) == 1:
+        lines.append(f"Why: {rows['reason'].iloc[0]}.")
+    return Explanation(pd.DataFrame(steps, columns=["step", "value", "unit", "meaning"]), tuple(lines))
+
+
+def _rows_of(
+    demand: DemandForecast, part_id: str, site_id: str, month: dt.date | str | pd.Timestamp | None
+) -> pd.DataFrame:
+    """Rows of the forecast that are explained, or the names of those there are."""
+    rows = demand.table[demand.table["part_id"] == part_id]
+    known = ", ".join(rows["site_id"].drop_duplicates().head(8))
+    rows = rows[rows["site_id"] == site_id].sort_values("month")
+    if rows.empty:
+        rule = f"has a forecast at {known}, not at {site_id}" if known else "is not in the forecast"
+        raise problem_in_argument(
+            "explain_demand", "part_id", part_id, rule, "give a part and site of demand.table"
+        )
+    if month is None:
+        return rows
+    try:
+        wanted = pd.Timestamp(month).to_period("M").to_timestamp()
+    except ValueError as error:
+        raise problem_in_argument(
+            "explain_demand", "month", month, "is no month", "write it as 2024-01"
+        ) from error
+    one = rows[rows["month"] == wanted]
+    if one.empty:
+        first, last = rows["month"].min(), rows["month"].max()
+        raise problem_in_argument(
+            "explain_demand", "month", f"{wanted:%Y-%m}", "is not in the forecast",
+            f"give one from {first:%Y-%m} to {last:%Y-%m}",
+        )  # fmt: skip
+    return one
+
+
+def _source_sums(demand: DemandForecast, rows: pd.DataFrame) -> pd.Series:
+    """Pieces of each source in some rows of the forecast, in the fixed order."""
+    told = demand.contributions
+    if told.empty or rows.empty:
+        return pd.Series(dtype=float)
+    own = told[
+        told["part_id"].isin(rows["part_id"].unique()) & told["site_id"].isin(rows["site_id"].unique())
+    ]
+    own = own[own["month"].isin(rows["month"].unique())]
+    return own.groupby("source")["mean"].sum().reindex(sources_in_order(own))
+
+
+def _spread_of(demand: DemandForecast, rows: pd.DataFrame, part_id: str, site_id: str) -> float:
+    """Variance of the rows' sum: of several months that of the window they make up."""
+    if len(rows) == 1 or demand.windows.empty:
+        mean, root = rows["mean"], np.sqrt(rows["rate_cv2"]) * rows["mean"]
+        return float((rows["vmr"] * mean).sum() + root.sum() ** 2)
+    windows = demand.windows
+    own = windows[(windows["part_id"] == part_id) & (windows["site_id"] == site_id)]
+    days = (rows["month"].max() + pd.offsets.MonthEnd(0) - demand.as_of.normalize()).days
+    pair = window_demand(own, float(days)).iloc[0]
+    total = float(rows["mean"].sum())
+    return float(pair["vmr"] * total + pair["rate_cv2"] * total**2)
+
+
+def _against_the_month_before(demand: DemandForecast, rows: pd.DataFrame, sums: pd.Series) -> list[str]:
+    """What moved against the month before; nothing for the first month."""
+    here = rows.iloc[0]
+    table = demand.table
+    before = table[
+        (table["part_id"] == here["part_id"])
+        & (table["site_id"] == here["site_id"])
+        & (table["month"] == here["month"] - pd.DateOffset(months=1))
+    ]
+    if before.empty:
+        return []
+    moved = sums.sub(_source_sums(demand, before), fill_value=0.0)
+    moved = moved.reindex(moved.abs().sort_values(ascending=False, kind="stable").index)
+    said = ", ".join(f"{name} {change:+.2f}" for name, change in moved.items() if abs(change) >= 0.005)
+    change = float(here["mean"]) - float(before["mean"].iloc[0])
+    return [f"Against the month before {change:+,.2f}" + (f": {said}." if said else ".")]
+
+
 def _forecast_of(plan: Plan, part_id: str, site_id: str, is_hq: bool) -> dict[str, float]:
+    """Pieces a month of each source; by the table's columns where the plan keeps no finer ones."""
     table = plan.demand.table
     rows = table[(table["part_id"] == part_id) & ((table["site_id"] == site_id) | is_hq)]
     months = max(rows["month"].nunique(), 1)
-    names = ["from_installed_base", "from_new_units", "from_history", "from_planned"]
-    return {name: float(rows[name].sum() / months) for name in names if rows[name].sum() != 0}
+    sums = _source_sums(plan.demand, rows)
+    if sums.empty:
+        sums = pd.Series({words: rows[name].sum() for name, words in COLUMNS.items() if name in rows})
+    return {str(name): float(value) / months for name, value in sums.items() if value != 0}
 
 
 def _shadow_price(plan: Plan, site_id: str, tier: int) -> tuple[float, str] | None:

@@ -122,6 +122,12 @@ class DemandForecast(Result):
 
         return waterfall(self, *scope, **spans)
 
+    def explain(self, part_id: str, site_id: str, month: Any = None) -> Any:
+        """Say what one number of the forecast is made of; answer and errors as of `explain_demand`."""
+        from spareplan.explain import explain_demand
+
+        return explain_demand(self, part_id, site_id, month)
+
     @property
     def levels(self) -> list[float]:
         """Published quantile levels."""

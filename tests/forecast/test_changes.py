@@ -10,11 +10,17 @@ import pandas as pd
 import pytest
 
 from spareplan.errors import DataError
-from spareplan.forecast.changes import SOURCE_ORDER, forecast_revisions, month_changes, waterfall
+from spareplan.forecast.changes import (
+    forecast_revisions,
+    month_changes,
+    revision_waterfall,
+    waterfall,
+)
 from spareplan.forecast.demand import forecast_demand
 from spareplan.forecast.look_back import surprises
 from spareplan.maths.distributions import pmf
 from spareplan.results import DemandForecast, assumptions_frame
+from spareplan.tables.contributions import SOURCES
 from tests.forecast.fleets import make_fleet
 
 CELL = ["part_id", "site_id", "month"]
@@ -123,15 +129,15 @@ def test_a_forecast_has_its_own_waterfall() -> None:
 
 def test_sources_stand_in_their_fixed_order_and_unknown_ones_last() -> None:
     steps = waterfall(forecast())["source"].iloc[1:-1].tolist()
-    assert steps == [name for name in SOURCE_ORDER if name in USED] + ["something new"]
+    assert steps == [name for name in SOURCES if name in USED] + ["something new"]
 
 
 def test_a_waterfall_names_its_spans_and_says_what_each_source_does() -> None:
     steps = waterfall(forecast(months=24), from_month="2026-01", to_month="2027-01-15", months=12)
     assert steps["step"].iloc[[0, -1]].tolist() == ["2026-01 – 2026-12", "2027-01 – 2027-12"]
     ageing = steps[steps["source"] == "ageing"].iloc[0]
-    assert ageing["reason"].startswith("ageing " + ("adds" if ageing["change"] > 0 else "takes"))
-    assert f"{abs(ageing['change']):,.1f}" in ageing["reason"]
+    assert ageing["reason"].startswith(f"ageing {ageing['change']:+,.1f}: ")
+    assert ageing["reason"].endswith(f" to {ageing['level']:,.1f} pieces")
 
 
 def test_revisions_add_up_and_stand_worst_first() -> None:
@@ -146,6 +152,22 @@ def test_revisions_add_up_and_stand_worst_first() -> None:
     assert got["change"].abs().is_monotonic_decreasing
     first = got.iloc[0]
     assert f"{first['earlier']:,.2f} to {first['later']:,.2f} pieces" in first["reason"]
+
+
+def test_a_waterfall_between_runs_sums_the_revisions() -> None:
+    earlier, later = forecast(1), forecast(2, start="2026-02", shift=0.5)
+    for scope in ({}, {"part_id": "零件-1"}, {"part_id": "零件-1", "site_id": "S2"}):
+        steps = revision_waterfall(earlier, later, **scope)
+        rows = forecast_revisions(earlier, later)
+        for name, wanted in scope.items():
+            rows = rows[rows[name] == wanted]
+        assert steps["step"].iloc[[0, -1]].tolist() == ["2025-12-31", "2026-01-31"]
+        assert steps["level"].iloc[[0, -1]].tolist() == pytest.approx(
+            [rows["earlier"].sum(), rows["later"].sum()]
+        )
+        for name, change in zip(steps["source"].iloc[1:-1], steps["change"].iloc[1:-1]):
+            assert change == pytest.approx(rows[name].sum())
+        assert "for 2026-02 – 2026-06 by what was known on 2025-12-31" in steps["reason"].iloc[0]
 
 
 def test_what_was_ageing_to_come_a_month_ago_is_no_revision() -> None:
@@ -264,6 +286,8 @@ def test_records_of_a_dataset_are_counted_by_site_and_region_in_money() -> None:
         (lambda: waterfall(forecast(months=1)), "no two months"),
         (lambda: forecast_revisions(forecast(), forecast(start="2030-01")), "foresees no month"),
         (lambda: forecast_revisions(forecast(start="2026-02"), forecast()), "was made after"),
+        (lambda: revision_waterfall(forecast(start="2026-02"), forecast()), "was made after"),
+        (lambda: revision_waterfall(forecast(), forecast(), "missing"), "missing.*is not in the forecast"),
         (lambda: forecast_revisions(forecast(), forecast(), by=["colour"]), "colour"),
         (lambda: surprises(counted([1.0]), taken([1.0], "2025-06-01")), "no month of the forecast.*is over"),
         (lambda: surprises(counted([1.0]), taken([np.nan])), r"actual\[row 2\].quantity"),

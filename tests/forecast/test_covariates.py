@@ -12,7 +12,15 @@ import pytest
 from spareplan.errors import DataError
 from spareplan.forecast.covariates import clock_factor, hazard_effects
 from spareplan.forecast.lifetimes import fit_lifetimes
-from spareplan.forecast.proportional import Counts, fit_ratios, information, rank_of, shrink_ratios
+from spareplan.forecast.proportional import (
+    Counts,
+    difference_of_strata,
+    fit_ratios,
+    information,
+    pooled_ratios,
+    rank_of,
+    shrink_ratios,
+)
 
 
 def made_up(parts, families, groups=10, mean=1.0, effect=None, seed=0):
@@ -252,6 +260,58 @@ def test_shrunk_ratios_lie_nearer_the_truth_than_the_likelihoods():
         )
     ours, raw = np.mean(squares, axis=0)
     assert ours < 0.8 * raw
+
+
+def test_shrunk_ratios_are_the_posterior_mode_of_a_plain_optimiser():
+    from scipy.optimize import minimize
+
+    rng = np.random.default_rng(2)
+    part, level = np.repeat(np.arange(15), 6), np.tile(np.arange(6), 15)
+    expected = rng.gamma(1.0, 0.8, 90)
+    failures = rng.poisson(expected * np.exp(rng.normal(0, 0.6, 6))[level]).astype(float)
+    failures[level == 2] = 0
+    failures[level == 4] += 1
+    counts = Counts(part, failures, expected)
+    fit = shrink_ratios(counts, [level])
+    weight = 1 / fit.spreads[0] ** 2
+
+    def cost(at):
+        gain = counts.gain(at[level], np.zeros(90, dtype=int), 1)[0]
+        return -gain - weight * (at - np.exp(at)).sum()
+
+    best = minimize(cost, np.zeros(6), method="BFGS", options={"gtol": 1e-8}).x
+    assert fit.ratios[0] - fit.ratios[0][0] == pytest.approx(best - best[0], abs=2e-3)
+    side_by_side = pooled_ratios(counts, level, fit.spreads[0])
+    assert side_by_side - side_by_side[0] == pytest.approx(best - best[0], abs=2e-3)
+
+
+def test_the_score_of_differences_between_families_is_standard_where_there_are_none():
+    scores = []
+    for seed in range(80):
+        table = made_up(120, 12, mean=2.0, seed=seed)
+        table = table[table.groupby("part_id")["failures"].transform("sum") > 0]
+        counts = Counts(
+            pd.factorize(table["part_id"])[0], table["failures"].to_numpy(float), table["expected"].to_numpy()
+        )
+        level, family = (pd.factorize(table[name])[0] for name in ("product_id", "family"))
+        scores.append(difference_of_strata(counts, level, family, 12)[0])
+    assert abs(np.mean(scores)) < 0.3
+    assert 0.7 < np.std(scores) < 1.2
+
+
+def test_families_that_differ_each_get_near_their_own_ratio():
+    def half(family, region, product):
+        return np.log(2.5) * ((family % 2 == 1) & (product == 1))
+
+    table = made_up(2000, 100, mean=4.0, effect=half, seed=1)
+    effects = hazard_effects(table)
+    told = pd.Series(effects.log_ratios(table))
+    hot = (table["product_id"] == "M1").to_numpy()
+    gap = told[hot].groupby(table["family"][hot]).mean() - told[~hot].groupby(table["family"][~hot]).mean()
+    odd = gap.index.str[1:].astype(int) % 2 == 1
+    assert np.exp(gap[odd].mean()) == pytest.approx(2.5, rel=0.15)
+    assert np.exp(gap[~odd].mean()) == pytest.approx(1.0, abs=0.3)
+    assert effects.table.loc[effects.table["kept"], "reason"].str.contains("families differ in this").any()
 
 
 def test_errors_cover_the_truth():

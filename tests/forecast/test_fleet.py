@@ -130,3 +130,18 @@ def test_open_starts_keep_their_weight_and_their_watched_time():
 def test_planned_sums_go_on_beyond_the_last_bin():
     age = np.array([0.0, 5.0, 15.0, 40.0])
     np.testing.assert_allclose(planned_sum(np.array([0.1, 0.2]), 10.0, age), [0, 0.5, 2.0, 7.0])
+
+
+def test_old_pieces_with_long_lives_keep_their_age_in_short_windows():
+    # Planned work at 6,000 hours, lives of 80,000, a quarter of 500 hours: classes must still reach the age.
+    rate = np.where(np.arange(40) == 19, 5.0 / 308.0, 0.0)
+    grid = age_grid(19_000.0, 20.0)
+    times = np.linspace(0, 500, 21)
+    curves = planned_curves(np.array([3.0]), np.array([80_000.0]), rate, 308.0, grid, times)
+    chance = 1 - np.exp(-5.0)
+    at = {age: np.interp(age, grid, curves.planned[0, :, -1]) for age in (5_000.0, 5_800.0, 7_000.0)}
+    assert at[5_000.0] == pytest.approx(0.0, abs=1e-3)
+    assert at[5_800.0] == pytest.approx(chance, abs=0.02)
+    assert at[7_000.0] == pytest.approx(0.0, abs=1e-3)
+    failing = np.interp(15_000.0, grid, curves.failures[0, :, -1])
+    assert failing == pytest.approx((15_500 / 80_000) ** 3 - (15_000 / 80_000) ** 3, rel=0.02)

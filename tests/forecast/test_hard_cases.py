@@ -238,7 +238,10 @@ def test_no_hours_at_all_are_no_clock(fleet):
 
 
 def test_months_without_hours_have_no_demand(fleet):
-    seasonal = forecast(fleet.with_tables(usage=usage(np.where(MONTHS.month > 6, 150.0, 0.0))))
+    seasonal = forecast(
+        fleet.with_tables(usage=usage(np.where(MONTHS.month > 6, 150.0, 0.0))),
+        options=ForecastOptions(clock="hours"),
+    )
     table = seasonal.table.groupby(seasonal.table["month"].dt.month)["mean"].sum()
     assert table[:6].sum() < 0.02 * table[6:].sum()
 

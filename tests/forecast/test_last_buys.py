@@ -290,6 +290,7 @@ def test_the_sales_plan_adds_machines_and_takes_them_away():
     )
     more = last_buys(make_ending(sales_plan=plan)[0], as_of=TODAY).table
     assert (more["mean"] > 1.3 * base["mean"]).all()
+    assert (more["machines_now"] == base["machines_now"]).all()
     less = plan.assign(units_sold=0.0, units_retired=[0.0, 15.0])
     fewer = last_buys(make_ending(sales_plan=less)[0], as_of=TODAY).table
     assert (fewer["mean"] < 0.85 * base["mean"]).all()

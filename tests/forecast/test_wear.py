@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from spareplan.errors import DataError
-from spareplan.forecast.wear import wear_parts
+from spareplan.forecast.wear import rows_at_visits, wear_parts
 
 TODAY = pd.Timestamp("2025-12-31")
 VISITS = (1, 3, 6, 12)
@@ -146,3 +146,16 @@ def test_no_records_and_wrong_arguments():
         wear_parts(records.drop(columns="planned"), units, fitment("P"), TODAY)
     with pytest.raises(DataError, match="visit_ages"):
         wear_parts(records, units, fitment("P"), TODAY, visit_ages=())
+
+
+def test_planned_rows_at_visits_are_told_from_others():
+    units = fleet(40, seed=2)
+    records = pd.concat([history(units, "filter", 1, share=0.5), history(units, "seal", 3, own_age=365)])
+    wear = wear_parts(records, units, fitment("filter", "seal"), TODAY)
+    mask = rows_at_visits(records, units, wear)
+    assert (records.loc[mask, "part_id"] == "filter").all() and records.loc[mask, "planned"].all()
+    filters = records["part_id"].eq("filter") & records["planned"]
+    assert mask.sum() == filters.sum()
+    assert not rows_at_visits(records, units, wear.iloc[:0]).any()
+    moved = records.assign(replaced_on=records["replaced_on"] + pd.Timedelta(days=700))
+    assert not rows_at_visits(moved, units, wear).any()

@@ -15,24 +15,12 @@ from numpy.typing import NDArray
 
 from spareplan.errors import DataError, Problem, problem_in_argument
 from spareplan.results import DemandForecast
+from spareplan.tables.contributions import sources_in_order
 from spareplan.tables.frames import require_columns
 
 FloatArray = NDArray[np.float64]
 PAIR = ["part_id", "site_id"]
 CELL = [*PAIR, "month"]
-SOURCE_ORDER = (
-    "machines in use today",
-    "machines in use",
-    "ageing",
-    "season",
-    "use",
-    "retirements",
-    "machines to be sold",
-    "planned replacements",
-    "past demand",
-    "override",
-    "planner's override",
-)
 # The line between the two moves with the first month of a run, so between two runs it says nothing.
 SAME_MACHINES = {"machines in use today": "machines in use", "ageing": "machines in use"}
 NAMED_SOURCES = 3
@@ -62,9 +50,9 @@ def month_changes(demand: DemandForecast) -> pd.DataFrame:
     """
     rows = _contributions(demand, "month_changes")
     months = _months(demand)
-    order = {name: place for place, name in enumerate(_sources(rows))}
+    order = {name: place for place, name in enumerate(sources_in_order(rows))}
     keys = rows[[*PAIR, "source"]].assign(source=rows["source"].map(order).to_numpy())
-    group = keys.groupby([*PAIR, "source"], sort=True).ngroup().to_numpy()
+    group = keys.groupby([*PAIR, "source"], sort=True, observed=True).ngroup().to_numpy()
     first = np.unique(group, return_index=True)[1]
     flat = group * len(months) + months.get_indexer(pd.DatetimeIndex(rows["month"]))
     level = np.bincount(flat, rows["mean"].to_numpy(float), minlength=len(first) * len(months))
@@ -113,26 +101,63 @@ def waterfall(
     rows = _contributions(demand, "waterfall")
     rows = _of_pair(demand, rows, part_id, site_id, "waterfall")
     spans = _spans(_months(demand), from_month, to_month, months)
-    names = _sources(rows)
+    names = sources_in_order(rows)
     before, after = (_sums(rows[rows["month"].isin(span)], names) for span in spans)
+    labels = [_label(span) for span in spans]
+    return _steps(labels, [f"in {label}" for label in labels], names, before, after)
+
+
+def revision_waterfall(
+    earlier: DemandForecast, later: DemandForecast, part_id: str | None = None, site_id: str | None = None
+) -> pd.DataFrame:
+    """Lead from what the earlier run said about the months that both foresee to what the later one says.
+
+    Parameters
+    ----------
+    earlier, later : DemandForecast
+        As in `forecast_revisions`.
+    part_id, site_id : str, optional
+        None: all parts, all sites.
+
+    Returns
+    -------
+    DataFrame
+        As `waterfall`; the ends are the last known days of the two runs.
+
+    Raises
+    ------
+    DataError
+        As `forecast_revisions`, or a part or site that the later run lacks.
+    """
+    runs, shared = _two_runs(earlier, later, "revision_waterfall")
+    rows = pd.concat([run.assign(run=place) for place, run in enumerate(runs)], ignore_index=True)
+    rows = _of_pair(later, rows, part_id, site_id, "revision_waterfall")
+    names = sources_in_order(rows)
+    before, after = (_sums(rows[rows["run"] == place], names) for place in (0, 1))
+    labels = [f"{run.as_of:%Y-%m-%d}" for run in (earlier, later)]
+    said = [f"for {_label(shared)} by what was known on {label}" for label in labels]
+    return _steps(labels, said, names, before, after)
+
+
+def _steps(
+    labels: list[str], said: list[str], names: list[str], before: FloatArray, after: FloatArray
+) -> pd.DataFrame:
+    """Rows of a waterfall between two levels; what does not move is left out."""
     moved = np.abs(after - before) > LEAST_MOVE
     names = [name for name, counts in zip(names, moved) if counts]
     change = (after - before)[moved]
-    labels = [_label(span) for span in spans]
     level = np.concatenate([[before.sum()], before.sum() + np.cumsum(change), [after.sum()]])
-    shown = np.concatenate([[np.nan], change, [np.nan]])
-    span_words = f"pieces expected in {labels[0]}", f"pieces expected in {labels[1]}"
     reason = [
-        f"{level[0]:,.1f} {span_words[0]}",
-        *(f"{name} {_moves(by)}: {was:,.1f} to {is_now:,.1f} pieces"
+        f"{level[0]:,.1f} pieces expected {said[0]}",
+        *(f"{name} {by:+,.1f}: {was:,.1f} to {is_now:,.1f} pieces"
           for name, by, was, is_now in zip(names, change, level[:-2], level[1:-1])),
-        f"{level[-1]:,.1f} {span_words[1]}, {level[-1] - level[0]:+,.1f}",
+        f"{level[-1]:,.1f} pieces expected {said[1]}, {level[-1] - level[0]:+,.1f}",
     ]  # fmt: skip
     return pd.DataFrame(
         {
             "step": [labels[0], *names, labels[1]],
             "source": pd.Series([None, *names, None], dtype=object),
-            "change": shown,
+            "change": np.concatenate([[np.nan], change, [np.nan]]),
             "level": level,
             "reason": reason,
         }
@@ -174,23 +199,10 @@ def forecast_revisions(
             "forecast_revisions", "by", ", ".join(keys), "are no columns to sum by",
             f"use some of {', '.join(CELL)}",
         )  # fmt: skip
-    runs = [_contributions(run, "forecast_revisions") for run in (earlier, later)]
-    if earlier.as_of > later.as_of:
-        raise problem_in_argument(
-            "forecast_revisions", "earlier", f"{earlier.as_of:%Y-%m-%d}",
-            f"was made after the later one ({later.as_of:%Y-%m-%d})", "exchange the two",
-        )  # fmt: skip
-    shared = _months(earlier).intersection(_months(later))
-    if not len(shared):
-        raise problem_in_argument(
-            "forecast_revisions", "later", f"{later.as_of:%Y-%m-%d}",
-            f"foresees no month that the run of {earlier.as_of:%Y-%m-%d} does", "give two runs that overlap",
-        )  # fmt: skip
+    runs, _ = _two_runs(earlier, later, "forecast_revisions")
     both = pd.concat([run.assign(run=place) for place, run in enumerate(runs)], ignore_index=True)
-    both = both[both["month"].isin(shared)]
-    both["source"] = both["source"].replace(SAME_MACHINES)
-    names = _sources(both)
-    group = both.groupby(keys, sort=True)
+    names = sources_in_order(both)
+    group = both.groupby(keys, sort=True, observed=True)
     at = group.ngroup().to_numpy()
     out = both.iloc[np.unique(at, return_index=True)[1]][keys].reset_index(drop=True)
     source = pd.Index(names).get_indexer(pd.Index(both["source"]))
@@ -209,6 +221,26 @@ def forecast_revisions(
     )
     moved = np.flatnonzero((np.abs(change) > LEAST_MOVE).any(axis=1))
     return out[out.index.isin(moved)].drop(columns="size").reset_index(drop=True)
+
+
+def _two_runs(
+    earlier: DemandForecast, later: DemandForecast, function: str
+) -> tuple[list[pd.DataFrame], pd.DatetimeIndex]:
+    """Contributions of two runs to the months that both foresee, and these months."""
+    runs = [_contributions(run, function) for run in (earlier, later)]
+    if earlier.as_of > later.as_of:
+        raise problem_in_argument(
+            function, "earlier", f"{earlier.as_of:%Y-%m-%d}",
+            f"was made after the later one ({later.as_of:%Y-%m-%d})", "exchange the two",
+        )  # fmt: skip
+    shared = _months(earlier).intersection(_months(later))
+    if not len(shared):
+        raise problem_in_argument(
+            function, "later", f"{later.as_of:%Y-%m-%d}",
+            f"foresees no month that the run of {earlier.as_of:%Y-%m-%d} does", "give two runs that overlap",
+        )  # fmt: skip
+    kept = [run[run["month"].isin(shared)] for run in runs]
+    return [run.assign(source=run["source"].astype(object).replace(SAME_MACHINES)) for run in kept], shared
 
 
 def _money(both: pd.DataFrame, at: NDArray[Any], count: int, unit_cost: pd.Series | None) -> FloatArray:
@@ -252,13 +284,7 @@ def _months(demand: DemandForecast) -> pd.DatetimeIndex:
 
 
 def _sums(rows: pd.DataFrame, names: list[str]) -> FloatArray:
-    return rows.groupby("source")["mean"].sum().reindex(names, fill_value=0.0).to_numpy(float)
-
-
-def _sources(rows: pd.DataFrame) -> list[str]:
-    """Sources that occur, in their fixed order; unknown ones last, by name."""
-    known = {name: place for place, name in enumerate(SOURCE_ORDER)}
-    return sorted(map(str, rows["source"].unique()), key=lambda name: (known.get(name, len(known)), name))
+    return rows.groupby("source", observed=True)["mean"].sum().reindex(names, fill_value=0.0).to_numpy(float)
 
 
 def _of_pair(
@@ -325,7 +351,3 @@ def _spans(
 
 def _label(span: pd.DatetimeIndex) -> str:
     return f"{span[0]:%Y-%m}" if len(span) == 1 else f"{span[0]:%Y-%m} – {span[-1]:%Y-%m}"
-
-
-def _moves(change: float) -> str:
-    return f"{'adds' if change > 0 else 'takes'} {abs(change):,.1f}"

@@ -32,7 +32,7 @@ ALL_FAMILIES = "*"
 # Chance that a family without any effect keeps one.
 FALSE_ALARM = 0.04
 _SUMS = ("log_hazard_ratio", "se", "failures", "expected")
-TABLE_COLUMNS = ("family", "covariate", "level", *_SUMS, "gain_nats", "needed", "kept", "few")
+TABLE_COLUMNS = ("family", "covariate", "level", *_SUMS, "gain_nats", "needed", "kept", "verdict")
 LEAST_FAILURES = 10.0
 
 
@@ -212,7 +212,7 @@ def _effects_table(
                 np.full(size, item.covariate, dtype=object),
                 np.asarray(names[item.covariate], dtype=object)[item.levels],
                 *(item.ratio, item.error, item.failures, item.expected),
-                *(np.full(size, value) for value in (*item.score, item.too_few)),
+                *(np.full(size, value) for value in item.score),
             )
             for column, value in zip(columns.values(), values):
                 column.append(value)
@@ -221,28 +221,27 @@ def _effects_table(
     )
     table["kept"] = table["kept"].astype(bool)
     table["reason"] = _reasons(table)
-    return table.drop(columns=["needed", "few"])
+    return table.drop(columns=["needed", "verdict"])
 
 
 def _reasons(table: pd.DataFrame) -> list[str]:
     out = []
-    for ratio, seen, awaited, gain, needed, kept, few in zip(
-        *(
-            table[name]
-            for name in ("log_hazard_ratio", "failures", "expected", "gain_nats", "needed", "kept", "few")
-        )
-    ):
-        if kept:
+    columns = ("log_hazard_ratio", "failures", "expected", "gain_nats", "needed", "verdict")
+    for ratio, seen, awaited, gain, needed, verdict in zip(*(table[name] for name in columns)):
+        if verdict == "few":
+            out.append("too few failures to tell levels apart")
+        elif verdict == "single":
+            out.append("no part that failed stands in two levels: nothing to compare")
+        elif verdict == "chance":
+            out.append(f"levels differ no more than by chance: gain {gain:.1f} nats, {needed:.1f} needed")
+        else:
+            why = f"gain {gain:.1f} nats, {needed:.1f} needed"
+            if verdict == "pooled":
+                why = "families differ in this beyond chance, each drawn towards all"
             out.append(
                 f"fails {np.exp(ratio):.2f} times as often as the mean machine: {seen:.4g} failures where "
-                f"{awaited:.1f} were expected; gain {gain:.1f} nats, {needed:.1f} needed"
+                f"{awaited:.1f} were expected; {why}"
             )
-        elif few:
-            out.append("too few failures to tell levels apart")
-        elif not np.isfinite(needed):
-            out.append("no part that failed stands in two levels: nothing to compare")
-        else:
-            out.append(f"levels differ no more than by chance: gain {gain:.1f} nats, {needed:.1f} needed")
     return out
 
 

@@ -15,7 +15,18 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import gammaincc, gammainccinv
 
-from spareplan.forecast.proportional import Counts, fit_ratios, information, rank_of, shrink_ratios
+from spareplan.forecast.proportional import (
+    SPREADS,
+    Counts,
+    centred_errors,
+    difference_of_strata,
+    fit_ratios,
+    information,
+    pooled_ratios,
+    rank_of,
+    rows_of,
+    shrink_ratios,
+)
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -24,6 +35,9 @@ IntArray = NDArray[np.int64]
 FALSE_ALARM_OF_ALL = 0.01
 # Levels that expect fewer failures are judged together; each still gets a ratio of its own.
 LEAST_EXPECTED = 1.0
+# Families differ where the score of their spread is this high; below so many families there is no population.
+LEAST_SCORE, LEAST_FAMILIES = 3.0, 5
+ROUNDS = 3
 
 
 class Found(NamedTuple):
@@ -37,7 +51,6 @@ class Found(NamedTuple):
     ratio: FloatArray
     error: FloatArray
     score: Score
-    too_few: bool
 
 
 @dataclass(frozen=True)
@@ -55,72 +68,140 @@ class Search:
     def run(self) -> tuple[list[Found], list[Found]]:
         """Effects of all families together, and of each family beside them.
 
-        A family with effects of its own would bend those of all, so these are sought again without it.
+        A family with effects of its own would bend those of all, so these are sought again without it. Where
+        the families left still differ beyond chance, each gets its own ratios, drawn towards those of all.
         """
         together = np.zeros(len(self.family), dtype=np.int64)
         nothing = np.zeros(len(self.family))
-        usual = np.ones(len(self.family), dtype=bool)
-        for _ in range(2):
-            common, ratio = self._strata(together, 1, nothing, usual, FALSE_ALARM_OF_ALL)
-            own, _ = self._strata(self.family, self.families, ratio, np.ones_like(usual), self.false_alarm)
-            odd = sorted({item.stratum for item in own if item.score.kept})
-            again = ~np.isin(self.family, odd)
-            if not any(item.score.kept for item in common) or (again == usual).all():
+        everyone = np.ones(len(self.family), dtype=bool)
+        usual = everyone
+        for _ in range(ROUNDS):
+            scores = self._select(together, 1, nothing, usual, FALSE_ALARM_OF_ALL)
+            common, ratio = self._fit(together, 1, nothing, usual, scores)
+            own_scores = self._select(self.family, self.families, ratio, everyone, self.false_alarm)
+            odd = [n for n, each in enumerate(own_scores) if any(score.kept for score in each.values())]
+            before, usual = usual, ~np.isin(self.family, odd)
+            if not any(item.score.kept for item in common) or (before == usual).all():
                 break
-            usual = again
-        return common, own
+        own, _ = self._fit(self.family, self.families, ratio, everyone, own_scores)
+        return common, self._pool_families(own, ratio, usual)
 
-    def _strata(
+    def _pool_families(self, own: list[Found], base: FloatArray, usual: NDArray[np.bool_]) -> list[Found]:
+        """Ratios of families that differ beyond chance, though none is sure alone, from their population."""
+        rows = np.flatnonzero(usual)
+        there, family = np.unique(self.family[rows], return_inverse=True)
+        if len(there) < LEAST_FAMILIES:
+            return own
+        level = {name: code[rows] for name, code in self.codes.items()}
+        extra = base[rows]
+        found: dict[str, list[tuple[FloatArray, FloatArray]]] = {}
+        while len(found) < len(level):
+            counts = _take(self.counts, rows)
+            counts = counts._replace(expected=counts.expected * np.exp(extra))
+            tests = {
+                name: difference_of_strata(counts, level[name], family, len(there))
+                for name in level
+                if name not in found
+            }
+            name = max(tests, key=lambda each: tests[each][0])
+            if tests[name][0] < LEAST_SCORE:
+                break
+            found[name], told = _population(
+                counts, level[name], family, float(np.clip(tests[name][1], *SPREADS))
+            )
+            extra = extra + told
+        number = {int(stratum): position for position, stratum in enumerate(there)}
+        out = []
+        for item in own:
+            if item.covariate in found and item.stratum in number:
+                ratio, error = found[item.covariate][number[item.stratum]]
+                score = item.score._replace(kept=True, verdict="pooled")
+                item = item._replace(ratio=ratio, error=error, score=score)
+            out.append(item)
+        return out
+
+    def _select(
         self, stratum: IntArray, strata: int, base: FloatArray, judged: NDArray[np.bool_], false_alarm: float
-    ) -> tuple[list[Found], FloatArray]:
-        """Select and fit in every stratum beside known log ratios; what was found, and that of every row."""
-        counts = self.counts._replace(expected=self.counts.expected * np.exp(base))
-        expected = counts.rescaled(np.zeros(len(base)))
-        total = np.bincount(stratum[judged], counts.failures[judged], minlength=strata)
-        merged = {
-            name: _merge_rare(code, stratum, expected, self.sizes[name]) for name, code in self.codes.items()
-        }
+    ) -> list[dict[str, Score]]:
+        """Score every covariate in every stratum, beside log ratios of rows that are known."""
         rows = np.flatnonzero(judged)
-        some = _take(counts, rows)
+        counts, own = _take(self._beside(base), rows), stratum[rows]
+        expected = counts.rescaled(np.zeros(len(rows)))
+        total = np.bincount(own, counts.failures, minlength=strata)
+        merged = {
+            name: _merge_rare(code[rows], own, expected, self.sizes[name])
+            for name, code in self.codes.items()
+        }
         gains = {
-            name: some.gain(fit_ratios(some, [_numbers(code[rows])], 1e-4), stratum[rows], strata)
+            name: counts.gain(fit_ratios(counts, [_numbers(code)], 1e-4), own, strata)
             for name, code in merged.items()
         }
-        out: list[Found] = []
-        log_ratio = np.zeros(len(base))
-        order = np.argsort(stratum, kind="stable")
-        edges = np.searchsorted(stratum[order], np.arange(strata + 1))
-        for number in range(strata):
-            every = order[edges[number] : edges[number + 1]]
-            picked = every[judged[every]]
-            scores = {name: Score(float(gain[number]), np.nan, False) for name, gain in gains.items()}
-            enough = total[number] >= self.least_failures
-            if enough:
+        out = []
+        for number, picked in enumerate(rows_of(own, strata)):
+            scores = {name: Score(float(gain[number]), np.nan, False, "few") for name, gain in gains.items()}
+            if total[number] >= self.least_failures:
                 codes = {name: _numbers(code[picked]) for name, code in merged.items()}
                 scores = _forward(_take(counts, picked), codes, scores, false_alarm)
-            chosen = [name for name, score in scores.items() if score.kept]
-            fitted = _fit(
-                _take(counts, picked), {name: self.codes[name][picked] for name in chosen}, self.sizes
-            )
-            for name, score in scores.items():
+            out.append(scores)
+        return out
+
+    def _fit(
+        self,
+        stratum: IntArray,
+        strata: int,
+        base: FloatArray,
+        judged: NDArray[np.bool_],
+        scores: list[dict[str, Score]],
+    ) -> tuple[list[Found], FloatArray]:
+        """Fit what was kept; what was found in each stratum, and the log ratio of every row."""
+        counts = self._beside(base)
+        expected = counts.rescaled(np.zeros(len(base)))
+        out, log_ratio = [], base.copy()
+        for number, every in enumerate(rows_of(stratum, strata)):
+            picked = every[judged[every]]
+            kept = {name: self.codes[name][picked] for name, score in scores[number].items() if score.kept}
+            fitted = _shrunk(_take(counts, picked), kept, self.sizes)
+            for name, score in scores[number].items():
                 code, size = self.codes[name][every], self.sizes[name]
                 ratio, error = fitted.get(name, (np.zeros(size), np.full(size, np.nan)))
                 log_ratio[every] += ratio[code]
                 levels = np.unique(code)
-                seen = np.bincount(code, counts.failures[every], minlength=size)
-                awaited = np.bincount(code, expected[every], minlength=size)
-                sums = seen[levels].astype(float), awaited[levels].astype(float)
-                effect = ratio[levels], error[levels]
-                out.append(Found(number, name, levels, *sums, *effect, score, not enough))
-        return out, base + log_ratio
+                seen = np.bincount(code, counts.failures[every], minlength=size)[levels].astype(float)
+                awaited = np.bincount(code, expected[every], minlength=size)[levels].astype(float)
+                out.append(Found(number, name, levels, seen, awaited, ratio[levels], error[levels], score))
+        return out, log_ratio
+
+    def _beside(self, base: FloatArray) -> Counts:
+        """Counts with log ratios of rows that are known in what is expected."""
+        return self.counts._replace(expected=self.counts.expected * np.exp(base))
+
+
+def _population(
+    counts: Counts, level: IntArray, family: IntArray, spread: float
+) -> tuple[list[tuple[FloatArray, FloatArray]], FloatArray]:
+    """Log ratios and errors of the levels that stand in each family, and the log ratio of each row."""
+    cell = _numbers(family * (int(level.max()) + 1) + level)
+    values = pooled_ratios(counts, cell, spread)[cell]
+    out, told = [], np.zeros(len(level))
+    for rows in rows_of(family, int(family.max()) + 1):
+        code = np.unique(level[rows], return_inverse=True)[1]
+        some = _take(counts, rows)
+        ratios = np.zeros(int(code.max()) + 1)
+        ratios[code] = values[rows]
+        expected = some.rescaled(np.zeros(len(code)))
+        centred = ratios - np.log((expected * np.exp(ratios[code])).sum() / expected.sum())
+        out.append((centred, centred_errors(some, code, ratios, spread)))
+        told[rows] = centred[code]
+    return out, told
 
 
 class Score(NamedTuple):
-    """Gain of a covariate and the gain it needs in nats, and whether it has it."""
+    """Gain of a covariate and the gain it needs in nats, whether it has it, and why (not)."""
 
     gain: float
     needed: float
     kept: bool
+    verdict: str
 
 
 def _forward(
@@ -134,7 +215,7 @@ def _forward(
     nothing = np.zeros(len(counts.part))
     failures = float(counts.failures.sum())
     degrees = {name: rank_of(information(counts, [code], nothing), failures) for name, code in codes.items()}
-    scores = dict(alone)
+    scores = {name: score._replace(verdict="single") for name, score in alone.items()}
     left = [name for name in codes if degrees[name] > 0]
     level = false_alarm / max(len(left), 1)
     chosen: list[str] = []
@@ -149,15 +230,15 @@ def _forward(
                 one = np.zeros(len(counts.part), dtype=np.int64)
                 gain = float(counts.gain(fit_ratios(counts, both, 1e-4), one, 1)[0]) - known_gain
             if added <= 0:
-                scores[name] = Score(gain, np.nan, False)
+                scores[name] = Score(gain, np.nan, False, "single")
                 continue
             degrees_added[name] = added
             chances[name] = float(gammaincc(added / 2, max(gain, 0.0)))
-            scores[name] = Score(gain, float(gammainccinv(added / 2, level)), False)
+            scores[name] = Score(gain, float(gammainccinv(added / 2, level)), False, "chance")
         best = min(chances, key=lambda name: chances[name], default=None)
         if best is None or chances[best] >= level:
             break
-        scores[best] = scores[best]._replace(kept=True)
+        scores[best] = scores[best]._replace(kept=True, verdict="kept")
         chosen.append(best)
         left = [name for name in chances if name != best]
         known_gain += scores[best].gain
@@ -165,7 +246,7 @@ def _forward(
     return scores
 
 
-def _fit(
+def _shrunk(
     counts: Counts, codes: dict[str, IntArray], sizes: dict[str, int]
 ) -> dict[str, tuple[FloatArray, FloatArray]]:
     """Shrunk log ratios and their errors by covariate; 0 and NaN for levels that are not there."""

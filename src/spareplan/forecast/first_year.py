@@ -138,7 +138,7 @@ def hours_by_product(data: Any, as_of: pd.Timestamp) -> pd.DataFrame:
     data : Dataset
         usage, meter_readings, units, products.
     as_of : Timestamp
-        Meter readings up to then are read.
+        Usage and meter readings up to then are read.
 
     Returns
     -------
@@ -146,7 +146,7 @@ def hours_by_product(data: Any, as_of: pd.Timestamp) -> pd.DataFrame:
         product_id, region_id ("" for the mean of the product), hours_per_month; products without usage or
         readings are left out.
     """
-    usage = data.usage[data.usage["hours_per_unit"].notna()]
+    usage = data.usage[data.usage["hours_per_unit"].notna() & (data.usage["month"] <= as_of)]
     daily = usage.assign(daily=usage["hours_per_unit"] / days_in_month(usage["month"]))
     own = daily.groupby(["product_id", "region_id"])["daily"].mean().reset_index()
     mean = daily.groupby("product_id")["daily"].mean().reset_index().assign(region_id="")

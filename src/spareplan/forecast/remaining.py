@@ -226,7 +226,9 @@ def remaining_demand(
     -------
     Remaining
     """
-    rows = windows[windows["part_id"].isin(part_ids)].sort_values(["part_id", "site_id", "days"])
+    # Machines that left before today stand in a cohort of their own, which asks for nothing.
+    rows = windows[windows["part_id"].isin(part_ids) & windows["site_id"].isin(cohorts.table["site_id"])]
+    rows = rows.sort_values(["part_id", "site_id", "days"])
     grid = np.unique(rows["days"].to_numpy(float))
     first = ~rows.duplicated(["part_id", "site_id"]).to_numpy()
     part = pd.Index(part_ids).get_indexer(pd.Index(rows.loc[first, "part_id"]))
@@ -240,7 +242,8 @@ def remaining_demand(
     weight, survival = _survival(cohorts.table, law, planned, grid)
     machines = cohorts.table["machines"].to_numpy(float)
     told = leaving_demand(part, mean, machines[cohort], spread[0], spread[1], weight, survival[:, cohort])
-    there = np.einsum("n,nct->ct", weight, survival) * machines[:, None]
+    handed_over = grid >= -cohorts.table["age"].to_numpy(float)[:, None]
+    there = np.einsum("n,nct->ct", weight, survival) * machines[:, None] * handed_over
     in_service = np.zeros((len(part_ids), len(grid)))
     np.add.at(in_service, part, there[cohort])
     return Remaining(np.array(part_ids, dtype=object), grid, *told, in_service)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from spareplan.errors import problem_in_argument
 from spareplan.maths.units import DAYS_PER_MONTH, month_start
-from spareplan.tables.frames import require_columns
+from spareplan.tables.frames import positions, require_columns
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -113,6 +113,55 @@ def wear_parts(
         for used, made, luck in zip(rows["pieces_seen"], rows["visits_seen"], rows["by_chance"])
     ]
     return rows[WEAR_COLUMNS] if len(rows) else empty
+
+
+def rows_at_visits(
+    replacements: pd.DataFrame,
+    units: pd.DataFrame,
+    wear: pd.DataFrame,
+    visit_ages: Sequence[float] = (1, 3, 6, 12),
+    tolerance_days: float = 20.0,
+) -> NDArray[np.bool_]:
+    """Planned replacements that visits account for.
+
+    They end a piece's life without failure like any planned one, but say nothing of an age of its own: leave
+    them out where planned replacements are learned by age; `visit_demand` adds those of the visits ahead.
+
+    Parameters
+    ----------
+    replacements : DataFrame
+        unit_id, part_id, replaced_on, planned.
+    units : DataFrame
+        unit_id, product_id, commissioned_on.
+    wear : DataFrame
+        part_id, product_id, as from `wear_parts`.
+    visit_ages, tolerance_days
+        As in `wear_parts`.
+
+    Returns
+    -------
+    ndarray of bool, a value per row of `replacements`
+
+    Raises
+    ------
+    DataError
+        Missing columns.
+    """
+    require_columns(replacements, ["unit_id", "part_id", "replaced_on", "planned"], "replacements")
+    require_columns(units, ["unit_id", "product_id", "commissioned_on"], "units")
+    require_columns(wear, PAIR, "wear")
+    out = replacements["planned"].to_numpy(bool) & replacements["part_id"].isin(wear["part_id"]).to_numpy()
+    at = np.flatnonzero(out)
+    rows = replacements.iloc[at]
+    machine = pd.Index(units["unit_id"]).get_indexer(pd.Index(rows["unit_id"]))
+    owner = units.iloc[machine]
+    age = rows["replaced_on"].to_numpy() - owner["commissioned_on"].to_numpy()
+    days = pd.TimedeltaIndex(age).days.to_numpy(dtype=float)
+    ages = np.sort(np.asarray(list(visit_ages), dtype=float)) * DAYS_PER_MONTH
+    fits = pd.DataFrame({"part_id": rows["part_id"].to_numpy(), "product_id": owner["product_id"].to_numpy()})
+    worn = positions(fits, wear[PAIR].drop_duplicates()) >= 0
+    out[at] = (machine >= 0) & worn & (_window_of(days, _windows(ages, float(tolerance_days))) >= 0)
+    return out
 
 
 def _windows(ages: FloatArray, tolerance: float) -> FloatArray:
