@@ -256,7 +256,7 @@ def test_parts_that_no_machine_carries_need_none_and_say_so(fleet):
     table = last_buys(fleet[0].with_tables(**bare), as_of=TODAY).table
     assert table["quantity"].iloc[0] == 0
     assert pd.isna(table["covers_until"].iloc[0])
-    assert "no machine in service" in table["reason"].iloc[0]
+    assert "no machine carries it" in table["reason"].iloc[0]
 
 
 def test_shelf_life_shorter_than_the_cover_is_warned_of():
@@ -363,3 +363,33 @@ def test_without_ending_parts_the_table_is_empty_with_all_columns():
     result = last_buys(data, as_of=TODAY)
     assert result.table.empty and result.table.columns.tolist() == COLUMNS
     assert last_buy_exceptions(result).empty
+
+
+def monthly(rate, seed=5, part="P00"):
+    months = pd.date_range("2022-01-01", "2025-12-01", freq="MS")
+    taken = np.random.default_rng(seed).poisson(rate, len(months)).astype(float)
+    return pd.DataFrame({"part_id": part, "site_id": "S1", "month": months, "quantity": taken})
+
+
+def test_demand_of_unknown_machines_fades_as_a_fleet_of_all_ages():
+    parts, _ = make_ending()
+    frames = {name: parts.tables[name] for name in ("products", "parts", "regions", "sites")}
+    data = Dataset.from_frames(frames | {"demand": monthly(5.0)})
+    result = last_buys(data, as_of=TODAY)
+    row = result.table.iloc[0]
+    # Weibull lives of shape 3 and mean 10 years: a machine of a stationary fleet has E[T²] / 2 E[T] to go.
+    years = 10.0 * gamma(1 + 2 / 3) / gamma(1 + 1 / 3) ** 2 / 2
+    year = forecast_demand(data, months=12, as_of=TODAY).table["mean"].sum()
+    assert row["mean"] == pytest.approx(year * years, rel=0.03)
+    assert row["machines_now"] == 0
+    assert row["reason"].startswith("machines that are not known ask for")
+    assert (result.table["quantity"].iloc[1:] == 0).all()
+    assert "parts with demand of unknown machines" in set(result.assumptions["name"])
+
+
+def test_known_and_unknown_machines_add_up(fleet, result):
+    both = last_buys(fleet[0].with_tables(demand=monthly(5.0)), as_of=TODAY).table
+    more = both["mean"].iloc[0] - result.table["mean"].iloc[0]
+    assert 200 < more < 600
+    np.testing.assert_allclose(both["mean"].iloc[1:], result.table["mean"].iloc[1:])
+    assert both["variance"].iloc[0] > result.table["variance"].iloc[0] + more

@@ -154,9 +154,10 @@ def reasons_of(table: pd.DataFrame, successor: pd.Series, today: pd.Timestamp, r
             out.append(f"{after} takes its place: its machines and their demand are covered by that part")
             continue
         if pd.isna(covers):
-            out.append("no machine in service or to be sold carries it: nothing is left to cover")
+            out.append("no machine carries it and none asked for it: nothing is left to cover")
             continue
-        text = f"{now:,.0f} machines until {covers:%Y-%m} ask for {mean:,.1f} pieces"
+        text = f"{now:,.0f} machines" if now > 0 else "machines that are not known"
+        text += f" ask for {mean:,.1f} pieces until {covers:%Y-%m}"
         text += f", {until:,.1f} of them before the last buy" if last > today else ""
         text += f", {back:,.1f} come back repaired" if back > 0 else ""
         text += f"; {enough:,.0f} are enough with {1 - risk:.0%}, {hand:,.0f} on hand"

@@ -13,9 +13,17 @@ from spareplan.config import ForecastOptions, option_rows
 from spareplan.errors import DataError, Problem, problem_in_argument
 from spareplan.forecast.base_road import installed_base_demand
 from spareplan.forecast.blend import Blend
+from spareplan.forecast.cohorts import split_cohorts
 from spareplan.forecast.last_buy_result import LastBuys, lines_of, reasons_of, warnings_of
-from spareplan.forecast.remaining import Remaining, remaining_demand, split_cohorts, window_days
+from spareplan.forecast.remaining import (
+    Remaining,
+    nothing_remains,
+    planned_share,
+    remaining_demand,
+    window_days,
+)
 from spareplan.forecast.retirement import RetirementLaw, learn_retirement
+from spareplan.forecast.unknown_machines import added, history_until_gone
 from spareplan.maths.distributions import quantile, sf
 from spareplan.maths.units import DAYS_PER_YEAR, months_after
 from spareplan.results import DemandForecast, assumptions_frame
@@ -86,6 +94,7 @@ def last_buys(
     their known day, or as the sales plan says as far as it speaks. The variance holds failures given the
     rate, the chance of each machine's life, and the doubts about the part's rate and about machine life,
     which all years share: they decide over so long a time [1]_ [2]_. Demand is taken as negative binomial.
+    Demand of unknown machines (the demand table) fades as a fleet of all ages does.
 
     References
     ----------
@@ -102,10 +111,9 @@ def last_buys(
     _refuse_early(data, ending)
     notes: list[dict[str, Any]] = []
     superseded = ending["superseded_by"].notna().to_numpy(bool)
-    fitted = ending["part_id"].isin(_carried(data, today)).to_numpy(bool) & ~superseded
-    wanted = sorted(ending["part_id"][fitted])
-    left = _no_demand() if not wanted else _remaining(data, demand, wanted, today, options, notes)
-    table, need = _needs(data, ending, left, today, risk)
+    wanted = sorted(ending["part_id"][~superseded])
+    left, by_machines = _remaining(data, demand, wanted, today, options, notes)
+    table, need = _needs(data, ending, left, by_machines, today, risk)
     table["reason"] = reasons_of(table, ending["superseded_by"], today, risk)
     assumptions = assumptions_frame(
         [
@@ -161,11 +169,6 @@ def _carried(data: Any, today: pd.Timestamp) -> set[str]:
     return out
 
 
-def _no_demand() -> Remaining:
-    none = np.zeros((0, 2))
-    return Remaining(np.empty(0, dtype=object), np.array([0.0, 1.0]), none, none, none, none)
-
-
 def _remaining(
     data: Any,
     demand: DemandForecast | None,
@@ -173,65 +176,38 @@ def _remaining(
     today: pd.Timestamp,
     options: ForecastOptions,
     notes: list[dict[str, Any]],
-) -> Remaining:
-    """Demand of the wanted parts until the machines are gone."""
+) -> tuple[Remaining, Remaining]:
+    """Demand of the wanted parts until the machines are gone: all of it, and that of known machines."""
+    known = nothing_remains(wanted)
+    if not wanted:
+        return known, known
     region = _region_of_sites(data.network)
     law = learn_retirement(data.units, data.products, today, options.machine_life_years)
-    cohorts = split_cohorts(data, today, wanted, region)
-    # Over ten years ages decide: no blend with the mean rate, which assumes that they stand still.
-    ages_alone = Blend({}, 0.0, pd.DataFrame(), [])
-    road = installed_base_demand(
-        cohorts.data, today, months_after(today, 1), window_days(), options, ages_alone
+    fitted = sorted(_carried(data, today) & set(wanted))
+    if fitted:
+        planned = planned_share(data, today, region)
+        cohorts = split_cohorts(data, today, fitted, region)
+        # Over ten years ages decide: no blend with the mean rate, which assumes that they stand still.
+        alone = Blend({}, 0.0, pd.DataFrame(), [])
+        road = installed_base_demand(
+            cohorts.data, today, months_after(today, 1), window_days(), options, alone
+        )
+        windows = road.windows if demand is None else _scaled(road.windows, demand, fitted, today, notes)
+        notes += [*_law_notes(law, planned), *road.notes]
+        known = remaining_demand(cohorts, windows, wanted, law, planned)
+    if not data.demand["part_id"].isin(wanted).any():
+        return known, known
+    faded = history_until_gone(data, wanted, today, law, known.days)
+    notes.append(
+        _note(
+            "parts with demand of unknown machines",
+            int((faded.mean[:, -1] > 0).sum()),
+            "parts",
+            "data: demand",
+            f"it fades as a fleet of all ages, of machines that live {law.usual_years:.1f} years on average",
+        )
     )
-    windows = road.windows
-    if demand is not None:
-        windows = _scaled(windows, demand, wanted, today, notes)
-    planned = planned_share(data, today, region)
-    notes += [*_law_notes(law, planned), *road.notes]
-    return remaining_demand(cohorts, windows, wanted, law, planned)
-
-
-def planned_share(data: Any, today: pd.Timestamp, region: pd.Series) -> pd.DataFrame:
-    """Share of each product's machines in a region that the sales plan keeps, month by month.
-
-    Parameters
-    ----------
-    data : Dataset
-    today : Timestamp
-        Last day that was known.
-    region : Series
-        site_id to region.
-
-    Returns
-    -------
-    DataFrame
-        product_id, region, days (end of a month, from now), kept; only products of which the plan retires
-        any: for the others it is silent.
-    """
-    plan = data.sales_plan
-    plan = plan[(plan["month"] > today) & plan["units_retired"].notna()]
-    plan = plan[plan["product_id"].isin(plan.loc[plan["units_retired"] > 0, "product_id"])]
-    if plan.empty:
-        return pd.DataFrame(columns=["product_id", "region", "days", "kept"])
-    units = data.units
-    there = units[(units["commissioned_on"] <= today) & ~(units["retired_on"] <= today)]
-    place = there["site_id"].map(region).fillna("").astype(str)
-    size = there.groupby([there["product_id"], place.rename("region")]).size()
-    plan = plan.assign(region=plan["site_id"].map(region).fillna("").astype(str))
-    gone = plan.groupby(["product_id", "region", "month"], sort=True)["units_retired"].sum().reset_index()
-    # A plan speaks for a product up to its last month, in every region.
-    last = gone.groupby("product_id")["month"].max()
-    own = size.rename("machines").reset_index()
-    ends = own[own["product_id"].isin(last.index)].assign(units_retired=0.0)
-    ends["month"] = ends["product_id"].map(last)
-    every = pd.concat([gone, ends[gone.columns]], ignore_index=True)
-    every = every.groupby(["product_id", "region", "month"], sort=True)["units_retired"].sum().reset_index()
-    every = every.merge(own, on=["product_id", "region"])
-    total = every.groupby(["product_id", "region"])["units_retired"].cumsum()
-    end = every["month"] + pd.offsets.MonthBegin(1)
-    days = (end - (pd.Timestamp(today) + pd.Timedelta(days=1))).dt.days.astype(float)
-    every = every.assign(kept=(1 - total / every["machines"]).clip(lower=0.0), days=days)
-    return every[["product_id", "region", "days", "kept"]]
+    return added(known, faded), known
 
 
 def _region_of_sites(network: Any) -> pd.Series:
@@ -259,7 +235,10 @@ def _scaled(
     total = windows.pivot_table(index="part_id", columns="days", values="mean", aggfunc="sum")
     grid = np.concatenate([[0.0], total.columns.to_numpy(float)])
     own = pd.Series([np.interp(days, grid, [0.0, *row]) for row in total.to_numpy(float)], index=total.index)
-    plan = told.groupby("part_id")["mean"].sum().reindex(own.index)
+    # What comes from history fades on its own.
+    told = told.assign(machines=told["mean"] - told["from_history"]) if "from_history" in told else told
+    column = "machines" if "machines" in told else "mean"
+    plan = told.groupby("part_id")[column].sum().clip(lower=0.0).reindex(own.index)
     ratio = (plan / own.where(own > 0)).fillna(1.0)
     notes.append(
         _note(
@@ -274,7 +253,12 @@ def _scaled(
 
 
 def _needs(
-    data: Any, ending: pd.DataFrame, left: Remaining, today: pd.Timestamp, risk: float
+    data: Any,
+    ending: pd.DataFrame,
+    left: Remaining,
+    by_machines: Remaining,
+    today: pd.Timestamp,
+    risk: float,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Set demand against stock: what must be bought."""
     at = pd.Index(left.part_ids).get_indexer(pd.Index(ending["part_id"]))
@@ -307,7 +291,7 @@ def _needs(
     begin = pd.Timestamp(today) + pd.Timedelta(days=1)
     ahead = np.maximum((ending["last_buy_on"] - begin).dt.days.to_numpy(float) + 1, 0.0)
     until = np.array([np.interp(days, left.days, row) for days, row in zip(ahead, mean)])
-    now = machines[:, 0]
+    now = of(by_machines.machines)[:, 0]
     most = machines.max(axis=1, initial=0.0)
     few = machines < LAST_SHARE * most[:, None]
     # The day after the last on which more are left.

@@ -2,43 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from spareplan.forecast.cohorts import Cohorts
 from spareplan.forecast.retirement import RetirementLaw
 from spareplan.maths.units import DAYS_PER_MONTH, DAYS_PER_YEAR
-from spareplan.tables.network import build_network
 
 FloatArray = NDArray[np.float64]
-# Machines sold within one such stretch leave together. [days]
-COHORT_DAYS = DAYS_PER_YEAR / 2
 STEP_DAYS = DAYS_PER_YEAR / 4
 # The forecast itself reaches this far; beyond it the rate of its last year goes on. [days]
 REACH_DAYS = 120 * DAYS_PER_MONTH
 FARTHEST_YEARS = 80
-GONE_SHARE = 1e-3
-# Kin that teach a family its law; more of them would teach the same.
-MOST_KIN = 100
-
-
-class Cohorts(NamedTuple):
-    """Machines of one product, region and age under a site of their own.
-
-    Parameters
-    ----------
-    table : DataFrame
-        site_id, product_id, age (mean, today; negative: sold in so many days) [days], machines, known
-        (their day of retirement is given).
-    data : Dataset
-        The same machines and records, every cohort a site and a region of its own.
-    """
-
-    table: pd.DataFrame
-    data: Any
 
 
 class Remaining(NamedTuple):
@@ -139,69 +117,6 @@ def leaving_demand(
     )
 
 
-def split_cohorts(data: Any, as_of: pd.Timestamp, part_ids: list[str], region: pd.Series) -> Cohorts:
-    """Give the machines of each product, region and age a site of their own.
-
-    Parameters
-    ----------
-    data : Dataset
-    as_of : Timestamp
-        Last day that was known.
-    part_ids : list of str
-        Parts wanted; with them only kin are kept that teach their lives.
-    region : Series
-        site_id to its region, empty text where there is none.
-
-    Returns
-    -------
-    Cohorts
-    """
-    units = data.units
-    begin = pd.Timestamp(as_of) + pd.Timedelta(days=1)
-    age = (begin - units["commissioned_on"]).dt.days.to_numpy(float)
-    gone = (units["retired_on"] <= as_of).to_numpy(bool)
-    known = units["retired_on"].notna().to_numpy(bool) & ~gone
-    number = np.floor(age / COHORT_DAYS).astype(np.int64)
-    kind = np.where(gone, "gone", np.where(known, "ends", number.astype(str)))
-    place = units["site_id"].map(region).fillna("").astype(str).to_numpy()
-    plan = data.sales_plan
-    plan = plan[(plan["month"] > as_of) & (plan["units_sold"].fillna(0) > 0)]
-    sold_place = plan["site_id"].map(region).fillna("").astype(str).to_numpy()
-    middle = (plan["month"] + pd.Timedelta(days=15) - begin).dt.days.to_numpy(float)
-    every = pd.DataFrame(
-        {
-            "product_id": np.concatenate([units["product_id"], plan["product_id"]]),
-            "region": np.concatenate([place, sold_place]),
-            "kind": np.concatenate([kind, plan["month"].dt.strftime("sold %Y-%m")]),
-            "age": np.concatenate([age, -middle]),
-            "machines": np.concatenate([np.ones(len(units)), plan["units_sold"]]),
-            "known": np.concatenate([known | gone, np.zeros(len(plan), dtype=bool)]),
-        }
-    )
-    keys = ["product_id", "region", "kind"]
-    every["cohort"] = every.groupby(keys, sort=True).ngroup()
-    every["sum"] = every["age"] * every["machines"]
-    groups = every.groupby("cohort", sort=True)
-    table = groups[[*keys, "known"]].first()
-    table["machines"] = groups["machines"].sum()
-    table["age"] = groups["sum"].sum() / table["machines"]
-    table["site_id"] = [f"cohort {number}" for number in table.index]
-    named = np.array(table["site_id"], dtype=object)[every["cohort"].to_numpy()]
-    new = {
-        "units": units.assign(site_id=named[: len(units)]),
-        "sales_plan": plan.assign(site_id=named[len(units) :], units_retired=0.0),
-        **_places(data, table, region),
-        **_kept_parts(data, part_ids),
-    }
-    network = build_network(new["sites"])
-    return Cohorts(
-        table[table["kind"] != "gone"].reset_index(drop=True)[
-            ["site_id", "product_id", "region", "age", "machines", "known"]
-        ],
-        dataclasses.replace(data, tables={**data.tables, **new}, network=network),
-    )
-
-
 def remaining_demand(
     cohorts: Cohorts,
     windows: pd.DataFrame,
@@ -215,7 +130,8 @@ def remaining_demand(
     ----------
     cohorts : Cohorts
     windows : DataFrame
-        part_id, site_id (the cohort), days, mean, vmr, rate_cv2: as from the installed-base road.
+        part_id, site_id (the cohort), days (those of `window_days`), mean, vmr, rate_cv2: as from the
+        installed-base road.
     part_ids : list of str
         Parts wanted, sorted; those without a row have no demand.
     law : RetirementLaw
@@ -229,12 +145,12 @@ def remaining_demand(
     # Machines that left before today stand in a cohort of their own, which asks for nothing.
     rows = windows[windows["part_id"].isin(part_ids) & windows["site_id"].isin(cohorts.table["site_id"])]
     rows = rows.sort_values(["part_id", "site_id", "days"])
-    grid = np.unique(rows["days"].to_numpy(float))
+    grid = np.array(window_days(), dtype=float)
     first = ~rows.duplicated(["part_id", "site_id"]).to_numpy()
     part = pd.Index(part_ids).get_indexer(pd.Index(rows.loc[first, "part_id"]))
     cohort = pd.Index(cohorts.table["site_id"]).get_indexer(pd.Index(rows.loc[first, "site_id"]))
     mean, vmr, cv2 = (
-        rows[name].to_numpy(float).reshape(-1, max(len(grid), 1)) for name in ("mean", "vmr", "rate_cv2")
+        rows[name].to_numpy(float).reshape(-1, len(grid)) for name in ("mean", "vmr", "rate_cv2")
     )
     grid, mean, vmr, cv2 = _extended(grid, mean, vmr, cv2)
     spread = np.ones((2, len(part_ids), len(grid)))
@@ -249,77 +165,77 @@ def remaining_demand(
     return Remaining(np.array(part_ids, dtype=object), grid, *told, in_service)
 
 
+def planned_share(data: Any, today: pd.Timestamp, region: pd.Series) -> pd.DataFrame:
+    """Share of each product's machines in a region that the sales plan keeps, month by month.
+
+    Parameters
+    ----------
+    data : Dataset
+    today : Timestamp
+        Last day that was known.
+    region : Series
+        site_id to region.
+
+    Returns
+    -------
+    DataFrame
+        product_id, region, days (end of a month, from now), kept; only products of which the plan retires
+        any: for the others it is silent.
+    """
+    plan = data.sales_plan
+    plan = plan[(plan["month"] > today) & plan["units_retired"].notna()]
+    plan = plan[plan["product_id"].isin(plan.loc[plan["units_retired"] > 0, "product_id"])]
+    if plan.empty:
+        return pd.DataFrame(columns=["product_id", "region", "days", "kept"])
+    units = data.units
+    there = units[(units["commissioned_on"] <= today) & ~(units["retired_on"] <= today)]
+    place = there["site_id"].map(region).fillna("").astype(str)
+    size = there.groupby([there["product_id"], place.rename("region")]).size()
+    plan = plan.assign(region=plan["site_id"].map(region).fillna("").astype(str))
+    gone = plan.groupby(["product_id", "region", "month"], sort=True)["units_retired"].sum().reset_index()
+    # A plan speaks for a product up to its last month, in every region.
+    last = gone.groupby("product_id")["month"].max()
+    own = size.rename("machines").reset_index()
+    ends = own[own["product_id"].isin(last.index)].assign(units_retired=0.0)
+    ends["month"] = ends["product_id"].map(last)
+    every = pd.concat([gone, ends[gone.columns]], ignore_index=True)
+    every = every.groupby(["product_id", "region", "month"], sort=True)["units_retired"].sum().reset_index()
+    every = every.merge(own, on=["product_id", "region"])
+    total = every.groupby(["product_id", "region"])["units_retired"].cumsum()
+    end = every["month"] + pd.offsets.MonthBegin(1)
+    days = (end - (pd.Timestamp(today) + pd.Timedelta(days=1))).dt.days.astype(float)
+    every = every.assign(kept=(1 - total / every["machines"]).clip(lower=0.0), days=days)
+    return every[["product_id", "region", "days", "kept"]]
+
+
+def nothing_remains(part_ids: list[str]) -> Remaining:
+    """No demand of any part, at the times at which demand is summed up.
+
+    Parameters
+    ----------
+    part_ids : list of str
+
+    Returns
+    -------
+    Remaining
+    """
+    days = _extended(np.array(window_days(), dtype=float), *(np.zeros((0, len(window_days()))),) * 3)[0]
+    none = np.zeros((len(part_ids), len(days)))
+    return Remaining(np.array(part_ids, dtype=object), days, none, none, none[:, :2], none)
+
+
 def window_days() -> list[int]:
     """List the ends of the windows that the forecast is asked for: every quarter of ten years [days]."""
     return [round(end) for end in np.arange(1, round(REACH_DAYS / STEP_DAYS) + 1) * STEP_DAYS]
-
-
-def _places(data: Any, table: pd.DataFrame, region: pd.Series) -> dict[str, pd.DataFrame]:
-    """Sites, regions and usage with a row for every cohort."""
-    hq = data.network.hq
-    sites = data.sites[data.sites["site_id"] == hq]
-    own = pd.DataFrame({"site_id": table["site_id"], "name": table["site_id"], "region_id": table["site_id"]})
-    own = own.assign(parent_id=hq, lead_time_days=0.0).reindex(columns=sites.columns)
-    records = dict(zip(data.regions["region_id"], data.regions["records_from"]))
-    stage = dict(zip(data.regions["region_id"], data.regions["market_stage"]))
-    regions = pd.DataFrame({"region_id": table["site_id"], "name": table["site_id"]})
-    regions["records_from"] = pd.to_datetime(table["region"].map(records))
-    regions["market_stage"] = table["region"].map(stage)
-    usage = data.usage.merge(
-        table[["product_id", "region", "site_id"]],
-        left_on=["product_id", "region_id"],
-        right_on=["product_id", "region"],
-    )
-    usage = usage.assign(region_id=usage["site_id"])[data.usage.columns]
-    return {
-        "sites": _alike(pd.concat([sites, own.astype(object)], ignore_index=True), data.sites),
-        "regions": _alike(regions.reindex(columns=data.regions.columns).astype(object), data.regions),
-        "usage": usage,
-    }
-
-
-def _alike(frame: pd.DataFrame, model: pd.DataFrame) -> pd.DataFrame:
-    return frame.astype(dict(zip(model.columns, model.dtypes)))
-
-
-def _kept_parts(data: Any, part_ids: list[str]) -> dict[str, pd.DataFrame]:
-    """Keep the parts wanted, what they replace or are like, and kin enough to teach their lives."""
-    parts = data.parts.sort_values("part_id", kind="stable")
-    family = parts["family"]
-    for name in ("supplier", "source"):
-        family = family.where(family.notna(), parts[name])
-    family = family.fillna("").astype(str)
-    wanted = parts["part_id"].isin(part_ids)
-    fitted = parts["part_id"].isin(data.fitment["part_id"])
-    kin = family.isin(family[wanted]) & fitted
-    size = kin.groupby(family).transform("sum")
-    # Evenly over the sorted names, so that neither order nor chance decides who teaches.
-    place = kin.groupby(family).cumsum() * MOST_KIN // size.clip(lower=1)
-    chosen = kin & ((size <= MOST_KIN) | (place != place.groupby(family).shift(fill_value=-1)))
-    keep = set(parts["part_id"][wanted | chosen])
-    # Predecessors bring their machines and failures, analogues their failures; chains are short.
-    while True:
-        linked = parts["superseded_by"].isin(keep) & ~parts["part_id"].isin(keep)
-        like = set(parts.loc[parts["part_id"].isin(keep), "like_part"].dropna()) - keep
-        if not linked.any() and not like:
-            break
-        keep |= {*parts.loc[linked, "part_id"], *like}
-    return {
-        name: data.tables[name][data.tables[name]["part_id"].isin(keep)]
-        for name in ("parts", "fitment", "replacements")
-    }
 
 
 def _extended(
     grid: FloatArray, mean: FloatArray, vmr: FloatArray, cv2: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Begin at day 0, and go on year by year at the rate of the last year of the grid."""
-    if not len(grid):
-        return np.array([0.0, 1.0]), np.zeros((0, 2)), np.ones((0, 2)), np.zeros((0, 2))
     rows = len(mean)
-    year_ago = int(np.argmin(np.abs(grid - (grid[-1] - DAYS_PER_YEAR)))) if len(grid) > 1 else 0
-    span = grid[-1] - grid[year_ago] if year_ago < len(grid) - 1 else grid[-1]
-    last = mean[:, -1] - (mean[:, year_ago] if year_ago < len(grid) - 1 else 0.0)
+    year_ago = int(np.argmin(np.abs(grid - (grid[-1] - DAYS_PER_YEAR))))
+    span, last = grid[-1] - grid[year_ago], mean[:, -1] - mean[:, year_ago]
     ahead = np.arange(1, FARTHEST_YEARS) * DAYS_PER_YEAR
     beyond = mean[:, -1:] + last[:, None] / span * ahead
     repeat = np.ones((1, len(ahead)))

@@ -45,6 +45,16 @@ class RetirementLaw:
     records_from: Any
     notes: list[dict[str, Any]]
 
+    @property
+    def usual(self) -> int:
+        """Row of the product with most machines."""
+        return int(self.table["machines"].to_numpy(float).argmax())
+
+    @property
+    def usual_years(self) -> float:
+        """Mean life of that product's machines [years]."""
+        return float(self.table["mean_life_years"].iloc[self.usual])
+
     def survival(self, product_ids: ArrayLike, age_now_days: ArrayLike, ahead_days: ArrayLike) -> FloatArray:
         """Chance that machines alive now are still in service later.
 
@@ -169,6 +179,8 @@ def learn_retirement(
     _refuse_early_ends(known, born, end)
     product = known["product_id"].to_numpy(object)
     every = np.unique(np.concatenate([products["product_id"].to_numpy(object), product]).astype(str))
+    if not len(every):
+        every = np.array([""])  # no product is known: one law for all machines
     machines = pd.Series(1.0, index=product).groupby(level=0).sum().reindex(every).fillna(0.0).to_numpy(float)
     retired = pd.Series(gone.astype(float), index=product).groupby(level=0).sum().reindex(every).fillna(0.0)
     if not gone.any():
