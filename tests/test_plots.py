@@ -13,6 +13,7 @@ import pytest
 
 from spareplan import plots
 from spareplan.errors import DataError
+from spareplan.forecast.lifetimes import fit_lifetimes
 from spareplan.forecast.survival import survival_curve
 from spareplan.maths.distributions import cdf, quantile
 from spareplan.plots.style import month_ticks
@@ -253,6 +254,37 @@ def test_the_band_of_a_law_is_that_of_its_standard_errors() -> None:
     simulated = np.exp(-((age / draws[:, 1]) ** draws[:, 0]))
     assert sorted(at[:, 1]) == pytest.approx(np.quantile(simulated, [0.025, 0.975]), abs=0.01)
     assert not plots.plot_life(lives(), "主油缸").collections
+
+
+def test_a_law_of_pieces_censored_young_is_known_well_where_they_are() -> None:
+    rng = np.random.default_rng(8)
+    age = 900 * rng.weibull(2.0, 400)
+    spells = pd.DataFrame(
+        {"part_id": "主油缸", "entry": 0.0, "exit": np.minimum(age, 250.0), "failed": age <= 250}
+    )
+    law = fit_lifetimes(spells).assign(clock="hours")
+    shape, scale, failures = (float(law[name].iloc[0]) for name in ("shape", "scale", "n_failed"))
+    demand = DemandForecast(lives().table, lives().assumptions, lifetimes=law)
+    edge = plots.plot_life(demand, "主油缸").collections[0].get_paths()[0].vertices
+    # The same band from the whole observed information, by differences of the log-likelihood.
+    x, died = np.log(spells["exit"].to_numpy()), spells["failed"].to_numpy()
+
+    def loglik(theta: np.ndarray) -> float:
+        z = theta[0] * (x - theta[1])
+        return float((np.log(theta[0]) + z - x)[died].sum() - np.exp(z).sum())
+
+    best, step = np.array([shape, np.log(scale)]), np.diag([1e-3, 1e-3])
+    information = -np.array([[(loglik(best + a + b) - loglik(best + a - b) - loglik(best - a + b)
+                               + loglik(best - a - b)) / 4e-6 for b in step] for a in step])  # fmt: skip
+    covariance = np.linalg.inv(information)
+    for wanted in (150.0, 250.0, 500.0):
+        at = edge[np.isclose(edge[:, 0], edge[np.argmin(np.abs(edge[:, 0] - wanted)), 0])]
+        slope = np.array([np.log(at[0, 0] / scale), -shape])
+        error = np.sqrt(slope @ covariance @ slope)
+        middle = shape * np.log(at[0, 0] / scale)
+        exact = np.exp(-np.exp(middle + 1.96 * error * np.array([1, -1])))
+        assert np.ptp(at[:, 1]) == pytest.approx(np.ptp(exact), rel=0.25), wanted
+    assert 10 < failures < 60
 
 
 def test_months_name_their_year_once() -> None:

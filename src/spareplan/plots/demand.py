@@ -65,8 +65,9 @@ def plot_life(
 
     Notes
     -----
-    Band of the law: ln(-ln S) = beta (ln t - ln eta), with the standard errors of beta and eta taken as
-    independent (delta method); where the law gives none there is no band.
+    Band of the law: ln(-ln S) = beta (ln t - ln eta), by the delta method. Laws carry the standard errors of
+    beta and eta alone; their correlation follows from the hazard being known, at the age where it is known
+    best, as well as k failures tell: variance 1 / k. Where the law gives no errors there is no band.
     """
     laws = demand.lifetimes
     law = laws[laws["part_id"] == part_id] if len(laws) else laws
@@ -261,8 +262,12 @@ def _law_band(law: pd.Series, ages: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     of_shape, of_scale = (float(law.get(name, np.nan)) for name in ("shape_se", "scale_se"))
     if not (np.isfinite(of_shape) and np.isfinite(of_scale)) or of_shape + of_scale <= 0:
         return None
-    distance = np.log(ages / scale)
-    error = np.sqrt((distance * of_shape) ** 2 + (shape * of_scale / scale) ** 2)
-    middle = shape * distance
+    failures = float(law.get("n_failed", 0.0))
+    of_log = shape * of_scale / scale
+    # Pieces censored young tell the hazard at their ages, and so a line on which shape and scale can move.
+    linked = -np.sqrt(max(0.0, 1 - 1 / (failures * of_log**2))) if failures * of_log**2 > 0 else 0.0
+    by_shape = np.log(ages / scale) * of_shape
+    error = np.sqrt(np.maximum(by_shape**2 + of_log**2 - 2 * linked * by_shape * of_log, 0.0))
+    middle = shape * np.log(ages / scale)
     low, high = (np.exp(-np.exp(np.minimum(middle + side * NORMAL_95 * error, 50.0))) for side in (1, -1))
     return low, high
