@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.special import digamma, gammaln
-from scipy.stats import norm
+from scipy.stats import binom, nbinom, norm
 
 from spareplan.errors import DataError
-from spareplan.forecast.family_law import LOG_POINT_WEIGHT, POINT_SHARE, POINTS, _inverse_trigamma
+from spareplan.forecast.family_law import MIXTURE, _inverse_trigamma
 from spareplan.forecast.likelihood import Spells
 from spareplan.forecast.sparse import (
     SHAPES,
@@ -77,9 +77,13 @@ def test_evidence_is_the_integral_of_the_likelihood_over_the_family_law(law, tol
             if law == "normal":
                 prior = norm.pdf(log_rate, -shape * level, shape * spread)
             else:
-                a = float(_inverse_trigamma(np.array([(1 - POINT_SHARE) * (shape * spread) ** 2]))[0])
-                z = log_rate[:, None] + shape * (level + np.sqrt(POINT_SHARE) * spread * POINTS) + digamma(a)
-                prior = np.exp(a * z - np.exp(z) - gammaln(a)) @ np.exp(LOG_POINT_WEIGHT)
+                a = float(_inverse_trigamma(np.array([(1 - MIXTURE.share) * (shape * spread) ** 2]))[0])
+                z = (
+                    log_rate[:, None]
+                    + shape * (level + np.sqrt(MIXTURE.share) * spread * MIXTURE.place)
+                    + digamma(a)
+                )
+                prior = np.exp(a * z - np.exp(z) - gammaln(a)) @ np.exp(MIXTURE.log_weight)
             total += weight[node] * (likelihood * prior).sum() * step
         assert pooled.evidence[part] == pytest.approx(np.log(total), abs=tolerance)
 
@@ -91,9 +95,13 @@ def test_the_gamma_law_at_a_node_has_the_mean_and_variance_of_the_posterior():
     level, spread = float(pooled.families.level[0]), float(np.exp(pooled.families.log_spread[0]))
     log_rate = np.linspace(-60, 30, 20_001)
     for node in (1, 4, 7):
-        a = float(_inverse_trigamma(np.array([(1 - POINT_SHARE) * (SHAPES[node] * spread) ** 2]))[0])
-        z = log_rate[:, None] + SHAPES[node] * (level + np.sqrt(POINT_SHARE) * spread * POINTS) + digamma(a)
-        prior = np.exp(a * z - np.exp(z)) @ np.exp(LOG_POINT_WEIGHT)
+        a = float(_inverse_trigamma(np.array([(1 - MIXTURE.share) * (SHAPES[node] * spread) ** 2]))[0])
+        z = (
+            log_rate[:, None]
+            + SHAPES[node] * (level + np.sqrt(MIXTURE.share) * spread * MIXTURE.place)
+            + digamma(a)
+        )
+        prior = np.exp(a * z - np.exp(z)) @ np.exp(MIXTURE.log_weight)
         for part in range(2):
             mass = prior * np.exp(k[part] * log_rate - sums[part, node] * np.exp(log_rate))
             mass /= mass.sum()
@@ -210,3 +218,90 @@ def test_statistics_that_cannot_be_are_refused_by_name(change, column):
     with pytest.raises(DataError) as caught:
         pool_statistics(**(given | change))
     assert column in set(caught.value.problems["column"])
+
+
+def simulated_year(seed, parts=4000, families=40, spread=0.6, level=60.0):
+    """First failures only: each piece is watched for four years from a known age, then for one more year."""
+    rng = np.random.default_rng(seed)
+    family = np.sort(rng.integers(0, families, parts))
+    scale = np.exp(rng.normal(np.log(level), 0.5, families)[family] + spread * rng.normal(size=parts))
+    shape = np.exp(rng.normal(0.55, 0.2, families)[family] + 0.25 * rng.normal(size=parts))
+    size = np.clip(np.exp(rng.normal(2.3, 0.8, parts)), 2, 100).astype(int)
+    part = np.repeat(np.arange(parts), size)
+    entry = np.maximum(rng.uniform(-48, 40, len(part)), 0.0)
+    s, b = scale[part], shape[part]
+    life = s * ((entry / s) ** b + rng.exponential(size=len(part))) ** (1 / b)
+    end = entry + rng.uniform(10, 48, len(part))
+    starts = np.concatenate([[0], np.cumsum(size)[:-1]])
+    spells = Spells(starts, entry, np.minimum(life, end), life < end, np.ones(len(part)))
+    alive = life >= end
+    chance = -np.expm1((end[alive] / s[alive]) ** b[alive] - ((end[alive] + 6) / s[alive]) ** b[alive])
+    mean = np.bincount(part[alive], weights=chance, minlength=parts)
+    demand = np.bincount(part[alive & (life < end + 6)], minlength=parts)
+    return spells, family, part[alive], end[alive], demand, mean
+
+
+def count_law(pooled, part, age, parts):
+    """Weights, means and variances of the counts of the next half year at every node."""
+    mean, variance = np.zeros((2, parts, len(SHAPES)))
+    for node, shape in enumerate(SHAPES):
+        scale = pooled.scales()[part, node]
+        more = (np.append(age, age + 6).reshape(2, -1) / scale) ** shape
+        hazard = more[1] - more[0]
+        chance = -np.expm1(-hazard)
+        m = np.bincount(part, weights=chance, minlength=parts)
+        slope = np.bincount(part, weights=hazard * np.exp(-hazard), minlength=parts)
+        mean[:, node] = m
+        unit_variance = np.bincount(part, weights=chance * (1 - chance), minlength=parts)
+        variance[:, node] = unit_variance + slope**2 / pooled.failures[:, node]
+    return mean, variance
+
+
+def mixture_cdf(weight, mean, variance, count):
+    mean = np.maximum(mean, 1e-12)
+    over = variance > mean * (1 + 1e-9)
+    wide = nbinom.cdf(
+        count, mean**2 / np.where(over, variance - mean, 1.0), mean / np.where(over, variance, 2 * mean)
+    )
+    tries = np.clip(mean**2 / np.where(over, 1.0, np.maximum(mean - variance, 1e-9)), mean, 1e6)
+    narrow = binom.cdf(count, np.ceil(tries), mean / np.ceil(tries))
+    return (weight * np.where(over, wide, narrow)).sum(axis=1)
+
+
+@pytest.mark.parametrize(("families", "level"), [(40, 60.0), (40, 25.0), (150, 90.0)])
+def test_intervals_cover_and_means_are_unbiased_whatever_a_part_has_failed_before(families, level):
+    counts = {name: np.zeros(4) for name in ("0", "1", "2", "3-5", "6+")}
+    for seed in (11, 12):
+        spells, family, part, age, demand, true_mean = simulated_year(seed, families=families, level=level)
+        parts = len(demand)
+        pooled = pool_lifetimes(spells, family, np.full(parts, np.nan))
+        mean, variance = count_law(pooled, part, age, parts)
+        above, below = (
+            mixture_cdf(pooled.weight, mean, variance, count[:, None]) for count in (demand, demand - 1)
+        )
+        pit = below + np.random.default_rng(seed).random(parts) * (above - below)
+        inside = (np.abs(pit - 0.5) < 0.4).astype(float)
+        past = spells.sums(spells.failed.astype(float))
+        for name, low, high in (("0", 0, 0), ("1", 1, 1), ("2", 2, 2), ("3-5", 3, 5), ("6+", 6, 999)):
+            rows = (past >= low) & (past <= high) & (np.bincount(part, minlength=parts) > 0)
+            own = (pooled.weight * mean).sum(axis=1)[rows].sum()
+            counts[name] += [rows.sum(), inside[rows].sum(), own, true_mean[rows].sum()]
+    for name, (size, covered, predicted, expected) in counts.items():
+        noise = 2.5 * np.sqrt(0.16 / size)
+        assert 0.77 - noise < covered / size < 0.83 + noise, name
+        # Parts differ by more than half: their mean is known to 0.7 / sqrt(size).
+        assert abs(predicted / expected - 1) < 0.05 + 2 * 0.7 / np.sqrt(size), name
+
+
+def test_families_without_any_failure_are_finite_and_foretold():
+    predicted = expected = 0.0
+    for seed in range(21, 25):
+        spells, family, part, age, demand, true_mean = simulated_year(seed, 1500, 300, level=200.0)
+        pooled = pool_lifetimes(spells, family, np.full(len(demand), np.nan))
+        for values in (pooled.weight, pooled.failures, pooled.exposure, pooled.evidence, pooled.scales()):
+            assert np.isfinite(values).all()
+        mean = (pooled.weight * count_law(pooled, part, age, len(demand))[0]).sum(axis=1)
+        quiet = np.bincount(family, weights=spells.sums(spells.failed.astype(float)))[family] == 0
+        assert quiet.sum() > 100
+        predicted, expected = predicted + mean[quiet].sum(), expected + true_mean[quiet].sum()
+    assert predicted / expected == pytest.approx(1, abs=0.2)

@@ -1,4 +1,4 @@
-"""What the parts of a family have in common: mean and spread of ln eta and ln beta, by their evidence.
+"""Weibull lives of a family of parts: evidence and posterior at each shape, given what kin have in common.
 
 Within a family ln eta is normal and ln beta is normal on a grid of shapes. At each shape the normal law of
 ln eta is written as a mixture of a few log-gamma laws of lambda = eta^-beta, to which the Weibull likelihood
@@ -8,8 +8,7 @@ failed (by a fifth where the rest of their family failed often).
 References
 ----------
 .. [1] Soland (1969), IEEE Trans. Reliability 18(4): discrete shapes and conjugate gamma for the Weibull.
-.. [2] Carlin & Louis (2000), Bayes and Empirical Bayes Methods for Data Analysis, ch. 3.
-.. [3] Dalal & Hall (1983), Approximating priors by mixtures of natural conjugate priors. JRSS B 45, 278-286.
+.. [2] Dalal & Hall (1983), Approximating priors by mixtures of natural conjugate priors. JRSS B 45, 278-286.
 """
 
 from __future__ import annotations
@@ -26,25 +25,30 @@ from spareplan.forecast.likelihood import FloatArray, IntArray
 LOG_SHAPES = np.log(0.45) + 0.5 * np.log(2.0) * np.arange(9)
 SHAPES = np.exp(LOG_SHAPES)
 LOG_MEAN_LIFE = gammaln(1 + 1 / SHAPES)
-# Gauss-Hermite points hold this share of the variance of ln eta, the log-gamma laws around them the rest.
-POINT_SHARE = 0.6
-POINTS, _POINT_WEIGHT = np.polynomial.hermite_e.hermegauss(4)
-LOG_POINT_WEIGHT = np.log(_POINT_WEIGHT / _POINT_WEIGHT.sum())
-# What spare parts are like before any is seen: spread of ln eta in a family, ln beta, its spread.
-SPREAD_CENTRE, SPREAD_SD = np.log(0.6), 0.4
-SHAPE_CENTRE, SHAPE_SD = np.log(1.5), 0.5
-SHAPE_SPREAD_CENTRE, SHAPE_SPREAD_SD = np.log(0.25), 0.35
-LEVEL_SD = 2.0
-FAILURES_TO_SPEAK = 8
-ROUNDS, MORE_ROUNDS = 4, 3
-# Engineers' expected lives: factor of bias (log) and spread (log) that are tried, with their prior.
-BIASES = np.linspace(-0.6, 0.6, 7)
-BIAS_SD = 0.4
-EXPERT_SPREADS = np.array([0.2, 0.35, 0.6, 1.0])
 # Keys handled at a time, so that the working arrays stay in the processor's cache.
 CHUNK_KEYS = 1024
 # ln(r / S) beyond which one of the two is nothing beside the other.
-FARTHEST = 700.0
+FARTHEST = 640.0
+
+
+class Points(NamedTuple):
+    """Log-gamma laws that stand for a normal law of ln eta.
+
+    Places and log weights of their means, and the share of the variance that is between them.
+    """
+
+    place: FloatArray
+    log_weight: FloatArray
+    share: float
+
+
+def _hermite_points(number: int, share: float) -> Points:
+    place, weight = np.polynomial.hermite_e.hermegauss(number)
+    return Points(place, np.log(weight / weight.sum()), share)
+
+
+# The first pass is content with one log-gamma law, at a quarter of the cost.
+ONE_POINT, MIXTURE = _hermite_points(1, 0.0), _hermite_points(4, 0.6)
 
 
 class FamilyPrior(NamedTuple):
@@ -61,15 +65,6 @@ class Experts(NamedTuple):
 
     bias: float
     spread: float
-
-
-class Hyperprior(NamedTuple):
-    """Centre and spread, over families, of the level and of ln beta."""
-
-    level: float
-    level_sd: float
-    shape: float
-    shape_sd: float
 
 
 class Kin(NamedTuple):
@@ -131,53 +126,6 @@ def group_kin(
     return Kin(k, log_s, fixed, family, families, log_life, known, pair, cell, distinct[which])
 
 
-def fit_families(kin: Kin) -> tuple[FamilyPrior, Experts]:
-    """Find the law of every family by its evidence, in two passes.
-
-    Parameters
-    ----------
-    kin : Kin
-
-    Returns
-    -------
-    tuple of FamilyPrior and Experts
-
-    Notes
-    -----
-    Hyperparameters of all families rise together, by parabola steps along one coordinate at a time. Families
-    with enough failures then say how families differ, and the others are fitted again under that law; the
-    uncertainty of a family's level is added to its spread.
-    """
-    start = _start(kin)
-    over = Hyperprior(
-        float(np.median(start.level)) if kin.families else 0.0, LEVEL_SD, SHAPE_CENTRE, SHAPE_SD
-    )
-    experts = _ask_experts(kin, start, BIASES, EXPERT_SPREADS)
-    fitted, value = _climb(kin, start, over, experts, ROUNDS)
-    failures = np.bincount(kin.family, weights=kin.k, minlength=kin.families)
-    speak = failures >= FAILURES_TO_SPEAK
-    if speak.sum() >= 2:
-        over = Hyperprior(
-            float(fitted.level[speak].mean()),
-            max(0.15, float(fitted.level[speak].std(ddof=1))),
-            float(fitted.shape[speak].mean()),
-            max(0.1, float(fitted.shape[speak].std(ddof=1))),
-        )
-    if kin.known.any():
-        near = experts.bias + np.array([-0.1, 0.0, 0.1])
-        experts = _ask_experts(kin, fitted, near, experts.spread * np.array([0.8, 1.0, 1.25]))
-    if speak.sum() >= 2 or kin.known.any():
-        fitted, value = _climb(kin, fitted, over, experts, MORE_ROUNDS)
-    step = 0.2
-    around = [
-        _objective(kin, fitted._replace(level=fitted.level + move), over, experts) for move in (-step, step)
-    ]
-    bend = (around[0] - 2 * value + around[1]) / step**2
-    doubt = np.where(bend < 0, np.minimum(-1 / np.minimum(bend, -1e-12), over.level_sd**2), over.level_sd**2)
-    wide = fitted._replace(log_spread=0.5 * np.log(np.exp(2 * fitted.log_spread) + doubt))
-    return wide, experts
-
-
 def log_node_weights(prior: FamilyPrior) -> FloatArray:
     """Log weight of each shape in each family, shape (families, nodes)."""
     out = -0.5 * ((LOG_SHAPES - prior.shape[:, None]) / np.exp(prior.log_shape_spread)[:, None]) ** 2
@@ -199,7 +147,7 @@ def posterior_at_nodes(kin: Kin, prior: FamilyPrior, experts: Experts) -> NodePo
         Arrays of shape (keys, nodes). The mixture of gamma laws at a node is given as the one gamma law with
         its mean and variance.
     """
-    rates = _rate_laws(kin, prior.log_spread, experts)
+    rates = rate_laws(kin, prior.log_spread, experts, MIXTURE)
     log_m = np.empty_like(kin.log_s)
     log_expert, failures, exposure = (np.empty_like(log_m) for _ in range(3))
     for rows in _chunks(kin):
@@ -224,7 +172,7 @@ def posterior_at_nodes(kin: Kin, prior: FamilyPrior, experts: Experts) -> NodePo
     return NodePosterior(log_m, log_expert, failures, exposure)
 
 
-class _RateLaws(NamedTuple):
+class RateLaws(NamedTuple):
     """Gamma laws of lambda around each point: per cell, and lgamma(a + k) - lgamma(a) per pair."""
 
     cell: IntArray
@@ -233,23 +181,25 @@ class _RateLaws(NamedTuple):
     pair_part: FloatArray
     spread: FloatArray
     trust: FloatArray
+    points: Points
 
 
-def _rate_laws(kin: Kin, log_spread: FloatArray, experts: Experts) -> _RateLaws:
+def rate_laws(kin: Kin, log_spread: FloatArray, experts: Experts, points: Points) -> RateLaws:
+    """Match gamma laws of lambda to the normal laws of ln eta, per family with and without experts."""
     spread2 = np.repeat(np.exp(2 * log_spread), 2)
     trust = np.zeros(2 * kin.families)
     if kin.known.any():
         trust[1::2] = spread2[1::2] / (spread2[1::2] + experts.spread**2)
     spread2 = spread2 * (1 - trust)
-    shape = _inverse_trigamma(SHAPES**2 * (1 - POINT_SHARE) * spread2[:, None])
+    shape = _inverse_trigamma(SHAPES**2 * (1 - points.share) * spread2[:, None])
     at = shape[kin.pair_cell]
     pair_part = gammaln(at + kin.pair_k[:, None]) - gammaln(at)
     cell = 2 * kin.family + kin.known
-    return _RateLaws(cell, shape, digamma(shape), pair_part, np.sqrt(POINT_SHARE * spread2), trust)
+    return RateLaws(cell, shape, digamma(shape), pair_part, np.sqrt(points.share * spread2), trust, points)
 
 
 def _mixture_terms(
-    kin: Kin, rows: slice, prior: FamilyPrior, experts: Experts, rates: _RateLaws
+    kin: Kin, rows: slice, prior: FamilyPrior, experts: Experts, rates: RateLaws
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Log evidence at every point, log(r / S) there, and the engineers' log density."""
     cell, family = rates.cell[rows], kin.family[rows]
@@ -261,127 +211,39 @@ def _mixture_terms(
         off = kin.log_life[rows][:, None] - LOG_MEAN_LIFE - experts.bias - level
         level = level + np.where(known, rates.trust[cell][:, None] * off, 0.0)
         expert = np.where(known, -0.5 * (off**2 / variance + np.log(2 * np.pi * variance)), 0.0)
-    middle = rates.log_rate[cell] + SHAPES * level - kin.log_s[rows]
+    middle = np.clip(rates.log_rate[cell] + SHAPES * level - kin.log_s[rows], -FARTHEST, FARTHEST)
     step = rates.spread[cell][:, None] * SHAPES
-    log_ratio = np.clip(middle + POINTS[:, None, None] * step, -FARTHEST, FARTHEST)
+    log_ratio = middle + rates.points.place[:, None, None] * step
     a = rates.shape[cell]
-    terms = a * log_ratio - (a + kin.k[rows, None]) * np.log1p(np.exp(log_ratio))
-    return terms + LOG_POINT_WEIGHT[:, None, None], log_ratio, expert
+    terms = np.exp(log_ratio)
+    np.log1p(terms, out=terms)
+    terms *= -(a + kin.k[rows, None])
+    terms += a * log_ratio
+    terms += rates.points.log_weight[:, None, None]
+    return terms, log_ratio, expert
 
 
-def _node_evidence(
-    kin: Kin, prior: FamilyPrior, experts: Experts, rates: _RateLaws
+def node_evidence(
+    kin: Kin, prior: FamilyPrior, experts: Experts, rates: RateLaws
 ) -> tuple[FloatArray, FloatArray]:
     """Evidence at each node over its maximum, and the log of that maximum, per key."""
     relative, top = np.empty_like(kin.log_s), np.empty(len(kin.k))
     for rows in _chunks(kin):
         terms, _, expert = _mixture_terms(kin, rows, prior, experts, rates)
         highest = terms.max(axis=0)
-        log_m = highest + np.log(np.exp(terms - highest).sum(axis=0))
+        terms -= highest
+        log_m = highest + np.log(np.exp(terms, out=terms).sum(axis=0))
         log_m += kin.fixed[rows] + rates.pair_part[kin.pair[rows]] + expert
         top[rows] = log_m.max(axis=1)
         relative[rows] = np.exp(log_m - top[rows][:, None])
     return relative, top
 
 
-def _family_evidence(kin: Kin, prior: FamilyPrior, relative: FloatArray, top: FloatArray) -> FloatArray:
+def family_evidence(kin: Kin, prior: FamilyPrior, relative: FloatArray, top: FloatArray) -> FloatArray:
+    """Log evidence per family, from that at the nodes as `node_evidence` gives it."""
     weight = np.exp(log_node_weights(prior))
     evidence = top + np.log(np.maximum((relative * weight[kin.family]).sum(axis=1), 1e-300))
     return np.asarray(np.bincount(kin.family, weights=evidence, minlength=kin.families), dtype=float)
-
-
-def _log_hyperprior(prior: FamilyPrior, over: Hyperprior) -> FloatArray:
-    return np.asarray(
-        -0.5
-        * (
-            ((prior.log_spread - SPREAD_CENTRE) / SPREAD_SD) ** 2
-            + ((prior.shape - over.shape) / over.shape_sd) ** 2
-            + ((prior.log_shape_spread - SHAPE_SPREAD_CENTRE) / SHAPE_SPREAD_SD) ** 2
-            + ((prior.level - over.level) / over.level_sd) ** 2
-        )
-    )
-
-
-def _objective(
-    kin: Kin,
-    prior: FamilyPrior,
-    over: Hyperprior,
-    experts: Experts,
-    rates: _RateLaws | None = None,
-    nodes: tuple[FloatArray, FloatArray] | None = None,
-) -> FloatArray:
-    """Evidence plus log prior of the hyperparameters, per family; what is known of it may be handed in."""
-    if nodes is None:
-        rates = _rate_laws(kin, prior.log_spread, experts) if rates is None else rates
-        nodes = _node_evidence(kin, prior, experts, rates)
-    return _family_evidence(kin, prior, *nodes) + _log_hyperprior(prior, over)
-
-
-def _climb(
-    kin: Kin, start: FamilyPrior, over: Hyperprior, experts: Experts, rounds: int
-) -> tuple[FamilyPrior, FloatArray]:
-    """Maximise the objective by parabola steps along each coordinate, all families at once."""
-    here, value = start, _objective(kin, start, over, experts)
-    width = [np.full(kin.families, size) for size in (0.5, 0.3, 0.3, 0.3)]
-    columns = np.arange(kin.families)
-    for _ in range(rounds):
-        for axis, name in enumerate(FamilyPrior._fields):
-            h = width[axis]
-            rates = _rate_laws(kin, here.log_spread, experts) if axis != 1 else None
-            # The law of the shape only weighs the nodes: their evidence stays.
-            nodes = _node_evidence(kin, here, experts, rates) if rates is not None and axis > 1 else None
-
-            def moved(move: FloatArray, prior: FamilyPrior = here, name: str = name) -> FamilyPrior:
-                return prior._replace(**{name: getattr(prior, name) + move})
-
-            sides = [_objective(kin, moved(move), over, experts, rates, nodes) for move in (h, -h)]
-            bend = sides[0] - 2 * value + sides[1]
-            with np.errstate(divide="ignore", invalid="ignore"):
-                move = 0.5 * h * (sides[1] - sides[0]) / bend
-            uphill = np.where(sides[0] > sides[1], 2.5 * h, -2.5 * h)
-            move = np.where((bend < 0) & np.isfinite(move), np.clip(move, -2.5 * h, 2.5 * h), uphill)
-            vertex = _objective(kin, moved(move), over, experts, rates, nodes)
-            moves = np.array([np.zeros_like(h), h, -h, move])
-            values = np.array([value, *sides, vertex])
-            best = np.where(np.isfinite(values), values, -np.inf).argmax(axis=0)
-            taken = moves[best, columns]
-            here, value = moved(taken), values[best, columns]
-            width[axis] = np.maximum(np.where(taken == 0, 0.4 * h, 0.7 * np.abs(taken)), 0.02)
-    return here, value
-
-
-def _ask_experts(kin: Kin, prior: FamilyPrior, biases: FloatArray, spreads: FloatArray) -> Experts:
-    """Bias and spread of the engineers' lives that the failures make most likely."""
-    if not kin.known.any():
-        return Experts(np.nan, np.nan)
-    best = (-np.inf, 0.0, 0.35)
-    for spread in spreads:
-        rates = _rate_laws(kin, prior.log_spread, Experts(0.0, float(spread)))
-        for bias in biases:
-            nodes = _node_evidence(kin, prior, Experts(float(bias), float(spread)), rates)
-            value = _family_evidence(kin, prior, *nodes).sum() - 0.5 * (bias / BIAS_SD) ** 2
-            best = max(best, (float(value), float(bias), float(spread)))
-    return Experts(best[1], best[2])
-
-
-def _start(kin: Kin) -> FamilyPrior:
-    """Pooled profile of each family over the nodes, as if half a failure more had been seen."""
-
-    def total(values: FloatArray) -> FloatArray:
-        return np.asarray(np.bincount(kin.family, weights=values, minlength=kin.families), dtype=float)
-
-    k = total(kin.k)[:, None]
-    fixed = kin.fixed + kin.k[:, None] * kin.log_s
-    log_rate = np.log(k + 0.5) - np.log(np.column_stack([total(np.exp(column)) for column in kin.log_s.T]))
-    profile = np.column_stack([total(column) for column in fixed.T]) + k * log_rate
-    profile -= 0.5 * ((LOG_SHAPES - SHAPE_CENTRE) / SHAPE_SD) ** 2
-    best = profile.argmax(axis=1)
-    level = -log_rate[np.arange(kin.families), best] / SHAPES[best]
-
-    def flat(value: float) -> FloatArray:
-        return np.full(kin.families, value)
-
-    return FamilyPrior(level, flat(SPREAD_CENTRE), LOG_SHAPES[best].copy(), flat(SHAPE_SPREAD_CENTRE))
 
 
 def _chunks(kin: Kin) -> list[slice]:

@@ -3,7 +3,7 @@
 Given the shape beta, the likelihood of lambda = eta^-beta is that of a gamma law, truncation and censoring
 included. A grid over beta with conjugate gamma laws at each node is therefore the whole posterior, and all it
 needs of a part are its failures k, L = sum of ln t over them, and S = sum(exit^beta - entry^beta) at the
-nodes; what the parts of a family have in common is found by its evidence (`family_law`).
+nodes; what the parts of a family have in common is found by its evidence (`family_fit`).
 
 References
 ----------
@@ -21,11 +21,11 @@ import numpy as np
 from scipy.special import digamma, polygamma
 
 from spareplan.errors import DataError, Problem
+from spareplan.forecast.family_fit import fit_families
 from spareplan.forecast.family_law import (
     LOG_SHAPES,
     SHAPES,
     FamilyPrior,
-    fit_families,
     group_kin,
     log_node_weights,
     posterior_at_nodes,
@@ -51,7 +51,7 @@ class PooledLives:
     unit : float or ndarray, shape (keys,)
         Age that counts as 1 in `exposure`. [unit of the ages]
     families : FamilyPrior
-        What the kin have in common.
+        What the kin have in common; a row per family that has keys, by its number.
     bias, expert_spread : float
         Engineers' lives are exp(bias) times too long, with this spread; NaN without any.
     evidence : ndarray, shape (keys,)
@@ -199,6 +199,8 @@ def pool_statistics(
         Shapes that do not fit, negative failures or sums, values that are no finite numbers.
     """
     _check_statistics(k, log_sum, sums, unit, family, expected_life)
+    # Numbers without any key would be families that nothing is known of.
+    family = np.unique(family, return_inverse=True)[1]
     sums = np.maximum(sums, LEAST_SUM)
     kin = group_kin(k, log_sum, sums, family, expected_life / unit)
     prior, experts = fit_families(kin)
