@@ -194,7 +194,9 @@ def _all_parts(
     for number, part in enumerate(lives.fitment.parts):
         side, some = sides[clock[number]], slice(sold_at[number], sold_at[number + 1])
         cells, held, batch = side.ages.of_part(number)
-        if not held.any() and some.start == some.stop:
+        here = held.any(axis=1)
+        cells, held, batch = cells[here], held[here], batch[here]
+        if not len(cells) and some.start == some.stop:
             continue
         pieces_here = PartFleet(
             held,

@@ -99,7 +99,8 @@ def build_clock(data: Any, network: Network, as_of: pd.Timestamp, days_ahead: fl
     used; rows between the two are left aside, as they were not known.
     """
     units = data.units
-    begin = min([as_of, *units["commissioned_on"].dropna()])
+    first = [units["commissioned_on"].min(), data.meter_readings["read_on"].min()]
+    begin = min([as_of, *(day for day in first if not pd.isna(day))])
     end = as_of + pd.Timedelta(days=days_ahead + 62)
     months = pd.date_range(month_start([begin])[0], month_start([end])[0], freq="MS")
     length = days_in_month(months)

@@ -114,10 +114,12 @@ def fleet_history(
     """
     moved = successors(data.parts)
     late = np.zeros(1) if delays is None else np.asarray(delays, dtype=float)
-    machines = machines_on_clocks(data.units, data.network, clock, records_from, as_of, late)
     fitted = data.fitment.assign(part_id=data.fitment["part_id"].replace(moved))
     fitted = fitted.groupby(["part_id", "product_id"], as_index=False, sort=True)["quantity"].max()
     fitted = fitted[fitted["quantity"] > 0].reset_index(drop=True)
+    # Machines that carry no part say nothing about any.
+    units = data.units[data.units["product_id"].isin(fitted["product_id"])]
+    machines = machines_on_clocks(units, data.network, clock, records_from, as_of, late)
     parts = pd.Index(fitted["part_id"].drop_duplicates().astype(object))
     fitted.insert(1, "part", parts.get_indexer(pd.Index(fitted["part_id"])))
     events = _known_events(data.replacements, as_of).assign(

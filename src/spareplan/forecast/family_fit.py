@@ -218,14 +218,14 @@ def _ask_experts(kin: Kin, prior: FamilyPrior, biases: FloatArray, spreads: Floa
 
 
 def _start(kin: Kin) -> FamilyPrior:
-    """Pooled profile of each family over the nodes, as if half a failure more had been seen."""
+    """Pooled profile of each family over the nodes, as if half a failure in one unit more had been seen."""
 
     def total(values: FloatArray) -> FloatArray:
         return np.asarray(np.bincount(kin.family, weights=values, minlength=kin.families), dtype=float)
 
     k = total(kin.k)[:, None]
     fixed = kin.fixed + kin.k[:, None] * kin.log_s
-    log_rate = np.log(k + 0.5) - np.log(np.column_stack([total(np.exp(column)) for column in kin.log_s.T]))
+    log_rate = np.log(k + 0.5) - np.log1p(np.column_stack([total(np.exp(column)) for column in kin.log_s.T]))
     profile = np.column_stack([total(column) for column in fixed.T]) + k * log_rate
     profile -= 0.5 * ((LOG_SHAPES - CENTRES[2]) / CENTRE_SDS[2]) ** 2
     best = profile.argmax(axis=1)

@@ -270,4 +270,4 @@ def _rate_doubt(
     """Squared coefficient of variation of the part's rate, from the means under each law."""
     mean = weight @ means
     second = weight @ (means**2 * (1 + follow**2 / failures[:, None]))
-    return np.where(mean > 0, np.maximum(second / np.maximum(mean, 1e-300) ** 2 - 1, 0.0), 0.0)
+    return np.where(mean > 0, np.maximum(second / np.where(mean > 0, mean, 1.0) ** 2 - 1, 0.0), 0.0)

@@ -15,9 +15,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spareplan.forecast.exposure import FleetHistory
-from spareplan.forecast.machines import Ages, Machines
+from spareplan.forecast.machines import SHORTEST_LIFE_DAYS, Ages, Machines
 from spareplan.forecast.open_starts import possible_ages
 from spareplan.forecast.sparse import SHAPES
+from spareplan.maths.units import DAYS_PER_YEAR
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -167,7 +168,9 @@ def shared_sums(machines: Machines, fitment: Fitment, clock: str) -> SharedSums:
     """
     ages = machines.ages[clock]
     end = ages.watched.mean(axis=1)
-    unit = float(np.exp(np.log(np.maximum(end, ages.shortest)).mean())) if len(machines) else 1.0
+    # A typical age, of a year at least: where next to nothing was seen, lives of a day are no first guess.
+    year = float(np.median(ages.shortest)) / SHORTEST_LIFE_DAYS * DAYS_PER_YEAR if len(machines) else 1.0
+    unit = max(float(np.exp(np.log(np.maximum(end, ages.shortest)).mean())), year) if len(machines) else 1.0
     whole = np.zeros((len(machines), len(SHAPES)))
     with np.errstate(divide="ignore"):
         log_end, log_start = np.log(ages.watched / unit), np.log(ages.start / unit)

@@ -218,8 +218,9 @@ def learn_lives(
             "shape_se": fit.first_se,
             "scale_se": fit.second_se,
             "loglik": fit.loglik,
-            "n_failed": sums.failures,
-            "n_censored": sums.alive,
+            # Shares of one failure add up to it but for rounding.
+            "n_failed": sums.failures.round(9),
+            "n_censored": sums.alive.round(9),
             "method": "pooled",
             "family": kin["label"].to_numpy(object),
             "clock": np.where(hours, "hours", "days"),

@@ -117,7 +117,10 @@ def machines_on_clocks(
         begin=begin.where(begin > known["commissioned_on"], known["commissioned_on"]),
         end=known["retired_on"].where(known["retired_on"] <= as_of, tomorrow),
     )
-    known = known[known["end"] > known["begin"]].sort_values("unit_id", ignore_index=True)
+    # Where records have not begun, a machine in service is known by its age alone.
+    known["begin"] = known["begin"].where(known["begin"] < known["end"], known["end"])
+    seen = (known["end"] > known["begin"]) | ~known["retired"]
+    known = known[seen].sort_values("unit_id", ignore_index=True)
     begin, end, retired = known["begin"], known["end"], known["retired"]
     hours_curve = clock.curve.reindex(known["unit_id"]).to_numpy(dtype=np.int64)
     own_factor = clock.factor.reindex(known["unit_id"]).to_numpy(dtype=float)
