@@ -11,9 +11,11 @@ import pytest
 from spareplan.errors import DataError
 from spareplan.explain import explain_level
 from spareplan.forecast.demand import forecast_demand
+from spareplan.language import word
 from spareplan.maths.distributions import quantile
 from spareplan.overrides import apply_to_demand
 from spareplan.results import DemandForecast
+from spareplan.tables.contributions import SOURCES
 from tests.forecast.fleets import make_fleet
 from tests.plans import small_plan
 from tests.small_data import frame
@@ -94,6 +96,13 @@ def test_what_is_not_in_the_forecast_is_named(
 ) -> None:
     with pytest.raises(DataError, match=words):
         demand.explain(*scope)
+
+
+def test_every_source_has_a_meaning_and_words_in_both_languages(demand: DemandForecast) -> None:
+    assert set(demand.contributions["source"]) <= set(SOURCES)
+    for source, meaning in SOURCES.items():
+        assert meaning and word(source, "en")[0].isupper()
+        assert any("\u4e00" <= sign <= "\u9fff" for sign in word(source, "zh")), source
 
 
 def test_a_forecast_without_sources_cannot_be_explained(demand: DemandForecast) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from spareplan.config import ForecastOptions
-from spareplan.forecast.blend import WEIGHTS, blended_spread, learn_blend, weigh_families
+from spareplan.forecast.blend import WEIGHTS, blended_spread, learn_blend, lengths_of_tests, weigh_families
 from spareplan.forecast.demand import forecast_demand
 from tests.forecast.fleets import TODAY, make_fleet
 
@@ -91,6 +91,25 @@ def test_quarters_end_where_reports_are_nearly_complete(fleet):
     late = dataclasses.replace(data, tables={**data.tables, "replacements": rows})
     blend = learn_blend(late, TODAY, pd.Timestamp("2022-01-01"), 1, road_with([1.0], [1.0], ["P0"]))
     assert blend.tested["origin"].iloc[0] == pd.Timestamp("2025-09-11")
+
+
+@pytest.mark.parametrize(
+    ("months", "origins", "expected"),
+    [
+        (1.9, 2, (0, 0)),
+        (3.0, 2, (1, 1)),
+        (3.95, 2, (1, 2)),
+        (5.95, 2, (2, 2)),
+        (8.0, 2, (3, 2)),
+        (48.0, 2, (3, 2)),
+        (9.0, 8, (3, 2)),
+        (48.0, 8, (3, 8)),
+        (48.0, 0, (0, 0)),
+        (7.0, 1, (3, 1)),
+    ],
+)
+def test_short_records_are_tested_in_months(months, origins, expected):
+    assert lengths_of_tests(months, origins) == expected
 
 
 def test_families_lean_on_all_and_on_themselves():

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from spareplan.forecast.inspections import machine_cohorts
-from spareplan.forecast.visit_demand import visit_demand
+from spareplan.forecast.visit_demand import DEMAND_COLUMNS, add_visits, visit_demand
 from spareplan.forecast.visits import season_factors
 from spareplan.maths.units import DAYS_PER_MONTH
 
@@ -131,4 +131,47 @@ def test_demand_is_in_proportion_to_machines_and_keeps_to_their_sites():
 def test_no_wear_parts_no_demand():
     given = inputs("days", 1.0)
     out = visit_demand(**(given | {"wear": given["wear"].iloc[:0]}))
-    assert out.empty and list(out) == ["part_id", "site_id", "month", "planned", "prevented", "reason"]
+    assert out.empty and list(out) == DEMAND_COLUMNS
+
+
+def forecast(days=(15.0, 31.0, 59.0, 90.0)):
+    months = pd.date_range("2026-01-01", periods=18, freq="MS")
+    table = pd.DataFrame(
+        {"part_id": "P", "site_id": np.repeat(["A", "B", "C"], 18), "month": np.tile(months, 3)}
+    )
+    table = table.assign(mean=6.0, from_installed_base=4.0, from_new_units=1.0, from_planned=1.0)
+    windows = pd.DataFrame(
+        {"part_id": "P", "site_id": np.repeat(["A", "B", "C"], len(days)), "days": [*days] * 3}
+    )
+    return table, windows.assign(mean=windows["days"] * 0.2, by_rate=windows["days"] * 0.2)
+
+
+def test_visits_added_to_a_forecast_keep_its_sums():
+    demand = visit_demand(**inputs("hours", 1.0))
+    table, windows = forecast()
+    months, sums = add_visits(table, windows, demand, TODAY)
+    parts = months[["from_installed_base", "from_new_units", "from_planned"]].sum(axis=1)
+    np.testing.assert_allclose(months["mean"], parts)
+    net = demand["planned"].sum() - demand["prevented"].sum()
+    assert months["mean"].sum() - table["mean"].sum() == pytest.approx(net)
+    np.testing.assert_allclose(months["inspections"], months["from_installed_base"] - 4.0)
+    # A window that ends with a month holds the months' sum.
+    for site in "AB":
+        at = (months["site_id"] == site) & (months["month"] < pd.Timestamp("2026-03-01"))
+        added = months.loc[at, "mean"].sum() - table.loc[at, "mean"].sum()
+        two = (sums["site_id"] == site) & (sums["days"] == 59)
+        assert (sums["mean"] - windows["mean"])[two].item() == pytest.approx(added)
+    assert sums.loc[sums["site_id"] == "C", "mean"].equals(windows.loc[windows["site_id"] == "C", "mean"])
+    half = ((sums["mean"] - windows["mean"])[sums["site_id"] == "B"]).to_numpy()
+    assert half[0] == pytest.approx(half[1] * 15 / 31)
+
+
+def test_more_failures_prevented_than_expected_leave_none():
+    demand = visit_demand(**inputs("hours", 1000.0))
+    table, windows = forecast()
+    months, sums = add_visits(table, windows, demand, TODAY)
+    assert (months[["from_installed_base", "from_new_units", "mean"]].to_numpy() >= 0).all()
+    assert (sums["mean"] >= 0).all()
+    same, also = add_visits(table, windows, demand.iloc[:0], TODAY)
+    pd.testing.assert_frame_equal(same.drop(columns="inspections"), table)
+    pd.testing.assert_frame_equal(also, windows)

@@ -19,14 +19,16 @@ from spareplan.maths.units import DAYS_PER_MONTH, months_after
 WEIGHTS = np.linspace(0.0, 1.0, 11)
 DOUBTS = np.array([0.0, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16])
 # What follows was tuned on made-up fleets only (benchmarks/simulated_fleets.py). Quarters close to today tell
-# more than years further back: what a road gets wrong now, it gets wrong next quarter, too.
+# more than years further back: what a road gets wrong now, it gets wrong next quarter, too. Where records are
+# short, shorter tests are far better than none.
 TEST_MONTHS = 3
-# Records before a test; a little less than a quarter, because months differ in length.
-LEAST_RECORD_MONTHS = 2.9
+LEAST_RECORD_MONTHS = 2
 # A beta(.7, .7) on the weight: centred at half and half, ready to go to either end.
 PRIOR_WEIGHT = (0.02 + 0.96 * WEIGHTS) ** -0.3 * (0.98 - 0.96 * WEIGHTS) ** -0.3
 # Parts err together, so their likelihoods count for less than their sum: for all together, for a family.
 TEMPER_ALL, TEMPER_FAMILY = 0.5, 0.5
+# A surprise speaks against a road, but one part is not to drown all others. [probability]
+LEAST_CHANCE = 1e-4
 # Log likelihood that makes one road the winner. [nats]
 CLEAR = 2.0
 # Reports that must have come in before a quarter is tested.
@@ -96,7 +98,7 @@ def learn_blend(data: Any, as_of: pd.Timestamp, begin: pd.Timestamp, origins: in
     begin : Timestamp
         Day from which failures are known.
     origins : int
-        How many quarters before `as_of` are tested, one after the other.
+        How many quarters before `as_of` are tested, one after the other; months where records are short.
     road : callable
         (origin, months, windows) to an installed-base forecast whose windows hold by_ages, by_rate, vmr,
         rate_cv2 and cv2_rate per part and site. It may only see what was known at the origin (`known_at`).
@@ -111,8 +113,8 @@ def learn_blend(data: Any, as_of: pd.Timestamp, begin: pd.Timestamp, origins: in
     between the mean rate (0) and the ages (1): a line of predictive distributions, stacked by their
     log score [1]_. The likelihood of all parts makes the prior of each family, whose own likelihood is added;
     both are tempered. A part's weight is the mean under its family's. The doubt that is added to the rate's
-    variation is the most likely one of a short list. Quarters end where reports are nearly complete. Records
-    under two quarters cannot be tested: then ages weigh from one half, on machines older than the records, up
+    variation is the most likely one of a short list. Tests end where reports are nearly complete. Records
+    under three months cannot be tested: then ages weigh from one half, on machines older than the records, up
     to all, on machines seen from new.
 
     References
@@ -122,13 +124,10 @@ def learn_blend(data: Any, as_of: pd.Timestamp, begin: pd.Timestamp, origins: in
     """
     tests = []
     end = as_of - pd.Timedelta(days=_days_to_report(data, as_of)) + pd.Timedelta(days=1)
-    known = (end - begin).days / DAYS_PER_MONTH
-    for number in range(1, origins + 1):
-        if known - TEST_MONTHS * number < LEAST_RECORD_MONTHS:
-            break
+    length, number_of_tests = lengths_of_tests((end - begin).days / DAYS_PER_MONTH, origins)
+    for number in range(1, number_of_tests + 1):
         origin, until = (
-            end - pd.DateOffset(months=TEST_MONTHS * back) - pd.Timedelta(days=1)
-            for back in (number, number - 1)
+            end - pd.DateOffset(months=length * back) - pd.Timedelta(days=1) for back in (number, number - 1)
         )
         # One month and the window: no more edges than the test needs.
         forecast = road(origin, months_after(origin, 1), [(until - origin).days])
@@ -151,10 +150,34 @@ def learn_blend(data: Any, as_of: pd.Timestamp, begin: pd.Timestamp, origins: in
         dict(zip(part["part_id"], weight[row].tolist())),
         doubt,
         tested,
-        _notes(tested, weight, doubt),
+        _notes(tested, weight, doubt, length),
         float(shared),
         dict(zip(part["part_id"], verdict[row].tolist())),
     )
+
+
+def lengths_of_tests(known_months: float, origins: int) -> tuple[int, int]:
+    """Length and number of the tests that records allow.
+
+    Parameters
+    ----------
+    known_months : float
+        Length of the records. [months]
+    origins : int
+        Most tests.
+
+    Returns
+    -------
+    tuple of int
+        Length of a test, TEST_MONTHS at most [months], and how many follow one another with
+        LEAST_RECORD_MONTHS before the first; (0, 0) where not even a month can be tested.
+    """
+    # Months differ in length: a little less counts as whole.
+    room = known_months + 0.1 - LEAST_RECORD_MONTHS
+    if origins < 1 or room < 1:
+        return 0, 0
+    length = int(min(TEST_MONTHS, max(room // min(origins, 2), 1)))
+    return length, int(min(origins, room // length))
 
 
 def weigh_families(evidence: np.ndarray) -> np.ndarray:
@@ -227,7 +250,7 @@ def _log_likelihood(tested: pd.DataFrame, weights: np.ndarray, doubts: np.ndarra
     mean = np.maximum(weights * ages + (1 - weights) * rate, 1e-6)
     # Counts of pieces replaced in sets are coarse; a floor keeps every one of them possible.
     variance = np.maximum(vmr, 0.3) * mean + (cv2 + doubts[:, None, None]) * mean**2
-    return np.asarray(np.log(np.maximum(pmf(np.round(seen), mean, variance), 1e-12)))
+    return np.asarray(np.log(np.maximum(pmf(np.round(seen), mean, variance), LEAST_CHANCE)))
 
 
 def _most_likely_doubt(tested: pd.DataFrame) -> float:
@@ -288,7 +311,7 @@ def _verdicts(
     )
 
 
-def _notes(tested: pd.DataFrame, weights: np.ndarray, doubt: float) -> list[dict[str, Any]]:
+def _notes(tested: pd.DataFrame, weights: np.ndarray, doubt: float, length: int) -> list[dict[str, Any]]:
     origins = sorted(tested["origin"].unique())
     said = ", ".join(f"{pd.Timestamp(origin):%Y-%m-%d}" for origin in origins)
     error = {
@@ -296,7 +319,7 @@ def _notes(tested: pd.DataFrame, weights: np.ndarray, doubt: float) -> list[dict
         for name in ("by_ages", "by_rate")
     }
     text = (
-        f"{TEST_MONTHS} months after {said}: by ages {error['by_ages']:.0%} off per part, by the mean rate "
+        f"{length} months after {said}: by ages {error['by_ages']:.0%} off per part, by the mean rate "
         f"{error['by_rate']:.0%}, {tested['by_ages'].sum():.0f} and {tested['by_rate'].sum():.0f} expected, "
         f"{tested['actual'].sum():.0f} happened"
     )

@@ -11,10 +11,10 @@ import pandas as pd
 from spareplan.maths.units import DAYS_PER_YEAR
 from spareplan.tables.network import build_network
 
-# Machines sold within one such stretch leave together. [days]
-COHORT_DAYS = DAYS_PER_YEAR / 2
+# Machines sold within one such stretch share a law of leaving; their pieces keep their own ages. [days]
+COHORT_DAYS = DAYS_PER_YEAR
 # Kin that teach a family its law; more of them would teach the same.
-MOST_KIN = 100
+MOST_KIN = 40
 
 
 class Cohorts(NamedTuple):

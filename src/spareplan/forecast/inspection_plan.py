@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from spareplan.config import ForecastOptions
 from spareplan.forecast.clock import records_begin, region_of_sites
@@ -20,7 +21,7 @@ from spareplan.forecast.first_year import (
 from spareplan.forecast.inspections import CALENDAR_KEYS, machine_cohorts, plan_visits
 from spareplan.forecast.visit_demand import DEMAND_COLUMNS, visit_demand
 from spareplan.forecast.visits import FIRST_VISIT, place_schedule, season_factors
-from spareplan.forecast.wear import WEAR_COLUMNS, wear_parts
+from spareplan.forecast.wear import WEAR_COLUMNS, rows_at_visits, wear_parts
 from spareplan.maths.units import months_after
 
 
@@ -71,6 +72,58 @@ def visit_calendar(
     return plan.calendar, plan.notes
 
 
+class SeenWear(NamedTuple):
+    """Wear parts, and the rows of the records that visits account for.
+
+    Parameters
+    ----------
+    parts : DataFrame
+        As from `wear_parts`.
+    at_visits : ndarray of bool, a value per row of `replacements`
+        As from `rows_at_visits`.
+    """
+
+    parts: pd.DataFrame
+    at_visits: NDArray[np.bool_]
+
+
+def find_wear(data: Any, as_of: pd.Timestamp, options: ForecastOptions) -> SeenWear:
+    """Wear parts of inspection visits in the records known by a day.
+
+    Parameters
+    ----------
+    data : Dataset
+        units, fitment, parts, sites, regions, replacements are read.
+    as_of : Timestamp
+        Last day that was known.
+    options : ForecastOptions
+        `inspections` and `inspection_dates`.
+
+    Returns
+    -------
+    SeenWear
+        No parts and no rows where inspections are "none".
+    """
+    none = SeenWear(pd.DataFrame(columns=WEAR_COLUMNS), np.zeros(len(data.replacements), dtype=bool))
+    records = data.replacements
+    if options.inspections == "none" or not (records["planned"].to_numpy(bool)).any():
+        return none
+    moved, fitment = _last_parts(data)
+    records = records.assign(part_id=records["part_id"].replace(moved))
+    dates = sorted(set(options.inspection_dates))
+    begin, _ = records_begin(data, as_of)
+    known = records[records["replaced_on"] <= as_of]
+    parts = wear_parts(known, data.units, fitment, as_of, dates, records_from=begin)
+    return SeenWear(parts, rows_at_visits(records, data.units, parts, dates))
+
+
+def _last_parts(data: Any) -> tuple[dict[str, str], pd.DataFrame]:
+    """Last successor of superseded parts, and the fitment by them."""
+    moved = successors(data.parts)
+    fitment = data.fitment.assign(part_id=data.fitment["part_id"].replace(moved))
+    return moved, fitment.groupby(["product_id", "part_id"], sort=True)["quantity"].max().reset_index()
+
+
 def plan_inspections(
     data: Any,
     as_of: pd.Timestamp,
@@ -94,7 +147,7 @@ def plan_inspections(
     options : ForecastOptions
         The fields that begin with `inspection`.
     wear : DataFrame, optional
-        As from `wear_parts`; None: found in the records.
+        As from `find_wear`; None: found in the records.
 
     Returns
     -------
@@ -113,14 +166,11 @@ def plan_inspections(
         table.assign(region_id=table["site_id"].map(region).fillna("").astype(str))
         for table in (data.units, data.sales_plan)
     )
-    moved = successors(data.parts)
-    fitment = data.fitment.assign(part_id=data.fitment["part_id"].replace(moved))
-    fitment = fitment.groupby(["product_id", "part_id"], as_index=False, sort=True)["quantity"].max()
+    moved, fitment = _last_parts(data)
     records = data.replacements[data.replacements["replaced_on"] <= as_of]
     records = records.assign(part_id=records["part_id"].replace(moved))
     begin, _ = records_begin(data, as_of)
-    if wear is None:
-        wear = wear_parts(records, units, fitment, as_of, dates, records_from=begin)
+    wear = find_wear(data, as_of, options).parts if wear is None else wear
 
     reach = max([options.inspection_span_months, *dates]) + int(np.ceil(options.inspection_warning_months))
     usage = hours_by_product(data, as_of)

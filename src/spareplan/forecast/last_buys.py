@@ -296,7 +296,7 @@ def _needs(
     few = machines < LAST_SHARE * most[:, None]
     # The day after the last on which more are left.
     last = np.where(few.any(axis=1), times - np.argmin(few[:, ::-1], axis=1), times - 1).clip(max=times - 1)
-    covers = pd.Series(begin + pd.to_timedelta(left.days[last], unit="D"))
+    covers = pd.Series(begin + pd.to_timedelta(np.ceil(left.days[last]), unit="D"))
     there = stock["on_hand"] + stock["on_order"] + quantity
     left_risk = sf(np.floor(there)[:, None], net_mean, net_variance).max(axis=1, initial=0.0)
     table = pd.DataFrame(

@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 
 from spareplan.forecast.cohorts import Cohorts
 from spareplan.forecast.retirement import RetirementLaw
-from spareplan.maths.units import DAYS_PER_MONTH, DAYS_PER_YEAR
+from spareplan.maths.units import DAYS_PER_YEAR
 
 FloatArray = NDArray[np.float64]
-STEP_DAYS = DAYS_PER_YEAR / 4
-# The forecast itself reaches this far; beyond it the rate of its last year goes on. [days]
-REACH_DAYS = 120 * DAYS_PER_MONTH
+# Ends of the windows it is asked for: quarters of the first three years, then half-years up to ten. [years]
+WINDOW_YEARS = np.concatenate([np.arange(1, 12) / 4, np.arange(6, 21) / 2])
 FARTHEST_YEARS = 80
 
 
@@ -225,8 +224,8 @@ def nothing_remains(part_ids: list[str]) -> Remaining:
 
 
 def window_days() -> list[int]:
-    """List the ends of the windows that the forecast is asked for: every quarter of ten years [days]."""
-    return [round(end) for end in np.arange(1, round(REACH_DAYS / STEP_DAYS) + 1) * STEP_DAYS]
+    """List the ends of the windows that the forecast is asked for, up to ten years ahead [days]."""
+    return [round(end) for end in WINDOW_YEARS * DAYS_PER_YEAR]
 
 
 def _extended(

@@ -9,12 +9,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spareplan.forecast.visit_effect import renewal_curve, visited_renewals
-from spareplan.maths.units import DAYS_PER_MONTH, months_after
+from spareplan.maths.units import DAYS_PER_MONTH, days_in_month, months_after
 from spareplan.tables.frames import positions, require_columns
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-DEMAND_COLUMNS = ["part_id", "site_id", "month", "planned", "prevented", "reason"]
+KEYS = ["part_id", "site_id", "month"]
+AMOUNTS = ["planned", "prevented", "planned_new", "prevented_new"]
+DEMAND_COLUMNS = [*KEYS, *AMOUNTS, "reason"]
 LEAST = 1e-9
 TYPE = ["product_id", "region_id", "number"]
 
@@ -60,8 +62,8 @@ def visit_demand(
     -------
     DataFrame
         part_id, site_id, month, planned (pieces the visits use), prevented (failures that do not happen
-        because of them, below 0 where new pieces fail more), reason; sorted. A forecast without visits ahead
-        becomes mean + planned - prevented.
+        because of them, below 0 where new pieces fail more), planned_new, prevented_new (of these, on
+        machines to be sold), reason; sorted. `add_visits` brings it into a forecast without visits ahead.
 
     Notes
     -----
@@ -89,7 +91,9 @@ def visit_demand(
             continue
         sites = pd.Index(np.sort(here["site_id"].unique()))
         at = (sites.get_indexer(pd.Index(here["site_id"])), positions(here[TYPE], types))
-        machines = csr_array((here["machines"].to_numpy(float), at), (len(sites), len(types)))
+        count = here["machines"].to_numpy(float)
+        to_come = np.where(here["number"] >= begin, count, 0.0)
+        machines, new = (csr_array((held, at), (len(sites), len(types))) for held in (count, to_come))
         number = types["number"].to_numpy()[:, None]
         edges = np.maximum(begin + np.arange(months + 1) - number - 0.5, 0.0)
         clocks = {"days": _even_use(edges, ages)}
@@ -101,13 +105,12 @@ def visit_demand(
             ends, at_use = clocks[clock]
             curve = renewal_curve(shape, scale, ends.max())
             effect = visited_renewals(curve, curve, ends, at_use, share, done.sum(axis=1))
-            planned = machines @ effect.planned * quantity
-            prevented = machines @ (effect.unvisited - effect.failures) * quantity
-            found.append(_long(part, sites, horizon, planned, prevented))
+            saved = effect.unvisited - effect.failures
+            amounts = [held @ what * quantity for held in (machines, new) for what in (effect.planned, saved)]
+            found.append(_long(part, sites, horizon, amounts))
     if not found:
-        return pd.DataFrame(columns=DEMAND_COLUMNS).astype({"planned": float, "prevented": float})
-    keys = DEMAND_COLUMNS[:3]
-    summed = pd.concat(found, ignore_index=True).groupby(keys, sort=True)[["planned", "prevented"]].sum()
+        return pd.DataFrame(columns=DEMAND_COLUMNS).astype(dict.fromkeys(AMOUNTS, float))
+    summed = pd.concat(found, ignore_index=True).groupby(KEYS, sort=True)[AMOUNTS].sum()
     out = summed.reset_index()
     out = out[(out["planned"] > 0) | (out["prevented"].abs() > LEAST)].reset_index(drop=True)
     out["reason"] = [
@@ -172,15 +175,91 @@ def _seasonal_use(
     return used(edges) - start, np.where(np.isnan(ages), np.nan, used(ages) - start)
 
 
-def _long(
-    part: str, sites: pd.Index, horizon: pd.DatetimeIndex, planned: FloatArray, prevented: FloatArray
-) -> pd.DataFrame:
+def _long(part: str, sites: pd.Index, horizon: pd.DatetimeIndex, amounts: list[FloatArray]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "part_id": part,
             "site_id": np.repeat(sites.to_numpy(), len(horizon)),
             "month": pd.DatetimeIndex(np.tile(horizon.to_numpy(), len(sites))),
-            "planned": planned.ravel(),
-            "prevented": prevented.ravel(),
+            **{name: values.ravel() for name, values in zip(AMOUNTS, amounts)},
         }
     )
+
+
+def add_visits(
+    months: pd.DataFrame, windows: pd.DataFrame, demand: pd.DataFrame, as_of: pd.Timestamp
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Bring the visits ahead into a forecast that has none.
+
+    Parameters
+    ----------
+    months : DataFrame
+        part_id, site_id, month, mean, from_installed_base, from_new_units, from_planned.
+    windows : DataFrame
+        part_id, site_id, days, mean, and any of by_ages, by_rate, by_once.
+    demand : DataFrame
+        As from `visit_demand`, for as many months as the windows reach.
+    as_of : Timestamp
+        Windows begin on the day after.
+
+    Returns
+    -------
+    tuple of DataFrame
+        `months` with the pieces in from_planned and from_new_units, the prevented failures off
+        from_installed_base and from_new_units (never below 0), the former again, below 0, in a column
+        `inspections`; and `windows`, each day of a month alike. Other columns and the order of rows stay.
+    """
+    out, sums = months.copy(), windows.copy()
+    zero = np.zeros(len(out))
+    used, saved, used_new, saved_new = (
+        zero if not len(demand) else _looked_up(demand, name, out[KEYS]) for name in AMOUNTS
+    )
+    base, new = (out[name].to_numpy(dtype=float) for name in ("from_installed_base", "from_new_units"))
+    off = np.minimum(saved - saved_new, base)
+    off_new = np.minimum(saved_new, new + used_new)
+    out["from_installed_base"] = base - off
+    out["from_new_units"] = new + used_new - off_new
+    out["from_planned"] = out["from_planned"].to_numpy(dtype=float) + used - used_new
+    out["inspections"] = -off
+    out["mean"] = out["mean"].to_numpy(dtype=float) + used - off - off_new
+    if len(demand):
+        roads = [name for name in ("by_ages", "by_rate", "by_once") if name in sums]
+        every = _by_day(demand, demand["planned"] - demand["prevented"], sums, as_of)
+        today = _by_day(
+            demand,
+            demand["planned"] - demand["planned_new"] - demand["prevented"] + demand["prevented_new"],
+            sums,
+            as_of,
+        )
+        sums["mean"] = np.maximum(sums["mean"].to_numpy(dtype=float) + every, 0.0)
+        for name in roads:
+            sums[name] = np.maximum(sums[name].to_numpy(dtype=float) + today, 0.0)
+    return out, sums
+
+
+def _looked_up(demand: pd.DataFrame, name: str, keys: pd.DataFrame) -> FloatArray:
+    at = positions(keys, demand[KEYS])
+    return np.where(at >= 0, demand[name].to_numpy(dtype=float)[at], 0.0)
+
+
+def _by_day(
+    demand: pd.DataFrame, amount: pd.Series, windows: pd.DataFrame, as_of: pd.Timestamp
+) -> FloatArray:
+    """Sum from the day after `as_of` over the days of each window, each day of a month alike."""
+    pair = KEYS[:2]
+    pairs = windows[pair].drop_duplicates()
+    months = pd.date_range(months_after(as_of, 1)[0], demand["month"].max(), freq="MS")
+    wide = np.zeros((len(pairs) + 1, len(months)))
+    np.add.at(
+        wide,
+        (positions(demand[pair], pairs), months.get_indexer(pd.DatetimeIndex(demand["month"]))),
+        amount.to_numpy(dtype=float),
+    )
+    summed = np.concatenate([np.zeros((len(wide), 1)), np.cumsum(wide, axis=1)], axis=1)
+    first = (months[0] - as_of).days - 1
+    edges = first + np.concatenate([[0.0], np.cumsum(days_in_month(months))])
+    days = np.clip(windows["days"].to_numpy(dtype=float), edges[0], edges[-1])
+    month = np.clip(np.searchsorted(edges, days, side="right") - 1, 0, len(months) - 1)
+    part = (days - edges[month]) / np.diff(edges)[month]
+    row = positions(windows[pair], pairs)
+    return np.asarray(summed[row, month] + part * (summed[row, month + 1] - summed[row, month]))

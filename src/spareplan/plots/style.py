@@ -103,7 +103,7 @@ def stack_bars(ax: Axes, place: np.ndarray, heights: dict[str, np.ndarray], widt
 def month_ticks(ax: Axes, months: Iterable[Any]) -> None:
     """Months as numbers, which every language reads, with the year below its first month shown."""
     stamps = list(pd.DatetimeIndex(list(months)))
-    step = max(1, -(-len(stamps) // 24))
+    step = max(1, -(-len(stamps) // 18))
     shown = range(0, len(stamps), step)
     years = [stamps[k].year for k in shown]
     # Of a year that shows one month only the number would run into the next one's.
