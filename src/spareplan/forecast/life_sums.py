@@ -25,6 +25,9 @@ IntArray = NDArray[np.int64]
 # More machines of a product than this are put into classes this wide (in ln age).
 MOST_ROWS, CLASS_WIDTH = 128, 0.04
 CHUNK_ROWS = 100_000
+LEAST_UNIT_YEARS = 4.0
+# A law for tables expects as many failures as the whole posterior over so many units ahead.
+AHEAD = 0.3
 
 
 class LifeSums(NamedTuple):
@@ -168,9 +171,12 @@ def shared_sums(machines: Machines, fitment: Fitment, clock: str) -> SharedSums:
     """
     ages = machines.ages[clock]
     end = ages.watched.mean(axis=1)
-    # A typical age, of a year at least: where next to nothing was seen, lives of a day are no first guess.
-    year = float(np.median(ages.shortest)) / SHORTEST_LIFE_DAYS * DAYS_PER_YEAR if len(machines) else 1.0
-    unit = max(float(np.exp(np.log(np.maximum(end, ages.shortest)).mean())), year) if len(machines) else 1.0
+    # A typical age, of some years at least: where next to nothing was seen lives of a day are no first guess.
+    unit = 1.0
+    if len(machines):
+        per_day = float(np.median(ages.shortest)) / SHORTEST_LIFE_DAYS
+        typical = float(np.exp(np.log(np.maximum(end, ages.shortest)).mean()))
+        unit = max(typical, LEAST_UNIT_YEARS * DAYS_PER_YEAR * per_day)
     whole = np.zeros((len(machines), len(SHAPES)))
     with np.errstate(divide="ignore"):
         log_end, log_start = np.log(ages.watched / unit), np.log(ages.start / unit)
@@ -272,7 +278,7 @@ def untouched_sums(fitment: Fitment, shared: SharedSums, repaired: bool = False)
 
 
 def ahead_sums(fitment: Fitment, shared: SharedSums, ages: Ages, running: NDArray[np.bool_]) -> FloatArray:
-    """Sums of powers over one more unit of age, of pieces without a record that are watched from new.
+    """Sums of powers over `AHEAD` more units of age, of pieces without a record watched from new.
 
     Parameters
     ----------
@@ -287,7 +293,7 @@ def ahead_sums(fitment: Fitment, shared: SharedSums, ages: Ages, running: NDArra
     ndarray, shape (parts, nodes)
     """
     now = np.where(running & ~ages.open, ages.stop / shared.unit, np.nan)
-    columns = np.column_stack([(now + 1) ** b - now**b for b in SHAPES])
+    columns = np.column_stack([(now + AHEAD) ** b - now**b for b in SHAPES])
     return untouched(fitment, shared, np.nan_to_num(columns))
 
 
@@ -457,7 +463,7 @@ def open_sums(
     Returns
     -------
     tuple of ndarray, shape (parts, nodes)
-        Over the time watched, and over one more unit of age of those in service.
+        Over the time watched, and over `AHEAD` more units of age of those in service.
     """
     out, ahead = np.zeros((len(shape), len(SHAPES))), np.zeros((len(shape), len(SHAPES)))
     for part, at, before, after, weight in weighed_rows(rows, classes, shape, scale, planned):
@@ -465,7 +471,7 @@ def open_sums(
         ended = before + (after - before) * grown
         running = classes.in_service[at]
         with np.errstate(divide="ignore"):
-            logs = [np.log(age / unit) for age in (before, ended, after, after + unit)]
+            logs = [np.log(age / unit) for age in (before, ended, after, after + AHEAD * unit)]
         for node, b in enumerate(SHAPES):
             low, high, now, then = (np.exp(b * log) for log in logs)
             out[:, node] += np.bincount(part, (weight * (high - low)).sum(axis=1), len(shape))

@@ -16,6 +16,7 @@ from spareplan.forecast.fine_shapes import Laws, point_laws, refined_laws
 from spareplan.forecast.harshness import Harshness, find_harshness, no_harshness
 from spareplan.forecast.installed import PartLaw
 from spareplan.forecast.life_sums import (
+    AHEAD,
     ClassRows,
     Fitment,
     GroupSums,
@@ -529,7 +530,7 @@ def _spells_ahead(spells: pd.DataFrame, parts: int, unit: float) -> FloatArray:
     alive = spells[spells["in_service"].to_numpy(bool)]
     row = alive["part"].to_numpy(np.int64)
     now, count = alive["exit"].to_numpy(float) / unit, alive["count"].to_numpy(float)
-    return np.column_stack([np.bincount(row, count * ((now + 1) ** b - now**b), parts) for b in SHAPES])
+    return np.column_stack([np.bincount(row, count * ((now + AHEAD) ** b - now**b), parts) for b in SHAPES])
 
 
 def _mean_rates(sums: LifeSums, family: pd.Series) -> FloatArray:

@@ -140,7 +140,12 @@ def _page(shape: float) -> tuple[FloatArray, FloatArray]:
     def convolved(steps: FloatArray) -> FloatArray:
         return np.asarray(irfft(rfft(steps, size) * spectrum, size)[:, :cells])
 
-    later = np.maximum.accumulate(np.maximum(convolved(first), 0.0), axis=1)
+    # Old pieces fail as soon as they may: earlier in the first cell than evenly.
+    inside = np.linspace(0.0, width, 17)
+    early = -np.expm1(AGES[:, None] ** shape - (AGES[:, None] + inside) ** shape)
+    place = 1 - 0.5 * (early[:, 1:] + early[:, :-1]).mean(axis=1) / np.maximum(first[:, 0], 1e-300)
+    sooner = first[:, :1] * np.clip(0.5 - place, -0.5, 0.5)[:, None] * np.diff(total)
+    later = np.maximum.accumulate(np.maximum(convolved(first) + sooner, 0.0), axis=1)
     # An item of age 0 is known better: its first cell is curved.
     later[0] = np.maximum(total[1:] - np.cumsum(first[0]), 0.0)
     steps = np.diff(later, axis=1, prepend=0.0) + first
