@@ -45,8 +45,8 @@ def surprises(
     demand : DemandForecast
         Made before the months in question.
     actual : Dataset, or DataFrame
-        Later records, old numbers counted as their successor's; or part_id, site_id, month, quantity [pieces],
-        absent meaning none, negative a return.
+        Later records, old numbers counted as their successor's; or part_id, site_id, month, quantity
+        [pieces], absent meaning none, negative a return.
     by : {"site", "region", "part"}
         Rows of the answer: part and site, part and region (a site without one stands for itself), or part.
     until : date, optional
