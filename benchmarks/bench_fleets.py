@@ -2,7 +2,7 @@
 
 ``python benchmarks/bench_fleets.py [field] [samples] [simulated]``; none named: all. Field data needs
 SPAREPLAN_TEST_DATA and is left out without it. Errors are per part and origin, as a share of what came;
-`noise` is the standard error of `to_rate`, the difference to the mean rate's error. Prints figures, asserts nothing.
+`noise` is the standard error of `to_rate`, the difference to the mean rate's error. Asserts nothing.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import warnings
 from pathlib import Path
 
 import pandas as pd
-from benchmarks.field_fleets import back, data_folder, field_fleets
-from benchmarks.simulated_fleets import KINDS, TODAY, simulated_fleet
+from field_fleets import back, data_folder, field_fleets
+from simulated_fleets import KINDS, TODAY, simulated_fleet
 
 import spareplan as sp
 from spareplan.forecast.fleet_backtest import FleetBacktest, backtest_fleet

@@ -12,7 +12,7 @@ from spareplan.errors import DataError, Problem
 from spareplan.maths.accuracy import rate_correction, tracking_signal
 from spareplan.results import Plan, Result, assumptions_frame
 from spareplan.tables.frames import check_keys, require_columns
-from spareplan.tables.taken import CELL, taken_from_shelves
+from spareplan.tables.taken import CELL, by_forecast_part, taken_from_shelves
 
 if TYPE_CHECKING:
     from spareplan.tables.dataset import Dataset
@@ -82,7 +82,7 @@ def score_plan(plan: Plan, data: Dataset) -> PlanScore:
             ]
         )
     planned = forecast[forecast["month"].isin(over)]
-    actual = taken_from_shelves(data)
+    actual = by_forecast_part(taken_from_shelves(data), data.parts, forecast)
     actual = actual[actual["month"].isin(over)]
     unit_cost = data.parts.set_index("part_id")["unit_cost"]
     region = data.network.region

@@ -21,6 +21,7 @@ from spareplan.forecast.look_back import surprises
 from spareplan.maths.distributions import pmf
 from spareplan.results import DemandForecast, assumptions_frame
 from spareplan.tables.contributions import SOURCES
+from spareplan.tables.taken import by_forecast_part
 from tests.forecast.fleets import make_fleet
 
 CELL = ["part_id", "site_id", "month"]
@@ -271,6 +272,17 @@ def test_records_of_a_dataset_are_counted_by_site_and_region_in_money() -> None:
     assert got["expected"].sum() == pytest.approx(demand.table.query("month < '2026'")["mean"].sum())
     assert np.allclose(got["money"], 10.0 * (got["actual"] - got["expected"]))
     assert len(surprises(demand, data, until="2025-11")) == 2
+
+
+def test_an_old_number_counts_as_its_successors_where_the_forecast_knows_only_that() -> None:
+    rows = taken([4.0, 1.0]).assign(part_id=["OLD", "P"], site_id="S00000")
+    parts = pd.DataFrame({"part_id": ["OLDER", "OLD", "P"], "superseded_by": ["OLD", "P", None]})
+    moved = by_forecast_part(rows, parts, counted([1.0]).table)
+    assert moved[["part_id", "quantity"]].to_numpy().tolist() == [["P", 5.0]]
+    older = by_forecast_part(rows.assign(part_id=["OLDER", "P"]), parts, counted([1.0]).table)
+    assert older["quantity"].tolist() == [5.0]
+    own = by_forecast_part(rows, parts, pd.DataFrame({"part_id": ["OLD", "P"]}))
+    assert own["part_id"].tolist() == ["OLD", "P"]
 
 
 @pytest.mark.parametrize(

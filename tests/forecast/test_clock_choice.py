@@ -13,6 +13,7 @@ from spareplan.forecast.clock_choice import (
     clock_evidence,
     log_evidence,
     spell_evidence,
+    use_jacobian,
 )
 from spareplan.forecast.likelihood import Spells, fit_weibull
 from spareplan.forecast.sparse import SHAPES
@@ -222,6 +223,11 @@ def test_one_failure_in_an_idle_month_does_not_decide_alone():
     spells.loc[spells["failed"].idxmax(), "hours_per_day"] = 0.0
     assert np.isfinite(clock_evidence(spells)["gain_nats"].iloc[0])
     assert clock_evidence(spells)["gain_nats"].iloc[0] > 3
+
+
+def test_the_jacobian_is_the_log_use_rate_of_failures_with_a_floor():
+    rows = use_jacobian([True, True, False], [6.0, 1e-5, np.nan], 8.0, least_share=0.1)
+    assert rows == pytest.approx([np.log(6), np.log(0.8), 0.0])
 
 
 def test_the_true_effect_of_use_is_found_where_it_is_simulated():

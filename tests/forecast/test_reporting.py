@@ -6,9 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from spareplan.config import ForecastOptions
 from spareplan.errors import DataError
+from spareplan.forecast.demand import forecast_demand
 from spareplan.forecast.reporting import ReportingDelay, complete_counts, learn_delay
+from spareplan.tables.dataset import Dataset
 
+DATES = ("production", "registration", "repair", "report")
 TODAY = pd.Timestamp("2025-12-31")
 
 
@@ -148,3 +152,64 @@ def test_vehicles_of_the_last_two_weeks_are_completed(test_data):
     # The missing tail of a month is a sixth; completed it is a fiftieth.
     assert reported[14] < 0.72 and reported[30] < 0.86
     assert completed[14] > 0.92 and completed[30] == pytest.approx(1, abs=0.04)
+
+
+def vehicles(cars, origin, late=True):
+    """What was known of the vehicles on a day, as a dataset: most have no day of registration."""
+    day = {name: pd.to_datetime(cars[f"{name}_date"]) for name in DATES}
+    units = pd.DataFrame(
+        {
+            "unit_id": [f"V{row:05d}" for row in range(len(cars))],
+            "product_id": "CAR",
+            "site_id": "S",
+            "commissioned_on": day["registration"].where(day["registration"] <= origin),
+            "built_on": day["production"],
+        }
+    )
+    rows = pd.DataFrame(
+        {
+            "unit_id": units["unit_id"],
+            "part_id": "ENGINE",
+            "replaced_on": day["repair"],
+            "reported_on": day["report"],
+        }
+    )
+    if not late:
+        rows = rows[rows["reported_on"] <= origin].drop(columns="reported_on")
+        units["commissioned_on"] = units["commissioned_on"].fillna(units["built_on"])
+    tables = {
+        "products": pd.DataFrame({"product_id": ["CAR"], "name": ["car"], "tier": [2]}),
+        "parts": pd.DataFrame(
+            {"part_id": ["ENGINE"], "name": ["engine"], "unit_cost": [1.0], "lead_time_days": [30.0]}
+        ),
+        "fitment": pd.DataFrame({"product_id": ["CAR"], "part_id": ["ENGINE"], "quantity": [1]}),
+        "regions": pd.DataFrame({"region_id": ["R"], "name": ["R"], "records_from": ["2014-01-01"]}),
+        "sites": pd.DataFrame(
+            {
+                "site_id": ["HQ", "S"],
+                "name": ["hq", "site"],
+                "region_id": [None, "R"],
+                "parent_id": [None, "HQ"],
+                "lead_time_days": [0.0, 3.0],
+            }
+        ),
+        "units": units[units["built_on"] <= origin],
+        "replacements": rows[rows["replaced_on"] <= origin],
+    }
+    return Dataset.from_frames(tables)
+
+
+def test_a_whole_forecast_of_the_vehicles_is_right_only_with_delay_and_drawn_handovers(test_data):
+    cars = pd.read_parquet(test_data / "bench/reliability/weibulltools_field_data.parquet")
+    repaired = pd.to_datetime(cars["repair_date"])
+    alone = ForecastOptions(backtest_origins=0)
+    sums = np.zeros(3)
+    for origin in pd.to_datetime(["2015-03-31", "2015-08-31"]):
+        sums += [
+            forecast_demand(vehicles(cars, origin, late), months=3, as_of=origin, options=alone)
+            .lead_time_demand(90)["mean"]
+            .sum()
+            for late in (True, False)
+        ] + [((repaired > origin) & (repaired <= origin + pd.Timedelta(days=90))).sum()]
+    assert sums[0] == pytest.approx(sums[2], rel=0.08)
+    assert sums[1] < 0.85 * sums[2]

@@ -107,6 +107,32 @@ def spell_evidence(spells: Spells) -> FloatArray:
     return log_evidence(*sufficient_sums(spells, unit), unit)
 
 
+def use_jacobian(
+    failed: ArrayLike, use_rate: ArrayLike, typical: ArrayLike, least_share: float = LEAST_USE_SHARE
+) -> FloatArray:
+    """What a failure adds to the log-likelihood of the hours clock to make it a density per day.
+
+    Parameters
+    ----------
+    failed : array-like of bool, shape (n,)
+    use_rate : array-like, shape (n,)
+        Use at the failure; read only where failed. [hours per day]
+    typical : array-like, broadcast to (n,)
+        Usual use, of the machine or of all. [hours per day]
+    least_share : float
+        A failure counts with at least this share of it: one that is dated to an idle month, when it was only
+        found or reported, would else say against hours as much as ten others say for them.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        ln(use rate) where failed, 0 elsewhere.
+    """
+    happened = np.asarray(failed, dtype=bool)
+    rate = np.maximum(np.asarray(use_rate, dtype=float), least_share * np.asarray(typical, dtype=float))
+    return np.where(happened, np.log(np.where(happened, rate, 1.0)), 0.0)
+
+
 def clock_evidence(
     spells: pd.DataFrame, by: str | Sequence[str] = "part_id", least_share: float = LEAST_USE_SHARE
 ) -> pd.DataFrame:
@@ -153,7 +179,7 @@ def clock_evidence(
     if problems:
         raise DataError(problems)
     mean = (number["exit_hours"] - number["entry_hours"]) / (number["exit_days"] - number["entry_days"])
-    jacobian = np.where(failed, np.log(np.where(failed, np.maximum(rate, least_share * mean), 1.0)), 0.0)
+    jacobian = use_jacobian(failed, rate, mean, least_share)
     count = spells["count"].to_numpy(dtype=float) if "count" in spells else np.ones(len(spells))
     base = spells[keys].assign(failed=failed, count=count)
     found = {}

@@ -16,7 +16,7 @@ from spareplan.forecast.renewal_table import Curves
 
 FloatArray = NDArray[np.float64]
 STEPS_PER_SCALE = 16
-MOST_STEPS, MOST_CLASSES = 400, 480
+MOST_STEPS, MOST_CLASSES = 400, 1500
 PIECES_PER_STEP = 6
 
 
@@ -80,8 +80,9 @@ def fleet_curves(
     width = float(
         np.clip(np.min(scale) / STEPS_PER_SCALE / finer, use / MOST_STEPS, max(use / 12 / finer, 1e-9))
     )
-    # Every age has its class: beyond the last one hazards stand still and planned work never comes.
-    width = max(width, (oldest + 2 * use) / (MOST_CLASSES - 3))
+    # Beyond the last class hazards stand still: it must lie beyond all planned work, and most ages.
+    reach = min(oldest, 1.2 * planned_width * len(planned_rate)) if finer > 1 else 0.0
+    width = max(width, (reach + 2 * use) / (MOST_CLASSES - 3))
     steps = max(1, int(np.ceil(use / width - 1e-9)))
     classes = int(min(np.ceil(oldest / width) + steps + 2, MOST_CLASSES))
     fail, plan = _step_chances(shape[:, None], scale[:, None], planned_rate, planned_width, width, classes)

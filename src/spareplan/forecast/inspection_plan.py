@@ -97,17 +97,15 @@ def find_wear(data: Any, as_of: pd.Timestamp, options: ForecastOptions) -> SeenW
     as_of : Timestamp
         Last day that was known.
     options : ForecastOptions
-        `inspections` and `inspection_dates`.
+        `inspection_dates`: visits made so far are no planned work of an age, even if none is to follow.
 
     Returns
     -------
     SeenWear
-        No parts and no rows where inspections are "none".
     """
-    none = SeenWear(pd.DataFrame(columns=WEAR_COLUMNS), np.zeros(len(data.replacements), dtype=bool))
     records = data.replacements
-    if options.inspections == "none" or not (records["planned"].to_numpy(bool)).any():
-        return none
+    if not records["planned"].to_numpy(bool).any():
+        return SeenWear(pd.DataFrame(columns=WEAR_COLUMNS), np.zeros(len(records), dtype=bool))
     moved, fitment = _last_parts(data)
     records = records.assign(part_id=records["part_id"].replace(moved))
     dates = sorted(set(options.inspection_dates))

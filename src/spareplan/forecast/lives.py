@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from spareplan.forecast.clock_choice import choose_by_evidence
+from spareplan.forecast.clock_choice import choose_by_evidence, use_jacobian
 from spareplan.forecast.exposure import FleetHistory, touched_spells
 from spareplan.forecast.fine_shapes import Laws, point_laws, refined_laws
 from spareplan.forecast.harshness import Harshness, find_harshness, no_harshness
@@ -348,7 +348,9 @@ def _choose_clock(
         ).evidence
         if name == "hours":
             # Densities are per hour there: the use per day at each failure makes them comparable.
-            use = np.where(spells["failed"], spells["count"] * np.log(spells["per_day"]), 0.0)
+            failed, per_day = spells["failed"].to_numpy(bool), spells["per_day"].to_numpy(float)
+            usual = float(per_day[failed].mean()) if failed.any() else 1.0
+            use = spells["count"].to_numpy(float) * use_jacobian(failed, per_day, usual)
             evidence[name] += np.bincount(spells["part"].to_numpy(), use, len(possible))
     chosen = choose_by_evidence(
         evidence["hours"][possible],

@@ -12,7 +12,7 @@ from spareplan.errors import DataError, Problem, problem_in_argument
 from spareplan.maths.distributions import cdf, quantile, sf
 from spareplan.results import DemandForecast, short_number
 from spareplan.tables.frames import check_keys, require_columns
-from spareplan.tables.taken import CELL, taken_from_shelves
+from spareplan.tables.taken import CELL, by_forecast_part, taken_from_shelves
 
 if TYPE_CHECKING:
     from spareplan.tables.dataset import Dataset
@@ -45,7 +45,8 @@ def surprises(
     demand : DemandForecast
         Made before the months in question.
     actual : Dataset, or DataFrame
-        Later records; or part_id, site_id, month, quantity [pieces], absent meaning none, negative a return.
+        Later records, old numbers counted as their successor's; or part_id, site_id, month, quantity
+        [pieces], absent meaning none, negative a return.
     by : {"site", "region", "part"}
         Rows of the answer: part and site, part and region (a site without one stands for itself), or part.
     until : date, optional
@@ -79,7 +80,7 @@ def surprises(
     if isinstance(actual, pd.DataFrame):
         taken, last = _checked(actual), actual["month"].max()
     else:
-        taken = taken_from_shelves(actual)
+        taken = by_forecast_part(taken_from_shelves(actual), actual.parts, demand.table)
         last = ((actual.as_of() + pd.Timedelta(days=1)).to_period("M") - 1).to_timestamp()
         region = actual.network.region if region is None else region
         unit_cost = actual.parts.set_index("part_id")["unit_cost"] if unit_cost is None else unit_cost

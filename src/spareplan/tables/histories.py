@@ -103,7 +103,9 @@ def meter_course(tables: Tables) -> list[Finding]:
     rows = tables["meter_readings"][["unit_id", "read_on", "hours"]].dropna()
     units = tables["units"].drop_duplicates("unit_id")
     there = units.assign(there=units["built_on"].fillna(units["commissioned_on"]))
-    begin = lookup(there, "unit_id", "there", rows["unit_id"])
+    machine, names = pd.factorize(rows["unit_id"])
+    known = lookup(there, "unit_id", "there", pd.Series(names))
+    begin = pd.Series(known.to_numpy()[machine], index=rows.index)
     early = begin[rows["read_on"] < begin]
     found = [
         Finding(
@@ -115,18 +117,19 @@ def meter_course(tables: Tables) -> list[Finding]:
         )
         for at, date in zip(early.index.to_list(), early)
     ]
-    rows = rows.sort_values(["unit_id", "read_on"], kind="stable")
-    before = rows.shift()
-    back = (rows["unit_id"] == before["unit_id"]) & (rows["hours"] < before["hours"])
+    order = np.lexsort([rows["read_on"].to_numpy(), machine])
+    machine, at = machine[order], rows.index.to_numpy()[order]
+    hours, day = rows["hours"].to_numpy()[order], pd.DatetimeIndex(rows["read_on"])[order]
+    back = np.flatnonzero((np.diff(machine) == 0) & (np.diff(hours) < 0))
     return found + [
         Finding(
             "meter_readings",
-            int(at),
+            int(where),
             "hours",
-            f"lies below the reading of {hours:g} hours on {date:%Y-%m-%d}",
+            f"lies below the reading of {before:g} hours on {date:%Y-%m-%d}",
             "correct one of the two; after a change of the meter, go on from the old one's hours",
         )
-        for at, hours, date in zip(rows.index[back], before["hours"][back], before["read_on"][back])
+        for where, before, date in zip(at[back + 1], hours[back], day[back])
     ]
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from spareplan.maths.units import month_start
+from spareplan.tables.histories import newest_parts
 
 if TYPE_CHECKING:
     from spareplan.tables.dataset import Dataset
@@ -33,3 +34,28 @@ def taken_from_shelves(data: Dataset) -> pd.DataFrame:
     every = pd.concat([fitted[[*CELL, "quantity"]], data.demand[[*CELL, "quantity"]]], ignore_index=True)
     every["quantity"] = every["quantity"].astype(float)
     return every.groupby(CELL, sort=True)[["quantity"]].sum().reset_index()
+
+
+def by_forecast_part(taken: pd.DataFrame, parts: pd.DataFrame, forecast: pd.DataFrame) -> pd.DataFrame:
+    """Count old numbers as their successor's where the forecast only knows that one.
+
+    Parameters
+    ----------
+    taken : DataFrame
+        As from `taken_from_shelves`.
+    parts : DataFrame
+        part_id, superseded_by.
+    forecast : DataFrame
+        part_id: a part that stands in it keeps its own number.
+
+    Returns
+    -------
+    DataFrame
+        As `taken`, summed again.
+    """
+    known = set(forecast["part_id"].unique())
+    newest = {old: new for old, new in newest_parts(parts).items() if old not in known}
+    if not newest or not taken["part_id"].isin(newest).any():
+        return taken
+    moved = taken.assign(part_id=taken["part_id"].map(lambda part: newest.get(part, part)))
+    return moved.groupby(CELL, sort=True)[["quantity"]].sum().reset_index()
