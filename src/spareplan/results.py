@@ -82,6 +82,14 @@ class DemandForecast(Result):
         Why: part_id, site_id, month, source, mean; the sources of a row add up to its mean.
     spells, lifetimes : DataFrame, optional
         The censored ages that were used and the laws fitted to them.
+    visits : DataFrame, optional
+        Calendar of inspection visits: product_id, region_id, site_id, month, after_months, visits,
+        failures_ahead, prevented, pieces, reason.
+    returns : DataFrame, optional
+        Good pieces that come back from repair: part_id, site_id, month, returned, from_past, reason. Demand
+        stays gross: they reduce what is bought.
+    tested : DataFrame, optional
+        Back-test behind the choice between ages and the mean rate.
     """
 
     as_of: pd.Timestamp = field(default_factory=lambda: pd.Timestamp("1970-01-01"))
@@ -89,6 +97,9 @@ class DemandForecast(Result):
     contributions: pd.DataFrame = field(default_factory=pd.DataFrame)
     spells: pd.DataFrame = field(default_factory=pd.DataFrame)
     lifetimes: pd.DataFrame = field(default_factory=pd.DataFrame)
+    visits: pd.DataFrame = field(default_factory=pd.DataFrame)
+    returns: pd.DataFrame = field(default_factory=pd.DataFrame)
+    tested: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def lead_time_demand(self, days: float | pd.Series | pd.DataFrame) -> pd.DataFrame:
         """Distribution of the demand in the next `days` days.

@@ -13,12 +13,14 @@ from spareplan.forecast.blend import NO_BLEND, Blend, blended_spread, learn_blen
 from spareplan.forecast.clock import Clock, build_clock, records_begin
 from spareplan.forecast.exposure import FleetHistory, fleet_history
 from spareplan.forecast.field_ages import FieldAges
+from spareplan.forecast.inspection_plan import find_wear, plan_inspections
 from spareplan.forecast.installed import PartDemand, PartFleet, PartLaw, part_demand
 from spareplan.forecast.known import known_at
 from spareplan.forecast.lives import PartLives, learn_lives, listed_spells
 from spareplan.forecast.outlook import Calendar, find_edges, kept_share, sales_ahead, sold_slots
 from spareplan.forecast.reporting import learn_delay
 from spareplan.forecast.seasons import MonthUse, month_use
+from spareplan.forecast.visit_demand import add_visits
 
 FloatArray = NDArray[np.float64]
 PAIR = ["part_id", "site_id"]
@@ -45,8 +47,8 @@ class BaseRoad(NamedTuple):
     ----------
     table : DataFrame
         part_id, site_id, month, mean, vmr, rate_cv2, from_installed_base, from_new_units, from_planned,
-        level, ageing, season, use, retired, method. The drivers and `retired` (what retirements take off)
-        make up from_installed_base.
+        level, ageing, season, use, retired, inspections, method. The drivers, `retired` (what retirements
+        take off) and `inspections` (failures that visits prevent) make up from_installed_base.
     windows : DataFrame
         part_id, site_id, days, mean, vmr, rate_cv2, method; by_ages, by_rate, by_once: the sums by each road
         alone, today's machines only.
@@ -57,6 +59,8 @@ class BaseRoad(NamedTuple):
         Assumption rows.
     tested : DataFrame
         Back-test of ages against the mean rate.
+    visits : DataFrame
+        Calendar of the inspection visits ahead, as in `VisitPlan.calendar`.
     """
 
     table: pd.DataFrame
@@ -66,6 +70,7 @@ class BaseRoad(NamedTuple):
     lifetimes: pd.DataFrame
     notes: list[dict[str, Any]]
     tested: pd.DataFrame
+    visits: pd.DataFrame
 
 
 def installed_base_demand(
@@ -99,7 +104,9 @@ def installed_base_demand(
     begin, origin = records_begin(data, as_of)
     rows = data.replacements[data.replacements["replaced_on"] <= as_of]
     delay = learn_delay(rows["replaced_on"], rows["reported_on"], as_of)
-    fleet = fleet_history(data, clock, begin, as_of, delay.quantiles(DELAYS) if delay.known else np.zeros(1))
+    wear = find_wear(data, as_of, options)
+    late = delay.quantiles(DELAYS) if delay.known else np.zeros(1)
+    fleet = fleet_history(data, clock, begin, as_of, late, wear.at_visits)
     notes = [*origin, *clock.notes, *delay.notes, *fleet.notes]
     if fleet.fitted.empty or not len(fleet.machines):
         return _nothing(notes)
@@ -121,6 +128,12 @@ def installed_base_demand(
         return _nothing(notes)
     table = _long(rows, "months", MONTH_COLUMNS, "month", horizon)
     windows = _long(rows, "windows", WINDOW_COLUMNS, "days", np.asarray(days, float))
+    visits = pd.DataFrame()
+    if blend is not NO_BLEND or len(wear.parts):
+        reach = len(pd.period_range(horizon[0], edges.dates[-1], freq="M"))
+        plan = plan_inspections(data, as_of, reach, lives.lifetimes, options, wear.parts)
+        table, windows = add_visits(table, windows, plan.demand, as_of)
+        visits, notes = plan.calendar[plan.calendar["month"] <= horizon[-1]], [*notes, *plan.notes]
     words = _methods(lives, blend)
     for frame in (table, windows):
         frame["method"] = frame["part_id"].map(words).to_numpy()
@@ -132,6 +145,7 @@ def installed_base_demand(
         lives.lifetimes,
         [*notes, *lives.notes, *blend.notes, *sale_notes],
         blend.tested,
+        visits,
     )
 
 
@@ -146,6 +160,7 @@ def _nothing(notes: list[dict[str, Any]]) -> BaseRoad:
         pd.DataFrame(columns=["part_id", "entry", "exit", "failed", "count"]),
         pd.DataFrame(),
         notes,
+        pd.DataFrame(),
         pd.DataFrame(),
     )
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from spareplan.forecast.analogues import product_stand_ins
 from spareplan.maths.units import days_in_month, month_start
 from spareplan.tables.network import Network
 
@@ -119,13 +120,18 @@ def build_clock(data: Any, network: Network, as_of: pd.Timestamp, days_ahead: fl
         key: _fill_season(group.groupby("month", as_index=False)["hours_per_unit"].mean(), months)
         for key, group in known.groupby("product_id", sort=True)
     }
+    stand_ins: dict[str, str] = {}
     if hours:
         mean_use |= _metered_products(data, mean_use, as_of, months)
+        # Products that are only to be sold are used like the one that stands in for them.
+        named = product_stand_ins(data.products, known)
+        stand_ins = {new: old for new, old in named.items() if new not in set(units["product_id"])}
     sold = data.sales_plan["site_id"].map(region).fillna("").astype(str)
     for product, place in sorted(
         {*zip(units["product_id"], unit_region), *zip(data.sales_plan["product_id"], sold)}
     ):
-        monthly = use.get((product, place), mean_use.get(product))
+        like = product if product in mean_use else stand_ins.get(product, product)
+        monthly = use.get((like, place), mean_use.get(like))
         if monthly is None:
             continue
         if (product, place) not in use:
@@ -133,7 +139,7 @@ def build_clock(data: Any, network: Network, as_of: pd.Timestamp, days_ahead: fl
                 {
                     "stage": "forecast",
                     "name": f"usage of {product} in {place or 'no region'}",
-                    "value": "mean of the product",
+                    "value": "mean of the product" if like == product else f"as {like}",
                     "origin": "estimated from usage or meter_readings",
                     "meaning": "this product and region has no rows in usage",
                 }
@@ -141,8 +147,10 @@ def build_clock(data: Any, network: Network, as_of: pd.Timestamp, days_ahead: fl
         names.append(f"{product} in {place}")
         rows.append(monthly)
         lookup[product, place] = len(rows) - 1
-        chosen = ((units["product_id"] == product) & (unit_region == place)).to_numpy()
-        curve.iloc[np.flatnonzero(chosen)] = len(rows) - 1
+    if lookup and len(units):
+        keys = pd.MultiIndex.from_tuples(list(lookup))
+        at = keys.get_indexer(pd.MultiIndex.from_arrays([units["product_id"].astype(object), unit_region]))
+        curve[:] = np.where(at >= 0, np.append(np.array(list(lookup.values())), CALENDAR)[at], CALENDAR)
     cumulative = np.concatenate([np.zeros((len(rows), 1)), np.cumsum(rows, axis=1)], axis=1)
     factor = pd.Series(1.0, index=curve.index)
     clock = Clock(months, cumulative, curve, factor, names, lookup, notes)

@@ -10,8 +10,10 @@ import pandas as pd
 
 from spareplan.config import ForecastOptions, option_rows
 from spareplan.errors import DataError, Problem, problem_in_argument
+from spareplan.forecast.analogues import require_fitment
 from spareplan.forecast.base_road import BaseRoad, installed_base_demand
 from spareplan.forecast.history_road import HistoryRoad, history_demand
+from spareplan.forecast.returns import returns_ahead
 from spareplan.maths.distributions import quantile
 from spareplan.maths.units import months_after
 from spareplan.results import DemandForecast, assumptions_frame
@@ -31,6 +33,7 @@ DRIVERS = {
     "season": "season",
     "use": "use",
     "retired": "retirements",
+    "inspections": "prevented by inspections",
     "from_new_units": "machines to be sold",
     "from_planned": "planned replacements",
     "from_history": "past demand",
@@ -76,6 +79,7 @@ def forecast_demand(
     explain.
     """
     options = options or ForecastOptions()
+    require_fitment(data.products, data.fitment, data.sales_plan)
     if not isinstance(months, (int, np.integer)) or isinstance(months, bool) or not 1 <= months <= 120:
         raise problem_in_argument(
             "forecast_demand", "months", months, "is no whole number from 1 to 120", "give one"
@@ -137,6 +141,9 @@ def forecast_demand(
         contributions=_contributions(merged),
         spells=base.spells,
         lifetimes=base.lifetimes,
+        visits=base.visits,
+        returns=returns_ahead(data, table[[*PAIR, "month", "mean"]], today),
+        tested=base.tested,
     )
 
 

@@ -40,7 +40,7 @@ class FleetHistory:
         part, product_id, machine, quantity, mode, lives, pieces: pairs with any record, sorted.
     events : DataFrame
         pair (row in `touched`), part, replaced_on, quantity, position (number of its label, -1 without),
-        planned; sorted.
+        failed, planned (at an age, not at a visit); sorted.
     hours : ndarray of bool, shape (parts,)
         Whether the use of every machine that carries it, or will, is known.
     delays : ndarray, shape (n,)
@@ -86,7 +86,12 @@ def successors(parts: pd.DataFrame) -> dict[str, str]:
 
 
 def fleet_history(
-    data: Any, clock: Clock, records_from: pd.Series, as_of: pd.Timestamp, delays: np.ndarray | None = None
+    data: Any,
+    clock: Clock,
+    records_from: pd.Series,
+    as_of: pd.Timestamp,
+    delays: np.ndarray | None = None,
+    at_visits: NDArray[np.bool_] | None = None,
 ) -> FleetHistory:
     """Put machines, fitment and replacements together.
 
@@ -101,6 +106,8 @@ def fleet_history(
         Last day that was known; later rows are not looked at.
     delays : ndarray, shape (n,), optional
         Equally likely delays of reports: so long before `as_of` watching ends. [days]
+    at_visits : ndarray of bool, shape (replacements,), optional
+        Planned replacements that inspection visits account for: they end a life at no age of their own.
 
     Returns
     -------
@@ -122,9 +129,14 @@ def fleet_history(
     machines = machines_on_clocks(units, data.network, clock, records_from, as_of, late)
     parts = pd.Index(fitted["part_id"].drop_duplicates().astype(object))
     fitted.insert(1, "part", parts.get_indexer(pd.Index(fitted["part_id"])))
-    events = _known_events(data.replacements, as_of).assign(
-        part_id=lambda rows: rows["part_id"].replace(moved)
+    events = data.replacements.assign(
+        part_id=data.replacements["part_id"].replace(moved),
+        failed=~data.replacements["planned"].to_numpy(bool),
+        planned=data.replacements["planned"].to_numpy(bool) & ~(False if at_visits is None else at_visits),
     )
+    # Known is what had happened, and had been reported, by then.
+    happened = (events["replaced_on"] <= as_of) & ~(events["reported_on"] > as_of)
+    events = events[happened].reset_index(drop=True)
     machine = pd.Index(machines.table["unit_id"]).get_indexer(pd.Index(events["unit_id"]))
     events = events.assign(machine=machine)[machine >= 0]
     events["product_id"] = machines.table["product_id"].to_numpy()[events["machine"].to_numpy()]
@@ -142,10 +154,10 @@ def fleet_history(
     facts = fitted[["product_id", "quantity", "mode", "lives", "pieces"]].iloc[pairs["fitted"].to_numpy()]
     touched = pd.concat([pairs.drop(columns="fitted"), facts.reset_index(drop=True)], axis=1)
     events["position"] = _position_numbers(events["position"])
-    kept = events[["pair", "part", "replaced_on", "quantity", "position", "planned"]]
+    kept = events[["pair", "part", "replaced_on", "quantity", "position", "failed", "planned"]]
     # Once sorted by all facts, everything that follows is the same for any order of rows.
-    facts_of = [kept[name].to_numpy() for name in ("position", "quantity", "planned", "replaced_on", "pair")]
-    kept = kept.iloc[np.lexsort(facts_of)].reset_index(drop=True)
+    order = ("position", "quantity", "planned", "failed", "replaced_on", "pair")
+    kept = kept.iloc[np.lexsort([kept[name].to_numpy() for name in order])].reset_index(drop=True)
     notes = _notes(machines, fitted, moved)
     return FleetHistory(
         machines, clock, parts, fitted, touched, kept, _hours_known(machines, fitted, clock), late, notes
@@ -155,13 +167,6 @@ def fleet_history(
 def _position_numbers(position: pd.Series) -> NDArray[np.int64]:
     """Number of each label in their order, -1 without one."""
     return np.asarray(pd.factorize(position, sort=True)[0], dtype=np.int64)
-
-
-def _known_events(replacements: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
-    """Rows that had happened, and had been reported, by `as_of`."""
-    return replacements[
-        (replacements["replaced_on"] <= as_of) & ~(replacements["reported_on"] > as_of)
-    ].reset_index(drop=True)
 
 
 def _hours_known(machines: Machines, fitted: pd.DataFrame, clock: Clock) -> NDArray[np.bool_]:
@@ -226,7 +231,7 @@ def _end_early(spells: pd.DataFrame, late: np.ndarray) -> pd.DataFrame:
     `late` is the use between the end of reports and today, shape (delays, machines). Rows keep what is in
     service today apart (`age`), as reports end but pieces go on ageing.
     """
-    alive = ~(spells["failed"] | spells["planned"]).to_numpy(bool)
+    alive = spells["per_day"].isna().to_numpy()
     tail = spells[alive]
     copies = tail.loc[tail.index.repeat(len(late))].reset_index(drop=True)
     number = np.tile(np.arange(len(late)), len(tail))
@@ -261,7 +266,7 @@ def _repaired(events: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
             "pair": seen["pair"].to_numpy(),
             "entry": age * (1 - INSTANT),
             "exit": age,
-            "failed": ~seen["planned"].to_numpy(bool),
+            "failed": seen["failed"].to_numpy(bool),
             "planned": seen["planned"].to_numpy(bool),
             "count": np.minimum(seen["quantity"].to_numpy(float), owner["lives"].to_numpy()),
             "in_service": False,
@@ -357,7 +362,7 @@ def _chain(events: pd.DataFrame, slots: pd.DataFrame) -> pd.DataFrame:
             "pair": events["pair"],
             "began": began,
             "ended": at,
-            "failed": ~events["planned"].to_numpy(bool),
+            "failed": events["failed"].to_numpy(bool),
             "planned": events["planned"].to_numpy(bool),
             "row": row,
             "open": began_open,
@@ -402,15 +407,14 @@ def _spread(events: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
         weight[r, : rank + 1] = held - share
         birth[r, rank + 1], weight[r, rank + 1] = at, quantity
         line, column = np.nonzero((share > 1e-9) & ~group["before"].to_numpy(dtype=bool)[:, None])
-        planned = group["planned"].to_numpy(dtype=bool)[line]
         pieces.append(
             pd.DataFrame(
                 {
                     "row": r[line],
                     "exit": age[line, column],
                     "column": column,
-                    "failed": ~planned,
-                    "planned": planned,
+                    "failed": group["failed"].to_numpy(dtype=bool)[line],
+                    "planned": group["planned"].to_numpy(dtype=bool)[line],
                     "in_service": False,
                     "count": share[line, column],
                     "per_day": group["per_day"].to_numpy(dtype=float)[line],

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from spareplan.forecast.analogues import NAMED, borrowed_statistics, find_analogues
 from spareplan.forecast.clock_choice import choose_by_evidence, use_jacobian
 from spareplan.forecast.exposure import FleetHistory, touched_spells
 from spareplan.forecast.fine_shapes import Laws, point_laws, refined_laws
@@ -32,6 +33,7 @@ from spareplan.forecast.life_sums import (
     untouched_sums,
     weighed_rows,
 )
+from spareplan.forecast.machines import SHORTEST_LIFE_DAYS
 from spareplan.forecast.open_starts import weigh_open_starts
 from spareplan.forecast.planned_rates import planned_rates
 from spareplan.forecast.sparse import SHAPES, PooledLives, pool_statistics
@@ -194,7 +196,11 @@ def learn_lives(
             + _spells_ahead(spells, len(fitment.parts), side.unit)
         )
     sums = _joined(every, on)
-    posterior = pool_statistics(sums.failures, sums.log_age, sums.powers, unit, code, life)
+    analogues = _find_analogues(fleet, fitment, parts, sums, rough.first, hours)
+    borrowed = borrowed_statistics(
+        analogues, fitment.parts, sums.failures, sums.log_age, sums.powers, np.asarray(unit)
+    )
+    posterior = pool_statistics(sums.failures, sums.log_age, sums.powers, unit, code, life, borrowed)
     by_group = GroupSums(*(np.concatenate(column) for column in zip(*grouped)))
     harshness = no_harshness(fleet.machines.groups, len(fitment.parts))
     scaled = sums
@@ -206,7 +212,7 @@ def learn_lives(
             break
         harshness = found
         scaled = sums._replace(powers=harshness.scaled(by_group, sums.powers))
-        posterior = pool_statistics(sums.failures, sums.log_age, scaled.powers, unit, code, life)
+        posterior = pool_statistics(sums.failures, sums.log_age, scaled.powers, unit, code, life, borrowed)
     coming = np.where(hours[:, None], ahead.get("hours", ahead["days"]), ahead["days"])
     laws = refined_laws(posterior, sums.failures, sums.log_age, scaled.powers)
     fit = point_laws(posterior, laws, coming, sums.failures, sums.log_age, scaled.powers)
@@ -228,6 +234,8 @@ def learn_lives(
             "kind": np.where(repaired, "repaired", "renewed"),
         }
     )
+    like = analogues[analogues["discount"] > 0].set_index("part_id")["like_part"]
+    table["like_part"] = table["part_id"].map(like)
     rates = _mean_rates(sums, table["family"] + table["clock"])
     lives = PartLives(table, fitment, sides, posterior, (shape, scale), known, rates, laws, harshness, notes)
     work = np.unique(np.concatenate([_with_planned(frame) for frame in raw.values()]))
@@ -241,8 +249,56 @@ def learn_lives(
         rates,
         laws,
         harshness,
-        [*notes, *harshness.notes, *_notes(table, posterior)],
+        [*notes, *_analogue_notes(analogues), *harshness.notes, *_notes(table, posterior)],
     )
+
+
+def _find_analogues(
+    fleet: FleetHistory,
+    fitment: Fitment,
+    parts: pd.DataFrame,
+    sums: LifeSums,
+    shape: FloatArray,
+    hours: NDArray[np.bool_],
+) -> pd.DataFrame:
+    """Part like each new one: named by the user, else found among its kin."""
+    machines, size = fleet.machines, len(fitment.parts)
+    use = machines.ages.get("hours", machines.ages["days"]).shortest / SHORTEST_LIFE_DAYS
+    product = fitment.products.get_indexer(pd.Index(machines.table["product_id"]))
+    total, count = (
+        np.bincount(
+            fitment.part,
+            fitment.lives * np.bincount(product, values, len(fitment.products))[fitment.product],
+            size,
+        )
+        for values in (use, np.ones(len(use)))
+    )
+    counts = pd.DataFrame(
+        {
+            "part_id": fitment.parts.to_numpy(),
+            "n_failed": sums.failures,
+            "clock": np.where(hours, "hours", "days"),
+            "watched": sums.time,
+            "hours_per_day": np.where(hours & (count > 0), total / np.maximum(count, 1.0), np.nan),
+            "shape": shape,
+        }
+    )
+    known = parts[parts["superseded_by"].isna() | parts["part_id"].isin(fitment.parts)]
+    return find_analogues(known, fleet.fitted, counts)
+
+
+def _analogue_notes(analogues: pd.DataFrame) -> list[dict[str, Any]]:
+    used = analogues[analogues["discount"] > 0]
+    return [
+        _note(
+            f"new parts with an analogue {how}",
+            int(count),
+            "parts",
+            "data: parts.like_part" if how == NAMED else "estimated from replacements",
+            "failures of a part like them speak for parts that hardly failed, at a discount",
+        )
+        for how, count in used["how"].value_counts().sort_index().items()
+    ]
 
 
 def listed_spells(lives: PartLives) -> pd.DataFrame:
