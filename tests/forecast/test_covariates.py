@@ -347,6 +347,30 @@ def test_where_nothing_can_be_told_nothing_is_kept_and_it_is_said():
     assert not hazard_effects(apart, ["region"]).table["kept"].any()
 
 
+def test_families_that_share_nothing_leave_no_effect_of_all():
+    signs = np.array([1, -1, 1, -1, 1, -1])
+    table = made_up(600, 6, mean=6.0, effect=lambda f, r, p: signs[f] * np.where(p == 0, 0.8, 0.0), seed=8)
+    effects = hazard_effects(table)
+    for family, sign in enumerate(signs):
+        hot = effects.factor(f"F{family}", {"product_id": "M0"}) / effects.factor(
+            f"F{family}", {"product_id": "M3"}
+        )
+        assert np.log(hot) == pytest.approx(0.8 * sign, abs=0.25)
+
+
+def test_of_very_many_levels_those_with_most_failures_are_compared():
+    rng = np.random.default_rng(3)
+    part, product = np.repeat(np.arange(300), 20), rng.integers(0, 2000, 6000)
+    product[::20] = np.arange(300) % 3
+    expected = rng.gamma(1.0, 0.5, 6000)
+    failures = rng.poisson(expected * np.where(product == 1, 3.0, 1.0))
+    table = pd.DataFrame({"part_id": part.astype(str), "family": "F", "product_id": product.astype(str)})
+    effects = hazard_effects(table.assign(failures=failures, expected=expected))
+    assert len(effects.table[effects.table["family"] == "F"]) == 150
+    assert effects.factor("F", {"product_id": "1"}) > 1.5
+    assert effects.factor("F", {"product_id": "no such"}) == 1.0
+
+
 def test_levels_never_seen_and_levels_without_failures_stay_finite():
     table = made_up(600, 3, effect=lambda f, r, p: np.where(r == 0, -30.0, 0.5 * (r == 1)), seed=3)
     effects = hazard_effects(table)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import gamma
 
 from spareplan.errors import DataError
+from spareplan.forecast.demand import forecast_demand
 from spareplan.forecast.retirement import (
     ASSUMED_SHAPE,
     conditional_survival,
     expected_retirements,
     learn_retirement,
+    plan_retirements,
 )
+from tests.forecast.fleets import TODAY as FLEET_TODAY
+from tests.forecast.fleets import make_fleet
 
 TODAY = pd.Timestamp("2025-12-31")
 YEAR = 365.25
@@ -161,3 +167,41 @@ def test_a_product_without_a_law_is_refused_by_name():
     law = learn_retirement(make_units(4, 50), products("M"), TODAY)
     with pytest.raises(DataError, match="X"):
         law.survival(["X"], [1.0], [1.0])
+
+
+def test_expected_retirements_fill_a_sales_plan_that_says_nothing_of_them():
+    data, _ = make_fleet(3, machines=200, first_sale="2016-01-01", parts={"P1": (1.5, 400.0)})
+    law = learn_retirement(data.units, data.products, FLEET_TODAY, machine_life_years=6.0)
+    months = pd.date_range("2026-01-01", periods=12, freq="MS")
+    filled = plan_retirements(data, law, FLEET_TODAY, months)
+    told = expected_retirements(data.units, law, FLEET_TODAY, months)
+    assert filled["units_retired"].sum() == pytest.approx(told["units_retired"].sum())
+    # The ordinary forecast takes them: fewer machines, fewer pieces.
+    less, base = (
+        forecast_demand(each, as_of=FLEET_TODAY).table["mean"].sum()
+        for each in (dataclasses.replace(data, tables={**data.tables, "sales_plan": filled}), data)
+    )
+    share = 1 - told["units_retired"].sum() / 200
+    assert 1 > less / base > share
+    assert less / base == pytest.approx((1 + share) / 2, abs=0.03)
+
+
+def test_a_sales_plan_that_retires_machines_is_left_as_it_is():
+    plan = pd.DataFrame(
+        {
+            "product_id": "M",
+            "site_id": "S1",
+            "month": [pd.Timestamp("2026-02-01")],
+            "units_sold": [4.0],
+            "units_retired": [2.0],
+        }
+    )
+    data, _ = make_fleet(3, machines=50, sales_plan=plan)
+    law = learn_retirement(data.units, data.products, FLEET_TODAY)
+    months = pd.date_range("2026-01-01", periods=3, freq="MS")
+    filled = plan_retirements(data, law, FLEET_TODAY, months)
+    pd.testing.assert_frame_equal(filled, data.sales_plan)
+    silent = data.with_tables(sales_plan=plan.assign(units_retired=0.0))
+    filled = plan_retirements(silent, law, FLEET_TODAY, months)
+    assert filled["units_sold"].sum() == 4
+    assert (filled["units_retired"] > 0).all()

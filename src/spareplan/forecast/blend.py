@@ -25,8 +25,9 @@ TEST_MONTHS = 3
 LEAST_RECORD_MONTHS = 2
 # A beta(.7, .7) on the weight: centred at half and half, ready to go to either end.
 PRIOR_WEIGHT = (0.02 + 0.96 * WEIGHTS) ** -0.3 * (0.98 - 0.96 * WEIGHTS) ** -0.3
-# Parts err together, so their likelihoods count for less than their sum: for all together, for a family.
-TEMPER_ALL, TEMPER_FAMILY = 0.5, 0.5
+# Weight of the evidence of all together in a family's prior, and of its own beside it. Damping them, because
+# parts err together, did worse on made-up fleets, on those with shared shocks too.
+TEMPER_ALL, TEMPER_FAMILY = 1.0, 1.0
 # A surprise speaks against a road, but one part is not to drown all others. [probability]
 LEAST_CHANCE = 1e-4
 # Log likelihood that makes one road the winner. [nats]
@@ -111,8 +112,8 @@ def learn_blend(data: Any, as_of: pd.Timestamp, begin: pd.Timestamp, origins: in
     -----
     For each part and origin the negative binomial probability of what happened is taken at eleven weights
     between the mean rate (0) and the ages (1): a line of predictive distributions, stacked by their
-    log score [1]_. The likelihood of all parts makes the prior of each family, whose own likelihood is added;
-    both are tempered. A part's weight is the mean under its family's. The doubt that is added to the rate's
+    log score [1]_. The likelihood of all parts makes the prior of each family, whose own likelihood is added.
+    A part's weight is the mean under its family's. The doubt that is added to the rate's
     variation is the most likely one of a short list. Tests end where reports are nearly complete. Records
     under three months cannot be tested: then ages weigh from one half, on machines older than the records, up
     to all, on machines seen from new.

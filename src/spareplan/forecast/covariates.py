@@ -34,6 +34,8 @@ FALSE_ALARM = 0.04
 _SUMS = ("log_hazard_ratio", "se", "failures", "expected")
 TABLE_COLUMNS = ("family", "covariate", "level", *_SUMS, "gain_nats", "needed", "kept", "verdict")
 LEAST_FAILURES = 10.0
+# Levels of one covariate that can have ratios of their own; the work grows with their square.
+MOST_LEVELS, OTHER_LEVELS = 150, "(other levels)"
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,8 @@ def hazard_effects(
     Forward selection by likelihood ratio: the covariate with the least p-value enters while p < false_alarm
     over the number of covariates that could. That is a penalty of 3.3 nats for one ratio and 11 for nine,
     which for a few hundred failures lies near BIC at few levels and below it at many, where BIC sees nothing.
+    Of a covariate with more than 150 levels, those with most failures are compared and the others taken
+    together, which count as the mean.
 
     A shape fitted without the effects is too low, as a mixture of hardy and weak machines seems to age less,
     and ratios at too low a shape are too near 1 (a tenth at a shape of 1.68 instead of 1.93). Where something
@@ -180,11 +184,11 @@ def hazard_effects(
     _check(table, names, least_failures, false_alarm)
     rows = table[(table["expected"] > 0).to_numpy()]
     family, level_names = _text(rows["family"]), {}
+    failures, expected = rows["failures"].to_numpy(float), rows["expected"].to_numpy(float)
     codes = {}
     for name in names:
-        codes[name], level_names[name] = pd.factorize(_text(rows[name]), sort=True)
+        codes[name], level_names[name] = _levels(rows[name], failures)
     part, parts = pd.factorize(_text(rows["part_id"]))
-    failures, expected = rows["failures"].to_numpy(float), rows["expected"].to_numpy(float)
     family_code, families = pd.factorize(family, sort=True)
     failed = np.bincount(part, failures, minlength=len(parts)) > 0
     live = failed[part]
@@ -198,6 +202,18 @@ def hazard_effects(
         false_alarm,
     )
     return Effects(_effects_table(search.run(), families, level_names), names)
+
+
+def _levels(values: pd.Series, failures: FloatArray) -> tuple[IntArray, pd.Index]:
+    """Number the levels by name; those beyond the ones with most failures share the last number."""
+    code, names = pd.factorize(_text(values), sort=True)
+    if len(names) <= MOST_LEVELS:
+        return code, names
+    seen = np.bincount(code, failures, minlength=len(names))
+    told = np.sort(np.argsort(-seen, kind="stable")[: MOST_LEVELS - 1])
+    number = np.full(len(names), MOST_LEVELS - 1)
+    number[told] = np.arange(MOST_LEVELS - 1)
+    return number[code], names[told].append(pd.Index([OTHER_LEVELS]))
 
 
 def _effects_table(

@@ -37,7 +37,8 @@ FALSE_ALARM_OF_ALL = 0.01
 LEAST_EXPECTED = 1.0
 # Families differ where the score of their spread is this high; below so many families there is no population.
 LEAST_SCORE, LEAST_FAMILIES = 3.0, 5
-ROUNDS = 3
+# Rounds in which odd families are set aside: those that lie this near the oddest, as a share of its gain.
+ROUNDS, ODDEST = 6, 0.3
 
 
 class Found(NamedTuple):
@@ -68,21 +69,29 @@ class Search:
     def run(self) -> tuple[list[Found], list[Found]]:
         """Effects of all families together, and of each family beside them.
 
-        A family with effects of its own would bend those of all, so these are sought again without it. Where
-        the families left still differ beyond chance, each gets its own ratios, drawn towards those of all.
+        A family with effects of its own bends those of all, and against bent ones others seem to have some.
+        So the oddest families are set aside first and the effects of all sought again without them; what less
+        than half of the families share is no effect of all. Where the families left still differ beyond
+        chance, each gets its own ratios, drawn towards those of all.
         """
         together = np.zeros(len(self.family), dtype=np.int64)
         nothing = np.zeros(len(self.family))
         everyone = np.ones(len(self.family), dtype=bool)
-        usual = everyone
+        failures = np.bincount(self.family, self.counts.failures, minlength=self.families)
+        heard = failures >= self.least_failures
+        aside = np.zeros(self.families, dtype=bool)
         for _ in range(ROUNDS):
+            few = 2 * (heard & ~aside).sum() < heard.sum()
+            usual = ~aside[self.family] & (not few)
             scores = self._select(together, 1, nothing, usual, FALSE_ALARM_OF_ALL)
             common, ratio = self._fit(together, 1, nothing, usual, scores)
             own_scores = self._select(self.family, self.families, ratio, everyone, self.false_alarm)
-            odd = [n for n, each in enumerate(own_scores) if any(score.kept for score in each.values())]
-            before, usual = usual, ~np.isin(self.family, odd)
-            if not any(item.score.kept for item in common) or (before == usual).all():
+            surplus = np.array([_surplus(each) for each in own_scores])
+            odd = surplus > 0
+            if not any(item.score.kept for item in common) or not (odd & ~aside).any():
                 break
+            aside |= odd & (surplus >= ODDEST * surplus[~aside].max(initial=0.0))
+        usual = ~odd[self.family]
         own, _ = self._fit(self.family, self.families, ratio, everyone, own_scores)
         return common, self._pool_families(own, ratio, usual)
 
@@ -202,6 +211,11 @@ class Score(NamedTuple):
     needed: float
     kept: bool
     verdict: str
+
+
+def _surplus(scores: dict[str, Score]) -> float:
+    """Gain of what a family keeps over what that needed; 0 where it keeps nothing."""
+    return sum(score.gain - score.needed for score in scores.values() if score.kept)
 
 
 def _forward(

@@ -23,13 +23,15 @@ class LastBuys(Result):
     Parameters
     ----------
     need : DataFrame
-        part_id, days, mean, variance, machines: pieces that are needed net of repairs from now until each
-        day, those in the repair loop included.
+        Index part_id; mean, variance: the most pieces ever gone or in repair at a time.
+    path : DataFrame
+        part_id, days, mean, variance, machines: demand from now until each day, machines in service then.
     as_of : Timestamp
         Last day that was known.
     """
 
     need: pd.DataFrame = field(default_factory=pd.DataFrame)
+    path: pd.DataFrame = field(default_factory=pd.DataFrame)
     as_of: pd.Timestamp = field(default_factory=lambda: pd.Timestamp("1970-01-01"))
 
     def risk_of(self, part_id: str, quantity: float) -> float:
@@ -54,9 +56,9 @@ class LastBuys(Result):
             raise problem_in_argument(
                 "risk_of", "quantity", quantity, "is no number of pieces", "give 0 or more"
             )
-        row, need = self._of(part_id)
+        row, mean, variance = self._of(part_id)
         there = row["on_hand"] + row["on_order"] + quantity
-        return float(sf(np.floor(there), need["mean"], need["variance"]).max()) if len(need) else 0.0
+        return float(sf(np.floor(there), mean, variance))
 
     def curve(self, part_id: str, points: int = 50) -> pd.DataFrame:
         """Quantities against the risk they leave.
@@ -72,29 +74,26 @@ class LastBuys(Result):
         DataFrame
             quantity [pieces], value [money], risk, expected_short [pieces]: from nothing to a risk of 0.1 %.
         """
-        row, need = self._of(part_id)
+        row, mean, variance = self._of(part_id)
         there = row["on_hand"] + row["on_order"]
-        most = float(quantile(0.999, need["mean"], need["variance"]).max()) if len(need) else 0.0
-        bought = np.unique(np.round(np.linspace(0.0, max(most - there, 0.0), points)))
-        stock = np.floor(np.maximum(there + bought, 0.0))
-        if len(need):
-            mean, variance = (need[name].to_numpy(float) for name in ("mean", "variance"))
-            risk = sf(stock[:, None], mean, variance).max(axis=1)
-            short = loss(stock, mean[-1], variance[-1]) + np.maximum(-(there + bought), 0.0)
-        else:
-            risk = short = np.zeros(len(bought))
+        most = max(float(quantile(0.999, mean, variance)) - there, 0.0)
+        bought = np.unique(np.round(np.linspace(0.0, most, points)))
+        stock = np.floor(there + bought)
+        risk = sf(stock, mean, variance)
+        short = loss(np.maximum(stock, 0.0), mean, variance) + np.maximum(-stock, 0.0)
         price = row["value"] / row["quantity"] if row["quantity"] > 0 else np.nan
         return pd.DataFrame(
             {"quantity": bought, "value": bought * price, "risk": risk, "expected_short": short}
         )
 
-    def _of(self, part_id: str) -> tuple[pd.Series, pd.DataFrame]:
+    def _of(self, part_id: str) -> tuple[pd.Series, float, float]:
         rows = self.table[self.table["part_id"] == part_id]
         if rows.empty:
             raise problem_in_argument(
                 "last buys", "part_id", part_id, "has no last buy", "use a part of .table"
             )
-        return rows.iloc[0], self.need[self.need["part_id"] == part_id]
+        mean, variance = (float(self.need[name].to_dict()[part_id]) for name in ("mean", "variance"))
+        return rows.iloc[0], mean, variance
 
 
 def warnings_of(

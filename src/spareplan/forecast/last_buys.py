@@ -22,6 +22,7 @@ from spareplan.forecast.remaining import (
     remaining_demand,
     window_days,
 )
+from spareplan.forecast.repair_loop import most_missing
 from spareplan.forecast.retirement import RetirementLaw, learn_retirement
 from spareplan.forecast.unknown_machines import added, history_until_gone
 from spareplan.maths.distributions import quantile, sf
@@ -113,7 +114,7 @@ def last_buys(
     superseded = ending["superseded_by"].notna().to_numpy(bool)
     wanted = sorted(ending["part_id"][~superseded])
     left, by_machines = _remaining(data, demand, wanted, today, options, notes)
-    table, need = _needs(data, ending, left, by_machines, today, risk)
+    table, need, path = _needs(data, ending, left, by_machines, today, risk)
     table["reason"] = reasons_of(table, ending["superseded_by"], today, risk)
     assumptions = assumptions_frame(
         [
@@ -122,7 +123,9 @@ def last_buys(
             *notes,
         ]
     )
-    return LastBuys(table[COLUMNS], assumptions, lines_of(table, today, risk), need=need, as_of=today)
+    return LastBuys(
+        table[COLUMNS], assumptions, lines_of(table, today, risk), need=need, path=path, as_of=today
+    )
 
 
 def _refuse_early(data: Any, ending: pd.DataFrame) -> None:
@@ -259,7 +262,7 @@ def _needs(
     by_machines: Remaining,
     today: pd.Timestamp,
     risk: float,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Set demand against stock: what must be bought."""
     at = pd.Index(left.part_ids).get_indexer(pd.Index(ending["part_id"]))
     has = at >= 0
@@ -271,14 +274,11 @@ def _needs(
         return out
 
     mean, variance, machines = of(left.mean), of(left.variance), of(left.machines)
-    share = ending["repairable_share"].to_numpy(float)[:, None]
-    loop_days = ending["repair_days"].fillna(0.0).to_numpy(float)[:, None]
-    rate = np.diff(mean, axis=1) / np.diff(left.days)
-    loop = share * np.column_stack([rate, rate[:, -1]]) * loop_days
-    # A failed piece comes back with this chance; those still in the loop are missing meanwhile.
-    net_mean = (1 - share) * mean + loop
-    net_variance = share * (1 - share) * mean + (1 - share) ** 2 * variance + loop
-    needed = quantile(1 - risk, net_mean, net_variance).max(axis=1) if len(ending) else np.zeros(0)
+    share, loop_days = (
+        ending[name].fillna(0.0).to_numpy(float) for name in ("repairable_share", "repair_days")
+    )
+    need, spread = most_missing(mean, variance, left.days, share, loop_days)
+    needed = quantile(1 - risk, need, spread)
     stock = _stock(data, ending["part_id"])
     missing = np.maximum(needed - stock["on_hand"] - stock["on_order"], 0.0)
     pack = ending["pack_size"].to_numpy(float)
@@ -298,7 +298,7 @@ def _needs(
     last = np.where(few.any(axis=1), times - np.argmin(few[:, ::-1], axis=1), times - 1).clip(max=times - 1)
     covers = pd.Series(begin + pd.to_timedelta(np.ceil(left.days[last]), unit="D"))
     there = stock["on_hand"] + stock["on_order"] + quantity
-    left_risk = sf(np.floor(there)[:, None], net_mean, net_variance).max(axis=1, initial=0.0)
+    left_risk = sf(np.floor(there), need, spread)
     table = pd.DataFrame(
         {
             "part_id": ending["part_id"],
@@ -311,23 +311,24 @@ def _needs(
             "quantile": needed,
             "on_hand": stock["on_hand"],
             "on_order": stock["on_order"],
-            "repaired": share[:, 0] * mean[:, -1],
+            "repaired": share * mean[:, -1],
             "quantity": quantity,
             "value": quantity * ending["unit_cost"].to_numpy(float),
             "risk": np.where(most > 0, left_risk, 0.0),
         }
     )
     table["warning"] = warnings_of(table, ending["shelf_life_days"].to_numpy(float), mean, left.days, ahead)
-    need = pd.DataFrame(
+    path = pd.DataFrame(
         {
-            "part_id": np.repeat(ending["part_id"].to_numpy()[has], times),
-            "days": np.tile(left.days, int(has.sum())),
-            "mean": net_mean[has].ravel(),
-            "variance": net_variance[has].ravel(),
-            "machines": machines[has].ravel(),
+            "part_id": np.repeat(ending["part_id"].to_numpy(), times),
+            "days": np.tile(left.days, len(ending)),
+            "mean": mean.ravel(),
+            "variance": variance.ravel(),
+            "machines": machines.ravel(),
         }
     )
-    return table, need
+    moments = pd.DataFrame({"mean": need, "variance": spread}, index=pd.Index(ending["part_id"]))
+    return table, moments, path
 
 
 def _stock(data: Any, part_ids: pd.Series) -> dict[str, FloatArray]:

@@ -243,6 +243,37 @@ def expected_retirements(
     return out.groupby([*keys, "month"], sort=True)[["units_retired"]].sum().reset_index()
 
 
+def plan_retirements(
+    data: Any, law: RetirementLaw, as_of: pd.Timestamp, months: pd.DatetimeIndex
+) -> pd.DataFrame:
+    """Sales plan with expected retirements where it says nothing of them.
+
+    Parameters
+    ----------
+    data : Dataset
+        units, sales_plan.
+    law : RetirementLaw
+    as_of : Timestamp
+        Last day that was known.
+    months : DatetimeIndex
+        Month starts ahead, rising.
+
+    Returns
+    -------
+    DataFrame
+        sales_plan; for products of which it retires none after `as_of` with the expected ones, by month.
+    """
+    plan = data.sales_plan
+    ahead = plan[(plan["month"] > as_of) & (plan["units_retired"].fillna(0) > 0)]
+    told = expected_retirements(data.units, law, as_of, months)
+    told = told[~told["product_id"].isin(ahead["product_id"]) & (told["units_retired"] > 0)]
+    keys = ["product_id", "site_id", "month"]
+    both = plan.merge(told.rename(columns={"units_retired": "expected"}), on=keys, how="outer")
+    both["units_retired"] = both["expected"].where(both["expected"].notna(), both["units_retired"])
+    both["units_sold"] = both["units_sold"].fillna(0.0)
+    return both[plan.columns].astype(dict(plan.dtypes)).sort_values(keys, ignore_index=True)
+
+
 def _days(dates: pd.Series) -> FloatArray:
     return np.asarray((pd.to_datetime(dates) - pd.Timestamp("1970-01-01")).dt.days, dtype=np.float64)
 
