@@ -297,6 +297,14 @@ def test_engineers_life_moves_a_part_that_never_failed():
         ({"count": -1.0}, "count", 2),
         ({"exit": np.nan}, "exit", 2),
         ({"exit": np.inf}, "exit", 2),
+        ({"exit": "long"}, "exit", 2),
+        ({"entry": np.nan}, "entry", 2),
+        ({"failed": np.nan}, "failed", 2),
+        ({"count": np.inf}, "count", 2),
+        ({"part_id": None}, "part_id", 2),
+        ({"expected_life": 0.0}, "expected_life", 2),
+        ({"expected_life": "long"}, "expected_life", 2),
+        ({"exit": pd.Timestamp("2024-01-01")}, "exit", 2),
     ],
 )
 def test_bad_spells_are_refused_by_row_and_column(change, column, row):
@@ -318,5 +326,59 @@ def test_unknown_and_missing_columns_are_refused_with_the_nearest_name():
         fit_lifetimes(spells_of([50.0], [1]), distribution="lognormal", prior="pooled")
 
 
-def test_no_spells_give_no_fits():
-    assert fit_lifetimes(spells_of([1.0], [1]).iloc[:0]).empty
+def test_columns_that_stand_twice_or_hold_dates_are_refused():
+    spells = spells_of([50.0], [1])
+    with pytest.raises(DataError, match=r"spells\.exit: stands twice"):
+        fit_lifetimes(pd.concat([spells, spells[["exit"]]], axis=1))
+    with pytest.raises(DataError, match=r"spells\.exit.*holds dates"):
+        fit_lifetimes(spells.assign(exit=pd.to_datetime(["2024-01-01"])))
+
+
+def test_all_faults_are_named_at_once():
+    spells = spells_of([50.0, 40.0, 0.0], [1, 2, 0], [1.0, -1.0, 1.0], [-1.0, 0.0, 0.0])
+    with pytest.raises(DataError) as caught:
+        fit_lifetimes(spells)
+    found = set(zip(caught.value.problems["row"], caught.value.problems["column"]))
+    assert found == {(2, "entry"), (3, "failed"), (3, "count"), (4, "exit")}
+
+
+@pytest.mark.parametrize("prior", [None, "pooled"])
+@pytest.mark.parametrize("law", ["weibull", "lognormal", "exponential", "best"])
+def test_no_spells_give_no_fits(law, prior):
+    if prior == "pooled" and law != "weibull":
+        pytest.skip("pooled lives are Weibull")
+    assert fit_lifetimes(spells_of([1.0], [1]).iloc[:0], distribution=law, prior=prior).empty
+
+
+@pytest.mark.parametrize("law", ["weibull", "lognormal", "exponential", "best"])
+@pytest.mark.parametrize(
+    "spells",
+    [
+        spells_of([50.0, 60.0], [0, 0]),
+        spells_of([50.0], [0]),
+        spells_of([50.0, 60.0], [1, 0], 0.0),
+        spells_of([50.0, 60.0], [1, 0], [0.0, 1.0]),
+    ],
+    ids=["all censored", "one censored row", "no weight", "no weight on the failure"],
+)
+def test_without_a_failure_there_is_no_maximum_and_no_error(spells, law):
+    row = fit_lifetimes(spells, distribution=law).iloc[0]
+    assert row["method"] == "none"
+    assert row[["shape", "scale", "shape_se", "scale_se", "loglik"]].isna().all()
+    assert row["n_failed"] == 0
+
+
+def test_rows_without_weight_change_nothing():
+    spells = random_spells(np.random.default_rng(14))
+    idle = pd.concat([spells, spells.assign(count=0.0, exit=spells["exit"] * 0.9 + 0.1 * spells["entry"])])
+    for prior in (None, "pooled"):
+        pd.testing.assert_frame_equal(
+            fit_lifetimes(spells, prior=prior), fit_lifetimes(idle, prior=prior), rtol=1e-6
+        )
+
+
+def test_one_row_and_no_weight_have_finite_pooled_lives():
+    for spells in (spells_of([50.0], [1]), spells_of([50.0], [0]), spells_of([50.0, 60.0], [1, 0], 0.0)):
+        row = fit_lifetimes(spells, prior="pooled").iloc[0]
+        assert np.isfinite(row[["shape", "scale", "shape_se", "scale_se", "loglik"]].astype(float)).all()
+        assert row["scale"] > 0

@@ -61,7 +61,8 @@ def fit_lifetimes(
     Raises
     ------
     DataError
-        Missing or unknown columns, exit <= entry, negative ages, values that are no numbers: all at once.
+        Missing, doubled or unknown columns, exit <= entry, negative ages, values that are no finite numbers,
+        empty keys, expected lives of 0 or less: all at once. A key without failures is no error.
 
     References
     ----------
@@ -124,22 +125,13 @@ def check_spells(spells: pd.DataFrame, keys: list[str]) -> None:
     ------
     DataError
     """
-    needed = [*keys, *SPELL_COLUMNS]
-    known = [*needed, "count", *KIN_COLUMNS]
-    problems = [
-        Problem("spells", 0, name, "", "is missing", "add the column")
-        for name in needed
-        if name not in spells
-    ]
-    for name in spells.columns:
-        if name not in known:
-            near = difflib.get_close_matches(str(name), known, n=1)
-            remedy = f"did you mean {near[0]}?" if near else "drop the column or name it in `by`"
-            problems.append(Problem("spells", 0, str(name), "", "is no known column of spells", remedy))
+    problems = column_problems(
+        "spells", spells, [*keys, *SPELL_COLUMNS], [*keys, *SPELL_COLUMNS, "count", *KIN_COLUMNS]
+    )
     if problems:
         raise DataError(problems)
     numbers = {
-        name: _numbers(spells, name, problems)
+        name: checked_numbers("spells", spells, name, problems)
         for name in ("entry", "exit", "failed", "count")
         if name in spells
     }
@@ -161,6 +153,11 @@ def check_spells(spells: pd.DataFrame, keys: list[str]) -> None:
     ]
     if "count" in numbers:
         faults.append(("count", numbers["count"] < 0, "is negative", "give the number of pieces in the row"))
+    if "expected_life" in spells:
+        life = checked_numbers("spells", spells, "expected_life", problems, empty=True)
+        faults.append(
+            ("expected_life", life <= 0, "is no life above 0", "give a mean life, or leave it empty")
+        )
     for name in keys:
         faults.append((name, spells[name].isna().to_numpy(), "is empty", "name the key or drop the row"))
     for name, wrong, rule, remedy in faults:
@@ -175,15 +172,74 @@ def check_spells(spells: pd.DataFrame, keys: list[str]) -> None:
         raise DataError(problems)
 
 
-def _numbers(spells: pd.DataFrame, name: str, problems: list[Problem]) -> np.ndarray:
-    values = pd.to_numeric(spells[name], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-    if np.isfinite(values).all():
-        return values
-    given = spells[name].to_numpy()
-    problems += [
-        Problem("spells", int(row) + 2, name, str(given[row]), "is no finite number", "give a number")
-        for row in np.flatnonzero(~np.isfinite(values))
+def column_problems(
+    table: str, frame: pd.DataFrame, needed: list[str], known: list[str], others: bool = False
+) -> list[Problem]:
+    """Name columns that are missing, that stand twice, or that nothing is known of.
+
+    Parameters
+    ----------
+    table : str
+        Name of the frame in messages.
+    frame : DataFrame
+    needed, known : list of str
+    others : bool
+        Whether unknown columns may stand beside, unless they look like a known one misspelt.
+
+    Returns
+    -------
+    list of Problem
+    """
+    problems = [
+        Problem(table, 0, name, "", "is missing", "add the column") for name in needed if name not in frame
     ]
+    for name in frame.columns[frame.columns.duplicated()].unique():
+        problems.append(Problem(table, 0, str(name), "", "stands twice", "keep one of the columns"))
+    for name in frame.columns:
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, n=1)
+            if others and not near:
+                continue
+            remedy = f"did you mean {near[0]}?" if near else "drop the column or name it in `by`"
+            problems.append(Problem(table, 0, str(name), "", f"is no known column of {table}", remedy))
+    return problems
+
+
+def checked_numbers(
+    table: str, frame: pd.DataFrame, name: str, problems: list[Problem], empty: bool = False
+) -> np.ndarray:
+    """Read a column as numbers; what is no finite number joins the problems.
+
+    Parameters
+    ----------
+    table : str
+        Name of the frame in messages.
+    frame : DataFrame
+    name : str
+    problems : list of Problem
+        Grows.
+    empty : bool
+        Whether missing values are allowed.
+
+    Returns
+    -------
+    ndarray, shape (rows,)
+        NaN where there is no number.
+    """
+    given = frame[name]
+    if given.dtype.kind in "mM":
+        problems.append(
+            Problem(table, 0, name, str(given.dtype), "holds dates or times", "give ages as numbers")
+        )
+        return np.full(len(frame), np.nan)
+    values = pd.to_numeric(given, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    wrong = np.isinf(values) | np.isnan(values) & (given.notna().to_numpy() | (not empty))
+    if wrong.any():
+        written = given.to_numpy()
+        problems += [
+            Problem(table, int(row) + 2, name, str(written[row]), "is no finite number", "give a number")
+            for row in np.flatnonzero(wrong)
+        ]
     return values
 
 
@@ -243,7 +299,7 @@ def kin_of_keys(spells: pd.DataFrame, keys: list[str], index: pd.DataFrame) -> t
         if name == "family":
             family = pd.factorize(value.fillna("").astype(str), sort=True)[0]
         else:
-            expected = value.to_numpy(dtype=float)
+            expected = pd.to_numeric(value).to_numpy(dtype=float, na_value=np.nan)
     return family, expected
 
 
