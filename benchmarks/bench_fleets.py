@@ -1,6 +1,6 @@
 """Back-tests of the forecast from machines: field data, sample fleets, made-up fleets.
 
-``python benchmarks/bench_fleets.py [field] [samples] [simulated]``; none named: all. Field data needs
+``python benchmarks/bench_fleets.py [field] [samples] [truth] [simulated]``; none named: all. Field data needs
 SPAREPLAN_TEST_DATA and is left out without it. Errors are per part and origin, as a share of what came;
 `noise` is the standard error of `to_rate`, the difference to the mean rate's error. Asserts nothing.
 """
@@ -19,6 +19,7 @@ from simulated_fleets import KINDS, TODAY, simulated_fleet
 
 import spareplan as sp
 from spareplan.forecast.fleet_backtest import FleetBacktest, backtest_fleet
+from spareplan.forecast.fleet_scores import randomised_places
 
 SAMPLES = Path(__file__).parents[1] / "data" / "samples"
 SHOWN = ["forecast", "cells", "actual", "wape", "bias", "c80", "c95", "log_score", "to_rate", "noise", "won"]
@@ -67,6 +68,34 @@ def samples() -> None:
             print(own[["part_class", "cells", "wape", "bias", "c80", "c95"]].round(3).to_string(index=False))
 
 
+def truth() -> None:
+    """The year after the records of the delivery pump sample, which its folder of truths tells."""
+    data = sp.read_dataset(SAMPLES / "delivery_pump")
+    ids = {"part_id": str, "site_id": str}
+    came = pd.read_csv(SAMPLES / "delivery_pump" / "truth" / "next_year.csv", dtype=ids)
+    began = time.perf_counter()
+    demand = sp.forecast_demand(data, months=12)
+    seconds = time.perf_counter() - began
+    machines = demand.table["method"].str.startswith("installed base")
+    keys = demand.table.loc[machines, ["part_id", "site_id"]].drop_duplicates()
+    year = demand.lead_time_demand(365.0).merge(keys, on=["part_id", "site_id"])
+    taken = came.groupby(["part_id", "site_id"])["quantity"].sum().rename("actual").reset_index()
+    year = year.merge(taken, how="left", on=["part_id", "site_id"]).fillna({"actual": 0.0})
+    print(f"\ndelivery_pump, the year after the records (known truth), forecast in {seconds:.1f} s")
+    year["random"], year["shared"] = year["vmr"] * year["mean"], year["rate_cv2"] ** 0.5 * year["mean"]
+    parts = year.groupby("part_id")[["mean", "actual", "random", "shared"]].sum()
+    parts["variance"] = parts["random"] + parts["shared"] ** 2
+    for name, rows in {"part and site": year, "part": parts}.items():
+        y, mean, variance = (rows[column].to_numpy(float) for column in ("actual", "mean", "variance"))
+        place = randomised_places(y, mean, variance)
+        inside = [((place > tail) & (place < 1 - tail)).mean() for tail in (0.1, 0.025)]
+        print(
+            f"per {name}: {len(y)} cells, {y.sum():,.0f} taken, {mean.sum():,.0f} expected, WAPE "
+            f"{abs(mean - y).sum() / y.sum():.3f}, bias {mean.sum() / y.sum() - 1:+.3f}, "
+            f"c80 {inside[0]:.3f}, c95 {inside[1]:.3f}"
+        )
+
+
 def simulated() -> None:
     """Made-up fleets of every kind that the tuning has not seen (other seeds)."""
     tables = []
@@ -110,8 +139,8 @@ def _with_defaults(rows: pd.DataFrame, like: pd.DataFrame) -> pd.DataFrame:
 def main() -> None:
     warnings.simplefilter("ignore")
     pd.set_option("display.width", 200)
-    chosen = sys.argv[1:] or ["field", "samples", "simulated"]
-    for name, run in {"field": field, "samples": samples, "simulated": simulated}.items():
+    chosen = sys.argv[1:] or ["field", "samples", "truth", "simulated"]
+    for name, run in {"field": field, "samples": samples, "truth": truth, "simulated": simulated}.items():
         if name in chosen:
             run()
 

@@ -240,6 +240,24 @@ def test_kin_found_within_the_family_do_not_narrow_the_intervals_too_much(held_o
     assert score > alone_score - 0.01
 
 
+def test_kin_count_for_more_where_price_has_proved_to_tell_their_lives():
+    rng = np.random.default_rng(4)
+    size = 120
+    cost = np.exp(rng.uniform(0, 3, size))
+    failed = np.where(np.arange(size) < 10, 0, 40)
+    parts = part_table(part_id=[f"P{i:03d}" for i in range(size)], family="f", source="buy", unit_cost=cost)
+    counts = counts_of(parts, n_failed=failed, shape=2.0)
+    told = np.exp(6 + 0.6 * (np.log(cost) - 1.5) + rng.normal(0, 0.1, size))
+    silent = np.exp(6 + rng.normal(0, 0.6, size))
+    with_price = find(parts, counts.assign(scale=told))["discount"]
+    without = find(parts, counts.assign(scale=silent))["discount"]
+    unknown = find(parts, counts)["discount"]
+    assert len(with_price) == 10
+    assert (with_price > 5 * without).all()
+    assert (without == unknown).all()
+    assert (with_price <= NAMED_FAILURES / 4 / (NAMED_FAILURES / 4 + 40) + 1e-12).all()
+
+
 def test_products_without_use_take_that_of_the_one_they_name_or_of_their_tier():
     products = pd.DataFrame(
         {

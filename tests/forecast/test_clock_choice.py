@@ -278,3 +278,11 @@ def test_faulty_input_is_refused_by_name():
         [3, "exit_hours"],
         [4, "hours_per_day"],
     ]
+    both = simulate_fleets(1, 3, 1, 2.0, 0.5, True, 0).astype({"part_id": object, "failed": object})
+    both.loc[0, "part_id"] = None
+    both.loc[1, "failed"] = "perhaps"
+    both["exit_days"] = ["soon", 5.0, 5.0]
+    with pytest.raises(DataError) as caught:
+        clock_evidence(both)
+    found = caught.value.problems[["row", "column", "value"]].to_numpy().tolist()
+    assert sorted(found) == [[2, "exit_days", "soon"], [2, "part_id", "None"], [3, "failed", "perhaps"]]

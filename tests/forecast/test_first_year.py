@@ -81,3 +81,5 @@ def test_hours_come_from_usage_else_from_meters():
     metered = plain.with_tables(meter_readings=readings.assign(hours=5.0 * days))
     assert hours_by_product(metered, TODAY)["hours_per_month"].tolist() == pytest.approx([5 * DAYS_PER_MONTH])
     assert hours_by_product(plain, TODAY).empty
+    idle = data.with_tables(usage=data.usage.assign(hours_per_unit=0.0))
+    assert hours_by_product(idle, TODAY).empty

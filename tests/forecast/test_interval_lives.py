@@ -75,3 +75,51 @@ def test_no_failure_gives_none_and_bad_rows_are_named():
         fit_interval_lifetimes(pd.DataFrame({"lower": [1.0, 5.0], "upper": [2.0, 4.0]}))
     with pytest.raises(DataError, match=r"counts\.upper: is missing"):
         fit_interval_lifetimes(pd.DataFrame({"lower": [1.0]}))
+
+
+@pytest.mark.parametrize(
+    ("change", "column"),
+    [
+        ({"lower": -1.0}, "lower"),
+        ({"lower": np.nan}, "lower"),
+        ({"lower": "young"}, "lower"),
+        ({"lower": 0.0, "upper": 0.0}, "upper"),
+        ({"count": -1.0}, "count"),
+        ({"count": np.nan}, "count"),
+        ({"event": "lefft"}, "event"),
+        ({"model": None}, "model"),
+        ({"cuont": 3}, "cuont"),
+    ],
+)
+def test_bad_counts_are_refused_by_column(change, column):
+    counts = pd.DataFrame({"model": ["A"], "lower": [1.0], "upper": [2.0]}).assign(**change)
+    with pytest.raises(DataError) as caught:
+        fit_interval_lifetimes(counts, by="model")
+    assert set(caught.value.problems["column"]) == {column}
+
+
+def test_the_event_overrules_the_ages_whatever_its_capitals():
+    counts = pd.DataFrame(
+        {"lower": [3.0, 3.0, 6.0, 6.0], "upper": [3.0, 6.0, 9.0, 6.0], "count": [4, 6, 7, 9]}
+    )
+    plain = counts.assign(lower=[0.0, 3, 6, 6], upper=[3.0, 6, 9, np.inf])
+    for events in (["left", "interval", None, "right"], ["Left", "Interval", "", "Censored"]):
+        named = fit_interval_lifetimes(counts.assign(event=events))
+        pd.testing.assert_frame_equal(named, fit_interval_lifetimes(plain))
+
+
+def test_keys_without_weight_stay_and_no_rows_give_no_fits():
+    counts = pd.DataFrame(
+        {"model": ["A"] * 3 + ["B"], "lower": [0.0, 2, 5, 1], "upper": [2.0, 5, 9, 2], "count": [5, 3, 2, 0]}
+    )
+    fits = fit_interval_lifetimes(counts, by="model").set_index("model")
+    assert fits["method"].to_dict() == {"A": "mle", "B": "none"}
+    nothing = fit_interval_lifetimes(counts.iloc[:0], by="model")
+    assert nothing.empty
+    assert {"model", "shape", "scale", "method"} <= set(nothing)
+
+
+def test_intervals_that_bound_no_life_from_below_have_no_maximum():
+    wide = pd.DataFrame({"lower": [0.0, 0.0], "upper": [5.0, 9.0]})
+    for law in ("weibull", "lognormal", "exponential"):
+        assert fit_interval_lifetimes(wide, distribution=law).iloc[0]["method"] == "none"

@@ -1,4 +1,4 @@
-"""New parts and new products: whose past speaks for them, and how loudly."""
+"""New parts: whose failures speak for them, and how loudly."""
 
 from __future__ import annotations
 
@@ -7,10 +7,16 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from spareplan.errors import DataError, Problem
+from spareplan.forecast.new_products import (
+    given_names,
+    product_stand_ins,
+    refuse_wrong_names,
+    require_fitment,
+)
 from spareplan.forecast.sparse import SHAPES
 from spareplan.tables.frames import check_keys, require_columns
-from spareplan.tables.network import circles
 
+__all__ = ["borrowed_statistics", "find_analogues", "product_stand_ins", "require_fitment"]
 FloatArray = NDArray[np.float64]
 # Failures that an analogue of Weibull shape 1 counts for at most, named by the user or found among the kin,
 # and of any shape. Held-out simulation: with ln eta apart by .3 (sd) the 80 % intervals cover 77-80 %. Kin
@@ -19,6 +25,9 @@ NAMED_FAILURES = 4.0
 FOUND_FAILURES = 0.2
 MOST_FAILURES = 8.0
 TYPICAL_SHAPE = 2.0
+# How far ln eta of a named analogue is taken to differ; pairs of kin from which likeness is learned at least.
+NAMED_SPREAD = 0.3
+LIKENESS_PAIRS = 30
 # A kin must have failed this often to be found, and differ in price or life by no more than this factor.
 FOUND_LEAST = 5
 FOUND_FACTOR = 2.0
@@ -41,9 +50,9 @@ def find_analogues(parts: pd.DataFrame, fitment: pd.DataFrame, counts: pd.DataFr
         part_id: only parts that sit in a product need an analogue.
     counts : DataFrame
         part_id, n_failed; optional: clock ("hours" or "days"), watched (time all pieces were watched, in that
-        clock), hours_per_day (mean use of the machines that carry the part), shape (of the Weibull law;
-        TYPICAL_SHAPE where it is not known). `lifetimes` of a forecast will do. Parts without a row were
-        never watched.
+        clock), hours_per_day (mean use of the machines that carry the part), shape and scale of the Weibull
+        law (TYPICAL_SHAPE, and no more than the least weight of kin, where they are not known). `lifetimes`
+        of a forecast will do. Parts without a row were never watched.
 
     Returns
     -------
@@ -66,13 +75,14 @@ def find_analogues(parts: pd.DataFrame, fitment: pd.DataFrame, counts: pd.DataFr
 
     With k failures of an analogue of shape b, ln eta is known to 1 / (b² k), and that of the part differs by
     a variance s²: the power w / (w + k) with w = 1 / (b² s²) leaves what both allow. The family's prior has
-    spoken before, so that w is smaller than s = .3 alone would ask for.
+    spoken before, so that w is smaller than s = .3 alone would ask for. A kin that is found counts as far as
+    nearest kin of the family have proved more alike than any two of it, and hardly where they have not.
     """
     for frame, columns, name in ((parts, ["part_id"], "parts"), (counts, ["part_id", "n_failed"], "counts")):
         require_columns(frame, columns, name)
         check_keys(frame, ["part_id"], name)
     require_columns(fitment, ["part_id"], "fitment")
-    _refuse_wrong_names(parts, "part_id", "like_part", "parts")
+    refuse_wrong_names(parts, "part_id", "like_part", "parts")
     table = _facts(parts, counts)
     fitted = table["part_id"].isin(fitment["part_id"]).to_numpy(bool)
     named = _named(table, fitted)
@@ -132,14 +142,8 @@ def borrowed_statistics(
     used = used[used["part_id"].isin(ids)]
     to, source = (ids.get_indexer(pd.Index(used[name])) for name in ("part_id", "like_part"))
     if (source < 0).any():
-        raise DataError(
-            [
-                Problem(
-                    "analogues", None, "like_part", str(name), "has no statistics", "add it or drop the row"
-                )
-                for name in used["like_part"].to_numpy()[source < 0]
-            ]
-        )
+        lost, what = used["like_part"].to_numpy()[source < 0], ("has no statistics", "add it or drop the row")
+        raise DataError([Problem("analogues", None, "like_part", str(name), *what) for name in lost])
     units = np.broadcast_to(np.asarray(unit, float), (len(ids),))
     stretch = used["stretch"].to_numpy(float) if "stretch" in used else np.ones(len(used))
     log_stretch = np.log(stretch * units[source] / units[to])
@@ -151,110 +155,6 @@ def borrowed_statistics(
     return out
 
 
-def product_stand_ins(products: pd.DataFrame, usage: pd.DataFrame) -> dict[str, str]:
-    """Products without hours of use, and the product whose use each takes.
-
-    Parameters
-    ----------
-    products : DataFrame
-        product_id; optional: like_product (named by the user), tier.
-    usage : DataFrame
-        product_id, a row per product, region and month.
-
-    Returns
-    -------
-    dict of str to str
-        Product to stand-in: the one named (or the one that names in turn), else the product of the same tier
-        with most rows of usage. Products that have neither are left out: their age counts in days.
-
-    Raises
-    ------
-    DataError
-        like_product names an unknown product, the product itself, or closes a circle.
-    """
-    require_columns(products, ["product_id"], "products")
-    _refuse_wrong_names(products, "product_id", "like_product", "products")
-    rows = usage.groupby("product_id").size()
-    ordered = products.sort_values("product_id", kind="stable")
-    like = _given(ordered, "product_id", "like_product")
-    tier = dict(zip(ordered["product_id"], ordered["tier"])) if "tier" in ordered else {}
-    best: dict[object, str] = {}
-    for product in ordered["product_id"]:
-        if rows.get(product, 0) > rows.get(best.get(tier.get(product)), 0):
-            best[tier.get(product)] = product
-    out = {}
-    for product in ordered["product_id"]:
-        if product in rows.index:
-            continue
-        here = product
-        while here in like and here not in rows.index:
-            here = like[here]
-        stand_in = here if here in rows.index else best.get(tier.get(product))
-        if stand_in is not None:
-            out[str(product)] = str(stand_in)
-    return out
-
-
-def require_fitment(products: pd.DataFrame, fitment: pd.DataFrame, sales_plan: pd.DataFrame) -> None:
-    """Refuse new products that nothing is fitted to.
-
-    Parameters
-    ----------
-    products : DataFrame
-        product_id, like_product.
-    fitment, sales_plan : DataFrame
-        product_id.
-
-    Raises
-    ------
-    DataError
-        A product names an analogue and is to be sold, but has no row in fitment: an analogue lends its use
-        and its machines' life, not its parts.
-    """
-    like = _given(products, "product_id", "like_product")
-    sold = set(sales_plan["product_id"])
-    bare = products["product_id"].isin([name for name in like if name in sold])
-    bare &= ~products["product_id"].isin(fitment["product_id"])
-    problems = [
-        Problem(
-            "products",
-            int(row) + 2,
-            "product_id",
-            str(name),
-            "is to be sold, but no part is fitted to it",
-            f"copy the rows of {like[name]} in fitment and change what differs",
-        )
-        for row, name in zip(np.flatnonzero(bare), products.loc[bare, "product_id"])
-    ]
-    if problems:
-        raise DataError(problems)
-
-
-def _given(table: pd.DataFrame, key: str, like: str) -> dict[str, str]:
-    if like not in table:
-        return {}
-    rows = table[table[like].notna()]
-    return dict(zip(rows[key], rows[like]))
-
-
-def _refuse_wrong_names(table: pd.DataFrame, key: str, like: str, name: str) -> None:
-    given = _given(table, key, like)
-    row = {label: at + 2 for at, label in enumerate(table[key])}
-    known = set(table[key])
-    remedy = "name one with failures and machines of its own, or leave the cell empty"
-    problems = [
-        Problem(name, row[label], like, str(other), f"not in {name}", "correct it or add the row")
-        for label, other in given.items()
-        if other not in known
-    ]
-    problems += [
-        Problem(name, row[label], like, str(given[label]), f"closes a circle: {' -> '.join(ring)}", remedy)
-        for label, ring in circles(given)
-    ]
-    if problems:
-        raise DataError(problems)
-
-
 def _facts(parts: pd.DataFrame, counts: pd.DataFrame) -> pd.DataFrame:
     """A row per part with all that the search looks at."""
     table = pd.DataFrame({"part_id": parts["part_id"].to_numpy()})
@@ -264,7 +164,7 @@ def _facts(parts: pd.DataFrame, counts: pd.DataFrame) -> pd.DataFrame:
         table[name] = parts[name].to_numpy(float) if name in parts else np.nan
     known = counts.set_index("part_id")
     table["n_failed"] = known["n_failed"].reindex(table["part_id"]).fillna(0.0).to_numpy(float)
-    for name in ("watched", "hours_per_day", "shape"):
+    for name in ("watched", "hours_per_day", "shape", "scale"):
         given = known[name].reindex(table["part_id"]).to_numpy(float) if name in known else np.nan
         table[name] = given
     table["clock"] = known["clock"].reindex(table["part_id"]).to_numpy(object) if "clock" in known else "days"
@@ -273,7 +173,7 @@ def _facts(parts: pd.DataFrame, counts: pd.DataFrame) -> pd.DataFrame:
 
 def _named(table: pd.DataFrame, fitted: NDArray[np.bool_]) -> pd.DataFrame:
     """Analogues named by the user, followed up to the first that failed."""
-    like = _given(table, "part_id", "like_part")
+    like = given_names(table, "part_id", "like_part")
     failed = dict(zip(table["part_id"], table["n_failed"]))
     wanted = table["part_id"].isin(like).to_numpy(bool) & fitted
     chosen = []
@@ -289,41 +189,69 @@ def _named(table: pd.DataFrame, fitted: NDArray[np.bool_]) -> pd.DataFrame:
 
 def _found(table: pd.DataFrame, wanted: NDArray[np.bool_]) -> pd.DataFrame:
     """Nearest kin with enough failures, by price and expected life, for new parts that name none."""
-    group = _numbered(table, ["family", "source"])
-    same_clock = _numbered(table, ["family", "source", "clock"])
     has_kin = table["family"].notna().to_numpy(bool) & (table["unit_cost"] > 0).to_numpy(bool)
-    speaks = has_kin & (table["n_failed"].to_numpy(float) >= FOUND_LEAST)
-    new = wanted & has_kin & (table["n_failed"].to_numpy(float) == 0)
+    failures = table["n_failed"].to_numpy(float)
+    speaks = has_kin & (failures >= FOUND_LEAST)
     watched = table["watched"].fillna(0.0).to_numpy(float)
-    failures = np.bincount(same_clock, table["n_failed"])
-    rate = failures / np.maximum(np.bincount(same_clock, watched), 1e-300)
-    new &= ~(watched * rate[same_clock] >= NEW_BELOW)
-    log_cost = np.log(np.where(has_kin, table["unit_cost"], 1.0))
-    log_life = np.log(table["expected_life_hours"].to_numpy(float))
-    order = np.lexsort((np.arange(len(table)), log_cost, group))
-    kin = order[speaks[order]]
-    asking = np.flatnonzero(new)
+    same_clock = _numbered(table, ["family", "source", "clock"])
+    rate = np.bincount(same_clock, failures) / np.maximum(np.bincount(same_clock, watched), 1e-300)
+    new = wanted & has_kin & (failures == 0) & ~(watched * rate[same_clock] >= NEW_BELOW)
+    asking, kin = np.flatnonzero(new), np.flatnonzero(speaks)
+    part, like = _nearest(table, asking, kin)
+    return _rows(table, part, like, FOUND, _likeness(table, kin, same_clock) if len(part) else 0.0)
+
+
+def _nearest(
+    table: pd.DataFrame, asking: NDArray[np.intp], kin: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows among `asking` that have one near enough in `kin`, and that one."""
     if not len(kin) or not len(asking):
-        return _rows(table, asking[:0], asking[:0], FOUND)
+        return asking[:0], asking[:0]
+    group = _numbered(table, ["family", "source"])
+    clock = table["clock"].fillna("").to_numpy(str)
+    log_cost = np.log(np.maximum(table["unit_cost"].fillna(1.0).to_numpy(float), 1e-300))
+    log_life = np.log(table["expected_life_hours"].to_numpy(float))
+    kin = kin[np.lexsort((kin, log_cost[kin], group[kin]))]
     # One sorted line of all groups; the nearest prices of the own group stand around the own place.
     width = float(np.ptp(log_cost)) + 1.0
     line = group * width + (log_cost - log_cost.min())
     place = np.searchsorted(line[kin], line[asking])
-    near = place[:, None] + np.arange(-NEIGHBOURS, NEIGHBOURS)
+    near = place[:, None] + np.arange(-NEIGHBOURS, NEIGHBOURS + 1)
     inside = (near >= 0) & (near < len(kin))
     other = kin[np.clip(near, 0, len(kin) - 1)]
     off = np.abs(log_cost[other] - log_cost[asking][:, None])
     life_off = np.abs(log_life[other] - log_life[asking][:, None])
     limit = np.log(FOUND_FACTOR)
-    clock = table["clock"].fillna("").to_numpy(str)
     one_clock = (clock[other] == clock[asking][:, None]) | (clock[asking] == "")[:, None]
     fits = (
         inside & (group[other] == group[asking][:, None]) & one_clock & (off <= limit) & ~(life_off > limit)
     )
+    fits &= other != asking[:, None]
     score = np.where(fits, off + np.nan_to_num(life_off, nan=limit / 2), np.inf)
     best = score.argmin(axis=1)
     good = np.isfinite(score[np.arange(len(asking)), best])
-    return _rows(table, asking[good], other[np.arange(len(asking)), best][good], FOUND)
+    return asking[good], other[np.arange(len(asking)), best][good]
+
+
+def _likeness(table: pd.DataFrame, kin: NDArray[np.intp], group: NDArray[np.intp]) -> float:
+    """Failures (of shape 1) that the nearest kin is worth beyond its family, learned from parts that failed.
+
+    With r the correlation of ln scale between nearest kin of a family of variance s², knowing the kin adds
+    the precision r² / (s² (1 - r²)) to what the family knows.
+    """
+    scale = np.log(table["scale"].to_numpy(float))
+    kin = kin[np.isfinite(scale[kin])]
+    one, other = _nearest(table, kin, kin)
+    if len(one) < LIKENESS_PAIRS:
+        return 0.0
+    size = np.bincount(group[kin], minlength=group.max() + 1)
+    mean = np.bincount(group[kin], scale[kin], len(size)) / np.maximum(size, 1)
+    spread = float(((scale[kin] - mean[group[kin]]) ** 2).sum() / max(len(kin) - (size > 0).sum(), 1))
+    alike = 1 - float(((scale[one] - scale[other]) ** 2).mean()) / (2 * spread) if spread > 0 else 0.0
+    if alike < 2 / np.sqrt(len(one)):
+        return 0.0
+    alike = min(alike, 0.95)
+    return NAMED_FAILURES * NAMED_SPREAD**2 * alike**2 / (spread * (1 - alike**2))
 
 
 def _numbered(table: pd.DataFrame, columns: list[str]) -> NDArray[np.intp]:
@@ -331,12 +259,15 @@ def _numbered(table: pd.DataFrame, columns: list[str]) -> NDArray[np.intp]:
     return np.asarray(text.groupby(columns, sort=True).ngroup(), dtype=np.intp)
 
 
-def _rows(table: pd.DataFrame, part: NDArray[np.intp], like: NDArray[np.intp], how: str) -> pd.DataFrame:
+def _rows(
+    table: pd.DataFrame, part: NDArray[np.intp], like: NDArray[np.intp], how: str, likeness: float = 0.0
+) -> pd.DataFrame:
     """Put each part beside its analogue: discount and stretch of the ages."""
     own, kin = table.iloc[part], table.iloc[like]
     failures = kin["n_failed"].to_numpy(float)
     shape = kin["shape"].fillna(TYPICAL_SHAPE).to_numpy(float)
-    most = np.minimum((NAMED_FAILURES if how == NAMED else FOUND_FAILURES) / shape**2, MOST_FAILURES)
+    plain = NAMED_FAILURES if how == NAMED else min(max(FOUND_FAILURES, likeness), NAMED_FAILURES)
+    most = np.minimum(plain / shape**2, MOST_FAILURES)
     # A part never watched has no clock of its own yet: it takes its analogue's.
     clock = own["clock"].where(own["clock"].notna().to_numpy(bool), kin["clock"].to_numpy()).to_numpy(object)
     use = np.where(own["hours_per_day"] > 0, own["hours_per_day"], kin["hours_per_day"])

@@ -157,19 +157,33 @@ def clock_evidence(
     Raises
     ------
     DataError
-        Missing columns; ages that do not rise on either clock; a failure without use rate.
+        Missing columns or keys, ages that do not rise on either clock, unreadable numbers, a failure without
+        use rate: all at once.
     """
     keys = [by] if isinstance(by, str) else list(by)
     columns = ["entry_days", "exit_days", "entry_hours", "exit_hours", "failed", "hours_per_day"]
     require_columns(spells, [*keys, *columns], "spells")
-    number = {name: spells[name].to_numpy(dtype=float, na_value=np.nan) for name in columns}
-    failed = number["failed"] > 0
+    spells = spells.assign(count=spells.get("count", 1.0))
+    number = {
+        name: pd.to_numeric(spells[name], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+        for name in [*columns, "count"]
+    }
+    failed, count = number["failed"] > 0, number["count"]
     problems: list[Problem] = []
+    for name, wrong, rule in (
+        *((key, spells[key].isna().to_numpy(), "is empty") for key in keys),
+        ("failed", ~np.isin(number["failed"], (0, 1)), "is neither true nor false"),
+        ("count", ~(np.isfinite(count) & (count >= 0)), "is no number of 0 or more"),
+    ):
+        problems += _row_problems(
+            "spells", name, spells[name].to_numpy(), wrong, rule, "mend or drop the row"
+        )
     for clock in ("days", "hours"):
         entry, exit_ = number[f"entry_{clock}"], number[f"exit_{clock}"]
         wrong = ~((entry >= 0) & (exit_ > entry) & np.isfinite(exit_))
+        given = spells[f"exit_{clock}"].to_numpy()
         problems += _row_problems(
-            "spells", f"exit_{clock}", exit_, wrong, "is not above an entry of 0 or more", "mend the ages"
+            "spells", f"exit_{clock}", given, wrong, "is not above an entry of 0 or more", "mend the ages"
         )
     rate = number["hours_per_day"]
     wrong = failed & ~(np.isfinite(rate) & (rate >= 0))
@@ -180,13 +194,10 @@ def clock_evidence(
         raise DataError(problems)
     mean = (number["exit_hours"] - number["entry_hours"]) / (number["exit_days"] - number["entry_days"])
     jacobian = use_jacobian(failed, rate, mean, least_share)
-    count = spells["count"].to_numpy(dtype=float) if "count" in spells else np.ones(len(spells))
     base = spells[keys].assign(failed=failed, count=count)
     found = {}
     for clock in ("hours", "days"):
-        ages = base.assign(
-            entry=number[f"entry_{clock}"], exit=number[f"exit_{clock}"], jacobian=jacobian * count
-        )
+        ages = base.assign(entry=number[f"entry_{clock}"], exit=number[f"exit_{clock}"])
         index, arrays = sort_spells(ages, keys)
         found[clock] = spell_evidence(arrays)
     summed = base.assign(failures=failed * count, jacobian=jacobian * count)

@@ -143,8 +143,8 @@ def hours_by_product(data: Any, as_of: pd.Timestamp) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        product_id, region_id ("" for the mean of the product), hours_per_month; products without usage or
-        readings are left out.
+        product_id, region_id ("" for the mean of the product), hours_per_month; products and regions without
+        hours are left out.
     """
     usage = data.usage[data.usage["hours_per_unit"].notna() & (data.usage["month"] <= as_of)]
     daily = usage.assign(daily=usage["hours_per_unit"] / days_in_month(usage["month"]))
@@ -159,6 +159,7 @@ def hours_by_product(data: Any, as_of: pd.Timestamp) -> pd.DataFrame:
     metered = metered[~metered["product_id"].isin(mean["product_id"])]
     frames = [frame for frame in (own, mean, metered) if len(frame)]
     out = pd.concat(frames, ignore_index=True) if frames else own
+    out = out[out["daily"] > 0]
     out["hours_per_month"] = out.pop("daily") * DAYS_PER_MONTH
     return out[["product_id", "region_id", "hours_per_month"]].sort_values(
         ["product_id", "region_id"], ignore_index=True

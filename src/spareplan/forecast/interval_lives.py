@@ -9,9 +9,12 @@ import numpy as np
 import pandas as pd
 
 from spareplan.errors import DataError, Problem, problem_in_argument
+from spareplan.forecast.lifetimes import checked_numbers, column_problems
 from spareplan.forecast.likelihood import FloatArray
 
 LAWS = ("weibull", "lognormal", "exponential")
+NUMBERS = ("shape", "scale", "shape_se", "scale_se", "loglik")
+EVENTS = ("", "left", "right", "censored", "interval", "exact")
 
 
 def fit_interval_lifetimes(
@@ -24,8 +27,9 @@ def fit_interval_lifetimes(
     counts : DataFrame
         Columns lower, upper: the failure fell between these ages (0 below: found at the first inspection;
         upper empty or infinite: still alive at `lower`; both equal: the exact age) [one unit]. Optional:
-        count, pieces in the row (1); event, where "left" means found at the first inspection and "right"
-        still alive, whatever stands in the other column.
+        count, pieces in the row (1); event, where "left" means found at the first inspection and "right" or
+        "censored" still alive, whatever stands in the other column ("interval", "exact" or nothing: as the
+        ages say; capitals do not matter).
     by : str or sequence of str, optional
         Key columns; None: all rows are one key and the result has no key column.
     distribution : {"weibull", "lognormal", "exponential"}
@@ -40,7 +44,8 @@ def fit_interval_lifetimes(
     Raises
     ------
     DataError
-        Missing columns, negative ages, upper < lower, negative counts.
+        Missing, doubled or misspelt columns, negative ages, upper < lower, negative counts, values that are
+        no numbers, unknown events, empty keys: all at once. A key without failures is no error.
 
     References
     ----------
@@ -62,47 +67,67 @@ def fit_interval_lifetimes(
         lower, upper, count = (group[name].to_numpy(dtype=float) for name in ("lower", "upper", "count"))
         named = dict(zip(keys, key if isinstance(key, tuple) else (key,)))
         rows.append(named | _fit_one(lower, upper, count, distribution))
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=[*keys, *_nothing(distribution, 0.0, 0.0)])
 
 
 def _checked(counts: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    problems = [
-        Problem("counts", 0, name, "", "is missing", "add the column")
-        for name in [*keys, "lower", "upper"]
-        if name not in counts
-    ]
+    ages = [*keys, "lower", "upper"]
+    problems = column_problems("counts", counts, ages, [*ages, "count", "event"], others=True)
     if problems:
         raise DataError(problems)
-    frame = counts[[*keys, "lower", "upper"]].copy()
-    frame["upper"] = frame["upper"].astype(float).fillna(np.inf)
-    if "event" in counts:
-        frame["lower"] = frame["lower"].astype(float).mask(counts["event"] == "left", 0.0)
-        frame["upper"] = frame["upper"].mask(counts["event"] == "right", np.inf)
-    frame["count"] = counts["count"].astype(float) if "count" in counts else 1.0
-    lower, upper, count = (frame[name].to_numpy(dtype=float) for name in ("lower", "upper", "count"))
+    lower = checked_numbers("counts", counts, "lower", problems)
+    # An infinite upper age is the same as an empty one: still alive.
+    ends = counts.assign(upper=counts["upper"].replace([np.inf, "inf"], np.nan))
+    upper = checked_numbers("counts", ends, "upper", problems, empty=True)
+    upper = np.where(ends["upper"].isna().to_numpy(), np.inf, upper)
+    count = (
+        checked_numbers("counts", counts, "count", problems) if "count" in counts else np.ones(len(counts))
+    )
     faults = [
-        ("lower", ~(lower >= 0) | ~np.isfinite(lower), "is no age", "give an age of 0 or more"),
-        ("upper", ~(upper >= lower) | (upper <= 0), "is below lower, or 0", "swap the ages or mend them"),
-        ("count", ~(count >= 0) | ~np.isfinite(count), "is no number of pieces", "give 0 or more"),
+        ("lower", lower < 0, "is a negative age", "give an age of 0 or more"),
+        ("count", count < 0, "is negative", "give the number of pieces in the row"),
     ]
+    if "event" in counts:
+        event = counts["event"].astype(object).where(counts["event"].notna(), "").astype(str).str.lower()
+        faults.append(
+            (
+                "event",
+                ~event.isin(EVENTS).to_numpy(),
+                "is no known event",
+                f"use one of {', '.join(filter(None, EVENTS))}, or leave it empty",
+            )
+        )
+        lower = np.where(event == "left", 0.0, lower)
+        upper = np.where(event.isin(["right", "censored"]), np.inf, upper)
+    faults.append(
+        ("upper", (upper < lower) | (upper <= 0), "is below lower, or 0", "swap the ages or mend them")
+    )
+    for name in keys:
+        faults.append((name, counts[name].isna().to_numpy(), "is empty", "name the key or drop the row"))
     for name, wrong, rule, remedy in faults:
         problems += [
-            Problem("counts", int(row) + 2, name, str(frame[name].iloc[row]), rule, remedy)
+            Problem("counts", int(row) + 2, name, str(counts[name].iloc[row]), rule, remedy)
             for row in np.flatnonzero(wrong)
         ]
     if problems:
         raise DataError(problems)
-    return frame[frame["count"] > 0]
+    return counts[keys].assign(lower=lower, upper=upper, count=count)
+
+
+def _nothing(law: str, failed: float, alive: float) -> dict[str, Any]:
+    """Row of a key whose likelihood has no finite interior maximum."""
+    out: dict[str, Any] = {"distribution": law} | dict.fromkeys(NUMBERS, np.nan)
+    return out | {"n_failed": failed, "n_censored": alive, "method": "none"}
 
 
 def _fit_one(lower: FloatArray, upper: FloatArray, count: FloatArray, law: str) -> dict[str, Any]:
     from scipy.optimize import minimize
 
+    some = count > 0
+    lower, upper, count = lower[some], upper[some], count[some]
     dead = np.isfinite(upper)
     failed, alive = float(count[dead].sum()), float(count[~dead].sum())
-    names = ("shape", "scale", "shape_se", "scale_se", "loglik")
-    nothing: dict[str, Any] = {"distribution": law} | dict.fromkeys(names, np.nan)
-    nothing |= {"n_failed": failed, "n_censored": alive, "method": "none"}
+    nothing = _nothing(law, failed, alive)
     if failed == 0:
         return nothing
     free = 1 if law == "exponential" else 2
@@ -127,7 +152,7 @@ def _fit_one(lower: FloatArray, upper: FloatArray, count: FloatArray, law: str) 
         values = (mu, sigma, se[0], sigma * log_sigma_se, loglik)
     else:
         values = (1 / sigma, float(np.exp(mu)), log_sigma_se / sigma, float(np.exp(mu)) * se[0], loglik)
-    out = nothing | dict(zip(names, values)) | {"method": "mle"}
+    out = nothing | dict(zip(NUMBERS, values)) | {"method": "mle"}
     if law == "lognormal":
         out |= dict(zip(("mu", "sigma", "mu_se", "sigma_se"), values))
     return out

@@ -21,7 +21,7 @@ DISTRIBUTIONS = ("weibull", "lognormal", "exponential", "best")
 SPELL_COLUMNS = ("entry", "exit", "failed")
 KIN_COLUMNS = ("family", "expected_life")
 _FITTERS = {"weibull": fit_weibull, "lognormal": fit_lognormal, "exponential": fit_exponential}
-# Likelihoods closer than this are equal, and the law with fewer parameters speaks.
+# Laws closer than this are equal, and the one with fewer parameters speaks.
 SAME_LOGLIK = 1e-9
 
 
@@ -43,8 +43,8 @@ def fit_lifetimes(
     by : str or sequence of str
         Column or columns of the key.
     distribution : {"weibull", "lognormal", "exponential", "best"}
-        "best" takes the law with the highest likelihood per key; between equal ones the one with fewer
-        parameters.
+        "best" takes the law with the highest likelihood per key, where the second parameter of a Weibull or
+        lognormal must earn max(1, ln(failures) / 2) over the exponential [2]_, [3]_.
     prior : {None, "pooled"}
         None: maximum likelihood. "pooled": empirical Bayes over the keys of a family (Weibull only), finite
         even for a key that never failed.
@@ -61,11 +61,14 @@ def fit_lifetimes(
     Raises
     ------
     DataError
-        Missing or unknown columns, exit <= entry, negative ages, values that are no numbers: all at once.
+        Missing, doubled or unknown columns, exit <= entry, negative ages, values that are no finite numbers,
+        empty keys, expected lives of 0 or less: all at once. A key without failures is no error.
 
     References
     ----------
     .. [1] Meeker & Escobar (1998), Statistical Methods for Reliability Data, ch. 8 and 11.
+    .. [2] Schwarz (1978), Annals of Statistics 6, 461-464; at least the price of Akaike (1974).
+    .. [3] Volinsky & Raftery (2000), Biometrics 56, 256-262: with censored data the failures count.
 
     Examples
     --------
@@ -107,7 +110,7 @@ def fit_lifetimes(
         return _table(index, {law: fit}, np.full(len(index), law), arrays, method)
     names = list(_FITTERS) if distribution == "best" else [distribution]
     fits = {name: _FITTERS[name](arrays) for name in names}
-    return _table(index, fits, _choose(fits, len(index)), arrays, "mle")
+    return _table(index, fits, _choose(fits, arrays.sums(arrays.count * arrays.failed)), arrays, "mle")
 
 
 def check_spells(spells: pd.DataFrame, keys: list[str]) -> None:
@@ -124,22 +127,13 @@ def check_spells(spells: pd.DataFrame, keys: list[str]) -> None:
     ------
     DataError
     """
-    needed = [*keys, *SPELL_COLUMNS]
-    known = [*needed, "count", *KIN_COLUMNS]
-    problems = [
-        Problem("spells", 0, name, "", "is missing", "add the column")
-        for name in needed
-        if name not in spells
-    ]
-    for name in spells.columns:
-        if name not in known:
-            near = difflib.get_close_matches(str(name), known, n=1)
-            remedy = f"did you mean {near[0]}?" if near else "drop the column or name it in `by`"
-            problems.append(Problem("spells", 0, str(name), "", "is no known column of spells", remedy))
+    problems = column_problems(
+        "spells", spells, [*keys, *SPELL_COLUMNS], [*keys, *SPELL_COLUMNS, "count", *KIN_COLUMNS]
+    )
     if problems:
         raise DataError(problems)
     numbers = {
-        name: _numbers(spells, name, problems)
+        name: checked_numbers("spells", spells, name, problems)
         for name in ("entry", "exit", "failed", "count")
         if name in spells
     }
@@ -161,6 +155,11 @@ def check_spells(spells: pd.DataFrame, keys: list[str]) -> None:
     ]
     if "count" in numbers:
         faults.append(("count", numbers["count"] < 0, "is negative", "give the number of pieces in the row"))
+    if "expected_life" in spells:
+        life = checked_numbers("spells", spells, "expected_life", problems, empty=True)
+        faults.append(
+            ("expected_life", life <= 0, "is no life above 0", "give a mean life, or leave it empty")
+        )
     for name in keys:
         faults.append((name, spells[name].isna().to_numpy(), "is empty", "name the key or drop the row"))
     for name, wrong, rule, remedy in faults:
@@ -175,15 +174,74 @@ def check_spells(spells: pd.DataFrame, keys: list[str]) -> None:
         raise DataError(problems)
 
 
-def _numbers(spells: pd.DataFrame, name: str, problems: list[Problem]) -> np.ndarray:
-    values = pd.to_numeric(spells[name], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-    if np.isfinite(values).all():
-        return values
-    given = spells[name].to_numpy()
-    problems += [
-        Problem("spells", int(row) + 2, name, str(given[row]), "is no finite number", "give a number")
-        for row in np.flatnonzero(~np.isfinite(values))
+def column_problems(
+    table: str, frame: pd.DataFrame, needed: list[str], known: list[str], others: bool = False
+) -> list[Problem]:
+    """Name columns that are missing, that stand twice, or that nothing is known of.
+
+    Parameters
+    ----------
+    table : str
+        Name of the frame in messages.
+    frame : DataFrame
+    needed, known : list of str
+    others : bool
+        Whether unknown columns may stand beside, unless they look like a known one misspelt.
+
+    Returns
+    -------
+    list of Problem
+    """
+    problems = [
+        Problem(table, 0, name, "", "is missing", "add the column") for name in needed if name not in frame
     ]
+    for name in frame.columns[frame.columns.duplicated()].unique():
+        problems.append(Problem(table, 0, str(name), "", "stands twice", "keep one of the columns"))
+    for name in frame.columns:
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, n=1)
+            if others and not near:
+                continue
+            remedy = f"did you mean {near[0]}?" if near else "drop the column or name it in `by`"
+            problems.append(Problem(table, 0, str(name), "", f"is no known column of {table}", remedy))
+    return problems
+
+
+def checked_numbers(
+    table: str, frame: pd.DataFrame, name: str, problems: list[Problem], empty: bool = False
+) -> np.ndarray:
+    """Read a column as numbers; what is no finite number joins the problems.
+
+    Parameters
+    ----------
+    table : str
+        Name of the frame in messages.
+    frame : DataFrame
+    name : str
+    problems : list of Problem
+        Grows.
+    empty : bool
+        Whether missing values are allowed.
+
+    Returns
+    -------
+    ndarray, shape (rows,)
+        NaN where there is no number.
+    """
+    given = frame[name]
+    if given.dtype.kind in "mM":
+        problems.append(
+            Problem(table, 0, name, str(given.dtype), "holds dates or times", "give ages as numbers")
+        )
+        return np.full(len(frame), np.nan)
+    values = pd.to_numeric(given, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    wrong = np.isinf(values) | np.isnan(values) & (given.notna().to_numpy() | (not empty))
+    if wrong.any():
+        written = given.to_numpy()
+        problems += [
+            Problem(table, int(row) + 2, name, str(written[row]), "is no finite number", "give a number")
+            for row in np.flatnonzero(wrong)
+        ]
     return values
 
 
@@ -243,19 +301,24 @@ def kin_of_keys(spells: pd.DataFrame, keys: list[str], index: pd.DataFrame) -> t
         if name == "family":
             family = pd.factorize(value.fillna("").astype(str), sort=True)[0]
         else:
-            expected = value.to_numpy(dtype=float)
+            expected = pd.to_numeric(value).to_numpy(dtype=float, na_value=np.nan)
     return family, expected
 
 
-def _choose(fits: dict[str, LifeFit], keys: int) -> np.ndarray:
-    """Name of the law with the highest likelihood per key; the simplest first among equals."""
+def _choose(fits: dict[str, LifeFit], failures: np.ndarray) -> np.ndarray:
+    """Name of the likeliest law per key, dearer parameters paid for; the simplest first among equals."""
     order = [name for name in ("exponential", "lognormal", "weibull") if name in fits]
     if len(order) == 1:
-        return np.full(keys, order[0])
-    loglik = np.array(
-        [np.where(np.isfinite(fits[name].loglik), fits[name].loglik, -np.inf) for name in order]
+        return np.full(len(failures), order[0])
+    price = np.maximum(1.0, 0.5 * np.log(np.maximum(failures, 1.0)))
+    value = np.array(
+        [
+            np.where(np.isfinite(fits[name].loglik), fits[name].loglik, -np.inf)
+            - (0.0 if name == "exponential" else price)
+            for name in order
+        ]
     )
-    near_best = loglik >= loglik.max(axis=0) - SAME_LOGLIK
+    near_best = value >= value.max(axis=0) - SAME_LOGLIK
     return np.array(order)[near_best.argmax(axis=0)]
 
 

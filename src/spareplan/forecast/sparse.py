@@ -155,7 +155,9 @@ def pool_lifetimes(spells: Spells, family: IntArray, expected_life: FloatArray) 
     -------
     PooledLives
     """
-    unit = float(np.exp(np.average(np.log(spells.exit), weights=np.maximum(spells.count, 1e-12))))
+    unit = 1.0
+    if len(spells.exit):
+        unit = float(np.exp(np.average(np.log(spells.exit), weights=np.maximum(spells.count, 1e-12))))
     return pool_statistics(*sufficient_sums(spells, unit), unit, family, expected_life)
 
 
@@ -340,6 +342,10 @@ def _power_sums(spells: Spells, shape: FloatArray) -> FloatArray:
 
 def _ahead(spells: Spells) -> Spells:
     """Take the next quarter of the watched time, for pieces alive; the past where none is."""
+    # Keys of no weight at all look ahead as if each of their rows were a piece.
+    spells = spells._replace(
+        count=np.where(np.repeat(spells.sums(spells.count) > 0, spells.lengths()), spells.count, 1.0)
+    )
     alive = spells.count * ~spells.failed
     watched = spells.sums(spells.count * (spells.exit - spells.entry)) / spells.sums(spells.count)
     lengths = spells.lengths()

@@ -208,11 +208,15 @@ def _checked(spells: pd.DataFrame, usage: pd.DataFrame, unit: str) -> tuple[pd.D
     spells = spells.assign(entry=spells.get("entry", 0.0), count=spells.get("count", 1.0))
     problems = []
     numbers = {
-        (table, name): frame[name].to_numpy(dtype=float, na_value=np.nan)
-        for table, frame, names in (("spells", spells, ("entry", "exit")), ("usage", usage, ("time", "x")))
+        (table, name): pd.to_numeric(frame[name], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+        for table, frame, names in (
+            ("spells", spells, ("entry", "exit", "failed", "count")),
+            ("usage", usage, ("time", "x")),
+        )
         for name in names
     }
     entry, exit_ = numbers["spells", "entry"], numbers["spells", "exit"]
+    failed, count = numbers["spells", "failed"], numbers["spells", "count"]
     faults = [
         (
             "spells",
@@ -221,12 +225,15 @@ def _checked(spells: pd.DataFrame, usage: pd.DataFrame, unit: str) -> tuple[pd.D
             "is not above entry",
             "mend it",
         ),
+        ("spells", "failed", ~np.isin(failed, (0, 1)), "is neither true nor false", "write 1 or 0"),
+        ("spells", "count", ~(np.isfinite(count) & (count >= 0)), "is no number of 0 or more", "mend it"),
         ("usage", "time", ~(numbers["usage", "time"] >= 0), "is no age of 0 or more", "mend it"),
         ("usage", "x", ~np.isfinite(numbers["usage", "x"]), "is no finite number", "drop the reading"),
     ]
+    given = {"spells": spells, "usage": usage}
     for table, name, wrong, rule, remedy in faults:
         problems += [
-            Problem(table, int(row) + 2, name, str(numbers[table, name][row]), rule, remedy)
+            Problem(table, int(row) + 2, name, str(given[table][name].iloc[row]), rule, remedy)
             for row in np.flatnonzero(wrong)
         ]
     unknown = ~spells[unit].isin(usage[unit]).to_numpy()
@@ -245,4 +252,6 @@ def _checked(spells: pd.DataFrame, usage: pd.DataFrame, unit: str) -> tuple[pd.D
         problems.append(Problem("spells", 0, "", "", "has no row", "give at least one machine"))
     if problems:
         raise DataError(problems)
-    return spells, usage
+    read = {name: numbers["spells", name] for name in ("entry", "exit", "count")}
+    spells = spells.assign(**read, failed=failed > 0)
+    return spells, usage.assign(time=numbers["usage", "time"], x=numbers["usage", "x"])
