@@ -338,12 +338,13 @@ def _long(rows: list[_PartRows], what: str, columns: list[str], axis: str, times
 
 
 def _methods(lives: PartLives, blend: Blend) -> pd.Series:
-    """Which road each part follows, in words."""
-    parts = lives.lifetimes["part_id"]
-    weight = np.array([blend.of(part) for part in parts])
-    own = np.where(lives.lifetimes["n_failed"] >= 6, "ages", "ages, pooled lives")
-    road = np.where(weight > 0.75, own, np.where(weight < 0.25, "mean rate", "ages and mean rate"))
-    return pd.Series([f"installed base: {text}" for text in road], index=parts.to_numpy())
+    """Which road each part follows and which won, in words."""
+    law = lives.lifetimes
+    words = [
+        f"installed base: {blend.words(part)}" + ("" if failed >= 6 else ", pooled lives")
+        for part, failed in zip(law["part_id"], law["n_failed"])
+    ]
+    return pd.Series(words, index=law["part_id"].to_numpy())
 
 
 def _facts(fleet: FleetHistory, lives: PartLives, table: pd.DataFrame, blend: Blend) -> pd.Series:
@@ -358,9 +359,10 @@ def _facts(fleet: FleetHistory, lives: PartLives, table: pd.DataFrame, blend: Bl
     text = {
         part: f"life {scale:,.0f} {unit[clock]}, shape {shape:.1f}, {failed:.0f} failures"
         + (", repaired in place" if kind == "repaired" else "")
-        + ("" if blend.of(part) > 0.99 else f"; ages weigh {blend.of(part):.0%} against the mean rate")
-        for part, scale, shape, failed, clock, kind in zip(
-            *(law[name] for name in ("part_id", "scale", "shape", "n_failed", "clock", "kind"))
+        + ("" if pd.isna(like) else f", like {like}")
+        + (f"; {said}" if (said := blend.reason(part)) else "")
+        for part, scale, shape, failed, clock, kind, like in zip(
+            *(law[name] for name in ("part_id", "scale", "shape", "n_failed", "clock", "kind", "like_part"))
         )
     }
     return pd.Series(

@@ -38,6 +38,8 @@ DRIVERS = {
     "from_planned": "planned replacements",
     "from_history": "past demand",
 }
+# Drivers that a row's reason tells beside its failures.
+MOVES = ("ageing", "season", "use", "retired", "inspections")
 
 
 def forecast_demand(
@@ -108,7 +110,7 @@ def forecast_demand(
     merged = _merge(base.table, past.table, "month")
     table = _published(merged, options)
     windows = _merge(base.windows, past.windows, "days")[[*PAIR, "days", "mean", "vmr", "rate_cv2"]]
-    table["reason"] = _reasons(table, base.facts, past.facts)
+    table["reason"] = _reasons(merged, base.facts, past.facts)
     assumptions = assumptions_frame(
         [
             *option_rows("forecast", options),
@@ -188,19 +190,42 @@ def _published(table: pd.DataFrame, options: ForecastOptions) -> pd.DataFrame:
     return out
 
 
-def _reasons(table: pd.DataFrame, machines: pd.Series, history: pd.Series) -> list[str]:
+def _reasons(table: pd.DataFrame, machines: pd.Series, history: pd.Series) -> np.ndarray:
     """One sentence per row: what is known of the pair, and where the row's pieces come from."""
     pair = pd.MultiIndex.from_frame(table[PAIR])
-    known = machines.reindex(pair).fillna("").to_numpy()
-    past = history.reindex(pair).fillna("").to_numpy()
-    columns = [table[name].to_numpy() for name in SOURCES]
-    out = []
-    for fact, old, use, new, before, planned in zip(known, past, *columns):
-        parts = [f"{use:.2f} from failures"] if fact else []
-        parts += [f"{planned:.2f} planned"] if planned > 0.005 else []
-        parts += [f"{new:.2f} from machines to be sold"] if new > 0.005 else []
-        parts += [f"{before:.2f} by history"] if old else []
-        out.append("; ".join(text for text in (fact, old, ", ".join(parts)) if text))
+    known = machines.reindex(pair).fillna("").to_numpy(object)
+    past = history.reindex(pair).fillna("").to_numpy(object)
+    here, there = known != "", past != ""
+    moves = _joined([_said(table, name, DRIVERS[name], "+.2f", here) for name in MOVES if name in table])
+    used = _said(table, "from_installed_base", "from failures", ".2f", here, always=True)
+    used = used + np.where(moves != "", " (" + moves + ")", "").astype(object)
+    sources = [
+        used,
+        _said(table, "from_planned", "planned", ".2f", np.ones(len(table), dtype=bool)),
+        _said(table, "from_new_units", "from machines to be sold", ".2f", np.ones(len(table), dtype=bool)),
+        _said(table, "from_history", "by history", ".2f", there, always=True),
+    ]
+    return _joined([known, past, _joined(sources)], "; ")
+
+
+def _said(
+    table: pd.DataFrame, name: str, words: str, form: str, where: np.ndarray, always: bool = False
+) -> np.ndarray:
+    """Hundredths of a column in words, empty where nothing is to be said; each number is written once."""
+    hundredths, number = np.unique(
+        np.rint(table[name].to_numpy(float) * 100).astype(np.int64), return_inverse=True
+    )
+    text = np.array(
+        [f"{value / 100:{form}} {words}" if value or always else "" for value in hundredths], dtype=object
+    )
+    return np.where(where, text[number], "").astype(object)
+
+
+def _joined(phrases: list[np.ndarray], link: str = ", ") -> np.ndarray:
+    out = phrases[0]
+    for phrase in phrases[1:]:
+        both = (out != "") & (phrase != "")
+        out = out + np.where(both, link, "").astype(object) + phrase
     return out
 
 

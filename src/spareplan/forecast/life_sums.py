@@ -361,7 +361,7 @@ def group_sums(
         )
         powers[:, node] = np.bincount(place, values, len(keys))
     failed = np.where(spells["failed"].to_numpy(bool), count, 0.0)
-    failures = np.bincount(place[len(key) - len(spells) :], failed, len(keys))
+    failures = np.bincount(place[len(key) - len(spells) :], failed, len(keys)).astype(float)
     part, where = (column.astype(np.int64) for column in np.divmod(keys, groups))
     return GroupSums(part, where, failures, np.maximum(powers, 0.0))
 
