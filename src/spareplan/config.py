@@ -241,6 +241,8 @@ class PlanConfig:
         Length of the simulation that checks the plan. [years]
     exception_share : float
         Exceptions worth less than this share of the money in base stock are not listed.
+    last_buy_risk : float
+        Chance of ever running short that is accepted when a part that ends is bought for the last time.
     language : {"en", "zh"}
         Language of headers and summaries.
     engine : str
@@ -261,6 +263,9 @@ class PlanConfig:
     years: int = _option(10, "years", "length of the simulation that checks the plan", ge=1)
     exception_share: float = _option(
         0.0005, "share", "exceptions worth less of the money in base stock are not listed", ge=0
+    )
+    last_buy_risk: float = _option(
+        0.05, "share", "chance of ever running short after the last buy of a part that ends", gt=0, lt=1
     )
     language: Literal["en", "zh"] = _option("en", "", "language of headers and summaries")
     engine: str = _option("local", "", "where per-part work runs: local, processes or a cluster address")

@@ -37,6 +37,7 @@ def find_exceptions(
     crew: Headcount | None,
     as_of: pd.Timestamp,
     least: float = 0.0,
+    more: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """List what a planner must look at, worst first, each with the action to take.
 
@@ -49,6 +50,9 @@ def find_exceptions(
         Last day that is known.
     least : float
         What is worth less is left out. [money]
+    more : DataFrame, optional
+        Exceptions that a stage found itself, such as last buys: kind, part_id, site_id, region_id, money,
+        machine_days, message, action.
 
     Returns
     -------
@@ -62,7 +66,7 @@ def find_exceptions(
         _excess(stand),
         _late_orders(data, as_of),
         _surprises(data, demand, as_of),
-        _last_buys(data, as_of),
+        pd.DataFrame() if more is None else more,
         _broken_promises(check),
         _missing_engineers(crew),
     ]
@@ -233,26 +237,6 @@ def _surprises(data: Any, demand: DemandForecast, as_of: pd.Timestamp) -> pd.Dat
                 for p, a, b in zip(odd.index, odd["ahead"], odd["past"])
             ],
             "action": "look at the machines behind it; override with a reason if you know better",
-        }
-    )
-
-
-def _last_buys(data: Any, as_of: pd.Timestamp) -> pd.DataFrame:
-    parts = data.parts[data.parts["last_buy_on"].notna()]
-    parts = parts[(parts["last_buy_on"] > as_of) & (parts["last_buy_on"] <= as_of + pd.DateOffset(years=1))]
-    return pd.DataFrame(
-        {
-            "kind": "last buy",
-            "part_id": parts["part_id"],
-            "site_id": None,
-            "region_id": None,
-            "money": parts["unit_cost"].astype(float),
-            "machine_days": 0.0,
-            "message": [
-                f"{p}: the supplier takes the last order on {d:%Y-%m-%d}"
-                for p, d in zip(parts["part_id"], parts["last_buy_on"])
-            ],
-            "action": "decide how many pieces the remaining machines will need",
         }
     )
 

@@ -60,7 +60,7 @@ def take_apart(plan: Plan) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
             stages[name] = {}
             for field in dataclasses.fields(result):
                 _sort(getattr(result, field.name), f"{name}.{field.name}", frames, stages[name], field.name)
-    for name in ("exceptions", "assumptions", "left_out"):
+    for name in ("exceptions", "assumptions", "left_out", "last_buys"):
         frames[name] = getattr(plan, name)
     frames |= {f"inputs.{name}": frame for name, frame in plan.inputs.items()}
     content = {
@@ -118,6 +118,7 @@ def put_together(content: dict[str, Any], frames: dict[str, pd.DataFrame]) -> Pl
         as_of=pd.Timestamp(content["as_of"]),
         inputs=inputs,
         lines=tuple(content["lines"]),
+        last_buys=frames.get("last_buys", pd.DataFrame()),
     )
 
 

@@ -11,6 +11,8 @@ from spareplan.classify import grade_parts
 from spareplan.config import PlanConfig, option_rows
 from spareplan.exceptions import find_exceptions
 from spareplan.forecast.demand import forecast_demand
+from spareplan.forecast.last_buy_result import last_buy_exceptions
+from spareplan.forecast.last_buys import last_buys
 from spareplan.results import (
     Attainment,
     DemandForecast,
@@ -98,8 +100,12 @@ def make_plan(data: Dataset, config: PlanConfig | None = None, progress: Progres
 
     say("exceptions")
     least = config.exception_share * levels.cost
-    exceptions = find_exceptions(data, demand, levels, check, orders, crew, as_of, least)
-    stages = [stage for stage in (demand, grades, levels, check, orders, crew) if stage is not None]
+    ends = None
+    if data.parts["last_buy_on"].notna().any():
+        ends = last_buys(data, demand, risk=config.last_buy_risk, as_of=as_of, options=config.forecast)
+    urgent = pd.DataFrame() if ends is None else last_buy_exceptions(ends, config.months)
+    exceptions = find_exceptions(data, demand, levels, check, orders, crew, as_of, least, urgent)
+    stages = [stage for stage in (demand, grades, levels, check, orders, crew, ends) if stage is not None]
     general = assumptions_frame(
         [
             *option_rows("plan", config),
@@ -155,6 +161,7 @@ def make_plan(data: Dataset, config: PlanConfig | None = None, progress: Progres
         as_of,
         inputs,
         lines,
+        pd.DataFrame() if ends is None else ends.table,
     )
 
 

@@ -282,6 +282,8 @@ class Plan:
         Last day that was known.
     inputs : Mapping of str to DataFrame
         The tables that explanations and exports need again (parts, sites, regions, stock, overrides).
+    last_buys : DataFrame
+        What parts that end need until their machines are gone, as from `sp.forecast.last_buys`.
     """
 
     demand: DemandForecast
@@ -297,6 +299,7 @@ class Plan:
     as_of: pd.Timestamp
     inputs: Mapping[str, pd.DataFrame]
     lines: tuple[str, ...] = ()
+    last_buys: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def explain(self, part_id: str, site_id: str) -> Any:
         """Say in words and numbers why a level and its orders are what they are.
@@ -335,6 +338,9 @@ class Plan:
         }
         tables = {name: result.table for name, result in stages.items() if result is not None}
         return tables | {
+            "visits": self.demand.visits,
+            "returns": self.demand.returns,
+            "last_buys": self.last_buys,
             "exceptions": self.exceptions,
             "assumptions": self.assumptions,
             "left_out": self.left_out,

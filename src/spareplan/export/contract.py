@@ -5,7 +5,7 @@ A column may be added (the minor number rises); renaming or dropping one raises 
 
 from __future__ import annotations
 
-CONTRACT_VERSION = "1.0"
+CONTRACT_VERSION = "1.1"
 
 _PART = ("part_id", "part_name")
 _SITE = ("site_id", "site_name")
@@ -89,6 +89,34 @@ SHEETS: dict[str, tuple[str, ...]] = {
         *(f"{what}_p{k}" for what in ("respond", "resolve", "bound") for k in range(1, 5)),
         "reason",
     ),
+    "visits": (
+        "product_id",
+        *_SITE,
+        "region_id",
+        "month",
+        "after_months",
+        "visits",
+        "failures_ahead",
+        "prevented",
+        "pieces",
+        "reason",
+    ),
+    "last_buys": (
+        *_PART,
+        "last_buy_on",
+        "covers_until",
+        "machines_now",
+        "mean",
+        "quantile",
+        "on_hand",
+        "on_order",
+        "repaired",
+        "quantity",
+        "value",
+        "risk",
+        "warning",
+        "reason",
+    ),
     "grades": (
         *_PART,
         "lead_time_grade",
@@ -108,7 +136,16 @@ SHEETS: dict[str, tuple[str, ...]] = {
     "left_out": ("what", "reason", "remedy"),
 }
 # What a region gets, in the order of its sheets; the summary stands before them.
-REGION_SHEETS = ("orders", "shipments", "levels", "exceptions", "forecast", "engineers", "assumptions")
+REGION_SHEETS = (
+    "orders",
+    "shipments",
+    "levels",
+    "exceptions",
+    "forecast",
+    "visits",
+    "engineers",
+    "assumptions",
+)
 HQ_SHEETS = (
     "purchasing",
     "orders",
@@ -116,6 +153,8 @@ HQ_SHEETS = (
     "levels",
     "exceptions",
     "forecast",
+    "visits",
+    "last_buys",
     "engineers",
     "grades",
     "service",

@@ -108,11 +108,13 @@ def cut_plan(plan: Plan, region_id: str, whole: Mapping[str, pd.DataFrame] | Non
     region = _site_regions(plan)
     if region_id == HQ:
         sheets = {
-            name: whole[name] for name in ("purchasing", "grades", "service", "assumptions", "left_out")
+            name: whole[name]
+            for name in ("purchasing", "last_buys", "grades", "service", "assumptions", "left_out")
         }
     else:
         sheets = {"assumptions": whole["assumptions"]}
-    for name, column in (("orders", "to_site_id"), ("levels", "site_id"), ("forecast", "site_id")):
+    places = {"orders": "to_site_id", "levels": "site_id", "forecast": "site_id", "visits": "site_id"}
+    for name, column in places.items():
         sheets[name] = _rows(whole[name], whole[name][column].map(region), region_id)
     moves = whole["orders"]
     leaves = (moves["from_site_id"].map(region) == region_id) & (moves["to_site_id"].map(region) != region_id)
@@ -160,6 +162,8 @@ def full_sheets(plan: Plan) -> dict[str, pd.DataFrame]:
         "levels": levels,
         "exceptions": plan.exceptions,
         "forecast": plan.demand.table,
+        "visits": plan.demand.visits,
+        "last_buys": plan.last_buys,
         "engineers": pd.DataFrame() if plan.crew is None else plan.crew.table,
         "grades": plan.grades.table,
         "service": pd.DataFrame() if plan.check is None else plan.check.table,

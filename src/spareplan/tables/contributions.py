@@ -11,6 +11,7 @@ SOURCES = {
     "season": "this calendar month's use against the average month's",
     "use": "the rest of the change in use: growth or decline",
     "retirements": "what machines that leave the field no longer need",
+    "prevented by inspections": "failures that the visits ahead prevent",
     "machines to be sold": "machines of the sales plan, from age 0",
     "planned replacements": "pieces replaced before they fail",
     "past demand": "what the history of demand lets expect",
