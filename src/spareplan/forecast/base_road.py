@@ -328,7 +328,10 @@ def _methods(lives: PartLives, blend: Blend) -> pd.Series:
     weight = np.array([blend.of(part) for part in parts])
     own = np.where(lives.lifetimes["n_failed"] >= 6, "ages", "ages, pooled lives")
     road = np.where(weight > 0.75, own, np.where(weight < 0.25, "mean rate", "ages and mean rate"))
-    return pd.Series([f"installed base: {text}" for text in road], index=parts.to_numpy())
+    won = [f" ({text})" if text else "" for text in map(blend.winner, parts)]
+    return pd.Series(
+        [f"installed base: {text}{suffix}" for text, suffix in zip(road, won)], index=parts.to_numpy()
+    )
 
 
 def _facts(fleet: FleetHistory, lives: PartLives, table: pd.DataFrame, blend: Blend) -> pd.Series:
@@ -343,7 +346,7 @@ def _facts(fleet: FleetHistory, lives: PartLives, table: pd.DataFrame, blend: Bl
     text = {
         part: f"life {scale:,.0f} {unit[clock]}, shape {shape:.1f}, {failed:.0f} failures"
         + (", repaired in place" if kind == "repaired" else "")
-        + ("" if blend.of(part) > 0.99 else f"; ages weigh {blend.of(part):.0%} against the mean rate")
+        + ("" if blend.of(part) > 0.99 and not blend.winner(part) else f"; {blend.reason(part)}")
         for part, scale, shape, failed, clock, kind in zip(
             *(law[name] for name in ("part_id", "scale", "shape", "n_failed", "clock", "kind"))
         )
