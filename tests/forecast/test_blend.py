@@ -55,7 +55,8 @@ def test_the_road_that_told_right_gets_the_weight(fleet):
     assert max(rate.weight.values()) < 0.15
     assert ages.words("P0") == "ages, ages won"
     assert rate.words("P0") == "mean rate, mean rate won"
-    assert "ages weigh" in rate.reason("P0")
+    assert rate.winner("P0") == "mean rate won"
+    assert "0% by the mean rate" in rate.reason("P0")
     assert ages.doubt <= rate.doubt
 
 
@@ -130,7 +131,8 @@ def test_records_too_short_to_test_trust_ages_on_machines_seen_from_new(fleet):
     young = (data.units["commissioned_on"] >= begin).mean()
     assert short.of("P0") == pytest.approx(0.5 + 0.5 * young)
     assert "too short" in short.notes[0]["meaning"]
-    assert short.reason("P0") == ""
+    assert short.reason("P0") == f"ages weigh {0.5 + 0.5 * young:.0%} against the mean rate"
+    assert short.winner("P0") == ""
     new = data.with_tables(
         units=data.units.assign(commissioned_on=begin), replacements=data.replacements.iloc[:0]
     )
@@ -143,6 +145,12 @@ def test_no_origins_means_ages_alone_and_says_so():
     assert result.table["method"].str.startswith("installed base: ages").all()
     row = result.assumptions.set_index("name").loc["weight of ages against the mean rate"]
     assert row["value"] == "1"
+
+
+def test_a_row_says_which_road_won_and_by_how_much(fleet):
+    table = forecast_demand(fleet[0], months=3, as_of=TODAY).table
+    assert table["method"].str.contains(r"\((?:ages won|mean rate won|a draw)\)$").all()
+    assert table["reason"].str.contains("off by ages, ").all()
 
 
 def test_blended_spread_joins_both_ends():

@@ -338,13 +338,15 @@ def _long(rows: list[_PartRows], what: str, columns: list[str], axis: str, times
 
 
 def _methods(lives: PartLives, blend: Blend) -> pd.Series:
-    """Which road each part follows and which won, in words."""
-    law = lives.lifetimes
-    words = [
-        f"installed base: {blend.words(part)}" + ("" if failed >= 6 else ", pooled lives")
-        for part, failed in zip(law["part_id"], law["n_failed"])
-    ]
-    return pd.Series(words, index=law["part_id"].to_numpy())
+    """Which road each part follows, in words."""
+    parts = lives.lifetimes["part_id"]
+    weight = np.array([blend.of(part) for part in parts])
+    own = np.where(lives.lifetimes["n_failed"] >= 6, "ages", "ages, pooled lives")
+    road = np.where(weight > 0.75, own, np.where(weight < 0.25, "mean rate", "ages and mean rate"))
+    won = [f" ({text})" if text else "" for text in map(blend.winner, parts)]
+    return pd.Series(
+        [f"installed base: {text}{suffix}" for text, suffix in zip(road, won)], index=parts.to_numpy()
+    )
 
 
 def _facts(fleet: FleetHistory, lives: PartLives, table: pd.DataFrame, blend: Blend) -> pd.Series:
@@ -360,7 +362,7 @@ def _facts(fleet: FleetHistory, lives: PartLives, table: pd.DataFrame, blend: Bl
         part: f"life {scale:,.0f} {unit[clock]}, shape {shape:.1f}, {failed:.0f} failures"
         + (", repaired in place" if kind == "repaired" else "")
         + ("" if pd.isna(like) else f", like {like}")
-        + (f"; {said}" if (said := blend.reason(part)) else "")
+        + ("" if blend.of(part) > 0.99 and not blend.winner(part) else f"; {blend.reason(part)}")
         for part, scale, shape, failed, clock, kind, like in zip(
             *(law[name] for name in ("part_id", "scale", "shape", "n_failed", "clock", "kind", "like_part"))
         )

@@ -71,17 +71,20 @@ class Blend(NamedTuple):
         """Weights of the ages for many parts, shape (parts,)."""
         return np.array([self.weight.get(part, self.default) for part in parts], dtype=float)
 
+    def winner(self, part: str) -> str:
+        """Which road won the back-test of one part's family: "ages won"; empty where none was made."""
+        return self.verdicts[part].split(":")[0] if part in self.verdicts else ""
+
     def words(self, part: str) -> str:
         """Which road one part follows, and which won: "ages and mean rate, mean rate won"."""
         share = self.of(part)
         road = "ages" if share > 0.75 else "mean rate" if share < 0.25 else "ages and mean rate"
-        return road + (", " + self.verdicts[part].split(":")[0] if part in self.verdicts else "")
+        return ", ".join(text for text in (road, self.winner(part)) if text)
 
     def reason(self, part: str) -> str:
-        """What the back-test of one part's family said, with its numbers; empty where none was made."""
-        if part not in self.verdicts:
-            return ""
-        return f"{self.verdicts[part]}; ages weigh {self.of(part):.0%}"
+        """How one part's forecast is weighed, with what the back-test of its family said."""
+        weighed = f"ages weigh {self.of(part):.0%} against the mean rate"
+        return f"{weighed} ({self.verdicts[part]})" if part in self.verdicts else weighed
 
 
 NO_BLEND = Blend({}, 0.0, pd.DataFrame(), [])
@@ -305,7 +308,7 @@ def _verdicts(
     }
     return np.array(
         [
-            f"{word}: by ages {ages:.0%} off per part, by the mean rate {rate:.0%}"
+            f"{word}: in the last quarters {ages:.0%} off by ages, {rate:.0%} by the mean rate"
             for word, ages, rate in zip(won, off["by_ages"], off["by_rate"])
         ],
         dtype=object,

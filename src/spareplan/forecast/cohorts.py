@@ -26,7 +26,7 @@ class Cohorts(NamedTuple):
         site_id, product_id, age (mean, today; negative: sold in so many days) [days], machines, known
         (their day of retirement is given).
     data : Dataset
-        The same machines and records, every cohort a site and a region of its own.
+        The same machines and records, every cohort a site of its own.
     """
 
     table: pd.DataFrame
@@ -84,7 +84,7 @@ def split_cohorts(data: Any, as_of: pd.Timestamp, part_ids: list[str], region: p
     new = {
         "units": units.assign(site_id=named[: len(units)]),
         "sales_plan": plan.assign(site_id=named[len(units) :], units_retired=0.0),
-        **_places(data, table, region),
+        "sites": _places(data, table),
         **_kept_parts(data, part_ids),
     }
     network = build_network(new["sites"])
@@ -96,32 +96,14 @@ def split_cohorts(data: Any, as_of: pd.Timestamp, part_ids: list[str], region: p
     )
 
 
-def _places(data: Any, table: pd.DataFrame, region: pd.Series) -> dict[str, pd.DataFrame]:
-    """Sites, regions and usage with a row for every cohort."""
-    hq = data.network.hq
-    sites = data.sites[data.sites["site_id"] == hq]
-    own = pd.DataFrame({"site_id": table["site_id"], "name": table["site_id"], "region_id": table["site_id"]})
-    own = own.assign(parent_id=hq, lead_time_days=0.0).reindex(columns=sites.columns)
-    records = dict(zip(data.regions["region_id"], data.regions["records_from"]))
-    stage = dict(zip(data.regions["region_id"], data.regions["market_stage"]))
-    regions = pd.DataFrame({"region_id": table["site_id"], "name": table["site_id"]})
-    regions["records_from"] = pd.to_datetime(table["region"].map(records))
-    regions["market_stage"] = table["region"].map(stage)
-    usage = data.usage.merge(
-        table[["product_id", "region", "site_id"]],
-        left_on=["product_id", "region_id"],
-        right_on=["product_id", "region"],
-    )
-    usage = usage.assign(region_id=usage["site_id"])[data.usage.columns]
-    return {
-        "sites": _alike(pd.concat([sites, own.astype(object)], ignore_index=True), data.sites),
-        "regions": _alike(regions.reindex(columns=data.regions.columns).astype(object), data.regions),
-        "usage": usage,
-    }
-
-
-def _alike(frame: pd.DataFrame, model: pd.DataFrame) -> pd.DataFrame:
-    return frame.astype(dict(zip(model.columns, model.dtypes)))
+def _places(data: Any, table: pd.DataFrame) -> pd.DataFrame:
+    """A site for every cohort, in its region, below headquarters."""
+    sites = data.sites[data.sites["site_id"] == data.network.hq]
+    own = pd.DataFrame({"site_id": table["site_id"], "name": table["site_id"]})
+    own["region_id"] = table["region"].where(table["region"] != "")
+    own = own.assign(parent_id=data.network.hq, lead_time_days=0.0).reindex(columns=sites.columns)
+    both = pd.concat([sites.astype(object), own.astype(object)], ignore_index=True)
+    return both.astype(dict(data.sites.dtypes))
 
 
 def _kept_parts(data: Any, part_ids: list[str]) -> dict[str, pd.DataFrame]:

@@ -35,8 +35,12 @@ LEVEL_SD = 2.0
 CENTRES = (0.0, float(np.log(0.6)), float(np.log(1.5)), float(np.log(0.25)))
 CENTRE_SDS = (LEVEL_SD, 0.4, 0.5, 0.35)
 BETWEEN = tuple((float(np.log(spread)), 0.5) for spread in (0.6, 0.2, 0.2, 0.15))
-# Rounds of the first pass, and of those that follow once it is known how families differ.
-ROUNDS, MORE_ROUNDS = 3, (2, 1)
+# Newton steps of the first pass, and of those that follow once it is known how families differ.
+ROUNDS, MORE_ROUNDS = 3, (2, 2)
+# Step of differences, the longest move of each hyperparameter, and the least curvature a Newton step trusts.
+DIFFERENCE = 0.05
+LONGEST_STEP = np.array([1.0, 0.5, 0.5, 0.5])
+LEAST_BEND = 0.1
 # Engineers' expected lives: factor of bias (log) and spread (log) that are tried, with their prior.
 BIASES = np.linspace(-0.6, 0.6, 7)
 BIAS_SD = 0.4
@@ -63,7 +67,7 @@ def fit_families(kin: Kin) -> tuple[FamilyPrior, Experts]:
 
     Notes
     -----
-    Hyperparameters of all families rise together, by parabola steps along one coordinate at a time. Then all
+    Hyperparameters of all families rise together, by Newton steps on their evidence. Then all
     families say how families differ, and are fitted again under that law; the uncertainty of a family's level
     is added to its spread.
     """
@@ -177,32 +181,69 @@ def _objective(
 def _climb(
     kin: Kin, start: FamilyPrior, over: Hyperprior, experts: Experts, rounds: int, points: Points
 ) -> FamilyPrior:
-    """Maximise the objective by parabola steps along each coordinate, all families at once."""
-    here, value = start, _objective(kin, start, over, experts, points)
-    width = [np.full(kin.families, size) for size in (0.5, 0.3, 0.3, 0.3)]
-    columns = np.arange(kin.families)
+    """Maximise the objective by Newton steps within a radius, all families at once.
+
+    Level and spread rise together along a ridge where few parts failed: steps along one coordinate at a time
+    would stay far from the top.
+    """
+    here = start
+    radius = np.ones(kin.families)
     for _ in range(rounds):
-        rates = rate_laws(kin, here.log_spread, experts, points)
-        nodes = None
-        for axis, h in enumerate(width):
-            if axis == 2:
-                # The law of the shape only weighs the nodes: their evidence stays.
-                nodes = node_evidence(kin, here, experts, rate_laws(kin, here.log_spread, experts, points))
-            handed = (over, experts, points, rates if axis == 0 else None, nodes)
-            sides = [_objective(kin, _moved(here, axis, move), *handed) for move in (h, -h)]
-            bend = sides[0] - 2 * value + sides[1]
-            with np.errstate(divide="ignore", invalid="ignore"):
-                move = 0.5 * h * (sides[1] - sides[0]) / bend
-            uphill = np.where(sides[0] > sides[1], 2.5 * h, -2.5 * h)
-            move = np.where((bend < 0) & np.isfinite(move), np.clip(move, -2.5 * h, 2.5 * h), uphill)
-            vertex = _objective(kin, _moved(here, axis, move), *handed)
-            moves = np.array([np.zeros_like(h), h, -h, move])
-            values = np.array([value, *sides, vertex])
-            best = np.where(np.isfinite(values), values, -np.inf).argmax(axis=0)
-            taken = moves[best, columns]
-            here, value = _moved(here, axis, taken), values[best, columns]
-            width[axis] = np.maximum(np.where(taken == 0, 0.4 * h, 0.7 * np.abs(taken)), 0.02)
+        value, gradient, hessian = _expand(kin, here, over, experts, points)
+        bend, axes = np.linalg.eigh(hessian)
+        along = np.einsum("fij,fi->fj", axes, gradient) / np.maximum(np.abs(bend), LEAST_BEND)
+        step = np.einsum("fij,fj->fi", axes, along)
+        length = np.abs(step / LONGEST_STEP).max(axis=1)
+        step *= np.minimum(1.0, radius / np.maximum(length, 1e-12))[:, None]
+        shares = np.array([1.0, 0.4, 0.0])
+        tried = [
+            _objective(kin, _shifted(here, share * step), over, experts, points) for share in shares[:-1]
+        ]
+        values = np.array([*tried, value])
+        best = np.where(np.isfinite(values), values, -np.inf).argmax(axis=0)
+        here = _shifted(here, shares[best][:, None] * step)
+        radius = np.where(best == 0, np.minimum(2 * radius, 1.0), np.where(best == 1, 0.5, 0.2) * radius)
     return here
+
+
+def _shifted(prior: FamilyPrior, step: FloatArray) -> FamilyPrior:
+    return FamilyPrior._make(value + step[:, axis] for axis, value in enumerate(prior))
+
+
+def _expand(
+    kin: Kin, at: FamilyPrior, over: Hyperprior, experts: Experts, points: Points
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Objective per family, its gradient and Hessian, by differences.
+
+    The law of the shape only weighs the nodes: one evidence of the nodes serves all its moves.
+    """
+    h = DIFFERENCE
+    unit = h * np.eye(4)
+
+    def nodes_at(prior: FamilyPrior) -> tuple[FloatArray, FloatArray]:
+        return node_evidence(kin, prior, experts, rate_laws(kin, prior.log_spread, experts, points))
+
+    def moved(move: FloatArray) -> FamilyPrior:
+        return _shifted(at, np.broadcast_to(move, (kin.families, 4)))
+
+    def value(move: FloatArray, nodes: tuple[FloatArray, FloatArray]) -> FloatArray:
+        return _objective(kin, moved(move), over, experts, points, nodes=nodes)
+
+    nodes: dict[tuple[int, ...], tuple[FloatArray, FloatArray]] = {(): nodes_at(at)}
+    nodes |= {(axis,): nodes_at(moved(unit[axis])) for axis in (0, 1)}
+    nodes[(0, 1)] = nodes_at(moved(unit[0] + unit[1]))
+    middle = value(0 * unit[0], nodes[()])
+    high = [value(unit[axis], nodes.get((axis,), nodes[()])) for axis in range(4)]
+    low = [value(-unit[axis], nodes_at(moved(-unit[axis])) if axis < 2 else nodes[()]) for axis in range(4)]
+    gradient = np.column_stack([(up - down) / (2 * h) for up, down in zip(high, low)])
+    hessian = np.empty((kin.families, 4, 4))
+    for one in range(4):
+        hessian[:, one, one] = (high[one] - 2 * middle + low[one]) / h**2
+        for other in range(one):
+            both = value(unit[one] + unit[other], nodes[tuple(axis for axis in (other, one) if axis < 2)])
+            mixed = (both - high[one] - high[other] + middle) / h**2
+            hessian[:, one, other] = hessian[:, other, one] = mixed
+    return middle, gradient, hessian
 
 
 def _ask_experts(kin: Kin, prior: FamilyPrior, biases: FloatArray, spreads: FloatArray) -> Experts:

@@ -36,6 +36,7 @@ from spareplan.forecast.life_sums import (
 from spareplan.forecast.machines import SHORTEST_LIFE_DAYS
 from spareplan.forecast.open_starts import weigh_open_starts
 from spareplan.forecast.planned_rates import planned_rates
+from spareplan.forecast.repair_kind import comparable_spells
 from spareplan.forecast.sparse import SHAPES, PooledLives, pool_statistics
 
 FloatArray = NDArray[np.float64]
@@ -445,17 +446,16 @@ def _find_repaired(
         return repaired, []
     label = kin["label"].to_numpy(object)
     code = pd.factorize(label, sort=True)[0]
-    closed_machine = ~fleet.machines.ages["days"].open
+    single = ~(fleet.fitted["lives"] > 1).groupby(fleet.fitted["part"]).any().to_numpy(bool)
     gains = []
     for name, side in shared.items():
         chosen = candidate & (hours if name == "hours" else ~hours)
         if not chosen.any():
             continue
         evidence = []
-        for flag in (False, True):
-            spells = touched_spells(fleet, name, chosen, repaired=True) if flag else listed[name]
-            spells = spells[chosen[spells["part"].to_numpy()]]
-            spells = spells[closed_machine[spells["machine"].to_numpy()]]
+        renewed = listed[name][chosen[listed[name]["part"].to_numpy()]]
+        whole = touched_spells(fleet, name, chosen, repaired=True)
+        for spells in comparable_spells(renewed, whole, single):
             sums = spell_sums(spells, len(hours), side.unit)
             sums = sums.plus(untouched_sums(fitment, side))
             life = np.full(len(hours), np.nan)
