@@ -8,6 +8,7 @@ import pytest
 
 from spareplan.forecast.first_year import (
     bend_by_seen,
+    early_renewals,
     failures_of_new_machines,
     hours_by_product,
     seen_in_first_months,
@@ -30,6 +31,15 @@ def test_failures_add_up_over_the_parts_of_a_product():
     np.testing.assert_allclose(out.loc["A"], 4 * own + other, rtol=1e-4)
     np.testing.assert_allclose(out.loc["B"], expected_renewals(2.0, 4.5, 0.0, 14.0, 1.0)[0], rtol=1e-4)
     assert out.loc["C"].eq(0).all()
+
+
+def test_power_series_of_renewals_agrees_with_the_integral_equation():
+    shape = np.linspace(0.45, 7.0, 60)
+    time = np.broadcast_to(np.arange(1, 11) / 10, (60, 10))
+    exact = np.cumsum(expected_renewals(shape, 1.0, 0.0, 1.0, 0.1), axis=1)
+    np.testing.assert_allclose(early_renewals(shape, time), exact, rtol=1e-5)
+    # Exponential lives: as many failures as time in scales.
+    np.testing.assert_allclose(early_renewals(np.ones(1), time[:1]), time[:1], rtol=1e-12)
 
 
 def test_exponential_lives_fail_alike_in_every_month():

@@ -14,6 +14,8 @@ from spareplan.tables.frames import require_columns
 FloatArray = NDArray[np.float64]
 # Seen failures bend a month of the laws as if that many had been expected and seen beforehand.
 PRIOR_FAILURES = 8.0
+# Of the power series of renewals.
+TERMS = 14
 
 
 def failures_of_new_machines(
@@ -41,8 +43,6 @@ def failures_of_new_machines(
     DataError
         Missing columns.
     """
-    from spareplan.forecast.renewal import expected_renewals
-
     require_columns(lifetimes, ["part_id", "shape", "scale", "clock"], "lifetimes")
     require_columns(fitment, ["product_id", "part_id", "quantity"], "fitment")
     rows = fitment.merge(lifetimes[["part_id", "shape", "scale", "clock"]], on="part_id")
@@ -54,13 +54,68 @@ def failures_of_new_machines(
     products = pd.Index(np.sort(fitment["product_id"].unique()), name="product_id")
     out = np.zeros((len(products), months))
     if len(rows):
-        # A product's parts often share a law; each is solved once.
-        laws = np.round(np.column_stack([rows["shape"], np.log(scale)]).astype(float), 6)
-        unique, which = np.unique(laws, axis=0, return_inverse=True)
-        each = expected_renewals(unique[:, 0], np.exp(unique[:, 1]), 0.0, float(months), 1.0)
-        weighted = each[which.ravel()] * rows["quantity"].to_numpy(dtype=float)[:, None]
+        each = _first_failures(rows["shape"].to_numpy(dtype=float), scale, months)
+        weighted = each * rows["quantity"].to_numpy(dtype=float)[:, None]
         np.add.at(out, products.get_indexer(pd.Index(rows["product_id"])), weighted)
     return pd.DataFrame(out, index=products)
+
+
+def _first_failures(shape: FloatArray, scale: FloatArray, months: int) -> FloatArray:
+    """Expected failures of new pieces per month, shape (n, months); scale in months."""
+    from spareplan.forecast.renewal import expected_renewals
+
+    out = np.zeros((len(shape), months))
+    long_lived = (months / scale) ** shape <= 1.0
+    summed = early_renewals(shape[long_lived], np.arange(months + 1) / scale[long_lived, None])
+    out[long_lived] = np.diff(summed, axis=1)
+    # The laws that are left are often the same: each is solved once.
+    laws = np.round(np.column_stack([shape, np.log(scale)])[~long_lived], 6)
+    unique, which = np.unique(laws, axis=0, return_inverse=True)
+    if len(unique):
+        each = expected_renewals(unique[:, 0], np.exp(unique[:, 1]), 0.0, float(months), 1.0)
+        out[~long_lived] = each[which.ravel()]
+    return out
+
+
+def early_renewals(shape: FloatArray, time: FloatArray) -> FloatArray:
+    """Expected failures of a new piece by a time up to its scale, failed pieces replaced.
+
+    Parameters
+    ----------
+    shape : ndarray, shape (n,)
+        Weibull shape.
+    time : ndarray, shape (n, k)
+        In units of the scale, 0 to 1.
+
+    Returns
+    -------
+    ndarray, shape (n, k)
+        To 1e-5 relative for shapes above 0.4.
+
+    Notes
+    -----
+    Power series in z = t^b: sum over n of (-1)^(n-1) A_n z^n / Gamma(nb + 1), with g_n = Gamma(nb + 1) / n!
+    and A_n = g_n - sum over j < n of g_j A_(n-j) [1]_.
+
+    References
+    ----------
+    .. [1] Smith & Leadbetter (1963), On the renewal function for the Weibull distribution, Technometrics
+       5(3), 393-396.
+    """
+    from scipy.special import gammaln
+
+    number = np.arange(1, TERMS + 1)
+    log_gamma = gammaln(number * shape[:, None] + 1)
+    g = np.exp(log_gamma - gammaln(number + 1))
+    a = np.zeros_like(g)
+    for n in range(TERMS):
+        a[:, n] = g[:, n] - (g[:, :n] * a[:, :n][:, ::-1]).sum(axis=1)
+    coefficient = a / np.exp(log_gamma) * np.where(number % 2 == 1, 1.0, -1.0)
+    z = time ** shape[:, None]
+    out = np.zeros_like(z)
+    for n in reversed(range(TERMS)):
+        out = (out + coefficient[:, n : n + 1]) * z
+    return out
 
 
 def seen_in_first_months(
