@@ -196,7 +196,7 @@ def _reasons(table: pd.DataFrame, machines: pd.Series, history: pd.Series) -> np
     known = machines.reindex(pair).fillna("").to_numpy(object)
     past = history.reindex(pair).fillna("").to_numpy(object)
     here, there = known != "", past != ""
-    moves = _joined([_said(table, name, DRIVERS[name], "+.2f", here) for name in MOVES if name in table])
+    moves = _joined([_said(table, name, DRIVERS[name], "+.2f", here) for name in MOVES])
     used = _said(table, "from_installed_base", "from failures", ".2f", here, always=True)
     used = used + np.where(moves != "", " (" + moves + ")", "").astype(object)
     sources = [
@@ -212,6 +212,8 @@ def _said(
     table: pd.DataFrame, name: str, words: str, form: str, where: np.ndarray, always: bool = False
 ) -> np.ndarray:
     """Hundredths of a column in words, empty where nothing is to be said; each number is written once."""
+    if name not in table:
+        return np.full(len(table), "", dtype=object)
     hundredths, number = np.unique(
         np.rint(table[name].to_numpy(float) * 100).astype(np.int64), return_inverse=True
     )
