@@ -213,3 +213,15 @@ def test_orders_tell_what_the_visits_save(fleet):
     note = next(row for row in plan.notes if row["name"].startswith("machine-days saved"))
     assert note["value"] == pytest.approx(2.5 * plan.demand["prevented"].sum())
     assert "failures of 2.5 days less" in note["meaning"]
+
+
+def test_demand_may_reach_further_than_the_calendar(fleet):
+    data, _ = fleet
+    short = plan_inspections(data, TODAY, 3, LIVES, OPTIONS)
+    long = plan_inspections(data, TODAY, 3, LIVES, OPTIONS, demand_months=12)
+    pd.testing.assert_frame_equal(long.calendar, short.calendar)
+    assert long.notes == short.notes
+    assert long.demand["month"].max() > short.demand["month"].max()
+    near = long.demand[long.demand["month"].isin(short.demand["month"])].reset_index(drop=True)
+    np.testing.assert_allclose(near["planned"].sum(), short.demand["planned"].sum())
+    np.testing.assert_allclose(near["prevented"].sum(), short.demand["prevented"].sum(), rtol=0.01)

@@ -74,6 +74,14 @@ def test_no_machine_starts_after_it_was_seen_at_work_or_retired() -> None:
     assert day.max() > 100
 
 
+def test_no_machine_starts_before_it_was_built() -> None:
+    units, _ = fleet(4, 100)
+    seen = pd.Series(units["built_on"].to_numpy() - np.timedelta64(30, "D"), index=units["unit_id"])
+    filled, _ = impute_commissioning(units, TODAY, seen)
+    lost = units["commissioned_on"].isna()
+    assert (filled["commissioned_on"] == filled["built_on"])[lost].all()
+
+
 def test_without_known_delays_machines_start_when_they_were_built() -> None:
     units, _ = fleet(3, 50, missing=1.0)
     filled, notes = impute_commissioning(units, TODAY)

@@ -131,6 +131,7 @@ def forecast_demand(
             },
             *base.notes,
             *past.notes,
+            *_drawn_days(data),
             *_missing_tables(data),
         ]
     )
@@ -242,6 +243,23 @@ def _contributions(table: pd.DataFrame) -> pd.DataFrame:
     out["source"] = np.array([DRIVERS[name] for name in names], dtype=object)[column]
     out["mean"] = values[row, column]
     return out
+
+
+def _drawn_days(data: Any) -> list[dict[str, Any]]:
+    """Say so where days of commissioning were drawn while the dataset was read."""
+    if data.notes.empty:
+        return []
+    said = data.notes.loc[data.notes["table"] == "units", "note"]
+    return [
+        {
+            "stage": "forecast",
+            "name": "machines without a day of commissioning",
+            "value": "filled in",
+            "origin": "data: units.built_on",
+            "meaning": note,
+        }
+        for note in said[said.str.startswith("commissioned_on is empty")]
+    ]
 
 
 def _missing_tables(data: Any) -> list[dict[str, Any]]:

@@ -129,6 +129,7 @@ def plan_inspections(
     lifetimes: pd.DataFrame,
     options: ForecastOptions,
     wear: pd.DataFrame | None = None,
+    demand_months: int | None = None,
 ) -> VisitPlan:
     """Place the visits of all machines, and count the pieces they use and the failures they prevent.
 
@@ -146,6 +147,8 @@ def plan_inspections(
         The fields that begin with `inspection`.
     wear : DataFrame, optional
         As from `find_wear`; None: found in the records.
+    demand_months : int, optional
+        How far `demand` reaches where that is more than `months`. [months]
 
     Returns
     -------
@@ -192,7 +195,8 @@ def plan_inspections(
     longest = int(max([options.inspection_span_months, *dates]))
     cohorts = machine_cohorts(units, sales, as_of, first.year * 12 + first.month - longest)
     cohorts = cohorts[(cohorts["retired"] == 0) | (cohorts["retired"] >= first.year * 12 + first.month)]
-    demand = visit_demand(wear, lifetimes, fitment, cohorts, placed, dates, usage, season, months, as_of)
+    reach = max(months, demand_months or 0)
+    demand = visit_demand(wear, lifetimes, fitment, cohorts, placed, dates, usage, season, reach, as_of)
     per_visit = wear.merge(fitment, on=["part_id", "product_id"])
     used = (per_visit["share_per_visit"] * per_visit["quantity"]).groupby(per_visit["product_id"]).sum()
     for name in ("failures_ahead", "prevented"):
@@ -200,10 +204,11 @@ def plan_inspections(
     calendar["pieces"] = calendar["product_id"].map(used).fillna(0.0).astype(float) * calendar["visits"]
     calendar["reason"] = calendar.pop("reason")
     today = place_schedule(hazard, season, warning=options.inspection_warning_months, dates=dates)
+    told = demand[demand["month"].isin(months_after(as_of, months))]
     notes = [
         *_calendar_notes(calendar, placed, today, dates, options),
-        *_origin_notes(wear, demand, season, seen, hazard),
-        *_worth_notes(data.work_orders, demand, calendar, as_of),
+        *_origin_notes(wear, told, season, seen, hazard),
+        *_worth_notes(data.work_orders, told, calendar, as_of),
     ]
     return VisitPlan(calendar, placed, wear, demand, hazard, notes)
 

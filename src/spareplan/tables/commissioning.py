@@ -28,8 +28,8 @@ def impute_commissioning(
     Returns
     -------
     DataFrame
-        The same rows; no day lies after the machine was seen at work, or retired. Machines without a day on
-        which they were built keep their empty one.
+        The same rows; no day lies after the machine was seen at work, or retired, unless it was not built yet
+        then. Machines without a day on which they were built keep their empty one.
     list of (table, note)
         What was filled and from what.
 
@@ -67,7 +67,7 @@ def impute_commissioning(
             law = pooled
         if len(law[0]):
             drawn[group] = draw_at(*law, place[group], most[group])
-    when = rows["built_on"] + pd.to_timedelta(np.floor(drawn), unit="D")
+    when = rows["built_on"] + pd.to_timedelta(np.maximum(np.floor(drawn), 0.0), unit="D")
     out = units.copy()
     out["commissioned_on"] = units["commissioned_on"].fillna(when.reindex(units.index))
     words = (
