@@ -264,6 +264,7 @@ def judge(panel: Panel, forecast: Forecast, seed: int = 0) -> dict[str, dict[str
             "predicted": float(mean[rows].sum()),
             "actual": float(panel.demand[rows].sum()),
             "expected": float(panel.mean[rows].sum()),
+            "squares": float(((mean - panel.mean)[rows] ** 2).sum()),
             "ls": float(np.log(np.maximum(above - below, 1e-12))[rows].mean()),
         }
     return out
@@ -284,7 +285,7 @@ def run_scenario(truth: Truth, seeds: Iterable[int]) -> dict[str, dict[str, floa
     """Judge pooled lives on fleets of several seeds together."""
     from spareplan.forecast.sparse import pool_lifetimes
 
-    sums = ("parts", "predicted", "actual", "expected")
+    sums = ("parts", "predicted", "actual", "expected", "squares")
     out: dict[str, dict[str, float]] = {}
     for seed in seeds:
         panel = make_panel(truth, seed)
@@ -296,14 +297,18 @@ def run_scenario(truth: Truth, seeds: Iterable[int]) -> dict[str, dict[str, floa
     for row in out.values():
         row |= {key: value / row["parts"] for key, value in row.items() if key not in sums}
         row["bias"] = row["predicted"] / row["expected"] - 1
+        # What the chance of which parts stand in the class does to the bias, as if parts were independent.
+        row["noise"] = row["squares"] ** 0.5 / row["expected"]
     return out
 
 
 def print_scenario(name: str, truth: Truth, seeds: Iterable[int]) -> None:
     """Print a row per class of past failures."""
-    print(f"{name}: {'failures':>9} {'parts':>6} {'c80':>6} {'c95':>6} {'bias':>7} {'log score':>9}")
+    print(
+        f"{name}: {'failures':>9} {'parts':>6} {'c80':>6} {'c95':>6} {'bias':>7} {'+-':>5} {'log score':>9}"
+    )
     for label, row in run_scenario(truth, seeds).items():
         print(
             f"{'':{len(name)}}  {label:>9} {row['parts']:6.0f} {row['c80']:6.3f} {row['c95']:6.3f} "
-            f"{row['bias']:+7.3f} {row['ls']:9.4f}"
+            f"{row['bias']:+7.3f} {row['noise']:5.3f} {row['ls']:9.4f}"
         )
