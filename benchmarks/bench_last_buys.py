@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import gamma
 
-from spareplan.forecast.last_buys import last_buys
+from spareplan.forecast.last_buy import last_buys
 from spareplan.maths.distributions import cdf, quantile
 from spareplan.tables.dataset import Dataset
 

@@ -12,7 +12,7 @@ from spareplan.config import PlanConfig, option_rows
 from spareplan.exceptions import find_exceptions
 from spareplan.forecast.demand import forecast_demand
 from spareplan.forecast.last_buy_result import last_buy_exceptions
-from spareplan.forecast.last_buys import last_buys
+from spareplan.forecast.last_buy import last_buys
 from spareplan.results import (
     Attainment,
     DemandForecast,

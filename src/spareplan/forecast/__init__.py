@@ -7,37 +7,93 @@ from typing import TYPE_CHECKING
 from spareplan._lazy import attach
 
 if TYPE_CHECKING:
+    from spareplan.forecast.analogues import find_analogues
     from spareplan.forecast.backtest import backtest_demand
+    from spareplan.forecast.changes import forecast_revisions, month_changes, revision_waterfall, waterfall
+    from spareplan.forecast.clock_choice import choose_by_evidence, clock_evidence
     from spareplan.forecast.combine import forecast_history
+    from spareplan.forecast.covariates import hazard_effects
     from spareplan.forecast.demand import forecast_demand
+    from spareplan.forecast.fleet_backtest import backtest_fleet
+    from spareplan.forecast.inspections import plan_visits
     from spareplan.forecast.interval_lives import fit_interval_lifetimes
+    from spareplan.forecast.last_buy import last_buys
     from spareplan.forecast.lifetimes import fit_lifetimes
-    from spareplan.forecast.recurrent import fit_recurrent
+    from spareplan.forecast.look_back import surprises
+    from spareplan.forecast.recurrent import expected_repairs, fit_recurrent, recurrence_evidence
     from spareplan.forecast.renewal import expected_renewals
+    from spareplan.forecast.reporting import complete_counts, learn_delay
+    from spareplan.forecast.retirement import learn_retirement
+    from spareplan.forecast.returns import expected_returns
     from spareplan.forecast.scores import score_quantiles
     from spareplan.forecast.survival import survival_curve
+    from spareplan.forecast.use_effect import profile_use_effect
+    from spareplan.forecast.visit_effect import prevented_failures
+    from spareplan.forecast.visits import visit_months
 
 _HOMES = {
-    "fit_lifetimes": "spareplan.forecast.lifetimes",
-    "fit_interval_lifetimes": "spareplan.forecast.interval_lives",
-    "fit_recurrent": "spareplan.forecast.recurrent",
-    "expected_renewals": "spareplan.forecast.renewal",
-    "forecast_history": "spareplan.forecast.combine",
-    "score_quantiles": "spareplan.forecast.scores",
-    "survival_curve": "spareplan.forecast.survival",
     "backtest_demand": "spareplan.forecast.backtest",
+    "backtest_fleet": "spareplan.forecast.fleet_backtest",
+    "choose_by_evidence": "spareplan.forecast.clock_choice",
+    "clock_evidence": "spareplan.forecast.clock_choice",
+    "complete_counts": "spareplan.forecast.reporting",
+    "expected_renewals": "spareplan.forecast.renewal",
+    "expected_repairs": "spareplan.forecast.recurrent",
+    "expected_returns": "spareplan.forecast.returns",
+    "find_analogues": "spareplan.forecast.analogues",
+    "fit_interval_lifetimes": "spareplan.forecast.interval_lives",
+    "fit_lifetimes": "spareplan.forecast.lifetimes",
+    "fit_recurrent": "spareplan.forecast.recurrent",
     "forecast_demand": "spareplan.forecast.demand",
+    "forecast_history": "spareplan.forecast.combine",
+    "forecast_revisions": "spareplan.forecast.changes",
+    "hazard_effects": "spareplan.forecast.covariates",
+    "last_buys": "spareplan.forecast.last_buy",
+    "learn_delay": "spareplan.forecast.reporting",
+    "learn_retirement": "spareplan.forecast.retirement",
+    "month_changes": "spareplan.forecast.changes",
+    "plan_visits": "spareplan.forecast.inspections",
+    "prevented_failures": "spareplan.forecast.visit_effect",
+    "profile_use_effect": "spareplan.forecast.use_effect",
+    "recurrence_evidence": "spareplan.forecast.recurrent",
+    "revision_waterfall": "spareplan.forecast.changes",
+    "score_quantiles": "spareplan.forecast.scores",
+    "surprises": "spareplan.forecast.look_back",
+    "survival_curve": "spareplan.forecast.survival",
+    "visit_months": "spareplan.forecast.visits",
+    "waterfall": "spareplan.forecast.changes",
 }
 __getattr__, __dir__ = attach(__name__, _HOMES)
 
 __all__ = [
     "backtest_demand",
+    "backtest_fleet",
+    "choose_by_evidence",
+    "clock_evidence",
+    "complete_counts",
     "expected_renewals",
+    "expected_repairs",
+    "expected_returns",
+    "find_analogues",
     "fit_interval_lifetimes",
     "fit_lifetimes",
     "fit_recurrent",
     "forecast_demand",
     "forecast_history",
+    "forecast_revisions",
+    "hazard_effects",
+    "last_buys",
+    "learn_delay",
+    "learn_retirement",
+    "month_changes",
+    "plan_visits",
+    "prevented_failures",
+    "profile_use_effect",
+    "recurrence_evidence",
+    "revision_waterfall",
     "score_quantiles",
+    "surprises",
     "survival_curve",
+    "visit_months",
+    "waterfall",
 ]
