@@ -55,7 +55,7 @@ def test_help_answers_without_the_heavy_libraries() -> None:
     assert done.stdout.strip() == "[]"
     shown = run("--help")
     assert shown.returncode == 0
-    commands = "check plan export approve issue diff list compare simulate accuracy serve sample"
+    commands = "check plan export approve issue diff list compare simulate accuracy backtest serve sample"
     for command in commands.split():
         assert command in shown.stdout
 
@@ -157,3 +157,29 @@ def test_a_key_is_made_once_and_can_be_revoked(stored: str) -> None:
     key = run("token", "East office", "--region", "华东", "--store", stored).stdout.strip()
     assert key.startswith("sp_") and len(key) > 40
     assert "1 keys" in run("token", "East office", "--revoke", "--store", stored).stdout
+
+
+def test_the_forecast_is_held_against_what_came(network: Path) -> None:
+    table = network.parent / "backtest.csv"
+    done = run("backtest", network, "--origins", 2, "--csv", table)
+    assert done.returncode == 0, done.stderr
+    assert "mean rate" in done.stdout
+    rows = pd.read_csv(table, dtype={"part_id": str})
+    assert rows["origin"].nunique() == 2
+    assert {"actual", "published", "mean_rate", "once"} <= set(rows.columns)
+
+
+def test_last_buys_are_told_with_their_risk(network: Path) -> None:
+    folder = network.parent / "ending"
+    shutil.copytree(network, folder)
+    parts = pd.read_csv(folder / "parts.csv", dtype={"part_id": str})
+    used = pd.read_csv(folder / "fitment.csv", dtype={"part_id": str})["part_id"].iloc[0]
+    parts.loc[parts["part_id"] == used, "last_buy_on"] = "2026-06-30"
+    parts.to_csv(folder / "parts.csv", index=False)
+    table = network.parent / "lastbuys.csv"
+    done = run("lastbuys", folder, "--risk", 0.1, "--csv", table)
+    assert done.returncode == 0, done.stderr
+    row = pd.read_csv(table, dtype={"part_id": str}).iloc[0]
+    assert row["part_id"] == used
+    assert 0 <= row["risk"] <= 0.1
+    assert run("lastbuys", folder, "--risk", 1.5).returncode == 1

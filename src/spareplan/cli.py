@@ -220,6 +220,41 @@ def accuracy(
 
 
 @app.command()
+def backtest(
+    data: Data,
+    origins: Annotated[int, typer.Option(min=1, help="how many past days to forecast from")] = 4,
+    days: Annotated[int, typer.Option(min=7, help="length of each forecast, in days")] = 91,
+    csv: Annotated[Path | None, typer.Option(help="write every forecast and what came to this CSV")] = None,
+) -> None:
+    """Forecast the machines' demand from past days and compare with what came, beside two naive forecasts."""
+    from spareplan.forecast import backtest_fleet
+    from spareplan.tables.io import read_dataset
+
+    result = backtest_fleet(read_dataset(data), origins=origins, days=days)
+    if csv:
+        result.table.to_csv(csv, index=False, encoding="utf-8-sig")
+    out.print(result.summary(), markup=False)
+    _show(result.scores("part_class"), "Back-test by failures known before")
+
+
+@app.command()
+def lastbuys(
+    data: Data,
+    risk: Annotated[float, typer.Option(help="accepted chance of ever running short")] = 0.05,
+    csv: Annotated[Path | None, typer.Option(help="write the quantities to this CSV")] = None,
+) -> None:
+    """Say how many pieces of parts that end keep the remaining machines running."""
+    from spareplan.forecast import last_buys
+    from spareplan.tables.io import read_dataset
+
+    result = last_buys(read_dataset(data), risk=risk)
+    if csv:
+        result.table.to_csv(csv, index=False, encoding="utf-8-sig")
+    out.print(result.summary(), markup=False)
+    _show(result.table.drop(columns="reason"), "Last buys")
+
+
+@app.command()
 def sample(
     folder: Annotated[Path, typer.Argument(help="folder to write", metavar="DIR")],
     kind: Annotated[str, typer.Option(help="network, delivery_pump or overseas_rail")] = "network",
