@@ -11,8 +11,8 @@ from spareplan.classify import grade_parts
 from spareplan.config import PlanConfig, option_rows
 from spareplan.exceptions import find_exceptions
 from spareplan.forecast.demand import forecast_demand
-from spareplan.forecast.last_buy_result import last_buy_exceptions
 from spareplan.forecast.last_buy import last_buys
+from spareplan.forecast.last_buy_result import last_buy_exceptions
 from spareplan.results import (
     Attainment,
     DemandForecast,
