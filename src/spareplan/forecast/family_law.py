@@ -48,7 +48,7 @@ def _hermite_points(number: int, share: float) -> Points:
 
 
 # The first pass is content with one log-gamma law, at a quarter of the cost.
-ONE_POINT, MIXTURE = _hermite_points(1, 0.0), _hermite_points(4, 0.6)
+ONE_POINT, MIXTURE = _hermite_points(1, 0.0), _hermite_points(4, 0.7)
 
 
 class FamilyPrior(NamedTuple):
