@@ -13,9 +13,9 @@ from spareplan.forecast.likelihood import (
     LifeFit,
     Spells,
     fit_exponential,
-    fit_lognormal,
     fit_weibull,
 )
+from spareplan.forecast.lognormal import fit_lognormal
 
 DISTRIBUTIONS = ("weibull", "lognormal", "exponential", "best")
 SPELL_COLUMNS = ("entry", "exit", "failed")
