@@ -10,8 +10,8 @@ from scipy.special import gamma
 from spareplan.config import ForecastOptions
 from spareplan.errors import DataError
 from spareplan.forecast.demand import forecast_demand
-from spareplan.forecast.last_buy_result import last_buy_exceptions
 from spareplan.forecast.last_buy import COLUMNS, last_buys
+from spareplan.forecast.last_buy_result import last_buy_exceptions
 from spareplan.forecast.remaining import leaving_demand
 from spareplan.forecast.repair_loop import most_missing
 from spareplan.forecast.retirement import conditional_survival
