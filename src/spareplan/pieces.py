@@ -60,8 +60,10 @@ def take_apart(plan: Plan) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
             stages[name] = {}
             for field in dataclasses.fields(result):
                 _sort(getattr(result, field.name), f"{name}.{field.name}", frames, stages[name], field.name)
-    for name in ("exceptions", "assumptions", "left_out", "last_buys"):
+    for name in ("exceptions", "assumptions", "left_out"):
         frames[name] = getattr(plan, name)
+    if len(plan.last_buys.columns):
+        frames["last_buys"] = plan.last_buys
     frames |= {f"inputs.{name}": frame for name, frame in plan.inputs.items()}
     content = {
         "stages": stages,
@@ -75,7 +77,9 @@ def take_apart(plan: Plan) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
 
 def _sort(value: Any, name: str, frames: dict[str, pd.DataFrame], plain: dict[str, Any], key: str) -> None:
     if isinstance(value, pd.DataFrame):
-        frames[name] = value
+        # A frame without columns is one that was never given.
+        if len(value.columns):
+            frames[name] = value
     elif isinstance(value, pd.Timestamp):
         plain[key] = {"date": value.isoformat()}
     elif callable(value):

@@ -133,7 +133,8 @@ def installed_base_demand(
         reach = len(pd.period_range(horizon[0], edges.dates[-1], freq="M"))
         plan = plan_inspections(data, as_of, reach, lives.lifetimes, options, wear.parts)
         table, windows = add_visits(table, windows, plan.demand, as_of)
-        visits, notes = plan.calendar[plan.calendar["month"] <= horizon[-1]], [*notes, *plan.notes]
+        soon = plan.calendar["month"] <= horizon[-1]
+        visits, notes = plan.calendar[soon].reset_index(drop=True), [*notes, *plan.notes]
     words = _methods(lives, blend)
     for frame in (table, windows):
         frame["method"] = frame["part_id"].map(words).to_numpy()

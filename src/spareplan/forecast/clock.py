@@ -187,7 +187,7 @@ def records_begin(data: Any, as_of: pd.Timestamp) -> tuple[pd.Series, list[dict[
     begin = pd.Series(
         [given.get(place, pd.NaT) for place in region], index=region.index, dtype="datetime64[ns]"
     )
-    missing = begin.isna() & begin.index.isin(data.units["site_id"])
+    missing = begin.isna() & begin.index.isin(data.units["site_id"].unique())
     begin = pd.to_datetime(begin.fillna(fallback))
     notes = []
     if data.regions["records_from"].notna().any():
