@@ -136,7 +136,8 @@ def measured(parts: int, machines: int, months: int) -> None:
     print(
         f"{parts:7,} parts x {machines:7,} machines x {months} months: {cpu:6.1f} s CPU, {wall:6.1f} s, "
         f"peak {peak:6,.0f} MB (data alone {before:,.0f}); {pairs:,} pieces, "
-        f"{len(data.replacements):,} records, {len(demand.table):,} rows; {year:,.0f} expected in a year, {taken:,} in the last\n"
+        f"{len(data.replacements):,} records, {len(demand.table):,} rows; "
+        f"{year:,.0f} expected in a year, {taken:,} in the last\n"
         f"        each piece by itself, counted once at a known law: {one_by_one(data, months):6.1f} s CPU"
     )
 

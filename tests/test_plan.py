@@ -172,4 +172,4 @@ def test_a_budget_too_small_for_the_promises_names_the_least_that_would_do(
 ) -> None:
     with pytest.raises(sp.InfeasibleError) as caught:
         sp.optimize_levels(data, plan.demand, plan.grades, budget=1000.0)
-    assert caught.value.least is not None and 1000 < caught.value.least <= plan.levels.cost * 1.01
+    assert caught.value.least is not None and 1000 < caught.value.least <= plan.levels.cost * 1.02

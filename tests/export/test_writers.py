@@ -69,6 +69,7 @@ def test_a_workbook_has_dates_numbers_and_text_of_the_right_kind(tmp_path: Path)
         "Stock levels",
         "Exceptions",
         "Forecast",
+        "Inspections",
         "Engineers",
         "Assumptions",
     ]
@@ -117,7 +118,7 @@ def test_json_and_parquet_hold_what_the_plan_holds(tmp_path: Path) -> None:
     plan = small_plan()
     (path,) = sp.export_plan(plan, tmp_path, region="华东", format="json")
     body = json.loads(path.read_text(encoding="utf-8"))
-    assert (body["contract"], body["region_id"], body["as_of"]) == ("1.0", "华东", "2025-12-31")
+    assert (body["contract"], body["region_id"], body["as_of"]) == ("1.1", "华东", "2025-12-31")
     assert body["tables"]["levels"][0]["part_id"] == "00123"
     files = {path.stem: path for path in sp.export_plan(plan, tmp_path, region="华东", format="parquet")}
     levels = pd.read_parquet(files["levels"])

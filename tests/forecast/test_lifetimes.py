@@ -207,7 +207,7 @@ def test_lognormal_fit_agrees_with_a_general_optimiser():
     assert [row["mu"], np.log(row["sigma"])] == pytest.approx(best.x, abs=1e-5)
 
 
-def test_best_takes_the_highest_likelihood_when_the_second_parameter_earns_its_price():
+def test_best_takes_the_highest_likelihood():
     spells = random_spells(np.random.default_rng(3), parts=40)
     best = fit_lifetimes(spells, distribution="best").set_index("part_id")
     every = pd.DataFrame(
@@ -217,24 +217,17 @@ def test_best_takes_the_highest_likelihood_when_the_second_parameter_earns_its_p
         }
     )
     for part, row in best[best["method"] == "mle"].iterrows():
-        likely = every.loc[part]
-        assert row["loglik"] == likely[row["distribution"]]
-        price = max(1.0, 0.5 * np.log(row["n_failed"]))
-        if row["distribution"] == "exponential":
-            assert not likely[["weibull", "lognormal"]].max() > row["loglik"] + price
-        else:
-            assert row["loglik"] == likely[["weibull", "lognormal"]].max()
-            assert not row["loglik"] < likely["exponential"] + price - 1e-9
-    assert best["distribution"].nunique() == 3
+        assert row["loglik"] == every.loc[part, row["distribution"]]
+        assert row["loglik"] >= every.loc[part].max() - 1e-8
+    assert {"weibull", "lognormal"} <= set(best["distribution"])
 
 
-@pytest.mark.parametrize("truth", ["exponential", "weibull", "lognormal"])
+@pytest.mark.parametrize("truth", ["weibull", "lognormal"])
 def test_the_right_law_is_chosen_more_often_with_more_data(truth):
     rng = np.random.default_rng(21)
     right = []
     for size, parts in ((10, 200), (40, 200), (200, 100)):
         life = {
-            "exponential": lambda shape: 50 * rng.exponential(size=shape),
             "weibull": lambda shape: 50 * rng.weibull(2.0, shape),
             "lognormal": lambda shape: 50 * np.exp(0.7 * rng.normal(size=shape)),
         }[truth](size * parts)
@@ -510,3 +503,16 @@ def test_one_row_and_no_weight_have_finite_pooled_lives():
         row = fit_lifetimes(spells, prior="pooled").iloc[0]
         assert np.isfinite(row[["shape", "scale", "shape_se", "scale_se", "loglik"]].astype(float)).all()
         assert row["scale"] > 0
+
+
+def test_well_known_parts_are_not_held_to_the_nodes_of_the_shape():
+    rng = np.random.default_rng(5)
+    shapes = [2.13, 3.0, 1.1]
+    lives = [1000 * rng.weibull(shape, 1500) for shape in shapes]
+    parts = np.repeat([f"P{i}" for i in range(3)], 1500)
+    spells = spells_of(np.concatenate(lives), np.ones(4500, bool), part_id=parts)
+    pooled, exact = fit_lifetimes(spells, prior="pooled"), fit_lifetimes(spells)
+    np.testing.assert_allclose(pooled["shape"], exact["shape"], rtol=0.02)
+    np.testing.assert_allclose(pooled["scale"], exact["scale"], rtol=0.01)
+    np.testing.assert_allclose(pooled["loglik"], exact["loglik"], atol=1.0)
+    np.testing.assert_allclose(pooled["shape_se"], exact["shape_se"], rtol=0.25)

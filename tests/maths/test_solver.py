@@ -119,9 +119,18 @@ def test_no_time_is_a_solver_error_that_says_so():
     rng = np.random.default_rng(0)
     rows = rng.integers(10, 99, (40, 200)).astype(float)
     with pytest.raises(SolverError, match=r"[Tt]ime"):
-        solve_arrays(-rng.integers(10, 99, 200).astype(float), sparse.csc_matrix(rows), np.full(40, -np.inf),
-                     np.full(40, 3000.0), 0.0, 1.0, np.ones(200, bool), time_limit=0.0, presolve="off",
-                     mip_heuristic_effort=0.0)
+        solve_arrays(
+            -rng.integers(10, 99, 200).astype(float),
+            sparse.csc_matrix(rows),
+            np.full(40, -np.inf),
+            np.full(40, 3000.0),
+            0.0,
+            1.0,
+            np.ones(200, bool),
+            time_limit=0.0,
+            presolve="off",
+            mip_heuristic_effort=0.0,
+        )
 
 
 def test_a_model_without_rows_takes_its_bounds():

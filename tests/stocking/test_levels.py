@@ -233,11 +233,9 @@ def test_a_budget_buys_the_least_waiting_and_more_money_never_buys_more():
         found = solve_levels(SITES, PARTS, RATES, budget=budget)
         assert found.cost <= budget and found.lower_bound <= found.cost
         waits.append(
-            
-                found.table.merge(RATES, on=["part_id", "site_id"], suffixes=("_all", ""))
-                .eval("demand_per_day * mean_wait_days")
-                .sum()
-            
+            found.table.merge(RATES, on=["part_id", "site_id"], suffixes=("_all", ""))
+            .eval("demand_per_day * mean_wait_days")
+            .sum()
         )
     assert waits[0] > waits[1] > waits[2]
 

@@ -103,7 +103,9 @@ def installed_base_demand(
     clock = build_clock(data, data.network, as_of, float(edges.days[-1]), options.clock != "calendar")
     begin, origin = records_begin(data, as_of)
     rows = data.replacements[data.replacements["replaced_on"] <= as_of]
-    delay = learn_delay(rows["replaced_on"], rows["reported_on"], as_of)
+    # Rows that were entered when the records began say nothing of how late rows come.
+    began = pd.to_datetime(rows["unit_id"].map(data.units.set_index("unit_id")["site_id"]).map(begin))
+    delay = learn_delay(rows["replaced_on"], rows["reported_on"], as_of, began)
     wear = find_wear(data, as_of, options)
     late = delay.quantiles(DELAYS) if delay.known else np.zeros(1)
     fleet = fleet_history(data, clock, begin, as_of, late, wear.at_visits)

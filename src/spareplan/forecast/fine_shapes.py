@@ -122,9 +122,9 @@ def _finer(
 
 
 def point_laws(
+    fit: LifeFit,
     posterior: PooledLives,
     laws: Laws,
-    ahead: FloatArray,
     k: FloatArray,
     log_sum: FloatArray,
     sums: FloatArray,
@@ -133,19 +133,18 @@ def point_laws(
 
     Parameters
     ----------
+    fit : LifeFit
+        One law per part from the nodes alone.
     posterior : PooledLives
     laws : Laws
-    ahead : ndarray, shape (parts, nodes)
-        Sums of powers over the time ahead. [unit^beta]
     k, log_sum, sums
         As in `refined_laws`.
 
     Returns
     -------
     LifeFit
-        As from `PooledLives.point_law`; parts on finer grids at the means of ln shape and ln scale.
+        Parts on finer grids at the means of their laws' ln shape and ln scale, the others as in `fit`.
     """
-    fit = posterior.point_law(ahead, sums, k, log_sum)
     unit = np.broadcast_to(np.asarray(posterior.unit, dtype=float), k.shape)
     out = LifeFit(*(np.array(column) for column in fit))
     often = np.flatnonzero(k >= CUTS[0][0])

@@ -43,8 +43,8 @@ def fit_lifetimes(
     by : str or sequence of str
         Column or columns of the key.
     distribution : {"weibull", "lognormal", "exponential", "best"}
-        "best" takes the law with the highest likelihood per key, where the second parameter of a Weibull or
-        lognormal must earn max(1, ln(failures) / 2) over the exponential [2]_, [3]_.
+        "best" takes the law with the highest likelihood per key; between equal ones the one with fewer
+        parameters.
     prior : {None, "pooled"}
         None: maximum likelihood. "pooled": empirical Bayes over the keys of a family (Weibull only), finite
         even for a key that never failed.
@@ -67,8 +67,6 @@ def fit_lifetimes(
     References
     ----------
     .. [1] Meeker & Escobar (1998), Statistical Methods for Reliability Data, ch. 8 and 11.
-    .. [2] Schwarz (1978), Annals of Statistics 6, 461-464; at least the price of Akaike (1974).
-    .. [3] Volinsky & Raftery (2000), Biometrics 56, 256-262: with censored data the failures count.
 
     Examples
     --------
@@ -102,15 +100,22 @@ def fit_lifetimes(
     check_spells(spells, keys)
     index, arrays = sort_spells(spells, keys)
     if prior == "pooled":
-        from spareplan.forecast.sparse import pool_lifetimes
+        from spareplan.forecast.fine_shapes import point_laws, refined_laws
+        from spareplan.forecast.sparse import pool_lifetimes, sufficient_sums
 
         family, expected_life = kin_of_keys(spells, keys, index)
         posterior = pool_lifetimes(arrays, family, expected_life)
-        fit, method, law = posterior.point_fit(arrays), "pooled", "weibull"
+        sums = sufficient_sums(arrays, posterior.unit)
+        laws = refined_laws(posterior, *sums)
+        fit, method, law = (
+            point_laws(posterior.point_fit(arrays), posterior, laws, *sums),
+            "pooled",
+            "weibull",
+        )
         return _table(index, {law: fit}, np.full(len(index), law), arrays, method)
     names = list(_FITTERS) if distribution == "best" else [distribution]
     fits = {name: _FITTERS[name](arrays) for name in names}
-    return _table(index, fits, _choose(fits, arrays.sums(arrays.count * arrays.failed)), arrays, "mle")
+    return _table(index, fits, _choose(fits, len(index)), arrays, "mle")
 
 
 def check_spells(spells: pd.DataFrame, keys: list[str]) -> None:
@@ -305,19 +310,12 @@ def kin_of_keys(spells: pd.DataFrame, keys: list[str], index: pd.DataFrame) -> t
     return family, expected
 
 
-def _choose(fits: dict[str, LifeFit], failures: np.ndarray) -> np.ndarray:
-    """Name of the likeliest law per key, dearer parameters paid for; the simplest first among equals."""
+def _choose(fits: dict[str, LifeFit], keys: int) -> np.ndarray:
+    """Name of the law with the highest likelihood per key; the simplest first among equals."""
     order = [name for name in ("exponential", "lognormal", "weibull") if name in fits]
     if len(order) == 1:
-        return np.full(len(failures), order[0])
-    price = np.maximum(1.0, 0.5 * np.log(np.maximum(failures, 1.0)))
-    value = np.array(
-        [
-            np.where(np.isfinite(fits[name].loglik), fits[name].loglik, -np.inf)
-            - (0.0 if name == "exponential" else price)
-            for name in order
-        ]
-    )
+        return np.full(keys, order[0])
+    value = np.array([np.where(np.isfinite(fits[name].loglik), fits[name].loglik, -np.inf) for name in order])
     near_best = value >= value.max(axis=0) - SAME_LOGLIK
     return np.array(order)[near_best.argmax(axis=0)]
 

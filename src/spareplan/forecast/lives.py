@@ -216,7 +216,8 @@ def learn_lives(
         posterior = pool_statistics(sums.failures, sums.log_age, scaled.powers, unit, code, life, borrowed)
     coming = np.where(hours[:, None], ahead.get("hours", ahead["days"]), ahead["days"])
     laws = refined_laws(posterior, sums.failures, sums.log_age, scaled.powers)
-    fit = point_laws(posterior, laws, coming, sums.failures, sums.log_age, scaled.powers)
+    rough = posterior.point_law(coming, scaled.powers, sums.failures, sums.log_age)
+    fit = point_laws(rough, posterior, laws, sums.failures, sums.log_age, scaled.powers)
     table = pd.DataFrame(
         {
             "part_id": fitment.parts.to_numpy(),
