@@ -7,20 +7,15 @@ import pandas as pd
 import pytest
 
 from spareplan.forecast.clock import build_clock, records_begin
-from spareplan.forecast.exposure import fleet_history, touched_spells
+from spareplan.forecast.exposure import fleet_history
 from spareplan.forecast.field_ages import FieldAges
-from spareplan.forecast.life_sums import (
-    class_rows,
-    fitment_numbers,
-    group_sums,
-    open_sums,
-    shared_sums,
-    spell_sums,
-    untouched_sums,
-)
+from spareplan.forecast.group_sums import group_sums
+from spareplan.forecast.life_sums import fitment_numbers, shared_sums, spell_sums, untouched_sums
 from spareplan.forecast.lives import learn_lives
 from spareplan.forecast.open_starts import weigh_open_starts
 from spareplan.forecast.sparse import SHAPES
+from spareplan.forecast.spells import touched_spells
+from spareplan.forecast.unknown_ages import class_rows, open_sums
 from tests.forecast.fleets import TODAY, make_fleet
 
 LAWS = {f"P{i}": (2.0, 300.0 * 2**i) for i in range(6)}

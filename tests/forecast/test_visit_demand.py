@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from spareplan.forecast.inspections import machine_cohorts
+from spareplan.forecast.seasons import season_factors
 from spareplan.forecast.visit_demand import DEMAND_COLUMNS, add_visits, visit_demand
-from spareplan.forecast.visits import season_factors
 from spareplan.maths.units import DAYS_PER_MONTH
 
 TODAY = pd.Timestamp("2025-12-31")

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from spareplan.errors import DataError
-from spareplan.forecast.visits import place_schedule, season_edges, season_factors, visit_months, visit_value
+from spareplan.forecast.seasons import season_factors
+from spareplan.forecast.visits import place_schedule, season_edges, visit_months, visit_value
 
 SEASON = np.array([0.2, 0.3, 0.7, 1.2, 1.4, 1.5, 1.3, 1.3, 1.4, 1.3, 0.8, 0.6])
 

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spareplan.forecast.covariates import Effects, hazard_effects
-from spareplan.forecast.life_sums import GroupSums
+from spareplan.forecast.group_sums import GroupSums
 from spareplan.forecast.sparse import PooledLives
 
 FloatArray = NDArray[np.float64]

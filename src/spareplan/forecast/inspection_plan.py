@@ -19,8 +19,10 @@ from spareplan.forecast.first_year import (
     seen_in_first_months,
 )
 from spareplan.forecast.inspections import CALENDAR_KEYS, machine_cohorts, plan_visits
+from spareplan.forecast.notes import note
+from spareplan.forecast.seasons import season_factors
 from spareplan.forecast.visit_demand import DEMAND_COLUMNS, visit_demand
-from spareplan.forecast.visits import FIRST_VISIT, place_schedule, season_factors
+from spareplan.forecast.visits import FIRST_VISIT, place_schedule
 from spareplan.forecast.wear import WEAR_COLUMNS, rows_at_visits, wear_parts
 from spareplan.maths.units import months_after
 
@@ -218,7 +220,7 @@ def _no_visits() -> VisitPlan:
         columns=[*CALENDAR_KEYS, "visits", "failures_ahead", "prevented", "pieces", "reason"]
     )
     notes = [
-        _note(
+        note(
             "visits ahead",
             0,
             "visits",
@@ -229,17 +231,6 @@ def _no_visits() -> VisitPlan:
     schedule = pd.DataFrame(columns=["product_id", "region_id", "handover_month", "after_months", "reason"])
     wear = pd.DataFrame(columns=WEAR_COLUMNS)
     return VisitPlan(calendar, schedule, wear, pd.DataFrame(columns=DEMAND_COLUMNS), pd.DataFrame(), notes)
-
-
-def _note(name: str, value: Any, unit: str, origin: str, meaning: str) -> dict[str, Any]:
-    return {
-        "stage": "forecast",
-        "name": name,
-        "value": value,
-        "unit": unit,
-        "origin": origin,
-        "meaning": meaning,
-    }
 
 
 def _calendar_notes(
@@ -253,7 +244,7 @@ def _calendar_notes(
     ahead = float(calendar["failures_ahead"].sum())
     met = float(calendar["prevented"].sum())
     notes = [
-        _note(
+        note(
             "visits ahead",
             float(calendar["visits"].sum()),
             "visits",
@@ -270,7 +261,7 @@ def _calendar_notes(
         new, old = (float((weight * each.reindex(weight.index)).sum()) for each in per_machine)
         gain = f", {new / old - 1:+.0%}" if old > 0 else ""
         notes.append(
-            _note(
+            note(
                 "failures of new machines seen in time",
                 new,
                 "failures",
@@ -287,21 +278,21 @@ def _origin_notes(
     """What the visits rest on."""
     own = int((season["origin"] == "usage").sum())
     return [
-        _note(
+        note(
             "wear parts of inspection visits",
             int(wear["part_id"].nunique()),
             "parts",
             "estimated from replacements",
             f"use {demand['planned'].sum():.1f} pieces, prevent {demand['prevented'].sum():.1f} failures",
         ),
-        _note(
+        note(
             "season of visits",
             own,
             "products x regions",
             "data: usage",
             f"{len(season) - own} others take the season of their product, of all products, or none",
         ),
-        _note(
+        note(
             "failures of new machines",
             float(seen.to_numpy().sum()),
             "failures seen",
@@ -323,7 +314,7 @@ def _worth_notes(
     days = float((known["resolved_at"] - known["opened_at"]).dt.total_seconds().mean()) / 86400
     saved, visits = float(demand["prevented"].sum()), float(calendar["visits"].sum())
     return [
-        _note(
+        note(
             "machine-days saved by wear parts of visits",
             saved * days,
             "days",

@@ -15,6 +15,7 @@ from spareplan.forecast.base_road import installed_base_demand
 from spareplan.forecast.blend import Blend
 from spareplan.forecast.cohorts import split_cohorts
 from spareplan.forecast.last_buy_result import LastBuys, lines_of, reasons_of, warnings_of
+from spareplan.forecast.notes import note
 from spareplan.forecast.remaining import (
     Remaining,
     nothing_remains,
@@ -119,7 +120,7 @@ def last_buys(
     assumptions = assumptions_frame(
         [
             *option_rows("forecast", options),
-            _note("risk of running short", risk, "share", "argument", "ever"),
+            note("risk of running short", risk, "share", "argument", "ever"),
             *notes,
         ]
     )
@@ -202,7 +203,7 @@ def _remaining(
         return known, known
     faded = history_until_gone(data, wanted, today, law, known.days)
     notes.append(
-        _note(
+        note(
             "parts with demand of unknown machines",
             int((faded.mean[:, -1] > 0).sum()),
             "parts",
@@ -244,7 +245,7 @@ def _scaled(
     plan = told.groupby("part_id")[column].sum().clip(lower=0.0).reindex(own.index)
     ratio = (plan / own.where(own > 0)).fillna(1.0)
     notes.append(
-        _note(
+        note(
             "long forecast against the plan's",
             f"{ratio.min():.2f} to {ratio.max():.2f}",
             "times",
@@ -356,7 +357,7 @@ def _law_notes(law: RetirementLaw, planned: pd.DataFrame) -> list[dict[str, Any]
     if len(planned):
         years = planned["days"].max() / DAYS_PER_YEAR
         rows.append(
-            _note(
+            note(
                 "retirements by the sales plan",
                 f"{planned['product_id'].nunique()} products, {years:.1f} years",
                 "",
@@ -365,14 +366,3 @@ def _law_notes(law: RetirementLaw, planned: pd.DataFrame) -> list[dict[str, Any]
             )
         )
     return rows
-
-
-def _note(name: str, value: Any, unit: str, origin: str, meaning: str) -> dict[str, Any]:
-    return {
-        "stage": "forecast",
-        "name": name,
-        "value": value,
-        "unit": unit,
-        "origin": origin,
-        "meaning": meaning,
-    }

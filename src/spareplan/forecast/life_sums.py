@@ -7,7 +7,6 @@ records and fitted parts, not with their product.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +15,6 @@ from numpy.typing import NDArray
 
 from spareplan.forecast.exposure import FleetHistory
 from spareplan.forecast.machines import SHORTEST_LIFE_DAYS, Ages, Machines
-from spareplan.forecast.open_starts import possible_ages
 from spareplan.forecast.sparse import SHAPES
 from spareplan.maths.units import DAYS_PER_YEAR
 
@@ -24,7 +22,6 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 # More machines of a product than this are put into classes this wide (in ln age).
 MOST_ROWS, CLASS_WIDTH = 128, 0.04
-CHUNK_ROWS = 100_000
 LEAST_UNIT_YEARS = 4.0
 # A law for tables expects as many failures as the whole posterior over so many units ahead.
 AHEAD = 0.3
@@ -297,75 +294,6 @@ def ahead_sums(fitment: Fitment, shared: SharedSums, ages: Ages, running: NDArra
     return untouched(fitment, shared, np.nan_to_num(columns))
 
 
-class GroupSums(NamedTuple):
-    """What was seen from new, by part and group of machines.
-
-    Parameters
-    ----------
-    part, group : ndarray of int, shape (rows,)
-        Sorted.
-    failures : ndarray, shape (rows,)
-    powers : ndarray, shape (rows, nodes)
-    """
-
-    part: IntArray
-    group: IntArray
-    failures: FloatArray
-    powers: FloatArray
-
-
-def group_sums(
-    fitment: Fitment, shared: SharedSums, spells: pd.DataFrame, group: IntArray, groups: int
-) -> GroupSums:
-    """Sum failures and powers by part and group of machines, over what was seen from new.
-
-    Parameters
-    ----------
-    fitment : Fitment
-    shared : SharedSums
-    spells : DataFrame
-        part, machine, entry, exit, failed, count: of pairs with a record, seen from new.
-    group : ndarray of int, shape (machines,)
-    groups : int
-
-    Returns
-    -------
-    GroupSums
-    """
-    product_of = np.zeros(groups, dtype=np.int64)
-    product_of[group] = shared.product
-    order = np.argsort(product_of, kind="stable")
-    first = np.searchsorted(product_of[order], np.arange(len(fitment.products) + 1))
-    size = np.diff(first)[fitment.product]
-    row = np.repeat(np.arange(len(fitment.part)), size)
-    at = order[first[fitment.product[row]] + np.arange(len(row)) - np.repeat(np.cumsum(size) - size, size)]
-    own = spells["part"].to_numpy(np.int64), group[spells["machine"].to_numpy(np.int64)]
-    key = np.concatenate(
-        [
-            fitment.part[row] * groups + at,
-            fitment.touched_part * groups + group[fitment.touched_machine],
-            own[0] * groups + own[1],
-        ]
-    )
-    keys, place = np.unique(key, return_inverse=True)
-    entry, exit_, count = (spells[name].to_numpy(float) for name in ("entry", "exit", "count"))
-    powers = np.empty((len(keys), len(SHAPES)))
-    for node, shape in enumerate(SHAPES):
-        machine = shared.powers[:, node]
-        values = np.concatenate(
-            [
-                fitment.lives[row] * np.bincount(group, machine, groups)[at],
-                -fitment.touched_lives * machine[fitment.touched_machine],
-                count * ((exit_ / shared.unit) ** shape - (entry / shared.unit) ** shape),
-            ]
-        )
-        powers[:, node] = np.bincount(place, values, len(keys))
-    failed = np.where(spells["failed"].to_numpy(bool), count, 0.0)
-    failures = np.bincount(place[len(key) - len(spells) :], failed, len(keys)).astype(float)
-    part, where = (column.astype(np.int64) for column in np.divmod(keys, groups))
-    return GroupSums(part, where, failures, np.maximum(powers, 0.0))
-
-
 def spell_sums(spells: pd.DataFrame, parts: int, unit: float) -> LifeSums:
     """Sums over listed spells.
 
@@ -402,103 +330,3 @@ def spell_sums(spells: pd.DataFrame, parts: int, unit: float) -> LifeSums:
         total(count * (exit_ - entry)),
         total(count * ~failed),
     )
-
-
-class ClassRows(NamedTuple):
-    """Pieces without a record, by part and class of machines.
-
-    Parameters
-    ----------
-    part, row : ndarray of int, shape (n,)
-        Part, and class of machines; sorted by part.
-    pieces : ndarray, shape (n,)
-        Pieces or sets.
-    """
-
-    part: IntArray
-    row: IntArray
-    pieces: FloatArray
-
-
-def class_rows(fitment: Fitment, classes: MachineClasses) -> ClassRows:
-    """Join parts with the classes of their products' machines, less the machines with a record."""
-    first = np.searchsorted(classes.product, np.arange(len(fitment.products) + 1))
-    size = np.diff(first)[fitment.product]
-    offset = np.cumsum(size) - size
-    line = np.repeat(np.arange(len(fitment.part)), size)
-    row = first[fitment.product[line]] + np.arange(len(line)) - offset[line]
-    count = fitment.lives[line] * classes.machines[row]
-    key = fitment.part * len(fitment.products) + fitment.product
-    of_class = classes.of_machine[fitment.touched_machine]
-    here = of_class >= 0
-    touched_key = (fitment.touched_part * len(fitment.products) + fitment.touched_product)[here]
-    order = np.argsort(key, kind="stable")
-    found = order[np.searchsorted(key[order], touched_key)]
-    at = offset[found] + of_class[here] - first[fitment.touched_product[here]]
-    np.subtract.at(count, at, fitment.touched_lives[here])
-    keep = count > 1e-9
-    return ClassRows(fitment.part[line][keep], row[keep], count[keep])
-
-
-def open_sums(
-    rows: ClassRows,
-    classes: MachineClasses,
-    unit: float,
-    shape: FloatArray,
-    scale: FloatArray,
-    planned: dict[int, tuple[FloatArray, float]],
-) -> tuple[FloatArray, FloatArray]:
-    """Sums of powers over pieces of unknown age, weighed by the law of their part.
-
-    Parameters
-    ----------
-    rows : ClassRows
-    classes : MachineClasses
-    unit : float
-    shape, scale : ndarray, shape (parts,)
-        [-, hours or days]
-    planned : dict
-        Number of a part to its planned replacements by age bin, and the bin's width.
-
-    Returns
-    -------
-    tuple of ndarray, shape (parts, nodes)
-        Over the time watched, and over `AHEAD` more units of age of those in service.
-    """
-    out, ahead = np.zeros((len(shape), len(SHAPES))), np.zeros((len(shape), len(SHAPES)))
-    for part, at, before, after, weight in weighed_rows(rows, classes, shape, scale, planned):
-        grown = np.minimum(classes.seen[at] / classes.ahead[at], 1.0)[:, None]
-        ended = before + (after - before) * grown
-        running = classes.in_service[at]
-        with np.errstate(divide="ignore"):
-            logs = [np.log(age / unit) for age in (before, ended, after, after + AHEAD * unit)]
-        for node, b in enumerate(SHAPES):
-            low, high, now, then = (np.exp(b * log) for log in logs)
-            out[:, node] += np.bincount(part, (weight * (high - low)).sum(axis=1), len(shape))
-            coming = (weight * (then - now)).sum(axis=1) * running
-            ahead[:, node] += np.bincount(part, coming, len(shape))
-    return out, ahead
-
-
-def weighed_rows(
-    rows: ClassRows,
-    classes: MachineClasses,
-    shape: FloatArray,
-    scale: FloatArray,
-    planned: dict[int, tuple[FloatArray, float]],
-) -> Iterator[tuple[IntArray, IntArray, FloatArray, FloatArray, FloatArray]]:
-    """Yield part, class, ages before and after the watch and weights (pieces), in chunks of rows."""
-    bounded = np.isin(rows.part, list(planned)) if planned else np.zeros(len(rows.part), dtype=bool)
-    free = np.flatnonzero(~bounded)
-    pieces: list[tuple[IntArray, tuple[FloatArray, float] | None]] = [
-        (free[low : low + CHUNK_ROWS], None) for low in range(0, len(free), CHUNK_ROWS)
-    ]
-    held = np.flatnonzero(bounded)
-    cuts = np.flatnonzero(np.diff(rows.part[held])) + 1
-    pieces += [(some, planned[int(rows.part[some[0]])]) for some in np.split(held, cuts) if len(some)]
-    for some, work in pieces:
-        part, at = rows.part[some], rows.row[some]
-        before, after, weight = possible_ages(
-            classes.start[at], classes.ahead[at], shape[part], scale[part], *(work or ())
-        )
-        yield part, at, before, after, weight * rows.pieces[some][:, None]

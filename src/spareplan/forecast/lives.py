@@ -10,64 +10,52 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from spareplan.forecast.analogues import NAMED, borrowed_statistics, find_analogues
-from spareplan.forecast.clock_choice import choose_by_evidence, use_jacobian
-from spareplan.forecast.exposure import FleetHistory, touched_spells
+from spareplan.forecast.analogues import borrowed_statistics
+from spareplan.forecast.exposure import FleetHistory
 from spareplan.forecast.fine_shapes import Laws, point_laws, refined_laws
+from spareplan.forecast.group_sums import GroupSums, group_sums
 from spareplan.forecast.harshness import Harshness, find_harshness, no_harshness
 from spareplan.forecast.installed import PartLaw
+from spareplan.forecast.life_choices import (
+    analogue_notes,
+    analogues_of_new_parts,
+    choose_clock,
+    find_repaired,
+    kin_of_parts,
+    own_spells,
+    untouched_by_kind,
+)
+from spareplan.forecast.life_rows import (
+    ClockSide,
+    PlannedRates,
+    chosen_rows,
+    class_spells,
+    seen_rows,
+    spells_ahead,
+    weigh_open,
+    with_planned,
+)
 from spareplan.forecast.life_sums import (
-    AHEAD,
-    ClassRows,
     Fitment,
-    GroupSums,
     LifeSums,
     SharedSums,
     ahead_sums,
-    class_rows,
     fitment_numbers,
-    group_sums,
-    open_sums,
     shared_sums,
     spell_sums,
     untouched_sums,
-    weighed_rows,
 )
-from spareplan.forecast.machines import SHORTEST_LIFE_DAYS
-from spareplan.forecast.open_starts import weigh_open_starts
+from spareplan.forecast.notes import note
 from spareplan.forecast.planned_rates import planned_rates
-from spareplan.forecast.repair_kind import comparable_spells
-from spareplan.forecast.sparse import SHAPES, PooledLives, pool_statistics
+from spareplan.forecast.sparse import PooledLives, pool_statistics
+from spareplan.forecast.spells import touched_spells
+from spareplan.forecast.unknown_ages import class_rows, open_sums, weighed_rows
 
 FloatArray = NDArray[np.float64]
-PlannedRates = dict[int, tuple[FloatArray, float]]
 # The spells that are published; beyond, pieces of unknown age are left out of them.
 MOST_SPELLS = 1_000_000
-# A family is repaired rather than renewed only where its records say so, in nats.
-LEAST_NATS = 3.0
 # Fits under the hazard ratios found, and ratios under the fits.
 HARSH_ROUNDS = 2
-
-
-@dataclass(frozen=True)
-class ClockSide:
-    """Everything on one clock.
-
-    Parameters
-    ----------
-    parts : ndarray of bool, shape (parts,)
-        Which parts count their ages on this clock.
-    shared : SharedSums
-    spells : DataFrame
-        Of pairs with a record; those that began before the records are spread over possible ages.
-    open : ClassRows
-        Pieces without a record on machines older than the records.
-    """
-
-    parts: NDArray[np.bool_]
-    shared: SharedSums
-    spells: pd.DataFrame
-    open: ClassRows
 
 
 @dataclass(frozen=True)
@@ -153,15 +141,15 @@ def learn_lives(
     """
     fitment = fitment_numbers(fleet)
     stage = pd.Series(dtype=object) if stage is None else stage
-    kin = _kin(parts, fitment.parts)
+    kin = kin_of_parts(parts, fitment.parts)
     shared = {name: shared_sums(fleet.machines, fitment, name) for name in fleet.machines.ages}
     hours = fleet.hours & (clock != "calendar") & ("hours" in shared)
     notes: list[dict[str, Any]] = []
     wanted = {"hours": hours, "days": ~hours | (clock == "auto")}
     listed = {name: touched_spells(fleet, name, wanted[name]) for name in shared}
     if clock == "auto" and hours.any():
-        hours, notes = _choose_clock(fitment, shared, listed, kin, hours)
-    repaired, more = _find_repaired(fleet, fitment, shared, listed, kin, hours)
+        hours, notes = choose_clock(fitment, shared, listed, kin, hours)
+    repaired, more = find_repaired(fleet, fitment, shared, listed, kin, hours)
     notes += more
     unit = np.where(hours, shared["hours"].unit if "hours" in shared else 1.0, shared["days"].unit)
     family = kin["label"].to_numpy(object) + np.where(hours, "", " (days)")
@@ -170,20 +158,20 @@ def learn_lives(
 
     # First what was seen from new, then everything.
     on = {"hours": hours, "days": ~hours}
-    raw = {name: _own_spells(fleet, name, on[name], repaired, listed[name]) for name in shared}
+    raw = {name: own_spells(fleet, name, on[name], repaired, listed[name]) for name in shared}
     sums = _joined({name: _closed(fitment, shared[name], raw[name], repaired) for name in shared}, on)
     first = pool_statistics(sums.failures, sums.log_age, sums.powers, unit, code, life)
     rough = first.point_law(np.zeros_like(sums.powers), sums.powers, sums.failures, sums.log_age)
     shape, scale = rough.first, rough.second
-    known = planned_rates(_seen_rows(fitment, shared, raw, on))
+    known = planned_rates(seen_rows(fitment, shared, raw, on))
     sides, ahead = {}, {}
     every, grouped = {}, []
     for name, side in shared.items():
-        spells = _weigh_open(raw[name], shape, scale, known)
-        rows = _chosen(class_rows(fitment, side.open), on[name] & ~repaired)
+        spells = weigh_open(raw[name], shape, scale, known)
+        rows = chosen_rows(class_rows(fitment, side.open), on[name] & ~repaired)
         sides[name] = ClockSide(on[name], side, spells, rows)
         powers, coming = open_sums(rows, side.open, side.unit, shape, scale, known)
-        base = _untouched(fitment, side, repaired)
+        base = untouched_by_kind(fitment, side, repaired)
         every[name] = spell_sums(spells, len(fitment.parts), side.unit).plus(
             base._replace(powers=base.powers + powers)
         )
@@ -194,10 +182,10 @@ def learn_lives(
         ahead[name] = (
             ahead_sums(fitment, side, fleet.machines.ages[name], running)
             + coming
-            + _spells_ahead(spells, len(fitment.parts), side.unit)
+            + spells_ahead(spells, len(fitment.parts), side.unit)
         )
     sums = _joined(every, on)
-    analogues = _find_analogues(fleet, fitment, parts, sums, rough.first, hours)
+    analogues = analogues_of_new_parts(fleet, fitment, parts, sums, rough.first, hours)
     borrowed = borrowed_statistics(
         analogues, fitment.parts, sums.failures, sums.log_age, sums.powers, np.asarray(unit)
     )
@@ -240,7 +228,7 @@ def learn_lives(
     table["like_part"] = table["part_id"].map(like)
     rates = _mean_rates(sums, table["family"] + table["clock"])
     lives = PartLives(table, fitment, sides, posterior, (shape, scale), known, rates, laws, harshness, notes)
-    work = np.unique(np.concatenate([_with_planned(frame) for frame in raw.values()]))
+    work = np.unique(np.concatenate([with_planned(frame) for frame in raw.values()]))
     return PartLives(
         table,
         fitment,
@@ -251,56 +239,8 @@ def learn_lives(
         rates,
         laws,
         harshness,
-        [*notes, *_analogue_notes(analogues), *harshness.notes, *_notes(table, posterior)],
+        [*notes, *analogue_notes(analogues), *harshness.notes, *_notes(table, posterior)],
     )
-
-
-def _find_analogues(
-    fleet: FleetHistory,
-    fitment: Fitment,
-    parts: pd.DataFrame,
-    sums: LifeSums,
-    shape: FloatArray,
-    hours: NDArray[np.bool_],
-) -> pd.DataFrame:
-    """Part like each new one: named by the user, else found among its kin."""
-    machines, size = fleet.machines, len(fitment.parts)
-    use = machines.ages.get("hours", machines.ages["days"]).shortest / SHORTEST_LIFE_DAYS
-    product = fitment.products.get_indexer(pd.Index(machines.table["product_id"]))
-    total, count = (
-        np.bincount(
-            fitment.part,
-            fitment.lives * np.bincount(product, values, len(fitment.products))[fitment.product],
-            size,
-        )
-        for values in (use, np.ones(len(use)))
-    )
-    counts = pd.DataFrame(
-        {
-            "part_id": fitment.parts.to_numpy(),
-            "n_failed": sums.failures,
-            "clock": np.where(hours, "hours", "days"),
-            "watched": sums.time,
-            "hours_per_day": np.where(hours & (count > 0), total / np.maximum(count, 1.0), np.nan),
-            "shape": shape,
-        }
-    )
-    known = parts[parts["superseded_by"].isna() | parts["part_id"].isin(fitment.parts)]
-    return find_analogues(known, fleet.fitted, counts)
-
-
-def _analogue_notes(analogues: pd.DataFrame) -> list[dict[str, Any]]:
-    used = analogues[analogues["discount"] > 0]
-    return [
-        _note(
-            f"new parts with an analogue {how}",
-            int(count),
-            "parts",
-            "data: parts.like_part" if how == NAMED else "estimated from replacements",
-            "failures of a part like them speak for parts that hardly failed, at a discount",
-        )
-        for how, count in used["how"].value_counts().sort_index().items()
-    ]
 
 
 def listed_spells(lives: PartLives) -> pd.DataFrame:
@@ -324,16 +264,6 @@ def listed_spells(lives: PartLives) -> pd.DataFrame:
     return out
 
 
-def _kin(parts: pd.DataFrame, index: pd.Index) -> pd.DataFrame:
-    """Family label and expected life of each part."""
-    known = parts.set_index("part_id").reindex(index)
-    label = known["family"]
-    for name in ("supplier", "source"):
-        label = label.where(label.notna(), known[name])
-    life = known["expected_life_hours"].where(known["expected_life_hours"] > 0)
-    return pd.DataFrame({"label": label.fillna("all parts").astype(str), "expected_life": life})
-
-
 def _joined(by_clock: Mapping[str, LifeSums], on: Mapping[str, NDArray[np.bool_]]) -> LifeSums:
     """Take each part's sums from its own clock."""
     days = by_clock["days"]
@@ -348,35 +278,12 @@ def _joined(by_clock: Mapping[str, LifeSums], on: Mapping[str, NDArray[np.bool_]
     )
 
 
-def _own_spells(
-    fleet: FleetHistory,
-    clock: str,
-    chosen: NDArray[np.bool_],
-    repaired: NDArray[np.bool_],
-    listed: pd.DataFrame,
-) -> pd.DataFrame:
-    """Spells of the parts on this clock, those that are repaired followed by the age of their machine."""
-    own = listed[(chosen & ~repaired)[listed["part"].to_numpy()]]
-    if not (chosen & repaired).any():
-        return own.reset_index(drop=True)
-    kept = touched_spells(fleet, clock, chosen & repaired, repaired=True)
-    return pd.concat([own, kept], ignore_index=True)
-
-
-def _untouched(fitment: Fitment, side: SharedSums, repaired: NDArray[np.bool_]) -> LifeSums:
-    renewed = untouched_sums(fitment, side)
-    if not repaired.any():
-        return renewed
-    whole = untouched_sums(fitment, side, repaired=True)
-    return renewed._replace(powers=np.where(repaired[:, None], whole.powers, renewed.powers))
-
-
 def _closed(
     fitment: Fitment, side: SharedSums, spells: pd.DataFrame, repaired: NDArray[np.bool_]
 ) -> LifeSums:
     """Sums over what was seen from new; over everything for parts of which nothing was."""
     closed = spells[~spells["open"].to_numpy(bool)]
-    sums = spell_sums(closed, len(fitment.parts), side.unit).plus(_untouched(fitment, side, repaired))
+    sums = spell_sums(closed, len(fitment.parts), side.unit).plus(untouched_by_kind(fitment, side, repaired))
     blind: NDArray[np.bool_] = ~np.asarray((sums.powers > 0).any(axis=1))
     if not blind.any():
         return sums
@@ -384,138 +291,6 @@ def _closed(
         untouched_sums(fitment, side, repaired=True)
     )
     return LifeSums(*(np.where(blind if a.ndim == 1 else blind[:, None], a, b) for a, b in zip(whole, sums)))
-
-
-def _choose_clock(
-    fitment: Fitment,
-    shared: Mapping[str, SharedSums],
-    listed: Mapping[str, pd.DataFrame],
-    kin: pd.DataFrame,
-    possible: NDArray[np.bool_],
-) -> tuple[NDArray[np.bool_], list[dict[str, Any]]]:
-    """Hours where they explain the failures of a family better than days, or as well."""
-    none = np.zeros(len(possible), dtype=bool)
-    code = pd.factorize(kin["label"], sort=True)[0]
-    evidence = {}
-    for name, side in shared.items():
-        spells = listed[name][~listed[name]["open"].to_numpy(bool)]
-        sums = spell_sums(spells, len(possible), side.unit).plus(_untouched(fitment, side, none))
-        life = np.full(len(possible), np.nan)
-        evidence[name] = pool_statistics(
-            sums.failures, sums.log_age, sums.powers, side.unit, code, life
-        ).evidence
-        if name == "hours":
-            # Densities are per hour there: the use per day at each failure makes them comparable.
-            failed, per_day = spells["failed"].to_numpy(bool), spells["per_day"].to_numpy(float)
-            usual = float(per_day[failed].mean()) if failed.any() else 1.0
-            use = spells["count"].to_numpy(float) * use_jacobian(failed, per_day, usual)
-            evidence[name] += np.bincount(spells["part"].to_numpy(), use, len(possible))
-    chosen = choose_by_evidence(
-        evidence["hours"][possible],
-        evidence["days"][possible],
-        kin["label"].to_numpy(object)[possible],
-        least_nats=LEAST_NATS,
-    ).set_index("family")
-    hours = possible & (kin["label"].map(chosen["chosen"]).to_numpy(object) == "first")
-    gain = chosen["gain_nats"]
-    return hours, [
-        _note(
-            "families on the clock of hours",
-            int((chosen["chosen"] == "first").sum()),
-            "families",
-            "estimated from replacements",
-            f"of {len(chosen)} with known use; hours explain their failures by {gain.min():.1f} to"
-            f" {gain.max():.1f} nats better than days, and stand where neither is better by {LEAST_NATS:g}",
-        )
-    ]
-
-
-def _find_repaired(
-    fleet: FleetHistory,
-    fitment: Fitment,
-    shared: Mapping[str, SharedSums],
-    listed: Mapping[str, pd.DataFrame],
-    kin: pd.DataFrame,
-    hours: NDArray[np.bool_],
-) -> tuple[NDArray[np.bool_], list[dict[str, Any]]]:
-    """Families whose failures follow the age of the machine, not of the piece: they are repaired in place."""
-    repaired = np.zeros(len(hours), dtype=bool)
-    candidate = np.zeros(len(hours), dtype=bool)
-    candidate[fleet.events.loc[fleet.events["pair"].duplicated().to_numpy(), "part"]] = True
-    candidate[_with_planned(fleet.events)] = False
-    if not candidate.any():
-        return repaired, []
-    label = kin["label"].to_numpy(object)
-    code = pd.factorize(label, sort=True)[0]
-    single = ~(fleet.fitted["lives"] > 1).groupby(fleet.fitted["part"]).any().to_numpy(bool)
-    gains = []
-    for name, side in shared.items():
-        chosen = candidate & (hours if name == "hours" else ~hours)
-        if not chosen.any():
-            continue
-        evidence = []
-        renewed = listed[name][chosen[listed[name]["part"].to_numpy()]]
-        whole = touched_spells(fleet, name, chosen, repaired=True)
-        for spells in comparable_spells(renewed, whole, single):
-            sums = spell_sums(spells, len(hours), side.unit)
-            sums = sums.plus(untouched_sums(fitment, side))
-            life = np.full(len(hours), np.nan)
-            evidence.append(
-                pool_statistics(sums.failures, sums.log_age, sums.powers, side.unit, code, life).evidence
-            )
-        gains.append(
-            choose_by_evidence(evidence[0][chosen], evidence[1][chosen], label[chosen], least_nats=LEAST_NATS)
-        )
-    found = pd.concat(gains)
-    families = set(found.loc[found["chosen"] == "second", "family"])
-    repaired = candidate & np.isin(label, list(families))
-    if not repaired.any():
-        return repaired, []
-    return repaired, [
-        _note(
-            "parts whose failures do not renew them",
-            int(repaired.sum()),
-            "parts",
-            "estimated from replacements",
-            f"in {len(families)} families the age of the machine explains the failures better by more than "
-            f"{LEAST_NATS:g} nats: power law of its age, no renewals",
-        )
-    ]
-
-
-def _seen_rows(
-    fitment: Fitment,
-    shared: Mapping[str, SharedSums],
-    raw: Mapping[str, pd.DataFrame],
-    on: Mapping[str, NDArray[np.bool_]],
-) -> pd.DataFrame:
-    """Spells seen from new, as rows, of parts that have planned replacements."""
-    rows = []
-    for name, side in shared.items():
-        spells = raw[name][~raw[name]["open"].to_numpy(bool)]
-        work = np.zeros(len(fitment.parts), dtype=bool)
-        work[_with_planned(raw[name])] = True
-        rows += [
-            spells[work[spells["part"].to_numpy()]],
-            _class_spells(fitment, side, work & on[name]),
-        ]
-    return pd.concat(rows, ignore_index=True)
-
-
-def _class_spells(fitment: Fitment, side: SharedSums, chosen: NDArray[np.bool_]) -> pd.DataFrame:
-    """Pieces without a record that are watched from new, as weighted spells."""
-    rows = _chosen(class_rows(fitment, side.closed), chosen)
-    return pd.DataFrame(
-        {
-            "part": rows.part,
-            "entry": 0.0,
-            "exit": side.closed.seen[rows.row],
-            "failed": False,
-            "planned": False,
-            "count": rows.pieces,
-            "open": False,
-        }
-    )
 
 
 def _listed(lives: PartLives, parts: NDArray[np.int64] | None = None, open_too: bool = True) -> pd.DataFrame:
@@ -529,11 +304,11 @@ def _listed(lives: PartLives, parts: NDArray[np.int64] | None = None, open_too: 
     out = []
     for side in lives.sides.values():
         own = side.spells if parts is None else side.spells[some[side.spells["part"].to_numpy()]]
-        out += [own[columns], _class_spells(fitment, side.shared, side.parts & some)]
+        out += [own[columns], class_spells(fitment, side.shared, side.parts & some)]
         if not open_too:
             continue
         classes = side.shared.open
-        rows = _chosen(side.open, some)
+        rows = chosen_rows(side.open, some)
         for part, at, before, after, weight in weighed_rows(rows, classes, *lives.point, lives.planned):
             row, column = np.nonzero(weight)
             start = before[row, column]
@@ -554,42 +329,9 @@ def _listed(lives: PartLives, parts: NDArray[np.int64] | None = None, open_too: 
     return pd.concat([frame for frame in out if len(frame)] or out[:1], ignore_index=True)
 
 
-def _with_planned(rows: pd.DataFrame) -> NDArray[np.int64]:
-    """Numbers of the parts that have planned replacements."""
-    return np.unique(rows["part"].to_numpy(np.int64)[rows["planned"].to_numpy(bool)])
-
-
 def _of_parts(sums: GroupSums, parts: NDArray[np.bool_]) -> GroupSums:
     keep = parts[sums.part]
     return GroupSums(sums.part[keep], sums.group[keep], sums.failures[keep], sums.powers[keep])
-
-
-def _chosen(rows: ClassRows, parts: NDArray[np.bool_]) -> ClassRows:
-    keep = parts[rows.part]
-    return ClassRows(rows.part[keep], rows.row[keep], rows.pieces[keep])
-
-
-def _weigh_open(
-    spells: pd.DataFrame, shape: FloatArray, scale: FloatArray, planned: PlannedRates
-) -> pd.DataFrame:
-    """Weigh the ages of pieces from before the records, part by part where planned work bounds them."""
-    opened = spells["open"].to_numpy(bool)
-    rows = spells[opened].reset_index(drop=True)
-    number = rows["part"].to_numpy(np.int64)
-    plain = ~np.isin(number, list(planned))
-    out = [spells[~opened], weigh_open_starts(rows[plain], shape[number[plain]], scale[number[plain]])]
-    for part in np.unique(number[~plain]):
-        mine = number == part
-        law = (np.full(mine.sum(), shape[part]), np.full(mine.sum(), scale[part]))
-        out.append(weigh_open_starts(rows[mine], *law, *planned[int(part)]))
-    return pd.concat([frame for frame in out if len(frame)] or out[:1], ignore_index=True)
-
-
-def _spells_ahead(spells: pd.DataFrame, parts: int, unit: float) -> FloatArray:
-    alive = spells[spells["in_service"].to_numpy(bool)]
-    row = alive["part"].to_numpy(np.int64)
-    now, count = alive["exit"].to_numpy(float) / unit, alive["count"].to_numpy(float)
-    return np.column_stack([np.bincount(row, count * ((now + AHEAD) ** b - now**b), parts) for b in SHAPES])
 
 
 def _mean_rates(sums: LifeSums, family: pd.Series) -> FloatArray:
@@ -602,22 +344,11 @@ def _mean_rates(sums: LifeSums, family: pd.Series) -> FloatArray:
     return np.column_stack([rate, planned, 1.0 / (sums.failures + sums.planned + 1.0)])
 
 
-def _note(name: str, value: Any, unit: str, origin: str, meaning: str) -> dict[str, Any]:
-    return {
-        "stage": "forecast",
-        "name": name,
-        "value": value,
-        "unit": unit,
-        "origin": origin,
-        "meaning": meaning,
-    }
-
-
 def _notes(table: pd.DataFrame, posterior: PooledLives) -> list[dict[str, Any]]:
     few = int((table["n_failed"] < 3).sum())
     families = table["family"].nunique()
     out = [
-        _note(
+        note(
             "parts with lives pooled across kin",
             len(table),
             "parts",
@@ -627,7 +358,7 @@ def _notes(table: pd.DataFrame, posterior: PooledLives) -> list[dict[str, Any]]:
     ]
     counts = table["clock"].value_counts()
     out += [
-        _note(
+        note(
             f"parts on the clock of {unit}", int(counts[unit]), "parts", "data: usage, meter_readings", words
         )
         for unit, words in (
@@ -638,7 +369,7 @@ def _notes(table: pd.DataFrame, posterior: PooledLives) -> list[dict[str, Any]]:
     ]
     if np.isfinite(posterior.bias):
         out.append(
-            _note(
+            note(
                 "engineers' expected lives are too long by",
                 float(np.exp(posterior.bias)),
                 "times",

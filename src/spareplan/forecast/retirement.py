@@ -12,6 +12,7 @@ from scipy.special import gamma, ndtri
 
 from spareplan.errors import DataError, Problem
 from spareplan.forecast.machine_life import LAWS, LifeSums, laws_of, posterior_lives
+from spareplan.forecast.notes import note
 from spareplan.maths.units import DAYS_PER_YEAR
 
 FloatArray = NDArray[np.float64]
@@ -352,14 +353,14 @@ def _assumed(every: np.ndarray, machines: np.ndarray, years: float) -> Retiremen
     scale = np.tile(life, (len(every), 1))
     shape = np.full(scale.shape, ASSUMED_SHAPE)
     table = _table(every, shape, scale).assign(retired=0.0, machines=machines, origin="assumed")
-    note = _note(
+    said = note(
         "machine life",
         years,
         "years",
         "assumed: forecast.machine_life_years",
         f"no machine was ever retired: Weibull lives of shape {ASSUMED_SHAPE:g}, doubt {ASSUMED_SPREAD:.0%}",
     )
-    return RetirementLaw(table, shape, scale, pd.NaT, [note])
+    return RetirementLaw(table, shape, scale, pd.NaT, [said])
 
 
 def _notes(
@@ -367,7 +368,7 @@ def _notes(
 ) -> list[dict[str, Any]]:
     lives = table["mean_life_years"]
     rows = [
-        _note(
+        note(
             "machine life",
             f"{lives.min():.1f} to {lives.max():.1f}" if len(table) > 1 else f"{lives.iloc[0]:.1f}",
             "years",
@@ -377,7 +378,7 @@ def _notes(
     ]
     if late:
         rows.append(
-            _note(
+            note(
                 "retirements are recorded from",
                 f"{first:%Y-%m-%d}",
                 "",
@@ -386,14 +387,3 @@ def _notes(
             )
         )
     return rows
-
-
-def _note(name: str, value: Any, unit: str, origin: str, meaning: str) -> dict[str, Any]:
-    return {
-        "stage": "forecast",
-        "name": name,
-        "value": value,
-        "unit": unit,
-        "origin": origin,
-        "meaning": meaning,
-    }
