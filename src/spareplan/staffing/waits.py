@@ -73,7 +73,8 @@ def delayed_tail(above: ArrayLike, own: ArrayLike, capacity: ArrayLike, times: A
 
 def _spectral_tail(r: FloatArray, sigma: FloatArray, scale: FloatArray, nodes: int) -> FloatArray:
     """Tail by its spectrum, 0 < r < 1, r <= sigma < 1, scale = capacity x time; `nodes` even."""
-    r = np.minimum(r, 1.0 - _ROOM)
+    # Nobody ahead, or next to: squares of what is smaller still would leave the range of numbers.
+    r = np.clip(r, 1e-30, 1.0 - _ROOM)
     gap = np.maximum(sigma - r, 0.0)
     room = np.minimum(r, 1.0 - r)
     near = gap < _POLES_APART * room
