@@ -145,3 +145,40 @@ def test_old_pieces_with_long_lives_keep_their_age_in_short_windows():
     assert at[7_000.0] == pytest.approx(0.0, abs=1e-3)
     failing = np.interp(15_000.0, grid, curves.failures[0, :, -1])
     assert failing == pytest.approx((15_500 / 80_000) ** 3 - (15_000 / 80_000) ** 3, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("shape", "scale", "age", "planned_age"), [(2.5, 12.0, 4.0, 9.0), (1.3, 8.0, 0.5, 6.0)]
+)
+def test_planned_replacement_as_competing_renewal_agrees_with_simulation(shape, scale, age, planned_age):
+    # Planned work falls evenly between planned_age and a month later.
+    rate_width, bins = 0.25, 80
+    low = np.arange(bins) * rate_width
+    rate = np.where((low >= planned_age) & (low < planned_age + 1), 3.0, 0.0)
+    rng = np.random.default_rng(8)
+    runs, horizon = 300_000, 24.0
+
+    def life(old):
+        fails = scale * ((old / scale) ** shape + rng.exponential(size=runs)) ** (1 / shape)
+        grown = np.concatenate([[0.0], np.cumsum(rate * rate_width)])
+        wanted = np.interp(old, np.append(low, low[-1] + rate_width), grown) + rng.exponential(size=runs)
+        due = np.where(
+            wanted < grown[-1], np.interp(wanted, grown, np.append(low, low[-1] + rate_width)), np.inf
+        )
+        return np.minimum(fails, due), due < fails
+
+    end, planned = life(np.full(runs, age))
+    when = end - age
+    counts = np.zeros(2)
+    while (when < horizon).any():
+        inside = when < horizon
+        counts += [(inside & ~planned).sum(), (inside & planned).sum()]
+        new, planned = life(np.zeros(runs))
+        when = when + new
+    times = np.linspace(0, horizon, 161)
+    grid, curves = planned_only(shape, scale, age, horizon, times, rate, rate_width)
+    failures = read(curves.failures, times, age, [horizon], grid)[0]
+    work = read(curves.planned, times, age, [horizon], grid)[0]
+    assert failures == pytest.approx(counts[0] / runs, rel=7e-3)
+    assert work == pytest.approx(counts[1] / runs, rel=7e-3)
+    assert failures + work == pytest.approx(counts.sum() / runs, rel=5e-3)
