@@ -7,7 +7,7 @@ import pytest
 
 from spareplan.errors import DataError
 from spareplan.tables.dataset import Dataset
-from spareplan.tables.histories import newest_parts
+from spareplan.tables.supersession import newest_parts
 from tests.tables.small_tables import edited, text_frames, with_row
 
 

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from spareplan.forecast.exposure import successors
 from spareplan.maths.distributions import pmf
 from spareplan.maths.units import DAYS_PER_MONTH, months_after
+from spareplan.tables.supersession import newest_parts
 
 WEIGHTS = np.linspace(0.0, 1.0, 11)
 DOUBTS = np.array([0.0, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16])
@@ -230,7 +230,7 @@ def _happened(data: Any, origin: pd.Timestamp, until: pd.Timestamp, as_of: pd.Ti
     rows = data.replacements
     rows = rows[(rows["replaced_on"] > origin) & (rows["replaced_on"] < until + pd.Timedelta(days=1))]
     rows = rows[rows["unit_id"].isin(old) & ~(rows["reported_on"] > as_of)]
-    return rows.groupby(rows["part_id"].replace(successors(data.parts)))["quantity"].sum()
+    return rows.groupby(rows["part_id"].replace(newest_parts(data.parts)))["quantity"].sum()
 
 
 def _one_test(forecast: Any, happened: pd.Series, origin: pd.Timestamp) -> pd.DataFrame:

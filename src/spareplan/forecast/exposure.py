@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from spareplan.forecast.clock import Clock
 from spareplan.forecast.machines import Machines, machines_on_clocks
+from spareplan.forecast.notes import note
+from spareplan.tables.supersession import newest_parts
 
 SET_SHARE, POSITION_SHARE = 0.7, 0.8
 
@@ -56,31 +58,6 @@ class FleetHistory:
     notes: list[dict[str, Any]]
 
 
-def successors(parts: pd.DataFrame) -> dict[str, str]:
-    """Last successor of every superseded part.
-
-    Parameters
-    ----------
-    parts : DataFrame
-        part_id, superseded_by.
-
-    Returns
-    -------
-    dict of str to str
-        Only parts that have a successor; circles stop where they close.
-    """
-    after = parts.loc[parts["superseded_by"].notna(), ["part_id", "superseded_by"]]
-    step = dict(zip(after["part_id"], after["superseded_by"]))
-    out = {}
-    for part in step:
-        seen, here = {part}, step[part]
-        while here in step and here not in seen:
-            seen.add(here)
-            here = step[here]
-        out[part] = here
-    return out
-
-
 def fleet_history(
     data: Any,
     clock: Clock,
@@ -115,7 +92,7 @@ def fleet_history(
     followed one by one where replacements name the position, as one where they are always replaced together,
     and else each failure is spread over the pieces in proportion to their hazard at a nominal shape.
     """
-    moved = successors(data.parts)
+    moved = newest_parts(data.parts)
     late = np.zeros(1) if delays is None else np.asarray(delays, dtype=float)
     fitted = data.fitment.assign(part_id=data.fitment["part_id"].replace(moved))
     fitted = fitted.groupby(["part_id", "product_id"], as_index=False, sort=True)["quantity"].max()
@@ -191,16 +168,6 @@ def _position_modes(events: pd.DataFrame, fitted: pd.DataFrame) -> NDArray[np.ob
 
 
 def _notes(machines: Machines, fitted: pd.DataFrame, moved: dict[str, str]) -> list[dict[str, Any]]:
-    def note(name: str, value: Any, unit: str, origin: str, meaning: str) -> dict[str, Any]:
-        return {
-            "stage": "forecast",
-            "name": name,
-            "value": value,
-            "unit": unit,
-            "origin": origin,
-            "meaning": meaning,
-        }
-
     modes = fitted.drop_duplicates("part")["mode"].value_counts()
     out = [
         note(

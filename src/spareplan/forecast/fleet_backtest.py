@@ -13,11 +13,11 @@ from spareplan.config import ForecastOptions, option_rows
 from spareplan.errors import problem_in_argument
 from spareplan.forecast.base_road import BaseRoad, installed_base_demand
 from spareplan.forecast.blend import NO_BLEND, Blend
-from spareplan.forecast.exposure import successors
 from spareplan.forecast.fleet_scores import FORECASTS, score_fleet, verdicts
 from spareplan.forecast.known import known_at
 from spareplan.maths.distributions import quantile
 from spareplan.results import Result, assumptions_frame
+from spareplan.tables.supersession import newest_parts
 
 BANDS = {"80": (0.1, 0.9), "95": (0.025, 0.975)}
 # Failures seen before the origin that part the classes.
@@ -264,7 +264,7 @@ def happened(data: Any, then: Any, origin: pd.Timestamp, last: pd.Timestamp, key
     rows = rows[(rows["replaced_on"] > origin) & (rows["replaced_on"] < last + pd.Timedelta(days=1))]
     rows = rows[rows["unit_id"].isin(site.index)]
     rows = rows.assign(
-        part_id=rows["part_id"].replace(successors(data.parts)),
+        part_id=rows["part_id"].replace(newest_parts(data.parts)),
         site_id=rows["unit_id"].map(site),
         actual=rows["quantity"].astype(float),
         actual_failures=rows["quantity"].where(~rows["planned"], 0).astype(float),

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from spareplan.forecast.combine import forecast_history
-from spareplan.forecast.exposure import successors
 from spareplan.maths.units import DAYS_PER_MONTH, days_in_month
+from spareplan.tables.supersession import newest_parts
 
 PAIR = ["part_id", "site_id"]
 LONG_SUM = 12
@@ -58,7 +58,7 @@ def history_demand(data: Any, as_of: pd.Timestamp, horizon: pd.DatetimeIndex, da
     The model gives mean and variance of sums. From the sums of one and of twelve months follow the pair that
     reproduces both: Var/mean = vmr + rate_cv2 x mean.
     """
-    moved = successors(data.parts)
+    moved = newest_parts(data.parts)
     history = data.demand[[*PAIR, "month", "quantity"]]
     history = history[history["month"] <= as_of].assign(part_id=lambda h: h["part_id"].replace(moved))
     empty = pd.DataFrame(columns=[*PAIR, "mean", "vmr", "rate_cv2", "method"])

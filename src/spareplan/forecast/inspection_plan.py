@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from spareplan.config import ForecastOptions
 from spareplan.forecast.clock import records_begin, region_of_sites
-from spareplan.forecast.exposure import successors
 from spareplan.forecast.first_year import (
     bend_by_seen,
     failures_of_new_machines,
@@ -25,6 +24,7 @@ from spareplan.forecast.visit_demand import DEMAND_COLUMNS, visit_demand
 from spareplan.forecast.visits import FIRST_VISIT, place_schedule
 from spareplan.forecast.wear import WEAR_COLUMNS, rows_at_visits, wear_parts
 from spareplan.maths.units import months_after
+from spareplan.tables.supersession import newest_parts
 
 
 class VisitPlan(NamedTuple):
@@ -119,7 +119,7 @@ def find_wear(data: Any, as_of: pd.Timestamp, options: ForecastOptions) -> SeenW
 
 def _last_parts(data: Any) -> tuple[dict[str, str], pd.DataFrame]:
     """Last successor of superseded parts, and the fitment by them."""
-    moved = successors(data.parts)
+    moved = newest_parts(data.parts)
     fitment = data.fitment.assign(part_id=data.fitment["part_id"].replace(moved))
     return moved, fitment.groupby(["product_id", "part_id"], sort=True)["quantity"].max().reset_index()
 

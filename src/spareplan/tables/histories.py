@@ -7,6 +7,7 @@ import pandas as pd
 
 from spareplan.tables.frames import positions
 from spareplan.tables.raw import Finding
+from spareplan.tables.supersession import newest_parts
 
 Tables = dict[str, pd.DataFrame]
 SHOWN_PARTS = 5
@@ -168,27 +169,6 @@ def fitting(tables: Tables, given: frozenset[str]) -> list[Finding]:
         )
         for at, product, unit in zip(lost.index, lost["product_id"], lost["unit_id"])
     ]
-
-
-def newest_parts(parts: pd.DataFrame) -> dict[str, str]:
-    """Last successor of every superseded part.
-
-    Parameters
-    ----------
-    parts : DataFrame
-        part_id, superseded_by.
-
-    Returns
-    -------
-    dict of str to str
-        Only parts with a successor; parts of a circle lead to some part of it.
-    """
-    chain = parts[["part_id", "superseded_by"]].dropna().drop_duplicates("part_id")
-    step = pd.Series(chain["superseded_by"].to_numpy(), index=pd.Index(chain["part_id"]))
-    # Each round doubles the length of the way; circles never end.
-    for _ in range(int(np.ceil(np.log2(len(step) + 1)))):
-        step = step.map(step).fillna(step)
-    return {str(part): str(last) for part, last in step.items()}
 
 
 def order_times(orders: pd.DataFrame) -> list[Finding]:

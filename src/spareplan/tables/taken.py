@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from spareplan.maths.units import month_start
-from spareplan.tables.histories import newest_parts
+from spareplan.tables.supersession import newest_parts
 
 if TYPE_CHECKING:
     from spareplan.tables.dataset import Dataset
