@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 import spareplan as sp
+from spareplan.config import ForecastOptions
 from spareplan.tables.dataset import Dataset
 
 PER_PRODUCT, SITES, REGIONS = 200, 20, 5
@@ -30,8 +31,11 @@ SIZES = [
 LARGE = [(10_000, 100_000, 24)]
 
 
-def made_up_fleet(parts: int, machines: int, seed: int = 0) -> Dataset:
-    """Products of 200 parts each; lives of years; a tenth of the parts also replaced by plan."""
+def made_up_fleet(parts: int, machines: int, seed: int = 0) -> tuple[Dataset, int]:
+    """Products of 200 parts each; lives of years; a tenth of the parts also replaced by plan.
+
+    Beside the dataset, what is replaced in the year after it.
+    """
     rng = np.random.default_rng(seed)
     products = max(1, parts // PER_PRODUCT)
     part = np.array([f"P{i:06d}" for i in range(parts)])
@@ -40,7 +44,7 @@ def made_up_fleet(parts: int, machines: int, seed: int = 0) -> Dataset:
     owner = np.minimum(np.arange(parts) // PER_PRODUCT, products - 1)
     product = rng.integers(0, products, machines)
     born = pd.Timestamp("2014-01-01") + pd.to_timedelta(rng.integers(0, 4300, machines), unit="D")
-    days = (TODAY - born).days.to_numpy().astype(float)
+    days = (TODAY - born).days.to_numpy().astype(float) + 365
     events = []
     for number in range(products):
         own, here = np.flatnonzero(owner == number), np.flatnonzero(product == number)
@@ -69,7 +73,8 @@ def made_up_fleet(parts: int, machines: int, seed: int = 0) -> Dataset:
     season = 150 * (1 + 0.4 * np.sin(months.month / 12 * 2 * np.pi))
     use = pd.MultiIndex.from_product([models, [f"R{i}" for i in range(REGIONS)], months])
     usage = use.to_frame(index=False, name=["product_id", "region_id", "month"])
-    return Dataset.from_frames(
+    later = replaced["replaced_on"] > TODAY
+    data = Dataset.from_frames(
         {
             "parts": pd.DataFrame(
                 {
@@ -90,7 +95,7 @@ def made_up_fleet(parts: int, machines: int, seed: int = 0) -> Dataset:
                     "commissioned_on": born,
                 }
             ),
-            "replacements": replaced[replaced["replaced_on"] >= RECORDS],
+            "replacements": replaced[(replaced["replaced_on"] >= RECORDS) & ~later],
             "sites": pd.DataFrame(
                 {
                     "site_id": ["HQ", *sites],
@@ -106,6 +111,7 @@ def made_up_fleet(parts: int, machines: int, seed: int = 0) -> Dataset:
             "usage": usage.assign(hours_per_unit=np.tile(season, len(models) * REGIONS)),
         }
     )
+    return data, int(later.sum())
 
 
 def one_by_one(data: Dataset, months: int, most: int = 2_000_000) -> float:
@@ -122,22 +128,19 @@ def one_by_one(data: Dataset, months: int, most: int = 2_000_000) -> float:
 
 
 def measured(parts: int, machines: int, months: int) -> None:
-    data = made_up_fleet(parts, machines)
+    data, came = made_up_fleet(parts, machines)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     wall, cpu = time.perf_counter(), time.process_time()
-    demand = sp.forecast_demand(
-        data, months=months, as_of=TODAY, options=sp.config.ForecastOptions(backtest_origins=0)
-    )
+    demand = sp.forecast_demand(data, months=months, as_of=TODAY, options=ForecastOptions(backtest_origins=0))
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     year = demand.lead_time_demand(365)["mean"].sum()
-    taken = (data.replacements["replaced_on"] > TODAY - pd.Timedelta(days=365)).sum()
     pairs = int(data.units.groupby("product_id").size().mul(data.fitment.groupby("product_id").size()).sum())
     print(
         f"{parts:7,} parts x {machines:7,} machines x {months} months: {cpu:6.1f} s CPU, {wall:6.1f} s, "
         f"peak {peak:6,.0f} MB (data alone {before:,.0f}); {pairs:,} pieces, "
         f"{len(data.replacements):,} records, {len(demand.table):,} rows; "
-        f"{year:,.0f} expected in a year, {taken:,} in the last\n"
+        f"{year:,.0f} expected in the next year, {came:,} came\n"
         f"        each piece by itself, counted once at a known law: {one_by_one(data, months):6.1f} s CPU"
     )
 

@@ -176,7 +176,7 @@ class _Side(NamedTuple):
     months: MonthUse
     keep: FloatArray
     site: NDArray[np.object_]
-    group: tuple[NDArray[np.object_], NDArray[np.object_]]
+    group: NDArray[np.int64]
 
 
 class _PartRows(NamedTuple):
@@ -206,7 +206,7 @@ def _all_parts(
     to_site, start, lives_sold, pieces = (
         sold[name].to_numpy() for name in ("site_id", "start", "lives", "pieces")
     )
-    to_group = (sold["product_id"].to_numpy(object), sold["region"].to_numpy(object))
+    to_group = lives.harshness.columns(sold["product_id"].to_numpy(object), sold["region"].to_numpy(object))
     sold_use = _use_ahead(fleet.clock, sold["curve"].to_numpy(), edges) - start[:, None]
     out = []
     for number, part in enumerate(lives.fitment.parts):
@@ -222,11 +222,11 @@ def _all_parts(
             batch,
             side.use[cells],
             side.keep[cells],
-            lives.harshness.of(number, *(values[cells] for values in side.group)),
+            lives.harshness.of(number, side.group[cells]),
             sold_use[some],
             lives_sold[some],
             pieces[some],
-            lives.harshness.of(number, *(values[some] for values in to_group)),
+            lives.harshness.of(number, to_group[some]),
         )
         sites = (side.site[cells], to_site[some])
         months = MonthUse(*(values[cells] for values in side.months))
@@ -250,7 +250,7 @@ def _side(
         MonthUse(*(values * use_class for values in month_use(fleet.clock, curve, edges, as_of))),
         share,
         cells["site_id"].to_numpy(object),
-        (cells["product_id"].to_numpy(object), cells["region"].to_numpy(object)),
+        lives.harshness.columns(cells["product_id"].to_numpy(object), cells["region"].to_numpy(object)),
     )
 
 

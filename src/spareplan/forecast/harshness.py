@@ -45,12 +45,15 @@ class Harshness:
         """Whether any group differs."""
         return bool((self.ratios != 1).any())
 
-    def of(self, part: int, product: Any, region: Any) -> FloatArray:
-        """Hazard ratios of one part on machines of given products and regions."""
-        if not self.any:
-            return np.ones(len(product))
-        at = self.groups.get_indexer(pd.MultiIndex.from_arrays([product, region]))
-        return np.asarray(self.ratios[self.family[part], at])
+    def columns(self, product: Any, region: Any) -> NDArray[np.int64]:
+        """Columns of `ratios` for machines of given products and regions."""
+        pairs = pd.MultiIndex.from_arrays([product, region])
+        at = np.asarray(self.groups.get_indexer(pairs), dtype=np.int64)
+        return np.where(at < 0, len(self.groups), at)
+
+    def of(self, part: int, columns: NDArray[np.int64]) -> FloatArray:
+        """Hazard ratios of one part in given columns."""
+        return np.asarray(self.ratios[self.family[part], columns])
 
     def scaled(self, sums: GroupSums, powers: FloatArray) -> FloatArray:
         """Sums of powers as the mean machine would have lived them, shape (parts, nodes).

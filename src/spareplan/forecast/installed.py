@@ -236,8 +236,12 @@ def _spread(
     if nudged and not law.planned_rate.any() and not law.repaired:
         rough = np.linspace(0.0, times[-1], NUDGE_TIMES)
         moved = law.scale * NUDGE ** (-1 / law.shape)
-        pair = [_curves(law, scale, fleet.age, rough) for scale in (law.scale, moved)]
-        before, after = (np.cumsum(whole(c.failures, c.planned, rough), axis=1) for c in pair)
+        faster = _curves(law, moved, fleet.age, rough)
+        pair = [
+            (read_line(curves.failures, rough, times), read_line(curves.planned, rough, times)),
+            (faster.failures, faster.planned),
+        ]
+        before, after = (np.cumsum(whole(*values, rough), axis=1) for values in pair)
         with np.errstate(divide="ignore", invalid="ignore"):
             follow = np.log(after / before) / np.log(NUDGE)
         follow = np.where(np.isfinite(follow), np.clip(follow, 0.0, 1.0), 1.0)
