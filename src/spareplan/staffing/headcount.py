@@ -108,7 +108,8 @@ def size_headcount(
                 "forecast more months, or size fewer",
             )
         ahead = asked
-    load = build_workload(data, demand.table, None if levels is None else levels.table, ahead, known, options)
+    stock = None if levels is None else levels.table
+    load = build_workload(data, demand.table, stock, ahead, known, options, getattr(demand, "visits", None))
     promises, desk, desk_limits, promise_notes = read_promises(data.promises, options)
     teams = Teams(data.engineers, pd.Index(sorted(data.regions["region_id"])))
     rows, repairs, hours, drive_notes = _rows(data, load, teams, ahead, options)

@@ -63,6 +63,7 @@ def build_workload(
     months: pd.DatetimeIndex,
     as_of: pd.Timestamp,
     options: StaffingOptions,
+    visits: pd.DataFrame | None = None,
 ) -> Workload:
     """Expect the orders of every region and month.
 
@@ -79,6 +80,9 @@ def build_workload(
     as_of : Timestamp
         Last day that is known.
     options : StaffingOptions
+    visits : DataFrame, optional
+        `DemandForecast.visits`: inspections ahead by region_id and month; without them they are due
+        `inspection_months` after the handover.
 
     Returns
     -------
@@ -112,7 +116,7 @@ def build_workload(
             _orders_per_machine(kind, units, past, fleet, regions, start, as_of, options, notes)
             for kind in ("request", "project")
         ],
-        _inspections(data, units, past, regions, region_of, months, start, as_of, options, notes),
+        _inspections(data, units, past, regions, region_of, months, start, as_of, options, notes, visits),
     ]
     by_kind = pd.concat(
         [p.rename("orders").reset_index().assign(kind=k) for k, p in zip(KINDS, parts, strict=True)],
@@ -252,6 +256,7 @@ def _inspections(
     as_of: pd.Timestamp,
     options: StaffingOptions,
     notes: list[dict[str, Any]],
+    calendar: pd.DataFrame | None,
 ) -> pd.Series:
     plan = data.sales_plan
     plan = plan[pd.DatetimeIndex(plan["month"]) > as_of]
@@ -297,6 +302,18 @@ def _inspections(
         )
     )
     grid = pd.MultiIndex.from_product([regions, months], names=["region_id", "month"])
+    if calendar is not None and len(calendar):
+        # Dates of the past said how many of the due visits are made; those ahead stand in the calendar.
+        counts = calendar.groupby(["region_id", "month"])["visits"].sum()
+        notes.append(
+            note(
+                "inspections ahead",
+                float(counts.reindex(grid, fill_value=0.0).sum()),
+                "visits",
+                "forecast: visit calendar",
+                "placed by failures of new machines and season; forecast.inspections sets how",
+            )
+        )
     return made * counts.reindex(grid, fill_value=0.0)
 
 
