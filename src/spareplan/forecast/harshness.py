@@ -113,7 +113,8 @@ def find_harshness(
     rate = posterior.weight * posterior.failures / posterior.exposure
     family, names = pd.factorize(label, sort=True)
     expected = (rate[sums.part] * sums.powers).sum(axis=1)
-    facts = groups.assign(market_stage=groups["region"].map(stage).fillna("").astype(str))
+    known = groups["region"].map(stage).astype(object)
+    facts = groups.assign(market_stage=known.where(known.notna(), "").astype(str))
     where = facts.iloc[sums.group].reset_index(drop=True)
     # Covariates with one level tell nothing.
     covariates = [name for name in ("region", "market_stage", "product_id") if len(set(facts[name])) > 1]
