@@ -113,18 +113,19 @@ def cut_plan(plan: Plan, region_id: str, whole: Mapping[str, pd.DataFrame] | Non
         }
     else:
         sheets = {"assumptions": whole["assumptions"]}
-    places = {"orders": "to_site_id", "levels": "site_id", "forecast": "site_id", "visits": "site_id"}
-    for name, column in places.items():
+    for name, column in (("orders", "to_site_id"), ("levels", "site_id"), ("forecast", "site_id")):
         sheets[name] = _rows(whole[name], whole[name][column].map(region), region_id)
     moves = whole["orders"]
     leaves = (moves["from_site_id"].map(region) == region_id) & (moves["to_site_id"].map(region) != region_id)
     sheets["shipments"] = moves[leaves].reset_index(drop=True)
     place = whole["exceptions"]["region_id"].fillna(whole["exceptions"]["site_id"].map(region)).fillna(HQ)
     sheets["exceptions"] = _rows(whole["exceptions"], place, region_id)
-    engineers = whole["engineers"]
-    sheets["engineers"] = (
-        engineers if region_id == HQ else _rows(engineers, engineers["region_id"], region_id)
-    )
+    # Headquarters sees all regions' visits and engineers.
+    for name, place in (
+        ("visits", whole["visits"]["site_id"].map(region)),
+        ("engineers", whole["engineers"]["region_id"]),
+    ):
+        sheets[name] = whole[name] if region_id == HQ else _rows(whole[name], place, region_id)
     order = HQ_SHEETS if region_id == HQ else REGION_SHEETS
     name = HQ if region_id == HQ else region_names(plan)[region_id]
     lines = plan.lines if region_id == HQ else tuple(_regional_lines(sheets))
