@@ -68,7 +68,7 @@ def make_ending(seed=0, machines=60, parts=4, years=10.0, level=6.8, shape=3.0, 
                 "product_id": "M",
                 "site_id": np.where(np.arange(machines) % 3 == 0, "S1", "S2"),
                 "commissioned_on": TODAY + pd.to_timedelta(born, unit="D"),
-                "retired_on": pd.Series(TODAY + pd.to_timedelta(end, unit="D")).where(end <= 0),
+                "retired_on": TODAY + pd.to_timedelta(pd.Series(end).where(end <= 0), unit="D"),
             }
         ),
         "replacements": done.assign(

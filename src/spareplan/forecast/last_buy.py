@@ -297,7 +297,9 @@ def _needs(
     few = machines < LAST_SHARE * most[:, None]
     # The day after the last on which more are left.
     last = np.where(few.any(axis=1), times - np.argmin(few[:, ::-1], axis=1), times - 1).clip(max=times - 1)
-    covers = pd.Series(begin + pd.to_timedelta(np.ceil(left.days[last]), unit="D"))
+    # Dates end in 2262 with older pandas; nobody covers more than a century.
+    days = np.minimum(np.ceil(left.days[last]), 100 * DAYS_PER_YEAR)
+    covers = pd.Series(begin + pd.to_timedelta(days, unit="D"))
     there = stock["on_hand"] + stock["on_order"] + quantity
     left_risk = sf(np.floor(there), need, spread)
     table = pd.DataFrame(

@@ -226,10 +226,10 @@ def _taken_lately(data: Any, facts: _Facts, as_of: pd.Timestamp) -> tuple[pd.Dat
     site = data.units.set_index("unit_id")["site_id"]
     taken = pd.DataFrame(
         {
-            "part_id": rows["part_id"],
-            "site_id": rows["unit_id"].map(site),
-            "on": rows["replaced_on"],
-            "quantity": rows["quantity"].fillna(1.0).astype(float),
+            "part_id": rows["part_id"].to_numpy(),
+            "site_id": site.reindex(rows["unit_id"]).to_numpy(),
+            "on": rows["replaced_on"].to_numpy(),
+            "quantity": rows["quantity"].fillna(1.0).to_numpy(float),
         }
     ).reset_index(drop=True)
     begin = since.to_period("M").to_timestamp()
