@@ -95,3 +95,18 @@ def test_expected_backorders_agree_with_published_values(test_data):
     table = pd.read_csv(test_data / "stocking" / "ebo_grid_stockpyl.csv")
     ours = distributions.loss(table["stock"], table["mean"], table["variance"])
     np.testing.assert_allclose(ours, table["expected_backorders"], rtol=1e-8, atol=1e-8)
+
+
+def test_quantiles_of_few_pieces_are_those_of_the_inverse_functions():
+    rng = np.random.default_rng(2)
+    mean = np.exp(rng.normal(-1, 1.8, 20_000)).clip(1e-6, 7.9)
+    spread = np.where(rng.random(20_000) < 0.3, 1.0, np.exp(np.abs(rng.normal(0, 0.7, 20_000))) + 1e-6)
+    variance = mean * spread
+    keep = np.where(spread > 1, 1 / spread, 0.5)
+    for level in (0.01, 0.5, 0.9, 0.99, 0.9999):
+        exact = np.where(
+            spread > 1,
+            stats.nbinom.ppf(level, mean * keep / (1 - keep), keep),
+            stats.poisson.ppf(level, mean),
+        )
+        np.testing.assert_array_equal(distributions.quantile(level, mean, variance), exact)

@@ -18,6 +18,8 @@ from scipy import special, stats
 FloatArray = NDArray[np.float64]
 # Below this relative distance the two-parameter laws are numerically a Poisson.
 POISSON_TOLERANCE = 1e-9
+# Up to this mean quantiles are found by adding probabilities up. [pieces]
+FEW = 8.0
 # Pieces that are summed beyond a stock far in the tail; enough while the tail falls by a tenth per piece.
 _STEPS = np.arange(1, 400)
 
@@ -209,8 +211,13 @@ def quantile(level: ArrayLike, mean: ArrayLike, variance: ArrayLike | None = Non
         Whole numbers as float. [pieces]
     """
     p, m, v = _moments(level, mean, variance)
-    out = np.where(m > 0, stats.poisson.ppf(p, np.maximum(m, 1e-300)), 0.0)
+    out = np.zeros(m.shape)
     over, under = _kinds(m, v)
+    few = (m > 0) & (m <= FEW) & ~under & (p > 0) & (p < 1)
+    out[few] = _quantile_of_few(p[few], m[few], np.where(over, v, m)[few])
+    plain, over, under = (kind & ~few for kind in ((m > 0) & ~over & ~under, over, under))
+    if plain.any():
+        out[plain] = stats.poisson.ppf(p[plain], m[plain])
     if over.any():
         size, keep = _negative_binomial(m[over], v[over])
         out[over] = stats.nbinom.ppf(p[over], size, keep)
@@ -218,6 +225,31 @@ def quantile(level: ArrayLike, mean: ArrayLike, variance: ArrayLike | None = Non
         trials, chance = _binomial(m[under], v[under])
         out[under] = stats.binom.ppf(p[under], trials, chance)
     return np.maximum(out, 0.0)
+
+
+def _quantile_of_few(level: FloatArray, mean: FloatArray, variance: FloatArray) -> FloatArray:
+    """Quantile by adding up probabilities from 0, where few pieces are expected; Poisson if v = m.
+
+    Most rows of a forecast are done after a step or two, where an inverse function costs the same for all.
+    """
+    poisson = variance <= mean * (1 + POISSON_TOLERANCE)
+    lose = np.where(poisson, 0.0, 1 - mean / variance)
+    size = np.where(poisson, 1.0, mean * (1 - lose) / np.where(poisson, 1.0, lose))
+    chance = np.where(poisson, np.exp(-mean), np.exp(size * np.log1p(-lose)))
+    out = np.zeros(len(mean))
+    left = np.flatnonzero(chance < level)
+    chance, below = chance[left], chance[left].copy()
+    count = 0
+    while len(left):
+        ratio = np.where(poisson[left], mean[left], (size[left] + count) * lose[left]) / (count + 1)
+        count += 1
+        chance = chance * ratio
+        below = below + chance
+        # Where what is added no longer counts, the sum has come as near to 1 as numbers can.
+        done = (below >= level[left]) | ((chance < 1e-17) & (count > mean[left]))
+        out[left[done]] = count
+        left, chance, below = left[~done], chance[~done], below[~done]
+    return out
 
 
 def _moments(first: ArrayLike, mean: ArrayLike, variance: ArrayLike | None) -> tuple[FloatArray, ...]:
