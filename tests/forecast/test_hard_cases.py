@@ -97,7 +97,7 @@ def test_replacements_from_before_the_records_are_ages_and_no_failures(fleet):
     assert total(forecast(known)) == pytest.approx(everything, rel=0.15)
     assert (
         abs(total(forecast(known)) - everything)
-        <= abs(total(forecast(lost)) - everything) + 0.05 * everything
+        <= abs(total(forecast(lost)) - everything) + 0.02 * everything
     )
 
 
