@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from spareplan.errors import DataError, InfeasibleError, SpareplanError
+from spareplan.screen import err, out, progress, report, show
 
 DONE, REFUSED, USAGE, INFEASIBLE, FAILED = range(5)
 DEFAULT_STORE = "sqlite:///plans.db"
@@ -37,8 +37,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Data = Annotated[
     str, typer.Argument(help="folder of CSV or Parquet, an .xlsx workbook, or a database URL", metavar="DATA")
@@ -140,7 +138,7 @@ def diff(
     changes = PlanStore(store).diff(version, other)
     if csv:
         changes.to_csv(csv, index=False, encoding="utf-8-sig")
-    _show(changes.head(40), f"{len(changes):,} changes from version {version} to {other}")
+    show(changes.head(40), f"{len(changes):,} changes from version {version} to {other}")
 
 
 @app.command("list")
@@ -150,7 +148,7 @@ def list_versions(store: Store = DEFAULT_STORE) -> None:
 
     versions = PlanStore(store).list()
     versions["saved_at"] = versions["saved_at"].dt.strftime("%Y-%m-%d %H:%M")
-    _show(
+    show(
         versions[["version", "status", "author", "saved_at", "as_of", "note"]],
         f"{len(versions)} versions in {store}",
     )
@@ -173,12 +171,12 @@ def compare(
     dataset = read_dataset(data)
     plans = {}
     for name, settings in configs.items():
-        with _progress(name) as tell:
+        with progress(name) as tell:
             plans[name] = make_plan(dataset, settings, progress=tell)
     figures = compare_plans(plans).reset_index()
     if csv:
         figures.to_csv(csv, index=False, encoding="utf-8-sig")
-    _show(figures, "Scenarios side by side")
+    show(figures, "Scenarios side by side")
 
 
 @app.command()
@@ -197,7 +195,7 @@ def simulate(
     stored = PlanStore(store).get(version)
     result = simulate_levels(read_dataset(data), stored.demand, stored.levels, years=years, seed=seed)
     out.print(result.summary(), markup=False)
-    _show(result.table.sort_values("kept", kind="stable").head(40), "Promised against simulated")
+    show(result.table.sort_values("kept", kind="stable").head(40), "Promised against simulated")
 
 
 @app.command()
@@ -212,11 +210,8 @@ def accuracy(
     from spareplan.store import PlanStore
     from spareplan.tables.io import read_dataset
 
-    report = score_plan(PlanStore(store).get(version), read_dataset(data))
-    if csv:
-        report.table.to_csv(csv, index=False, encoding="utf-8-sig")
-    out.print(report.summary(), markup=False)
-    _show(report.table.head(40), "Plan against actual")
+    score = score_plan(PlanStore(store).get(version), read_dataset(data))
+    report(score, score.table.head(40), "Plan against actual", csv)
 
 
 @app.command()
@@ -231,10 +226,7 @@ def backtest(
     from spareplan.tables.io import read_dataset
 
     result = backtest_fleet(read_dataset(data), origins=origins, days=days)
-    if csv:
-        result.table.to_csv(csv, index=False, encoding="utf-8-sig")
-    out.print(result.summary(), markup=False)
-    _show(result.scores("part_class"), "Back-test by failures known before")
+    report(result, result.scores("part_class"), "Back-test by failures known before", csv)
 
 
 @app.command()
@@ -248,10 +240,7 @@ def lastbuys(
     from spareplan.tables.io import read_dataset
 
     result = last_buys(read_dataset(data), risk=risk)
-    if csv:
-        result.table.to_csv(csv, index=False, encoding="utf-8-sig")
-    out.print(result.summary(), markup=False)
-    _show(result.table.drop(columns="reason"), "Last buys")
+    report(result, result.table.drop(columns="reason"), "Last buys", csv)
 
 
 @app.command()
@@ -397,7 +386,7 @@ def _run_plan(data: str, config: Path | None, drop: bool, language: Language | N
     settings = read_config(config) if config else PlanConfig()
     if language:
         settings = replace(settings, language=language.value)
-    with _progress("plan") as tell:
+    with progress("plan") as tell:
         tell("reading", 0, 1)
         dataset = read_dataset(data, on_bad_rows="drop" if drop else "raise")
         return make_plan(dataset, settings, progress=tell)
@@ -413,43 +402,6 @@ def _export(
         for path in files:
             out.print(str(path), markup=False)
     return files
-
-
-@contextmanager
-def _progress(title: str) -> Iterator[Any]:
-    """A bar with the step at hand and the time left, on stderr; silent where stderr is no terminal."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description:<24}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-        task = bar.add_task(title, total=1)
-
-        def tell(step: str, done: int, total: int) -> None:
-            bar.update(task, description=step, completed=done, total=total)
-
-        yield tell
-
-
-def _show(frame: Any, title: str) -> None:
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for name in frame.columns:
-        table.add_column(str(name), justify="right" if frame[name].dtype.kind in "if" else "left")
-    for row in frame.itertuples(index=False):
-        table.add_row(
-            *(
-                f"{value:,.4g}" if isinstance(value, float) else "" if value is None else str(value)
-                for value in row
-            )
-        )
-    out.print(table)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,70 @@
+"""What the command line writes on the screen: notes, tables, progress with the time left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def report(result: Any, shown: Any, title: str, csv: Path | None) -> None:
+    """Print the summary of a result and a table, and write all its rows to a CSV that Excel opens.
+
+    Parameters
+    ----------
+    result : Result
+        With `table` and `summary()`.
+    shown : DataFrame
+        Rows for the screen.
+    title : str
+    csv : Path, optional
+        None: nothing is written.
+    """
+    if csv:
+        result.table.to_csv(csv, index=False, encoding="utf-8-sig")
+    out.print(result.summary(), markup=False)
+    show(shown, title)
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Any]:
+    """A bar with the step at hand and the time left, on stderr; silent where stderr is no terminal."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description:<24}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task(title, total=1)
+
+        def tell(step: str, done: int, total: int) -> None:
+            bar.update(task, description=step, completed=done, total=total)
+
+        yield tell
+
+
+def show(frame: Any, title: str) -> None:
+    """Print a frame as a table, numbers to the right."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for name in frame.columns:
+        table.add_column(str(name), justify="right" if frame[name].dtype.kind in "if" else "left")
+    for row in frame.itertuples(index=False):
+        table.add_row(
+            *(
+                f"{value:,.4g}" if isinstance(value, float) else "" if value is None else str(value)
+                for value in row
+            )
+        )
+    out.print(table)
