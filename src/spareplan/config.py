@@ -41,6 +41,9 @@ class ForecastOptions:
     machine_life_years: float = _option(
         10.0, "years", "mean life of a machine, where no machine was ever retired", gt=0, le=100
     )
+    retire_by_law: bool = _option(
+        False, "", "machines of products whose retirements are not planned leave by the law of machine life"
+    )
     inspections: Literal["placed", "fixed", "none"] = _option(
         "placed",
         "",

@@ -243,3 +243,13 @@ def test_records_start_is_named_when_no_region_says_so():
     names = set(forecast_demand(bare, as_of=TODAY).assumptions["name"])
     assert "records begin where no region says so" in names
     assert data.replacements["replaced_on"].min() >= START
+
+
+def test_machines_leave_by_the_law_of_their_life_where_nobody_plans_it():
+    data, _ = make_fleet(18, machines=80, parts={"P1": (1.0, 400.0)}, first_sale="2010-01-01")
+    stay = forecast_demand(data, as_of=TODAY)
+    law = ForecastOptions(retire_by_law=True, machine_life_years=10.0)
+    leave = forecast_demand(data, as_of=TODAY, options=law)
+    off = leave.contributions.query("source == 'retirements'")["mean"].sum()
+    assert off < -0.02 * stay.table["mean"].sum()
+    assert leave.table["mean"].sum() == pytest.approx(stay.table["mean"].sum() + off, rel=0.02)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from spareplan.config import ForecastOptions
-from spareplan.forecast.inspection_plan import plan_inspections, visit_calendar
+from spareplan.forecast.inspection_plan import plan_inspections
 from spareplan.tables.dataset import Dataset
 
 TODAY = pd.Timestamp("2025-12-31")
@@ -174,7 +174,8 @@ def test_missing_tables_and_unknown_lives_still_give_a_calendar():
     units, records = history(machines=30)
     bare = dataset(units, records.iloc[:1]).sites.assign(region_id=np.nan)
     data = dataset(units, records.iloc[:1], usage=None, regions=None, sites=bare)
-    calendar, notes = visit_calendar(data, TODAY, 12, LIVES.iloc[:0], OPTIONS)
+    plan = plan_inspections(data, TODAY, 12, LIVES.iloc[:0], OPTIONS)
+    calendar, notes = plan.calendar, plan.notes
     assert calendar["visits"].sum() > 0
     assert calendar.loc[calendar["after_months"] > 1, "reason"].str.startswith("use is even").all()
     season = next(row for row in notes if row["name"] == "season of visits")

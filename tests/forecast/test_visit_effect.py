@@ -6,12 +6,10 @@ import numpy as np
 import pytest
 
 from spareplan.errors import DataError
-from spareplan.forecast.fleet import fleet_curves
 from spareplan.forecast.renewal import expected_renewals
 from spareplan.forecast.visit_effect import (
     prevented_failures,
     renewal_curve,
-    visit_planned_rate,
     visited_renewals,
 )
 
@@ -106,27 +104,9 @@ def test_visits_prevent_wear_failures_and_provoke_early_ones():
     np.testing.assert_allclose(out["unvisited"] - out["failures"], out["prevented"])
 
 
-def test_rate_by_age_serves_the_fleet_recursion_for_the_piece_in_place():
-    # One visit ahead: every piece meets it at one age, as the recursion by piece age assumes.
-    share, width = 0.6, 0.25
-    rate = visit_planned_rate(share, [6.0], width, 80)
-    assert (rate * width).sum() == pytest.approx(-np.log(1 - share))
-    curves = fleet_curves(np.array([3.0]), np.array([9.0]), rate, width, 0.0, 10.0)
-    steps = round(10.0 / curves.width)
-    failed, planned = curves.failures[0, steps, 0], curves.planned[0, steps, 0]
-    new = renewal_curve(3.0, 9.0, 10.0)
-    effect = visited_renewals(new, new, np.array([0.0, 10.0]), np.array([6.0]), share)
-    # Pieces that failed before the visit are not met by the rate: it plans a little too little.
-    assert planned < effect.planned
-    assert planned == pytest.approx(effect.planned, rel=0.3)
-    assert failed == pytest.approx(effect.failures.item(), rel=0.1)
-
-
 def test_arguments_out_of_range_are_refused_by_name():
     new = renewal_curve(2.0, 5.0, 12.0)
     with pytest.raises(DataError, match="share"):
         visited_renewals(new, new, np.arange(3.0), VISITS, 1.2)
     with pytest.raises(DataError, match="fall"):
         visited_renewals(new, new, np.array([0.0, 2.0, 1.0]), VISITS, 0.5)
-    with pytest.raises(DataError, match="visit_planned_rate"):
-        visit_planned_rate(1.0, VISITS, 0.5, 40)

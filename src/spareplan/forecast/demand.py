@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from typing import Any
 
@@ -13,6 +14,7 @@ from spareplan.errors import DataError, Problem, problem_in_argument
 from spareplan.forecast.analogues import require_fitment
 from spareplan.forecast.base_road import BaseRoad, installed_base_demand
 from spareplan.forecast.history_road import HistoryRoad, history_demand
+from spareplan.forecast.retirement import learn_retirement, plan_retirements
 from spareplan.forecast.returns import returns_ahead
 from spareplan.maths.distributions import quantile
 from spareplan.maths.units import months_after
@@ -88,6 +90,10 @@ def forecast_demand(
         )
     today = data.as_of(as_of)
     horizon = months_after(today, months)
+    if options.retire_by_law:
+        law = learn_retirement(data.units, data.products, today, options.machine_life_years)
+        plan = plan_retirements(data, law, today, horizon)
+        data = dataclasses.replace(data, tables={**data.tables, "sales_plan": plan})
     begin = today + pd.Timedelta(days=1)
     end = (horizon[-1] + pd.offsets.MonthBegin(1)).normalize()
     days = sorted({*WINDOWS, int((end - begin).days)})

@@ -55,25 +55,6 @@ class VisitPlan(NamedTuple):
     notes: list[dict[str, Any]]
 
 
-def visit_calendar(
-    data: Any, as_of: pd.Timestamp, months: int, lifetimes: pd.DataFrame, options: ForecastOptions
-) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
-    """Calendar of the visits ahead, and what it rests on (arguments and columns as in `plan_inspections`).
-
-    Parameters
-    ----------
-    data, as_of, months, lifetimes, options
-        As in `plan_inspections`.
-
-    Returns
-    -------
-    tuple of DataFrame and list of dict
-        `VisitPlan.calendar` and `.notes`.
-    """
-    plan = plan_inspections(data, as_of, months, lifetimes, options)
-    return plan.calendar, plan.notes
-
-
 class SeenWear(NamedTuple):
     """Wear parts, and the rows of the records that visits account for.
 
