@@ -9,16 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spareplan.errors import problem_in_argument
-from spareplan.forecast import pooling
-from spareplan.forecast.history_features import FEWEST_TICKS
-from spareplan.forecast.panels import Panel, read_exposure, read_panel, read_periods
-from spareplan.forecast.pooled_sums import PooledSums, forecast_sums, longest_lead
+from spareplan.forecast.combined_sums import combined_sums, direct_leads
+from spareplan.forecast.history_features import Exposure
+from spareplan.forecast.history_season import seasonal_index
+from spareplan.forecast.panels import Panel, read_exposure, read_panel, read_periods, read_traits
 
 FloatArray = NDArray[np.float64]
-# Chosen on origins before every month that is scored in the benchmarks: forgetting per period of the
-# empirical-Bayes model, and how many effective windows of the pooled model it weighs as much as.
-DISCOUNT = 0.95
-EMPIRICAL_BAYES_WINDOWS = 60.0
 LEAST_EXPOSURE = 0.01
 
 
@@ -29,6 +25,7 @@ def forecast_history(
     key: str | Sequence[str] = "part_id",
     exposure: pd.DataFrame | None = None,
     rounded: bool = True,
+    traits: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Forecast the sum of the next periods' demand from demand history, pooled over all series.
 
@@ -48,6 +45,8 @@ def forecast_history(
         Key [, period], exposure: what wears the part, e.g. machines in service; may run into the future.
     rounded : bool
         Round quantiles to whole pieces where all history is whole.
+    traits : DataFrame, optional
+        Key, and columns of numbers that tell kindred parts, such as unit cost or lead time; NaN: unknown.
 
     Returns
     -------
@@ -84,9 +83,9 @@ def forecast_history(
     out = panel.keys.copy()
     if out.empty:
         return out.assign(**dict.fromkeys(["mean", "variance", *names], 0.0))
-    exposed, growth = _exposures(panel, exposure, key, ahead)
-    mean, variance, quantiles = _forecast(panel.demand, ahead, marks, exposed)
-    mean, variance, quantiles = mean * growth, variance * growth**2, quantiles * growth[:, None]
+    worn, given = _exposures(panel, exposure, key, int(ahead.max()))
+    known = np.concatenate([given, read_traits(traits, panel, key)], axis=1)
+    mean, variance, quantiles = _forecast(panel.demand, ahead, marks, worn, _filled(known))
     quantiles = np.maximum.accumulate(quantiles[:, np.argsort(marks)], axis=1)[
         :, np.argsort(np.argsort(marks))
     ]
@@ -99,66 +98,26 @@ def forecast_history(
 
 
 def _forecast(
-    demand: FloatArray, ahead: NDArray[np.int64], levels: FloatArray, exposure: FloatArray | None
+    demand: FloatArray,
+    ahead: NDArray[np.int64],
+    levels: FloatArray,
+    exposure: Exposure | None,
+    traits: FloatArray,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Mean, variance and quantiles of the sums at the latest exposure."""
-    discount = DISCOUNT ** (1 / max(demand.shape[1] / FEWEST_TICKS, 1.0))
-    rates = pooling.pool_rates(demand, discount, exposure)
-    mean, variance = pooling.sum_moments(rates, ahead)
-    quantiles = pooling.sum_quantiles(rates, ahead, levels)
-    none = pooling.no_demand_chance(rates, ahead)
-    direct = np.minimum(ahead, longest_lead(demand.shape[1]))
+    n, c = demand.shape
+    mean, variance, quantiles = np.zeros(n), np.zeros(n), np.zeros((n, len(levels)))
+    direct = direct_leads(ahead, c)
     for lead in np.unique(direct):
-        pooled = forecast_sums(demand, int(lead), levels, exposure)
-        if pooled is None:
-            continue
-        rows = direct == lead
-        if (ahead[rows] > lead).any():
-            pooled = stretch_sums(pooled, rates, int(lead), ahead)
-        share = EMPIRICAL_BAYES_WINDOWS / (EMPIRICAL_BAYES_WINDOWS + pooled.evidence)
-        rows &= np.isfinite(demand).any(axis=1)
-        mean[rows] = share * mean[rows] + (1 - share) * pooled.mean[rows]
-        variance[rows] = share * variance[rows] + (1 - share) * pooled.variance[rows]
-        quantiles[rows] = share * quantiles[rows] + (1 - share) * pooled.quantiles[rows]
-        # Pieces come from few heavy parts, but every window says whether anything was demanded.
-        share = EMPIRICAL_BAYES_WINDOWS / (EMPIRICAL_BAYES_WINDOWS + pooled.windows)
-        none[rows] = share * none[rows] + (1 - share) * pooled.none[rows]
-    return mean, variance, np.where(levels <= none[:, None], 0.0, quantiles)
+        rows = np.flatnonzero(direct == lead)
+        out = combined_sums(demand, int(lead), rows, ahead[rows], levels, exposure, traits)
+        mean[rows], variance[rows], quantiles[rows] = out.mean, out.variance, out.quantiles
+    return mean, variance, quantiles
 
 
-def stretch_sums(
-    pooled: PooledSums, rates: pooling.CompoundRates, lead: int, longer: NDArray[np.int64]
-) -> PooledSums:
-    """Carry the distribution of a sum over to longer sums.
-
-    Parameters
-    ----------
-    pooled : PooledSums
-        Distribution of the sum of `lead` periods.
-    rates : CompoundRates
-        Say how much of the variance all periods share.
-    lead : int
-        [periods]
-    longer : ndarray of int, shape (n,)
-        Wanted for each series. [periods]
-
-    Returns
-    -------
-    PooledSums
-        The mean grows with the periods, distances from it with the standard deviation, which the compound
-        rates let grow between the root of the periods (independent) and the periods (shared).
-    """
-    growth = longer / lead
-    _, short = pooling.sum_moments(rates, lead)
-    _, long = pooling.sum_moments(rates, longer)
-    spread = np.where(short > 0, long / np.where(short > 0, short, 1.0), growth)
-    off = (pooled.quantiles - pooled.mean[:, None]) * np.sqrt(spread)[:, None]
-    quantiles = np.maximum(growth[:, None] * pooled.mean[:, None] + off, 0.0)
-    fewer = pooling.no_demand_chance(rates, longer) / np.maximum(pooling.no_demand_chance(rates, lead), 1e-12)
-    none = pooled.none * np.minimum(fewer, 1.0)
-    return PooledSums(
-        growth * pooled.mean, spread * pooled.variance, quantiles, none, pooled.evidence, pooled.windows
-    )
+def _filled(traits: FloatArray) -> FloatArray:
+    """Unknown traits lie below all known ones, so that a cut can part them from the rest."""
+    return np.where(np.isfinite(traits), traits, np.nanmin(traits, axis=0, initial=0.0) - 1.0)
 
 
 def _read_levels(levels: Sequence[float]) -> FloatArray:
@@ -178,15 +137,22 @@ def _read_levels(levels: Sequence[float]) -> FloatArray:
 
 
 def _exposures(
-    panel: Panel, exposure: pd.DataFrame | None, key: str | Sequence[str], ahead: NDArray[np.int64]
-) -> tuple[FloatArray | None, FloatArray]:
-    """Exposure in each period of the history, and the mean one over the sum relative to the latest."""
-    if exposure is None:
-        return None, np.ones(len(panel.keys))
-    past, future = read_exposure(exposure, panel, key, int(ahead.max()))
-    given = np.isfinite(past).all(axis=1)
-    most = np.where(given, past.max(axis=1), np.nan)
-    # Next to no machines still wear a part a little: rates per machine stay finite.
-    past = np.maximum(past, np.where(most > 0, LEAST_EXPOSURE * most, 1.0)[:, None])
-    summed = np.where(np.arange(future.shape[1]) < ahead[:, None], future, 0.0).sum(axis=1)
-    return past, np.where(given, summed / (ahead * past[:, -1]), 1.0)
+    panel: Panel, exposure: pd.DataFrame | None, key: str | Sequence[str], longest: int
+) -> tuple[Exposure | None, FloatArray]:
+    """What wears each series in the past and ahead, seasons included, and what is given now (log, column)."""
+    n, c = panel.demand.shape
+    season = seasonal_index(panel.demand, longest)
+    if exposure is None and season is None:
+        return None, np.zeros((n, 0))
+    past, future, given = np.ones((n, c)), np.ones((n, longest)), np.zeros((n, 0))
+    if exposure is not None:
+        past, future = read_exposure(exposure, panel, key, longest)
+        known = np.isfinite(past).all(axis=1)
+        most = np.where(known, past.max(axis=1), np.nan)
+        # Next to no machines still wear a part a little: rates per machine stay finite.
+        past = np.maximum(past, np.where(most > 0, LEAST_EXPOSURE * most, 1.0)[:, None])
+        given = np.log1p(past[:, -1:])
+        past, future = np.where(known[:, None], past, 1.0), np.where(known[:, None], future, 1.0)
+    if season is not None:
+        past, future = past * season[:c], future * season[c:]
+    return Exposure(past, future), given

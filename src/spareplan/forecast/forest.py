@@ -22,6 +22,8 @@ DEPTH = 7
 DRAWN = 8
 SMALLEST_LEAF, LARGEST_LEAF, LEAVES = 20, 100, 50
 SEED = 20
+# Rows that are enough to place the edges of the bins.
+EDGE_ROWS = 10_000
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,11 @@ class Forest:
         ndarray, shape (m, k + 3)
             Quantiles, share of zeros, mean, variance of the ratio.
         """
-        bins = _binned(features, self.edges)
-        return np.mean([tree.tables[tree.leaves(bins)] for tree in self.trees], axis=0)
+        bins = bin_features(features, self.edges)
+        total = np.zeros((len(features), self.trees[0].tables.shape[1]))
+        for tree in self.trees:
+            total += tree.tables[tree.leaves(bins)]
+        return total / len(self.trees)
 
 
 def grow_forest(
@@ -106,17 +111,76 @@ def grow_forest(
     -------
     Forest
     """
-    edges = [_edges(column) for column in features.T]
-    bins = _binned(features, edges)
+    edges = bin_edges(features)
+    return grow_on_bins(bin_features(features, edges), edges, ratio, unit, levels, seed)
+
+
+def grow_on_bins(
+    bins: NDArray[np.uint8],
+    edges: list[FloatArray],
+    ratio: FloatArray,
+    unit: FloatArray,
+    levels: FloatArray,
+    seed: int = SEED,
+    trees: int = TREES,
+) -> Forest:
+    """Grow a forest on features that are cut into bins (`grow_forest`).
+
+    Parameters
+    ----------
+    bins : ndarray of uint8, shape (f, m)
+    edges : list of ndarray
+        Upper edges of the bins of every feature.
+    ratio, unit, levels, seed
+        As in `grow_forest`.
+    trees : int
+
+    Returns
+    -------
+    Forest
+    """
     target, weight = np.sqrt(ratio), np.sqrt(unit)
     leaf = int(min(LARGEST_LEAF, max(SMALLEST_LEAF, len(ratio) / LEAVES)))
     largest = largest_ratio(ratio, weight)
     draws = np.random.default_rng(seed)
-    trees = []
-    for _ in range(TREES):
+    grown = []
+    for _ in range(trees):
         chosen = [np.sort(draws.permutation(len(edges))[:DRAWN]) for _ in range(DEPTH)]
-        trees.append(_grow(bins, target, weight, ratio, unit, levels, largest, leaf, chosen))
-    return Forest(edges, trees)
+        grown.append(_grow(bins, target, weight, ratio, unit, levels, largest, leaf, chosen))
+    return Forest(edges, grown)
+
+
+def bin_edges(features: FloatArray) -> list[FloatArray]:
+    """Upper edges of at most 32 bins of every feature.
+
+    Parameters
+    ----------
+    features : ndarray, shape (m, f)
+
+    Returns
+    -------
+    list of ndarray
+        Half of the edges by quantile of all values, half of those above the least.
+    """
+    step = -(-len(features) // EDGE_ROWS)
+    return [_edges(column) for column in features[::step].T]
+
+
+def bin_features(features: FloatArray, edges: list[FloatArray]) -> NDArray[np.uint8]:
+    """Bin of every value.
+
+    Parameters
+    ----------
+    features : ndarray, shape (m, f)
+    edges : list of ndarray
+
+    Returns
+    -------
+    ndarray of uint8, shape (f, m)
+    """
+    return np.stack(
+        [np.searchsorted(edge, column).astype(np.uint8) for edge, column in zip(edges, features.T)]
+    )
 
 
 def _grow(
@@ -179,9 +243,3 @@ def _edges(column: FloatArray) -> FloatArray:
     if above.size:
         cuts = np.concatenate([cuts, np.quantile(above, shares), [column.min()]])
     return np.unique(cuts)[: BINS - 1]
-
-
-def _binned(features: FloatArray, edges: list[FloatArray]) -> NDArray[np.uint8]:
-    return np.stack(
-        [np.searchsorted(edge, column).astype(np.uint8) for edge, column in zip(edges, features.T)]
-    )

@@ -35,7 +35,7 @@ class Snapshot:
         Positions of the series in the panel.
     unit : ndarray, shape (m,)
         Unit of each part: its mean order size, shrunk to the panel's. [pieces]
-    features : ndarray, shape (m, 22 or 23)
+    features : ndarray, shape (m, 23)
         In the order of `assemble`.
     """
 
@@ -62,6 +62,26 @@ def tick_length(periods: int, length: int) -> float:
     return float(np.clip(periods / TICKS_PER_SUM, 1.0, max(length / FEWEST_TICKS, 1.0)))
 
 
+@dataclass(frozen=True)
+class Exposure:
+    """What wears the parts of a panel: machines in service, seasons.
+
+    Parameters
+    ----------
+    wear : ndarray, shape (n, c)
+        In each period of the history, above 0; any unit that is the same for all periods of a series.
+    ahead : ndarray, shape (n, a)
+        In the periods after it.
+    """
+
+    wear: FloatArray
+    ahead: FloatArray
+
+    def of(self, rows: IntArray) -> Exposure:
+        """Take that of some series."""
+        return Exposure(self.wear[rows], self.ahead[rows])
+
+
 class History:
     """A panel prepared for snapshots: running sums along time, computed once.
 
@@ -71,17 +91,16 @@ class History:
         Oldest period first, NaN where unknown or not started. [pieces]
     tick : float
         Length of a tick. [periods]
-    exposure : ndarray, shape (n, c), optional
-        What wears the part in each period, e.g. machines in service; NaN rows where unknown. Rates are then
-        per exposure at the origin.
+    exposure : Exposure, optional
+        What wears the parts in each period. Rates are then those at the exposure ahead of the origin.
     """
 
-    def __init__(self, demand: FloatArray, tick: float = 1.0, exposure: FloatArray | None = None) -> None:
+    def __init__(self, demand: FloatArray, tick: float = 1.0, exposure: Exposure | None = None) -> None:
         self.known = np.isfinite(demand)
         self.pieces = np.where(self.known, demand, 0.0)
         self.tick = tick
         self.exposure = exposure
-        self.exposed = None if exposure is None else _running(np.where(np.isfinite(exposure), exposure, 1.0))
+        self.exposed = None if exposure is None else _running(exposure.wear)
         self.sums = _running(self.pieces)
         started = self.known.any(axis=1)
         self.start = np.where(started, self.known.argmax(axis=1), demand.shape[1])
@@ -93,7 +112,11 @@ class History:
         """Average the sizes of all demands of the panel before t geometrically; 1 where there were none."""
         return float(np.exp(self.log_size[t] / max(self.demands[t], 1.0)))
 
-    def snapshots(self, origins: list[int], lead: int) -> list[Snapshot]:
+    def demands_before(self, t: int) -> IntArray:
+        """Count the periods with demand before t, of every series."""
+        return np.count_nonzero(self.pieces[:, :t] > 0, axis=1)
+
+    def snapshots(self, origins: list[int], lead: int, ahead: FloatArray | None = None) -> list[Snapshot]:
         """Take the features at rising origins in one pass through time.
 
         Parameters
@@ -102,6 +125,8 @@ class History:
             Numbers of periods that are known, rising.
         lead : int
             Length of the sum that is forecast. [periods]
+        ahead : ndarray, shape (n,), optional
+            Exposure after the end of the history, for an origin there; None: as in the last period.
 
         Returns
         -------
@@ -116,11 +141,12 @@ class History:
         for t in range(max(origins) + 1):
             if t in wanted:
                 state = (weight, amount, often, count, squares, first, last)
-                taken.append(self._assemble(t, lead, *state))
+                taken.append(self._assemble(t, lead, self._exposure_ahead(t, lead, ahead), *state))
             if t == self.pieces.shape[1]:
                 break
             y, some = self.pieces[:, t], self.pieces[:, t] > 0
-            weight = weight * decay + self.known[:, t] * self.exposure_in(t, np.arange(n))
+            worn = 1.0 if self.exposure is None else self.exposure.wear[:, t]
+            weight = weight * decay + self.known[:, t] * worn
             amount = amount * decay + y
             often = often * decay + some
             count, squares = count + some, squares + y * y
@@ -132,6 +158,7 @@ class History:
         self,
         t: int,
         lead: int,
+        here: FloatArray,
         weight: FloatArray,
         amount: FloatArray,
         often: FloatArray,
@@ -146,8 +173,8 @@ class History:
         sums, tick = self.sums[rows], self.tick
         total = sums[:, t]
         unit = (self.typical_size(t) + total) / (1.0 + count)
-        # Time counts in periods at the exposure of the origin.
-        here = self.exposure_in(t - 1, rows)
+        # Time counts in periods at the exposure ahead.
+        here = here[rows]
         heavy = np.maximum(weight / here, 1e-9)
         columns = [np.log(unit), *(tick * amount / heavy / unit), *(tick * often / heavy)]
         for k in RECENT:
@@ -172,13 +199,10 @@ class History:
         columns += [np.where(count > 1, cv2, -1.0), count, recency * (tick * often[-1] / heavy[-1])]
         back = max(0, t - _ticks(YEAR, tick))
         columns.append((sums[:, min(t, back + lead)] - sums[:, back]) / unit)
-        if self.exposure is not None:
-            given = self.exposure[rows, t - 1]
-            columns.append(np.where(np.isfinite(given), np.log1p(np.nan_to_num(given)), -1.0))
         return Snapshot(rows, unit, np.column_stack(columns))
 
     def outcomes(self, t: int, lead: int, rows: IntArray) -> FloatArray:
-        """Sum over the periods t .. t + lead - 1 at the exposure of the origin; NaN where one is unknown.
+        """Sum over the periods t .. t + lead - 1; NaN where one is unknown.
 
         Parameters
         ----------
@@ -192,12 +216,30 @@ class History:
             [pieces]
         """
         complete = self.known[rows, t : t + lead].all(axis=1)
-        grown = self._mean_exposure(t, t + lead, rows) / self.exposure_in(t - 1, rows)
-        return np.where(complete, self.sums[rows, t + lead] - self.sums[rows, t], np.nan) / grown
+        return np.where(complete, self.sums[rows, t + lead] - self.sums[rows, t], np.nan)
 
-    def exposure_in(self, t: int, rows: IntArray) -> FloatArray:
-        """Exposure of some series in one period; 1 where it is unknown."""
-        return self._mean_exposure(t, t + 1, rows)
+    def growth(self, origins: list[int], lead: int) -> FloatArray:
+        """Exposure ahead of each origin over that of the year before it, shape (origins, n)."""
+        rows = np.arange(len(self.pieces))
+        year = _ticks(YEAR, self.tick)
+        return np.stack(
+            [
+                self._mean_exposure(t, t + lead, rows) / self._mean_exposure(max(0, t - year), t, rows)
+                for t in origins
+            ]
+        )
+
+    def last_year(self) -> FloatArray:
+        """Mean exposure in the last year of the history, shape (n,)."""
+        end = self.pieces.shape[1]
+        rows = np.arange(len(self.pieces))
+        return self._mean_exposure(max(0, end - _ticks(YEAR, self.tick)), end, rows)
+
+    def _exposure_ahead(self, t: int, lead: int, ahead: FloatArray | None) -> FloatArray:
+        rows, end = np.arange(len(self.pieces)), self.pieces.shape[1]
+        if t < end:
+            return self._mean_exposure(t, min(t + lead, end), rows)
+        return self._mean_exposure(end - 1, end, rows) if ahead is None else ahead
 
     def _mean_exposure(self, first: int, end: int, rows: IntArray) -> FloatArray:
         if self.exposed is None:
@@ -210,7 +252,7 @@ def glm_design(features: FloatArray) -> FloatArray:
 
     Parameters
     ----------
-    features : ndarray, shape (m, 22 or 23)
+    features : ndarray, shape (m, 23)
 
     Returns
     -------
@@ -232,9 +274,6 @@ def glm_design(features: FloatArray) -> FloatArray:
         (age < 0).astype(float),
         (cv2 < 0).astype(float),
     ]
-    if features.shape[1] > 23:
-        exposed = features[:, 23]
-        columns += [np.maximum(exposed, 0.0), (exposed < 0).astype(float)]
     return np.column_stack(columns)
 
 

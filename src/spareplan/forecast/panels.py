@@ -203,7 +203,7 @@ def read_periods(periods: int | pd.Series, panel: Panel, key: str | Sequence[str
         )
         for position in np.flatnonzero(periods.index.duplicated())
     ]
-    wanted = pd.Index(panel.keys[names[0]]) if len(names) == 1 else pd.MultiIndex.from_frame(panel.keys)
+    wanted = _keys(panel.keys, names)
     if not problems:
         place = periods.index.get_indexer(wanted)
         problems += [
@@ -268,8 +268,8 @@ def read_exposure(
     )
     if problems:
         raise DataError(problems)
-    wanted = pd.Index(panel.keys[names[0]]) if len(names) == 1 else pd.MultiIndex.from_frame(panel.keys)
-    given = pd.Index(frame[names[0]]) if len(names) == 1 else pd.MultiIndex.from_frame(frame[names])
+    wanted = _keys(panel.keys, names)
+    given = _keys(frame, names)
     row = wanted.get_indexer(given)
     low, high = panel.periods
     width = high - low + 1 + ahead
@@ -282,6 +282,50 @@ def read_exposure(
     else:
         grid[row[row >= 0]] = value[row >= 0, None]
     return grid[:, : width - ahead], grid[:, width - ahead :]
+
+
+def read_traits(traits: pd.DataFrame | None, panel: Panel, key: str | Sequence[str]) -> FloatArray:
+    """Read what else is known of each series.
+
+    Parameters
+    ----------
+    traits : DataFrame, optional
+        Key column(s), and columns of numbers; NaN: unknown. Keys without a row, and rows of other keys, are
+        fine.
+    panel : Panel
+    key : str or sequence of str
+
+    Returns
+    -------
+    ndarray, shape (n, d)
+        NaN where unknown; d = 0 where none are given.
+
+    Raises
+    ------
+    DataError
+    """
+    if traits is None:
+        return np.zeros((len(panel.keys), 0))
+    names = [key] if isinstance(key, str) else list(key)
+    _require(traits, names, "traits")
+    problems: list[Problem] = []
+    numbers = [str(name) for name in traits.columns if name not in names]
+    values = [_numbers(traits[name], "traits", name, problems) for name in numbers]
+    problems += _problems(
+        traits.duplicated(names), traits[names[0]], "traits", names[0], "is doubled", "give each key once"
+    )
+    if problems:
+        raise DataError(problems)
+    given, wanted = _keys(traits, names), _keys(panel.keys, names)
+    place = given.get_indexer(wanted)
+    table = np.array(values).reshape(len(numbers), len(traits)).T
+    out = np.full((len(wanted), len(numbers)), np.nan)
+    out[place >= 0] = table[place[place >= 0]]
+    return out
+
+
+def _keys(frame: pd.DataFrame, names: list[str]) -> pd.Index:
+    return pd.Index(frame[names[0]]) if len(names) == 1 else pd.MultiIndex.from_frame(frame[names])
 
 
 def whole_periods(values: pd.Series) -> FloatArray:

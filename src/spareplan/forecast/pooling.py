@@ -14,7 +14,7 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +30,7 @@ PRIOR_SPREAD = 1 / 3
 PRIOR_SERIES = 3.0
 
 
-@dataclass(frozen=True)
-class CompoundRates:
+class CompoundRates(NamedTuple):
     """Occurrence and size of demand per series, with the uncertainty of both.
 
     Parameters
@@ -52,7 +51,10 @@ class CompoundRates:
 
 
 def pool_rates(
-    demand: FloatArray, discount: float = 0.95, exposure: FloatArray | None = None
+    demand: FloatArray,
+    discount: float = 0.95,
+    exposure: FloatArray | None = None,
+    ahead: FloatArray | None = None,
 ) -> CompoundRates:
     """Fit occurrence and size of demand, each series shrunk towards the panel.
 
@@ -63,8 +65,10 @@ def pool_rates(
     discount : float
         Weight of a period relative to the next one, above 0 up to 1.
     exposure : ndarray, shape (n, c), optional
-        What wears the part, e.g. machines in service; NaN rows where unknown. Periods then count in periods
-        at the last exposure, and the chance is the one at the last exposure.
+        What wears the part, e.g. machines in service. Periods then count in periods at the exposure ahead,
+        and the chance is the one there.
+    ahead : ndarray, shape (n,), optional
+        Exposure in the periods ahead; None: as in the last one.
 
     Returns
     -------
@@ -82,7 +86,7 @@ def pool_rates(
     some = pieces > 0
     time = known.astype(float)
     if exposure is not None and periods:
-        time = time * np.where(np.isfinite(exposure), exposure / exposure[:, -1:], 1.0)
+        time = time * exposure / (exposure[:, -1] if ahead is None else ahead)[:, None]
     seen, demands, total = time @ weight, some @ weight, pieces @ weight
     squared = time**2 @ weight**2
     mu = (demands.sum() + 0.5) / (seen.sum() + 1.0)
@@ -108,13 +112,13 @@ def pool_rates(
     return CompoundRates(chance, chance_variance, size, size_variance, size_cv2)
 
 
-def sum_moments(rates: CompoundRates, periods: NDArray[np.int64] | int) -> tuple[FloatArray, FloatArray]:
+def sum_moments(rates: CompoundRates, periods: FloatArray | int) -> tuple[FloatArray, FloatArray]:
     """Mean and variance of the demand over the next periods.
 
     Parameters
     ----------
     rates : CompoundRates
-    periods : int or ndarray of int, shape (n,)
+    periods : int or ndarray, shape (n,)
 
     Returns
     -------
@@ -133,13 +137,13 @@ def sum_moments(rates: CompoundRates, periods: NDArray[np.int64] | int) -> tuple
     return mean, periods * within + np.square(periods) * shared
 
 
-def no_demand_chance(rates: CompoundRates, periods: NDArray[np.int64] | int) -> FloatArray:
+def no_demand_chance(rates: CompoundRates, periods: FloatArray | int) -> FloatArray:
     """Probability that nothing is demanded over the next periods.
 
     Parameters
     ----------
     rates : CompoundRates
-    periods : int or ndarray of int, shape (n,)
+    periods : int or ndarray, shape (n,)
 
     Returns
     -------
@@ -160,13 +164,13 @@ def no_demand_chance(rates: CompoundRates, periods: NDArray[np.int64] | int) -> 
     return np.exp(np.minimum(log, 0.0))
 
 
-def sum_quantiles(rates: CompoundRates, periods: NDArray[np.int64] | int, levels: FloatArray) -> FloatArray:
+def sum_quantiles(rates: CompoundRates, periods: FloatArray | int, levels: FloatArray) -> FloatArray:
     """Quantiles of the demand over the next periods.
 
     Parameters
     ----------
     rates : CompoundRates
-    periods : int or ndarray of int, shape (n,)
+    periods : int or ndarray, shape (n,)
     levels : ndarray, shape (k,)
         Between 0 and 1.
 

@@ -1,0 +1,317 @@
+"""One distribution from several: pooled model and compound laws of different memory, weighed by back-test."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spareplan.forecast import pooling
+from spareplan.forecast.history_features import FEWEST_TICKS, Exposure, History, Snapshot, tick_length
+from spareplan.forecast.pooled_sums import (
+    Windows,
+    draw_series,
+    gather_windows,
+    learn_sums,
+    longest_lead,
+    training_origins,
+)
+from spareplan.forecast.weighing import CLASS_EDGES, class_weights, history_class, past_losses
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+# Weight of a period relative to the next in the compound laws, on histories of up to four years of months.
+MEMORIES = (0.9, 0.96, 1.0)
+# How many effective windows of the pooled model the compound laws weigh as much as, before any back-test.
+COMPOUND_WINDOWS = 60.0
+# Share that the prior keeps from the pooled model whatever its evidence: no method wins everywhere.
+COMPOUND_SHARE = 0.4
+# Past origins on which members are tested; trees of the model tested there, and fewest origins that teach it.
+MOST_TESTS = 4
+TEST_TREES = 4
+FEWEST_TRAINED = 3
+# Quantiles of the growth of exposure in the windows that teach; growth beyond them is made up for.
+GROWTH_SEEN = (0.02, 0.98)
+# Sums of other lengths are stretched from the longest of these below them.
+LEADS = (1, 2, 3, 4, 5, 6, 8, 10, 13, 17, 22, 28, 36, 47, 60, 78, 100, 130, 170, 220, 290, 370)
+
+
+class SumForecast(NamedTuple):
+    """Distribution of a sum per series.
+
+    Parameters
+    ----------
+    mean, variance : ndarray, shape (n,)
+        [pieces, pieces²]
+    quantiles : ndarray, shape (n, k)
+        [pieces]
+    none : ndarray, shape (n,)
+        Probability that nothing is demanded.
+    """
+
+    mean: FloatArray
+    variance: FloatArray
+    quantiles: FloatArray
+    none: FloatArray
+
+
+def direct_leads(ahead: IntArray, length: int) -> IntArray:
+    """Length of the sum that is learned for each wanted one; longer ones are stretched from it.
+
+    Parameters
+    ----------
+    ahead : ndarray of int, shape (n,)
+    length : int
+        Of the history. [periods]
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
+    """
+    short = np.minimum(ahead, longest_lead(length))
+    if len(np.unique(short)) <= 3:
+        return short
+    return np.asarray(LEADS)[np.searchsorted(LEADS, short, side="right") - 1]
+
+
+def combined_sums(
+    demand: FloatArray,
+    lead: int,
+    rows: IntArray,
+    ahead: IntArray,
+    levels: FloatArray,
+    exposure: Exposure | None,
+    traits: FloatArray,
+) -> SumForecast:
+    """Forecast sums of some series, learning from all.
+
+    Parameters
+    ----------
+    demand : ndarray, shape (n, c)
+        Oldest period first, NaN where unknown or not started. [pieces]
+    lead : int
+        Length of the sums that are learned. [periods]
+    rows : ndarray of int, shape (m,)
+        Series that are forecast.
+    ahead : ndarray of int, shape (m,)
+        Length of their sums, `lead` or longer. [periods]
+    levels : ndarray, shape (k,)
+        Rising, between 0 and 1.
+    exposure : Exposure, optional
+        What wears the parts, as far ahead as the longest sum.
+    traits : ndarray, shape (n, d)
+        What else is known of the series and does not change, such as log unit cost.
+
+    Returns
+    -------
+    SumForecast
+
+    Notes
+    -----
+    Quantiles of the members are averaged [1]_. Their weights follow from the latest past origins, whose
+    months the tested models had not seen, by number of demands so far.
+
+    References
+    ----------
+    .. [1] Lichtendahl, Grushka-Cockayne & Winkler (2013), Is it better to average probabilities or
+       quantiles?, Management Science 59, 1594-1611.
+    """
+    n, c = demand.shape
+    origins = training_origins(n, c, lead)
+    teachers = draw_series(n, len(origins))
+    shown = None if exposure is None else exposure.of(teachers)
+    past = History(demand[teachers], tick_length(lead, c), shown)
+    whole = History(demand, tick_length(lead, c), exposure)
+    here, longer = _ahead(whole, past, origins, lead, rows, ahead)
+    laws = _laws(demand, c, exposure, here)
+    laws = [pooling.CompoundRates(*(value[rows] for value in law)) for law in laws]
+    members = [compound_sums(law, longer, levels) for law in laws]
+    shots = past.snapshots(origins, lead) if origins else []
+    windows = gather_windows(past, shots, origins, lead, traits[teachers])
+    model = None if windows is None else learn_sums(windows, lead, levels)
+    if windows is None or model is None:
+        return _averaged(members, np.full((len(rows), len(MEMORIES)), 1 / len(MEMORIES)), levels)
+    share = model.evidence / (model.evidence + COMPOUND_WINDOWS)
+    prior = np.array([(1 - COMPOUND_SHARE) * share] + [0.0] * len(MEMORIES))
+    prior[1:] = (1 - prior[0]) / len(MEMORIES)
+    weights = np.tile(prior, (len(CLASS_EDGES) + 1, 1))
+    test = _tested(past, shots, origins, windows, lead, levels, traits[teachers])
+    if test is not None:
+        said = [test.quantiles, *_laws_at(demand[teachers], shown, test, lead, levels)]
+        losses = past_losses(test.came, test.unit, said, levels)
+        weights = class_weights(losses, test.classes, (test.came > 0).astype(float), prior)
+    now = whole.snapshots([c], lead, here)[0]
+    pooled = _of_rows(model.predict(now, traits), now, n, rows)
+    if (longer != lead).any():
+        pooled = stretch_sums(pooled, laws[len(laws) // 2], lead, longer)
+    own = weights[history_class(whole.demands_before(c)[rows])]
+    # The pooled model knows nothing of series of which nothing is known.
+    own[~np.isin(rows, now.rows)] = [0.0] + [1 / len(MEMORIES)] * len(MEMORIES)
+    return _averaged([pooled, *members], own, levels)
+
+
+def _ahead(
+    whole: History, past: History, origins: list[int], lead: int, rows: IntArray, ahead: IntArray
+) -> tuple[FloatArray, FloatArray]:
+    """Exposure ahead as far as past windows grew, shape (n,), and lengths that make up for the rest.
+
+    Twice the machines for a month need what the same machines need in two.
+    """
+    n = len(whole.pieces)
+    if whole.exposure is None:
+        return np.ones(n), ahead.astype(float)
+    coming = whole.exposure.ahead[:, :lead].mean(axis=1)
+    running = np.cumsum(whole.exposure.ahead[rows], axis=1)
+    coming[rows] = running[np.arange(len(rows)), ahead - 1] / ahead
+    before = whole.last_year()
+    seen = past.growth(origins, lead) if origins else np.ones(1)
+    grown = np.clip(coming / before, *np.quantile(seen, GROWTH_SEEN))
+    return before * grown, ahead * (coming / before / grown)[rows]
+
+
+def _laws(
+    demand: FloatArray, length: int, exposure: Exposure | None, ahead: FloatArray
+) -> list[pooling.CompoundRates]:
+    """Compound laws of every memory; `length` [periods] is that of the whole history."""
+    slower = 1 / max(length / FEWEST_TICKS, 1.0)
+    wear = None if exposure is None else exposure.wear[:, : demand.shape[1]]
+    return [pooling.pool_rates(demand, memory**slower, wear, ahead) for memory in MEMORIES]
+
+
+def compound_sums(rates: pooling.CompoundRates, ahead: FloatArray, levels: FloatArray) -> SumForecast:
+    """Sums under compound rates.
+
+    Parameters
+    ----------
+    rates : CompoundRates
+    ahead : ndarray, shape (n,)
+        [periods]
+    levels : ndarray, shape (k,)
+
+    Returns
+    -------
+    SumForecast
+    """
+    mean, variance = pooling.sum_moments(rates, ahead)
+    quantiles = pooling.sum_quantiles(rates, ahead, levels)
+    return SumForecast(mean, variance, quantiles, pooling.no_demand_chance(rates, ahead))
+
+
+def stretch_sums(
+    short: SumForecast, rates: pooling.CompoundRates, lead: int, longer: FloatArray
+) -> SumForecast:
+    """Carry the distribution of a sum over to longer sums.
+
+    Parameters
+    ----------
+    short : SumForecast
+        Distribution of the sum of `lead` periods.
+    rates : CompoundRates
+        Say how much of the variance all periods share.
+    lead : int
+        [periods]
+    longer : ndarray, shape (n,)
+        Wanted for each series. [periods]
+
+    Returns
+    -------
+    SumForecast
+        The mean grows with the periods, distances from it with the standard deviation, which the compound
+        rates let grow between the root of the periods (independent) and the periods (shared).
+    """
+    growth = longer / lead
+    _, before = pooling.sum_moments(rates, lead)
+    _, after = pooling.sum_moments(rates, longer)
+    spread = np.where(before > 0, after / np.where(before > 0, before, 1.0), growth)
+    off = (short.quantiles - short.mean[:, None]) * np.sqrt(spread)[:, None]
+    quantiles = np.maximum(growth[:, None] * short.mean[:, None] + off, 0.0)
+    fewer = pooling.no_demand_chance(rates, longer) / np.maximum(pooling.no_demand_chance(rates, lead), 1e-12)
+    return SumForecast(
+        growth * short.mean, spread * short.variance, quantiles, short.none * np.minimum(fewer, 1.0)
+    )
+
+
+class _Test(NamedTuple):
+    """Series at past origins, what came, and what the pooled model had said."""
+
+    origin: IntArray
+    row: IntArray
+    unit: FloatArray
+    classes: IntArray
+    came: FloatArray
+    quantiles: FloatArray
+
+
+def _tested(
+    past: History,
+    shots: list[Snapshot],
+    origins: list[int],
+    windows: Windows,
+    lead: int,
+    levels: FloatArray,
+    traits: FloatArray,
+) -> _Test | None:
+    """Forecast the latest origins by a model that was taught before them."""
+    if len(origins) <= FEWEST_TRAINED:
+        return None
+    recent = [i for i, t in enumerate(origins) if t >= origins[-1] - lead]
+    at = [recent[i] for i in np.unique(np.linspace(0, len(recent) - 1, MOST_TESTS).astype(int))]
+    if origins[at[0]] - lead < origins[FEWEST_TRAINED - 1]:
+        at = at[-1:]
+    if origins[at[0]] - lead < origins[FEWEST_TRAINED - 1]:
+        return None
+    model = learn_sums(windows, lead, levels, before=origins[at[0]], trees=TEST_TREES)
+    if model is None:
+        return None
+    rows = []
+    for i in at:
+        shot = shots[i]
+        came = past.outcomes(origins[i], lead, shot.rows)
+        known = np.isfinite(came)
+        quantiles = model.predict(shot, traits)[:, : len(levels)]
+        classes = history_class(past.demands_before(origins[i])[shot.rows])
+        rows.append(
+            _Test(
+                np.full(known.sum(), origins[i]),
+                shot.rows[known],
+                shot.unit[known],
+                classes[known],
+                came[known],
+                quantiles[known],
+            )
+        )
+    return _Test(*(np.concatenate(values) for values in zip(*rows)))
+
+
+def _laws_at(
+    demand: FloatArray, exposure: Exposure | None, test: _Test, lead: int, levels: FloatArray
+) -> list[FloatArray]:
+    """Quantiles of the compound laws at the tested origins."""
+    out = [np.zeros((len(test.row), len(levels))) for _ in MEMORIES]
+    for t in np.unique(test.origin):
+        here = test.origin == t
+        ahead = np.ones(len(demand)) if exposure is None else exposure.wear[:, t : t + lead].mean(axis=1)
+        for law, rates in zip(out, _laws(demand[:, :t], demand.shape[1], exposure, ahead)):
+            law[here] = pooling.sum_quantiles(rates, lead, levels)[test.row[here]]
+    return out
+
+
+def _of_rows(table: FloatArray, now: Snapshot, n: int, rows: IntArray) -> SumForecast:
+    """Spread the table of the series alive over all wanted; the others expect nothing."""
+    whole = np.zeros((n, table.shape[1]))
+    whole[:, -3] = 1.0
+    whole[now.rows] = table
+    whole = whole[rows]
+    return SumForecast(whole[:, -2], whole[:, -1], whole[:, :-3], whole[:, -3])
+
+
+def _averaged(members: list[SumForecast], weights: FloatArray, levels: FloatArray) -> SumForecast:
+    """Average quantiles and moments by the weights of each series, shape (n, members)."""
+    parts = list(zip(members, weights.T))
+    quantiles = sum(weight[:, None] * member.quantiles for member, weight in parts)
+    none = sum(weight * member.none for member, weight in parts)
+    mean = sum(weight * member.mean for member, weight in parts)
+    variance = sum(weight * member.variance for member, weight in parts)
+    quantiles = np.where(levels <= np.asarray(none)[:, None], 0.0, quantiles)
+    return SumForecast(np.asarray(mean), np.asarray(variance), quantiles, np.asarray(none))
