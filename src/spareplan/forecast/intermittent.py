@@ -39,7 +39,7 @@ def mean_demand(demand: ArrayLike) -> FloatArray:
     ndarray, shape (n,)
         0 where nothing is known. [pieces per period]
     """
-    values, known = _read("mean_demand", demand)
+    values, known = read_demand("mean_demand", demand)
     return np.where(known, values, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
 
 
@@ -64,7 +64,7 @@ def ses(demand: ArrayLike, alpha: float = SMOOTHING) -> FloatArray:
     [3.0]
     """
     _check_weight("ses", "alpha", alpha)
-    values, known = _read("ses", demand)
+    values, known = read_demand("ses", demand)
     level = np.full(len(values), np.nan)
     for t in range(values.shape[1]):
         y, seen = values[:, t], known[:, t]
@@ -96,7 +96,7 @@ def croston(demand: ArrayLike, alpha: float = SMOOTHING) -> FloatArray:
     [2.0]
     """
     _check_weight("croston", "alpha", alpha)
-    values, known = _read("croston", demand)
+    values, known = read_demand("croston", demand)
     size, interval = (np.full(len(values), np.nan) for _ in range(2))
     waited = np.ones(len(values))
     for t in range(values.shape[1]):
@@ -146,7 +146,7 @@ def tsb(demand: ArrayLike, alpha: float = SMOOTHING, beta: float = SMOOTHING) ->
     """
     _check_weight("tsb", "alpha", alpha)
     _check_weight("tsb", "beta", beta)
-    values, known = _read("tsb", demand)
+    values, known = read_demand("tsb", demand)
     early = known & (np.cumsum(known, axis=1) <= 12)
     chance = ((values > 0) & early).sum(axis=1) / np.maximum(early.sum(axis=1), 1)
     size = np.full(len(values), np.nan)
@@ -173,7 +173,7 @@ def imapa(demand: ArrayLike, alpha: float = SMOOTHING) -> FloatArray:
     ndarray, shape (n,)
         [pieces per period]
     """
-    values, known = _read("imapa", demand)
+    values, known = read_demand("imapa", demand)
     filled = np.where(known, values, 0.0)
     adi = demand_intervals(known.sum(axis=1), (filled > 0).sum(axis=1))
     longest = np.clip(
@@ -193,7 +193,8 @@ def imapa(demand: ArrayLike, alpha: float = SMOOTHING) -> FloatArray:
     return total / longest
 
 
-def _read(function: str, demand: ArrayLike) -> tuple[FloatArray, NDArray[np.bool_]]:
+def read_demand(function: str, demand: ArrayLike) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Check a matrix of series by periods; the numbers, and which of them are known."""
     values = np.asarray(demand, dtype=float)
     if values.ndim != 2:
         raise problem_in_argument(
