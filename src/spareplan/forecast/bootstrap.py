@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import fft, special
 
 from spareplan.errors import problem_in_argument
-from spareplan.forecast.intermittent import read_demand
+from spareplan.forecast.recursions import period_weights, read_demand
 
 FloatArray = NDArray[np.float64]
 _Numbers = TypeVar("_Numbers", NDArray[np.float64], NDArray[np.complex128])
@@ -104,7 +104,7 @@ def iid_sums(
     values, known = read_demand(name, demand)
     marks, ahead = read_levels(name, levels), read_ahead(name, periods, len(values))
     pieces = np.where(known, values, 0.0)
-    chance = _weights(name, known, half_life)
+    chance = period_weights(name, known, half_life)
     mean, variance = _moments(pieces, chance)
     none = np.where(pieces > 0, 0.0, chance).sum(axis=1)
     none = np.where((pieces > 0).any(axis=1), none, 1.0)
@@ -173,7 +173,7 @@ def block_sums(
     pieces = np.lib.stride_tricks.sliding_window_view(np.where(known, values, 0.0), length, axis=1)
     seen = np.asarray(np.lib.stride_tricks.sliding_window_view(known, length, axis=1).all(axis=2))
     sums = np.where(seen, pieces.sum(axis=2), 0.0)
-    chance = _weights(name, seen, half_life)
+    chance = period_weights(name, seen, half_life)
     mean, variance = _moments(sums, chance)
     none = np.where(seen.any(axis=1), np.where(sums > 0, 0.0, chance).sum(axis=1), 1.0)
     order = np.argsort(np.where(seen, sums, -1.0), axis=1, kind="stable")
@@ -265,18 +265,6 @@ def read_ahead(function: str, periods: ArrayLike, count: int) -> FloatArray:
     return np.broadcast_to(ahead, (count,))
 
 
-def _weights(function: str, known: NDArray[np.bool_], half_life: float | None) -> FloatArray:
-    """Chance of each known column to be drawn; they add up to 1, or to 0 where nothing is known."""
-    if half_life is not None and not half_life > 0:
-        raise problem_in_argument(function, "half_life", half_life, "is not above 0", "give periods, or None")
-    age = np.arange(known.shape[1] - 1, -1, -1.0)
-    # Counted from the latest known column, so that weights of long silences do not vanish.
-    latest = np.where(known, age, np.inf).min(axis=1, initial=np.inf, keepdims=True)
-    rate = 0.0 if half_life is None else np.log(2) / half_life
-    weight = np.where(known, np.exp(-rate * (age - np.where(np.isfinite(latest), latest, 0.0))), 0.0)
-    return weight / np.maximum(weight.sum(axis=1, keepdims=True), 1.0)
-
-
 def _moments(pieces: FloatArray, chance: FloatArray) -> tuple[FloatArray, FloatArray]:
     mean = (chance * pieces).sum(axis=1)
     return mean, (chance * (pieces - mean[:, None]) ** 2).sum(axis=1)
@@ -339,7 +327,7 @@ def _on_grid(places: FloatArray, chance: FloatArray, points: int) -> FloatArray:
     if upper_share.any():
         upper = np.minimum(lower + 1, points - 1)
         out += np.bincount((line + upper).ravel(), (chance * upper_share).ravel(), size)
-    return out.reshape(len(places), points)
+    return np.asarray(out.reshape(len(places), points), dtype=float)
 
 
 def _power(base: _Numbers, exponent: int) -> _Numbers:

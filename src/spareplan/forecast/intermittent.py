@@ -1,6 +1,7 @@
 """The classic methods for intermittent demand, one series per row: what every other forecast must beat.
 
-All give the expected demand of one period from the whole history; NaN periods are skipped.
+All give the expected demand of one period from the whole history; NaN periods are skipped. Weights may differ
+by series; `best_weights` finds those that would have erred least. `compound_sums` turns means into quantiles.
 
 References
 ----------
@@ -11,46 +12,71 @@ References
    Eur. J. Oper. Res. 214, 606-615.
 .. [4] Petropoulos & Kourentzes (2015), Forecast combinations for intermittent demand, J. Oper. Res. Soc. 66,
    914-924 (IMAPA).
+.. [5] Nikolopoulos, Syntetos, Boylan, Petropoulos & Assimakopoulos (2011), An aggregate-disaggregate
+   intermittent demand approach (ADIDA) to forecasting, J. Oper. Res. Soc. 62, 544-554.
+.. [6] Kourentzes (2014), On intermittent demand model optimisation and selection, Int. J. Production
+   Economics 156, 180-190.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spareplan.errors import problem_in_argument
+from spareplan.forecast.recursions import (
+    RECURSIONS,
+    Flags,
+    forecasts_after,
+    period_weights,
+    read_demand,
+    read_weight,
+)
 from spareplan.maths.intermittency import demand_intervals
 
 FloatArray = NDArray[np.float64]
 SMOOTHING = 0.1
 MOST_AGGREGATION = 24
+# Weights among which the past chooses, and how many periods of a typical series each one is joined by.
+WEIGHTS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5)
+PANEL_PERIODS = 24.0
 
 
-def mean_demand(demand: ArrayLike) -> FloatArray:
+def mean_demand(demand: ArrayLike, half_life: float | None = None) -> FloatArray:
     """Mean of all known periods.
 
     Parameters
     ----------
     demand : array-like, shape (n, c)
         Oldest period first; NaN where unknown or not started. [pieces]
+    half_life : float, optional
+        A period this much older than another counts half as much; None: all alike. [periods]
 
     Returns
     -------
     ndarray, shape (n,)
         0 where nothing is known. [pieces per period]
+
+    Raises
+    ------
+    DataError
+        Negative or infinite demand, no matrix, a half-life not above 0.
     """
     values, known = read_demand("mean_demand", demand)
-    return np.where(known, values, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    weight = period_weights("mean_demand", known, half_life)
+    return (weight * np.where(known, values, 0.0)).sum(axis=1)
 
 
-def ses(demand: ArrayLike, alpha: float = SMOOTHING) -> FloatArray:
+def ses(demand: ArrayLike, alpha: ArrayLike = SMOOTHING) -> FloatArray:
     """Smooth exponentially, started with the first known period.
 
     Parameters
     ----------
     demand : array-like, shape (n, c)
         Oldest period first; NaN where unknown or not started. [pieces]
-    alpha : float
+    alpha : float or array-like, shape (n,)
         Weight of the newest period, above 0 up to 1.
 
     Returns
@@ -58,35 +84,38 @@ def ses(demand: ArrayLike, alpha: float = SMOOTHING) -> FloatArray:
     ndarray, shape (n,)
         [pieces per period]
 
+    Raises
+    ------
+    DataError
+        Negative or infinite demand, no matrix, a weight outside 0 to 1.
+
     Examples
     --------
     >>> ses([[2.0, 4.0]], alpha=0.5).tolist()
     [3.0]
     """
-    _check_weight("ses", "alpha", alpha)
-    values, known = read_demand("ses", demand)
-    level = np.full(len(values), np.nan)
-    for t in range(values.shape[1]):
-        y, seen = values[:, t], known[:, t]
-        moved = np.where(np.isnan(level), y, level + alpha * (y - level))
-        level = np.where(seen, moved, level)
-    return np.nan_to_num(level)
+    return _last("ses", demand, alpha)
 
 
-def croston(demand: ArrayLike, alpha: float = SMOOTHING) -> FloatArray:
+def croston(demand: ArrayLike, alpha: ArrayLike = SMOOTHING) -> FloatArray:
     """Croston's size over interval [1]_: both smoothed when there is a demand, started with the first one.
 
     Parameters
     ----------
     demand : array-like, shape (n, c)
         Oldest period first; NaN where unknown or not started. [pieces]
-    alpha : float
+    alpha : float or array-like, shape (n,)
         Weight of the newest demand, above 0 up to 1.
 
     Returns
     -------
     ndarray, shape (n,)
         0 where there never was a demand. [pieces per period]
+
+    Raises
+    ------
+    DataError
+        Negative or infinite demand, no matrix, a weight outside 0 to 1.
 
     Examples
     --------
@@ -95,47 +124,40 @@ def croston(demand: ArrayLike, alpha: float = SMOOTHING) -> FloatArray:
     >>> croston([[0, 0, 6.0, 0, 0, 6.0]]).tolist()
     [2.0]
     """
-    _check_weight("croston", "alpha", alpha)
-    values, known = read_demand("croston", demand)
-    size, interval = (np.full(len(values), np.nan) for _ in range(2))
-    waited = np.ones(len(values))
-    for t in range(values.shape[1]):
-        y, seen = values[:, t], known[:, t]
-        hit = seen & (y > 0)
-        first = hit & np.isnan(size)
-        size = np.where(first, y, np.where(hit, size + alpha * (y - size), size))
-        interval = np.where(first, waited, np.where(hit, interval + alpha * (waited - interval), interval))
-        waited = np.where(hit, 1.0, waited + seen)
-    never = np.isnan(size)
-    return np.where(never, 0.0, size / np.where(never, 1.0, interval))
+    return _last("croston", demand, alpha)
 
 
-def sba(demand: ArrayLike, alpha: float = SMOOTHING) -> FloatArray:
+def sba(demand: ArrayLike, alpha: ArrayLike = SMOOTHING) -> FloatArray:
     """Croston's forecast without its bias, times 1 - alpha / 2 [2]_.
 
     Parameters
     ----------
     demand : array-like, shape (n, c)
         Oldest period first; NaN where unknown or not started. [pieces]
-    alpha : float
+    alpha : float or array-like, shape (n,)
         Weight of the newest demand, above 0 up to 1.
 
     Returns
     -------
     ndarray, shape (n,)
         [pieces per period]
+
+    Raises
+    ------
+    DataError
+        Negative or infinite demand, no matrix, a weight outside 0 to 1.
     """
-    return (1 - alpha / 2) * croston(demand, alpha)
+    return _last("sba", demand, alpha)
 
 
-def tsb(demand: ArrayLike, alpha: float = SMOOTHING, beta: float = SMOOTHING) -> FloatArray:
+def tsb(demand: ArrayLike, alpha: ArrayLike = SMOOTHING, beta: ArrayLike = SMOOTHING) -> FloatArray:
     """Chance times size, the chance smoothed in every period [3]_: parts that die are forgotten.
 
     Parameters
     ----------
     demand : array-like, shape (n, c)
         Oldest period first; NaN where unknown or not started. [pieces]
-    alpha, beta : float
+    alpha, beta : float or array-like, shape (n,)
         Weight of the newest demand in the size, of the newest period in the chance, above 0 up to 1. The
         chance starts with the share of periods with demand among the first twelve known.
 
@@ -143,78 +165,161 @@ def tsb(demand: ArrayLike, alpha: float = SMOOTHING, beta: float = SMOOTHING) ->
     -------
     ndarray, shape (n,)
         [pieces per period]
+
+    Raises
+    ------
+    DataError
+        Negative or infinite demand, no matrix, a weight outside 0 to 1.
     """
-    _check_weight("tsb", "alpha", alpha)
-    _check_weight("tsb", "beta", beta)
-    values, known = read_demand("tsb", demand)
-    early = known & (np.cumsum(known, axis=1) <= 12)
-    chance = ((values > 0) & early).sum(axis=1) / np.maximum(early.sum(axis=1), 1)
-    size = np.full(len(values), np.nan)
-    for t in range(values.shape[1]):
-        y, seen = values[:, t], known[:, t]
-        hit = seen & (y > 0)
-        size = np.where(hit & np.isnan(size), y, np.where(hit, size + alpha * (y - size), size))
-        chance = np.where(seen, chance + beta * (hit - chance), chance)
-    return chance * np.nan_to_num(size)
+    return _last("tsb", demand, alpha, beta)
 
 
-def imapa(demand: ArrayLike, alpha: float = SMOOTHING) -> FloatArray:
+def imapa(demand: ArrayLike, alpha: ArrayLike = SMOOTHING) -> FloatArray:
     """Mean of smoothed forecasts over blocks of 1, 2, ... periods, up to the mean interval of demand [4]_.
 
     Parameters
     ----------
     demand : array-like, shape (n, c)
         Oldest period first; blocks with an unknown period are skipped. [pieces]
-    alpha : float
+    alpha : float or array-like, shape (n,)
         Weight of the newest block, above 0 up to 1.
 
     Returns
     -------
     ndarray, shape (n,)
         [pieces per period]
+
+    Raises
+    ------
+    DataError
+        Negative or infinite demand, no matrix, a weight outside 0 to 1.
     """
     values, known = read_demand("imapa", demand)
-    filled = np.where(known, values, 0.0)
-    adi = demand_intervals(known.sum(axis=1), (filled > 0).sum(axis=1))
-    longest = np.clip(
-        np.where(np.isfinite(adi), np.round(np.where(np.isfinite(adi), adi, 1.0)), 1.0),
-        1,
-        min(MOST_AGGREGATION, max(values.shape[1], 1)),
-    ).astype(int)
+    weight = read_weight("imapa", "alpha", alpha, len(values))
+    longest = _mean_interval(values, known)
     total = np.zeros(len(values))
     for width in range(1, int(longest.max(initial=1)) + 1):
         rows = np.flatnonzero(longest >= width)
-        blocks = values.shape[1] // width
-        tail = slice(values.shape[1] - blocks * width, None)
-        shape = (len(rows), blocks, width)
-        sums = filled[rows, tail].reshape(shape).sum(axis=2)
-        some = known[rows, tail].reshape(shape).all(axis=2)
-        total[rows] += ses(np.where(some, sums, np.nan), alpha) / width
+        total[rows] += ses(_blocks(values[rows], width), weight[rows]) / width
     return total / longest
 
 
-def read_demand(function: str, demand: ArrayLike) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """Check a matrix of series by periods; the numbers, and which of them are known."""
-    values = np.asarray(demand, dtype=float)
-    if values.ndim != 2:
-        raise problem_in_argument(
-            function,
-            "demand",
-            values.shape,
-            "is no matrix of series by periods",
-            "give shape (series, periods)",
-        )
-    if (values < 0).any() or np.isinf(values).any():
-        raise problem_in_argument(
-            function,
-            "demand",
-            "",
-            "has negative or infinite numbers",
-            "take returns off the demand before them",
-        )
-    return values, np.isfinite(values)
+def adida(demand: ArrayLike, alpha: ArrayLike = SMOOTHING) -> FloatArray:
+    """Smooth sums over blocks as long as the mean interval of demand, shared out evenly [5]_.
+
+    Parameters
+    ----------
+    demand : array-like, shape (n, c)
+        Oldest period first; blocks with an unknown period are skipped. [pieces]
+    alpha : float or array-like, shape (n,)
+        Weight of the newest block, above 0 up to 1.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        [pieces per period]
+
+    Raises
+    ------
+    DataError
+        Negative or infinite demand, no matrix, a weight outside 0 to 1.
+
+    Examples
+    --------
+    Demand every second period, so blocks of two:
+
+    >>> adida([[0, 4.0, 0, 4.0, 0, 2.0]], alpha=0.5).tolist()
+    [1.5]
+    """
+    values, known = read_demand("adida", demand)
+    weight = read_weight("adida", "alpha", alpha, len(values))
+    width = _mean_interval(values, known)
+    out = np.zeros(len(values))
+    for length in np.unique(width):
+        rows = np.flatnonzero(width == length)
+        out[rows] = ses(_blocks(values[rows], int(length)), weight[rows]) / length
+    return out
 
 
-def _check_weight(function: str, argument: str, weight: float) -> None:
-    if not 0 < weight <= 1:
-        raise problem_in_argument(function, argument, weight, "is no weight", "give more than 0, at most 1")
+def best_weights(
+    demand: ArrayLike,
+    method: str = "ses",
+    among: Sequence[float] = WEIGHTS,
+    panel_periods: float = PANEL_PERIODS,
+) -> FloatArray:
+    """Find the smoothing weights whose forecasts of the next period erred least in the past.
+
+    Parameters
+    ----------
+    demand : array-like, shape (n, c)
+        Oldest period first; NaN where unknown or not started. [pieces]
+    method : str
+        ses, croston, sba or tsb (one weight for size and chance).
+    among : sequence of float
+        Weights to choose from, above 0 up to 1.
+    panel_periods : float
+        So many periods of a typical series are added to each one's own: 0 lets every series choose alone,
+        infinity gives all of them the weight that suits the panel. [periods]
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        To be passed as `alpha` (and `beta`).
+
+    Raises
+    ------
+    DataError
+        Negative or infinite demand, no matrix, an unknown method, no weights between 0 and 1, negative
+        `panel_periods`.
+
+    Notes
+    -----
+    Errors are squared: absolute ones favour the forecast of nothing [6]_. Each series' errors are taken
+    relative to its mean square demand, so that heavy parts do not choose for all.
+    """
+    if method not in RECURSIONS:
+        remedy = f"give one of {', '.join(RECURSIONS)}"
+        raise problem_in_argument("best_weights", "method", method, "is unknown", remedy)
+    choice = np.asarray(among, dtype=float)
+    if choice.ndim != 1 or not choice.size or not panel_periods >= 0:
+        rule = "must be weights and a number of periods of at least 0"
+        raise problem_in_argument("best_weights", "among, panel_periods", (among, panel_periods), rule, "")
+    values, known = read_demand("best_weights", demand)
+    scale = np.where(known, values, 0.0) ** 2
+    scale = scale.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    error = np.zeros((len(values), len(choice)))
+    counted = np.zeros(len(values))
+    for column, weight in enumerate(choice):
+        before = np.full(len(values), np.nan)
+        for t, after in enumerate(forecasts_after(method, values, weight)):
+            met = known[:, t] & np.isfinite(before)
+            error[:, column] += np.where(met, (values[:, t] - np.where(met, before, 0.0)) ** 2, 0.0)
+            counted += met & (column == 0)
+            before = after
+    relative = error / np.where(scale > 0, scale, 1.0)[:, None]
+    panel = relative.sum(axis=0) / max(counted[scale > 0].sum(), 1.0)
+    own = relative if np.isfinite(panel_periods) else 0 * relative
+    joined = own + (panel_periods if np.isfinite(panel_periods) else 1.0) * panel
+    return choice[np.argmin(joined, axis=1)]
+
+
+def _last(method: str, demand: ArrayLike, *weights: ArrayLike) -> FloatArray:
+    """Forecast after the latest period; 0 where a series has not started."""
+    latest = np.zeros(len(np.asarray(demand)))
+    for after in forecasts_after(method, demand, *weights):
+        latest = after
+    return np.nan_to_num(latest)
+
+
+def _mean_interval(values: FloatArray, known: Flags) -> NDArray[np.int64]:
+    """Whole number of periods between demands; 1 where there was none."""
+    adi = demand_intervals(known.sum(axis=1), (np.where(known, values, 0.0) > 0).sum(axis=1))
+    most = min(MOST_AGGREGATION, max(values.shape[1], 1))
+    return np.clip(np.round(np.where(np.isfinite(adi), adi, 1.0)), 1, most).astype(np.int64)
+
+
+def _blocks(values: FloatArray, width: int) -> FloatArray:
+    """Sums over blocks that end with the latest period; NaN where one of its periods is unknown."""
+    blocks = values.shape[1] // width
+    tail = values[:, values.shape[1] - blocks * width :]
+    return np.asarray(tail.reshape(len(values), blocks, width).sum(axis=2))
