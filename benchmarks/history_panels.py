@@ -144,7 +144,7 @@ def load_scorer() -> ModuleType | None:
 
 
 def real_panels(scorer: ModuleType, names: Sequence[str] = REAL) -> list[DemandPanel]:
-    """The three real panels at the scorer's origins; OIL with installed numbers and prices, MAN with prices."""
+    """Real panels at the scorer's origins; OIL with installed numbers and prices, MAN with prices."""
     panels = []
     for name in names:
         ids, demand = scorer.load_panel(name)
