@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from spareplan.errors import DataError, Problem, problem_in_argument
 from spareplan.forecast import intermittent
 from spareplan.forecast.backtest_losers import loser_table, part_table
-from spareplan.forecast.backtest_report import group_trials, score_cuts, trial_losses
+from spareplan.forecast.backtest_report import group_trials, score_sums, score_table, trial_losses
+from spareplan.forecast.backtest_shares import coverage_table, equal_stock_table, pit_table, stock_curve
 from spareplan.forecast.backtest_trials import (
     FORECASTS,
     MODEL,
@@ -26,7 +27,7 @@ from spareplan.forecast.backtest_trials import (
 from spareplan.forecast.backtest_words import colleague_note
 from spareplan.forecast.panels import Panel, read_panel, read_periods
 from spareplan.forecast.resampling import RESAMPLES
-from spareplan.maths.units import DAYS_PER_MONTH
+from spareplan.maths.units import DAYS_PER_MONTH, month_start
 from spareplan.results import Result, assumptions_frame
 from spareplan.tables.dataset import Dataset
 from spareplan.tables.part_facts import part_tiers
@@ -45,13 +46,16 @@ class Backtest(Result):
     ----------
     table : DataFrame
         cut (all, class, region, family, tier, criticality, or those of `groups`), group, forecast (model,
-        mean, sba, tsb, imapa, zero), series, demand, the figures of `score_quantiles`; to_mean is the loss
-        relative to that of the mean forecast, to_mean_low and to_mean_high its 95 % interval, verdict says
-        whether the difference is real (better, worse, no clear difference, too few series).
+        mean, sba, tsb, imapa, zero), series, parts, demand, the figures of `score_quantiles`, bias_noise
+        (standard error of the bias); to_mean is the loss relative to that of the mean forecast, to_mean_low
+        and to_mean_high its 95 % interval, verdict says whether the difference is real (better, worse, no
+        clear difference, too few parts).
     losers : DataFrame
         Series on which the mean or the zero forecast would have lost less, worst first: key, demand,
-        expected, loss_model, loss_mean, loss_zero, excess, share, money (where unit costs are known), better,
-        state, reason. [pieces]
+        expected, loss_model, loss_mean, loss_zero, excess, share (of all excess), money (excess x unit cost,
+        where known), better (mean or zero), surprise (excess in standard deviations of what the model's own
+        distribution allows; above 3 chance hardly explains it), state (outlier, or as `series_life` says),
+        reason. [pieces]
     forecasts : DataFrame
         origin (last known period), key, periods, class, quantity (what came), mean, quantiles of the model.
     parts : DataFrame
@@ -180,20 +184,24 @@ def backtest_demand(
     trials = run_trials(history, panel, names, ahead, cuts, marks, exposure)
     labels = _labels(trials, panel, names, cuts_given)
     losses = trial_losses(trials)
-    cluster = pd.factorize(panel.keys[names[0]].to_numpy()[trials.row], sort=True)[0].astype(np.int64)
-    scored = score_cuts(trials, group_trials(labels), losses, cluster, int(resamples), seed)
+    part = pd.factorize(panel.keys[names[0]].to_numpy()[trials.row], sort=True)[0].astype(np.int64)
+    grouped = group_trials(labels, part)
+    sums = score_sums(trials, grouped)
+    table = score_table(trials, grouped, sums, losses, int(resamples), seed)
+    coverage, equal = coverage_table(trials, grouped, sums), equal_stock_table(trials, grouped, sums)
     losers = loser_table(trials, losses, panel, names, unit_cost)
+    dated = _dated(history["period"])
     return Backtest(
-        scored.table,
-        _assumptions(panel, trials, ahead, cuts, _dated(history["period"])),
-        colleague_note(scored.table, scored.coverage, scored.equal_stock, losers, names),
+        table,
+        _assumptions(panel, trials, ahead, cuts, dated),
+        colleague_note(table, coverage, equal, losers, names),
         losers,
-        _forecasts(trials, panel, labels["class"], _dated(history["period"])),
+        _forecasts(trials, panel, labels["class"], dated),
         part_table(trials, losses, panel, names[0], unit_cost),
-        scored.coverage,
-        scored.pit,
-        scored.equal_stock,
-        scored.curve,
+        coverage,
+        pit_table(trials, grouped),
+        equal,
+        stock_curve(trials, grouped, sums),
     )
 
 
@@ -203,7 +211,7 @@ def _whole(name: str, value: Any) -> None:
 
 
 def _ahead(periods: int | str | pd.Series, panel: Panel, names: list[str]) -> NDArray[np.int64]:
-    """Length of each series' sum. [periods]"""
+    """How many periods the sum of each series is long."""
     if isinstance(periods, str):
         raise problem_in_argument(
             "backtest_demand",
@@ -228,17 +236,25 @@ def _history_of(data: Dataset) -> pd.DataFrame:
             "give one of these tables",
         )
     taken = taken_from_shelves(data)
-    if len(data.replacements):
-        # Records begin for all parts at once: a part without an early failure was there nevertheless.
-        fitted = data.replacements[["unit_id", "part_id"]].merge(
-            data.units[["unit_id", "site_id"]], on="unit_id"
-        )
-        month = data.replacements["replaced_on"].min().to_period("M").to_timestamp()
-        begin = fitted[PAIR].drop_duplicates().assign(month=month, quantity=0.0)
-        taken = pd.concat([taken, begin], ignore_index=True)
+    taken = pd.concat([taken, _begun(data)], ignore_index=True)
     taken["part_id"] = taken["part_id"].replace(newest_parts(data.parts))
     sums = taken.groupby(CELL, sort=True)["quantity"].sum(min_count=1)
     return sums.reset_index().rename(columns={"month": "period"})
+
+
+def _begun(data: Dataset) -> pd.DataFrame:
+    """No demand in the month in which machines that carry a part, and the records of them, were both there.
+
+    A part without an early failure was there nevertheless, and so is one that never failed: leaving them out
+    would let the test know which parts fail later.
+    """
+    if not len(data.replacements) or not len(data.units) or not len(data.fitment):
+        return pd.DataFrame(columns=[*CELL, "quantity"])
+    carried = data.units.groupby(["product_id", "site_id"], as_index=False)["commissioned_on"].min()
+    pairs = carried.merge(data.fitment[["product_id", "part_id"]], on="product_id")
+    first = month_start(pairs["commissioned_on"].clip(lower=data.replacements["replaced_on"].min()))
+    begun = pairs.assign(month=first, quantity=0.0)[[*CELL, "quantity"]]
+    return begun[begun["month"] <= data.as_of()]
 
 
 def _cuts_of(data: Dataset) -> list[pd.DataFrame]:

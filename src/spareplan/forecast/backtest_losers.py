@@ -1,4 +1,4 @@
-"""Part by part: what the forecast lost, what naive forecasts would have lost, why, and the money behind it."""
+"""Part by part: what the forecast lost, what naive ones would have lost, why, and the money behind it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from numpy.typing import NDArray
 
 from spareplan.forecast.backtest_trials import FORECASTS, MEAN, MODEL, ZERO, Trials
 from spareplan.forecast.panels import Panel
+from spareplan.forecast.scores import pinball_losses
+from spareplan.forecast.series_life import describe_series
 
 FloatArray = NDArray[np.float64]
 COVERED = 0.95
-NEW_PERIODS = 12
-# Share of all that came in one tested sum that makes the sum stand alone.
-ALONE = 0.6
+# One-off demands that long before the tests still weigh on the forecast. [periods]
+LATELY = 12
 MUCH = 1.5
 LEAST_EXCESS = 1e-9
 
@@ -91,38 +92,39 @@ def loser_table(
     Returns
     -------
     DataFrame
-        Key, demand, expected, loss_model, loss_mean, loss_zero, excess, share (of all excess) [, money],
-        better (mean or zero), state, reason.
+        As `Backtest.losers`.
     """
-    place = pd.Series(trials.row)
     kinds = [FORECASTS.index(name) for name in (MODEL, MEAN, ZERO)]
-    columns = ["loss_model", "loss_mean", "loss_zero"]
-    facts = pd.DataFrame(losses[kinds].T, columns=columns).assign(
-        demand=trials.came, expected=trials.mean[FORECASTS.index(MODEL)]
-    )
-    sums = facts.groupby(place, sort=True).sum()
-    sums["largest"] = facts.groupby(place, sort=True)["demand"].max()
-    sums["sums"] = facts.groupby(place, sort=True).size()
-    sums["first_cut"] = pd.Series(trials.cut).groupby(place).min()
-    sums["excess"] = sums["loss_model"] - sums[["loss_mean", "loss_zero"]].min(axis=1)
+    frame = pd.DataFrame(losses[kinds].T, columns=["loss_model", "loss_mean", "loss_zero"])
+    frame = frame.assign(row=trials.row, demand=trials.came, expected=trials.mean[kinds[0]])
+    for name in (MEAN, ZERO):
+        frame[f"awaited_{name}"], frame[f"spread_{name}"] = awaited_excess(trials, name)
+    sums = frame.groupby("row", sort=True).sum()
+    sums["first_cut"] = pd.Series(trials.cut).groupby(trials.row).min()
+    by_mean = sums["loss_mean"] <= sums["loss_zero"]
+    sums["better"] = np.where(by_mean, MEAN, ZERO)
+    for name in ("loss", "awaited", "spread"):
+        sums[name] = sums[f"{name}_mean"].where(by_mean, sums[f"{name}_zero"])
+    sums["excess"] = sums["loss_model"] - sums["loss"]
+    sums["surprise"] = (sums["excess"] - sums["awaited"]) / np.sqrt(sums["spread"])
     lost = sums[sums["excess"] > LEAST_EXCESS]
     rows = lost.index.to_numpy(np.int64)
     out = panel.keys.iloc[rows].reset_index(drop=True)
-    for name in ("demand", "expected", *columns, "excess"):
+    for name in ("demand", "expected", "loss_model", "loss_mean", "loss_zero", "excess"):
         out[name] = lost[name].to_numpy()
     out["share"] = out["excess"] / out["excess"].sum() if len(out) else 0.0
     worth = "excess"
     if unit_cost is not None:
         out["money"] = out["excess"] * out[names[0]].map(unit_cost).to_numpy(float)
         worth = "money"
-    mean_better = lost["loss_mean"].to_numpy() <= lost["loss_zero"].to_numpy()
-    out["better"] = np.where(mean_better, MEAN, ZERO)
+    out["better"], out["surprise"] = lost["better"].to_numpy(), lost["surprise"].to_numpy()
     out["state"], why = _states(panel, lost, rows)
-    naive = np.where(mean_better, "the mean of its history", "expecting nothing")
+    naive = np.where(out["better"] == MEAN, "the mean of its history", "expecting nothing")
     out["reason"] = [
-        f"{name} would have lost {least:.3g}, the model lost {model:.3g}; {demand:g} pieces were demanded; {said}"
-        for name, least, model, demand, said in zip(
-            naive, out[["loss_mean", "loss_zero"]].min(axis=1), out["loss_model"], out["demand"], why
+        f"{name} would have lost {least:.3g}, the model lost {model:.3g}; {demand:g} pieces were demanded "
+        f"where {expected:.3g} were expected; {said}"
+        for name, least, model, demand, expected, said in zip(
+            naive, lost["loss"], out["loss_model"], out["demand"], out["expected"], why
         )
     ]
     return out.sort_values(
@@ -130,38 +132,68 @@ def loser_table(
     )
 
 
-def _states(panel: Panel, lost: pd.DataFrame, rows: NDArray[np.int64]) -> tuple[NDArray[np.str_], list[str]]:
-    """What happened to each series that lost, as a word and in words."""
-    cut = lost["first_cut"].to_numpy(np.int64)
-    past = np.where(np.arange(panel.length) < cut[:, None], panel.demand[rows], np.nan)
-    age = cut - panel.start[rows]
-    hits = np.nan_to_num(past) > 0
-    last = panel.length - 1 - np.argmax(hits[:, ::-1], axis=1)
-    silent = np.where(hits.any(axis=1), cut - 1 - last, age)
-    came, expected = lost["demand"].to_numpy(), lost["expected"].to_numpy()
-    tested, largest = lost["sums"].to_numpy(), lost["largest"].to_numpy()
-    usual = expected / np.maximum(tested, 1)
-    states = np.select(
-        [
-            age < NEW_PERIODS,
-            came == 0,
-            (largest >= ALONE * came) & (tested > 1) & (largest > MUCH * usual) & (largest > 1),
-            came >= MUCH * expected,
-            came * MUCH <= expected,
-        ],
-        ["new", "stopped", "outlier", "risen", "fallen"],
-        default="scattered",
-    )
-    words = {
-        "new": "its history was only {age} periods long",
-        "stopped": "none came where {expected:.3g} were expected, after {silent} periods without",
-        "outlier": "one sum of {largest:g} stands alone where {usual:.3g} were usual",
-        "risen": "more came than the {expected:.3g} expected",
-        "fallen": "fewer came than the {expected:.3g} expected",
-        "scattered": "about as much as the {expected:.3g} expected, unevenly over the sums",
+def awaited_excess(trials: Trials, name: str) -> tuple[FloatArray, FloatArray]:
+    """What the model would lose more than another forecast if its own distribution were true.
+
+    Parameters
+    ----------
+    trials : Trials
+    name : str
+        The other forecast.
+
+    Returns
+    -------
+    mean, variance : ndarray, shape (n,)
+        Of the difference of the losses; the mean is hardly ever above 0. [pieces, pieces²]
+
+    Notes
+    -----
+    The distribution is taken as its quantiles at the levels of the trials, each with the probability nearest
+    to its level.
+    """
+    middle = (trials.levels[1:] + trials.levels[:-1]) / 2
+    weights = np.diff(np.concatenate([[0.0], middle, [1.0]]))
+    marks = trials.levels[trials.published]
+    own, other = (trials.quantiles[FORECASTS.index(each)][:, trials.published] for each in (MODEL, name))
+    outcomes = trials.quantiles[FORECASTS.index(MODEL)].copy()
+    # Nothing is certain: even where all quantiles are 0 a piece may be asked for.
+    outcomes[:, -1] = np.maximum(outcomes[:, -1], 1.0)
+    first, second = np.zeros((2, len(trials.came)))
+    for weight, came in zip(weights, outcomes.T):
+        apart = (pinball_losses(came, own, marks) - pinball_losses(came, other, marks)).mean(axis=1)
+        first += weight * apart
+        second += weight * apart**2
+    return first, np.maximum(second - first**2, 0.0)
+
+
+def _states(panel: Panel, lost: pd.DataFrame, rows: NDArray[np.int64]) -> tuple[list[str], list[str]]:
+    """What each series that lost is doing, as a word and in words."""
+    life = describe_series(panel.demand, panel.start)
+    cut = np.full(len(panel.keys), panel.length)
+    cut[rows] = lost["first_cut"].to_numpy(np.int64)
+    # The first of a series' one-off demands that the tests, or the year before them, held.
+    found = life.one_offs
+    late = np.flatnonzero(found.column >= cut[found.row] - LATELY)
+    odd = {
+        row: (size, usual) for row, size, usual in zip(found.row[late], found.pieces[late], found.usual[late])
     }
-    said = [
-        words[state].format(age=a, expected=e, silent=s, largest=g, usual=u)
-        for state, a, e, s, g, u in zip(states, age, expected, silent, largest, usual)
-    ]
-    return states, said
+    states, words = [], []
+    came, expected = lost["demand"].to_numpy(), lost["expected"].to_numpy()
+    for at, row in enumerate(rows):
+        state = "outlier" if row in odd else str(life.state[row])
+        states.append(state)
+        if state == "outlier":
+            words.append("a demand of {:g} stands out where {:.3g} are usual".format(*odd[row]))
+        elif state in ("dying", "dead") and life.gap_chance[row] < 0.05:
+            words.append(f"no demand for {life.since_last[row]:g} periods")
+        elif state in ("growing", "dying"):
+            words.append(f"lately {life.trend[row]:.2g} times as much as before")
+        elif state in ("new", "starting"):
+            words.append(f"at the first origin it was {cut[row] - panel.start[row]} periods old")
+        elif state == "single":
+            words.append("it had one demand in all")
+        elif came[at] > MUCH * expected[at] or came[at] < expected[at] / MUCH:
+            words.append("more came than before" if came[at] > expected[at] else "less came than before")
+        else:
+            words.append("it came unevenly over the tested sums")
+    return states, words

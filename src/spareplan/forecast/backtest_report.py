@@ -1,24 +1,21 @@
-"""The back-test by groups: losses beside naive forecasts, calibration, stock and fill at equal stock."""
+"""The back-test by groups: losses beside naive forecasts, and which differences are real."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from spareplan.forecast.backtest_trials import FORECASTS, MEAN, MODEL, ZERO, Trials
-from spareplan.forecast.calibration import count_places, pit_histogram
-from spareplan.forecast.resampling import FEWEST, loss_ratios
+from spareplan.forecast.backtest_trials import FORECASTS, MEAN, Trials
+from spareplan.forecast.resampling import FEWEST, loss_ratios, ratio_noise
 from spareplan.forecast.scores import figures_of_sums, pinball_losses, score_terms
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-BINS = np.linspace(0.0, 1.0, 11)
-CALIBRATED = (MODEL, MEAN)
-BETTER, WORSE, UNCLEAR, FEW = "better", "worse", "no clear difference", "too few series"
+BETTER, WORSE, UNCLEAR, FEW = "better", "worse", "no clear difference", "too few parts"
 
 
 class Groups(NamedTuple):
@@ -30,29 +27,40 @@ class Groups(NamedTuple):
         cut, group.
     member : sparse array, shape (g, n)
         1 where a trial belongs to a group.
+    parts : sparse array, shape (n, p)
+        1 where a trial is one of a part's: what is drawn together when chance is judged.
     """
 
     names: pd.DataFrame
     member: sparse.csr_array
+    parts: sparse.csr_array
+
+    def frame(self, axes: dict[str, Any], values: dict[str, Any]) -> pd.DataFrame:
+        """Write arrays by group and further axes as a long frame.
+
+        Parameters
+        ----------
+        axes : dict of str to sequence
+            Names and labels of the axes after the first.
+        values : dict of str to ndarray, shape (g, *axes)
+        """
+        size = int(np.prod([len(labels) for labels in axes.values()]))
+        out = {name: np.repeat(self.names[name].to_numpy(object), size) for name in self.names}
+        grids = np.meshgrid(*(np.arange(len(labels)) for labels in axes.values()), indexing="ij")
+        for (name, labels), grid in zip(axes.items(), grids):
+            out[name] = np.tile(np.asarray(labels)[grid.ravel()], len(self.names))
+        return pd.DataFrame(out | {name: np.asarray(each).reshape(-1) for name, each in values.items()})
 
 
-class CutScores(NamedTuple):
-    """Tables of `score_cuts`."""
-
-    table: pd.DataFrame
-    coverage: pd.DataFrame
-    pit: pd.DataFrame
-    equal_stock: pd.DataFrame
-    curve: pd.DataFrame
-
-
-def group_trials(labels: pd.DataFrame) -> Groups:
+def group_trials(labels: pd.DataFrame, part: IntArray) -> Groups:
     """Groups of trials by each column of labels, and all together.
 
     Parameters
     ----------
     labels : DataFrame, n rows
         A column per cut; NaN: in no group of it.
+    part : ndarray of int, shape (n,)
+        Part of each trial, numbered from 0.
 
     Returns
     -------
@@ -65,10 +73,13 @@ def group_trials(labels: pd.DataFrame) -> Groups:
         known = np.flatnonzero(codes >= 0)
         rows.append(codes[known] + len(names))
         columns.append(known)
-        names += [(str(cut), group) for group in found]
+        names += [(str(cut), str(group)) for group in found]
     row, column = np.concatenate(rows), np.concatenate(columns)
-    member = sparse.csr_array((np.ones(len(row)), (row, column)), shape=(len(names), len(labels)))
-    return Groups(pd.DataFrame(names, columns=["cut", "group"]), member)
+    return Groups(
+        pd.DataFrame(names, columns=["cut", "group"]),
+        _ones(row, column, (len(names), len(labels))),
+        _ones(np.arange(len(part)), part, (len(part), int(part.max(initial=-1)) + 1)),
+    )
 
 
 def trial_losses(trials: Trials) -> FloatArray:
@@ -84,195 +95,78 @@ def trial_losses(trials: Trials) -> FloatArray:
     return np.stack([pinball_losses(trials.came, rows, marks).mean(axis=1) for rows in each])
 
 
-def score_cuts(
-    trials: Trials, groups: Groups, losses: FloatArray, cluster: IntArray, resamples: int, seed: int
-) -> CutScores:
+def score_sums(trials: Trials, groups: Groups) -> FloatArray:
+    """Sums by group that all scores are made of.
+
+    Returns
+    -------
+    ndarray, shape (m, g, 3 + 5 k)
+        Of `score_terms` at all levels of the trials.
+    """
+    return np.stack(
+        [
+            groups.member @ score_terms(trials.came, quantiles, mean, trials.levels)
+            for quantiles, mean in zip(trials.quantiles, trials.mean)
+        ]
+    )
+
+
+def score_table(
+    trials: Trials, groups: Groups, sums: FloatArray, losses: FloatArray, resamples: int, seed: int
+) -> pd.DataFrame:
     """Score every forecast in every group.
 
     Parameters
     ----------
     trials : Trials
     groups : Groups
+    sums : ndarray, shape (m, g, 3 + 5 k)
+        As from `score_sums`.
     losses : ndarray, shape (m, n)
         As from `trial_losses`. [pieces]
-    cluster : ndarray of int, shape (n,)
-        Part of each trial: what the bootstrap draws.
     resamples, seed : int
+        Of the paired bootstrap over parts.
 
     Returns
     -------
-    CutScores
-        As the tables of `Backtest`.
+    DataFrame
+        As `Backtest.table`: rows by group and forecast, in the order of FORECASTS.
     """
-    terms = len(trials.levels)
-    sums = np.stack(
-        [
-            groups.member @ score_terms(trials.came, quantiles, mean, trials.levels)
-            for quantiles, mean in zip(trials.quantiles, trials.mean)
-        ]
-    )
-    whole, split = sums[:, :, :3], sums[:, :, 3:].reshape(*sums.shape[:2], 5, terms)
-    published = np.concatenate([whole, split[:, :, :, trials.published].reshape(*sums.shape[:2], -1)], axis=2)
-    table = _table(trials, groups, published, losses, cluster, resamples, seed)
-    cells, demand = np.maximum(whole[0, :, 0], 1), whole[0, :, 1]
-    total = np.where(demand > 0, demand, np.nan)[:, None]
-    stock, fill = split[:, :, 3] / total, split[:, :, 4] / total
-    return CutScores(
-        table,
-        _coverage(trials, groups, split, cells, cluster),
-        _pit(trials, groups, cells),
-        _equal_stock(trials, groups, stock, fill),
-        _curve(trials, groups, stock, fill),
-    )
-
-
-def _table(
-    trials: Trials,
-    groups: Groups,
-    sums: FloatArray,
-    losses: FloatArray,
-    cluster: IntArray,
-    resamples: int,
-    seed: int,
-) -> pd.DataFrame:
-    """Rows by group and forecast, in the order of FORECASTS."""
     base = FORECASTS.index(MEAN)
-    low, high, clusters = loss_ratios(losses, cluster, groups.member, base, resamples, seed)
-    total = (groups.member @ losses.T).T
+    low, high = loss_ratios(losses, groups.member, groups.parts, base, resamples, seed)
+    total = groups.member @ losses.T
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(total[base] > 0, total / total[base], np.nan)
-    series = sparse.csr_array(
-        (np.ones(len(trials.row)), (np.arange(len(trials.row)), trials.row)),
-        shape=(len(trials.row), int(trials.row.max(initial=-1)) + 1),
+        ratio = np.where(total[:, [base]] > 0, total / total[:, [base]], np.nan)
+    clusters = np.diff((groups.member @ groups.parts).tocsr().indptr)
+    series = _ones(
+        np.arange(len(trials.row)), trials.row, (len(trials.row), int(trials.row.max(initial=-1)) + 1)
     )
     count = np.diff((groups.member @ series).tocsr().indptr)
-    frames = []
-    for number, forecast in enumerate(FORECASTS):
-        figures = figures_of_sums(sums[number], trials.levels[trials.published])
-        frame = groups.names.assign(
-            forecast=forecast,
-            series=count,
-            demand=sums[number, :, 1],
-            to_mean=ratio[number],
-            to_mean_low=low[:, number],
-            to_mean_high=high[:, number],
-            verdict=np.select(
-                [number == base, clusters < FEWEST, high[:, number] < 1, low[:, number] > 1],
-                ["", FEW, BETTER, WORSE],
-                UNCLEAR,
-            ),
-        )
-        frames.append(frame.assign(**figures))
-    order = np.arange(len(groups.names) * len(FORECASTS)).reshape(len(FORECASTS), -1).T.ravel()
-    return pd.concat(frames, ignore_index=True).iloc[order].reset_index(drop=True)
-
-
-def _coverage(
-    trials: Trials, groups: Groups, split: FloatArray, cells: FloatArray, cluster: IntArray
-) -> pd.DataFrame:
-    """Share of sums below and not above each quantile, and how sure the second one is."""
-    parts = sparse.csr_array(
-        (np.ones(len(cluster)), (np.arange(len(cluster)), cluster)),
-        shape=(len(cluster), int(cluster.max(initial=-1)) + 1),
+    shape = (len(groups.names), len(FORECASTS))
+    is_base = np.broadcast_to(np.arange(len(FORECASTS)) == base, shape)
+    few = np.broadcast_to(clusters[:, None] < FEWEST, shape)
+    values = {
+        "series": np.broadcast_to(count[:, None], shape),
+        "parts": np.broadcast_to(clusters[:, None], shape),
+        "demand": sums[:, :, 1].T,
+        "to_mean": ratio,
+        "to_mean_low": low,
+        "to_mean_high": high,
+        "verdict": np.select([is_base, few, high < 1, low > 1], ["", FEW, BETTER, WORSE], UNCLEAR),
+    }
+    levels = len(trials.levels)
+    split = sums[:, :, 3:].reshape(*sums.shape[:2], 5, levels)[:, :, :, trials.published]
+    flat = np.concatenate([sums[:, :, :3], split.reshape(*sums.shape[:2], -1)], axis=2)
+    figures = figures_of_sums(
+        flat.transpose(1, 0, 2).reshape(-1, flat.shape[2]), trials.levels[trials.published]
     )
-    size = (groups.member @ parts).tocsr()
-    frames = []
-    for forecast in CALIBRATED:
-        number = FORECASTS.index(forecast)
-        _, reached, below, _, _ = split[number].transpose(1, 0, 2) / cells[:, None]
-        for place in np.flatnonzero(trials.published):
-            hit = (trials.came <= trials.quantiles[number, :, place]).astype(float)
-            off = (
-                groups.member @ sparse.diags_array(hit) @ parts - size.multiply(reached[:, [place]])
-            ).tocsr()
-            noise = np.sqrt(off.multiply(off).sum(axis=1)) / cells
-            level = trials.levels[place]
-            gap = np.maximum(np.maximum(level - reached[:, place], below[:, place] - level), 0.0)
-            frames.append(
-                groups.names.assign(
-                    forecast=forecast,
-                    level=level,
-                    below=below[:, place],
-                    reached=reached[:, place],
-                    calerr=gap,
-                    noise=np.asarray(noise).ravel(),
-                    group_row=np.arange(len(groups.names)),
-                )
-            )
-    return _in_group_order(frames)
-
-
-def _pit(trials: Trials, groups: Groups, cells: FloatArray) -> pd.DataFrame:
-    """Histogram of the places of the counts in their forecast distributions."""
-    frames = []
-    for forecast in CALIBRATED:
-        quantiles = trials.quantiles[FORECASTS.index(forecast)]
-        shares = pit_histogram(*count_places(trials.came, quantiles, trials.levels), BINS)
-        shares = (groups.member @ shares) / cells[:, None]
-        for low, high, share in zip(BINS[:-1], BINS[1:], shares.T):
-            frames.append(
-                groups.names.assign(
-                    forecast=forecast,
-                    low=low,
-                    high=high,
-                    share=share,
-                    group_row=np.arange(len(groups.names)),
-                )
-            )
-    return _in_group_order(frames)
-
-
-def _in_group_order(frames: list[pd.DataFrame]) -> pd.DataFrame:
-    every = pd.concat(frames, ignore_index=True)
-    return every.sort_values("group_row", kind="stable", ignore_index=True).drop(columns="group_row")
-
-
-def _curve(trials: Trials, groups: Groups, stock: FloatArray, fill: FloatArray) -> pd.DataFrame:
-    """What stocking to each quantile holds and fills."""
-    frames = [
-        groups.names.assign(
-            forecast=forecast,
-            level=level,
-            stock=stock[number, :, place],
-            fill=fill[number, :, place],
-            group_row=np.arange(len(groups.names)),
-        )
-        for number, forecast in enumerate(FORECASTS)
-        for place, level in enumerate(trials.levels)
+    noise = [
+        ratio_noise(mean - trials.came, trials.came, groups.member, groups.parts) for mean in trials.mean
     ]
-    return _in_group_order(frames)
+    table = groups.frame({"forecast": FORECASTS}, values | figures)
+    table.insert(table.columns.get_loc("bias") + 1, "bias_noise", np.column_stack(noise).ravel())
+    return table
 
 
-def _equal_stock(trials: Trials, groups: Groups, stock: FloatArray, fill: FloatArray) -> pd.DataFrame:
-    """What every forecast fills with the stock of the model, and the stock it needs to fill as much."""
-    nothing = np.zeros((*stock.shape[:2], 1))
-    stock, fill = np.concatenate([nothing, stock], axis=2), np.concatenate([nothing, fill], axis=2)
-    rows = []
-    model = FORECASTS.index(MODEL)
-    for place in np.flatnonzero(trials.published):
-        held, met = stock[model, :, place + 1], fill[model, :, place + 1]
-        for number, forecast in enumerate(FORECASTS):
-            if forecast == ZERO:
-                continue
-            fills = np.array([_inside(h, s, f) for h, s, f in zip(held, stock[number], fill[number])])
-            needs = np.array([_inside(m, f, s) for m, f, s in zip(met, fill[number], stock[number])])
-            rows.append(
-                groups.names.assign(
-                    level=trials.levels[place],
-                    forecast=forecast,
-                    stock=held,
-                    fill=fills,
-                    more_fill=met - fills,
-                    stock_needed=needs,
-                    more_stock=needs / np.where(held > 0, held, np.nan) - 1,
-                    group_row=np.arange(len(groups.names)),
-                )
-            )
-    return _in_group_order(rows)
-
-
-def _inside(at: float, x: FloatArray, y: FloatArray) -> float:
-    """Read a rising curve at a place; NaN where it does not reach."""
-    if not x[-1] >= at:
-        return np.nan
-    return float(np.interp(at, x, y))
+def _ones(row: IntArray, column: IntArray, shape: tuple[int, int]) -> sparse.csr_array:
+    return sparse.csr_array((np.ones(len(row)), (row, column)), shape=shape)

@@ -1,4 +1,4 @@
-"""Forecasts of past months beside what came: every series at every origin, by the model and by anybody's methods."""
+"""Forecasts of past months beside what came: every series at every origin, by the model and by others."""
 
 from __future__ import annotations
 
@@ -102,8 +102,11 @@ def run_trials(
     """
     levels = np.unique(np.round(np.concatenate([marks, GRID]), 12))
     numbers = whole_periods(history["period"]).astype(np.int64) - panel.periods[0]
+    came_back = bool((pd.to_numeric(history["quantity"]) < 0).any())
     pieces = [
-        _one_origin(_known(history, numbers, panel, cut), panel, names, ahead, cut, levels, exposure)
+        _one_origin(
+            _known(history, numbers, panel, cut), panel, names, ahead, cut, levels, exposure, came_back
+        )
         for cut in cuts
     ]
     joined = [np.concatenate(each) for each in zip(*(piece[:4] for piece in pieces))]
@@ -186,6 +189,7 @@ def _one_origin(
     cut: int,
     levels: FloatArray,
     exposure: pd.DataFrame | None,
+    came_back: bool,
 ) -> tuple[Any, ...]:
     """Row, cut, ahead, what came, means and quantiles of the series that can be tested from one origin."""
     alive = np.flatnonzero(panel.start < cut)
@@ -197,8 +201,11 @@ def _one_origin(
     came = np.where(inside, np.nan_to_num(future), 0.0)[complete].sum(axis=1)
     index = pd.Index(panel.keys[names[0]]) if len(names) == 1 else pd.MultiIndex.from_frame(panel.keys)
     model = forecast_history(known, pd.Series(ahead, index=index), tuple(levels), names, exposure)
-    # Netted of the returns known then, not of later ones.
-    past = read_panel(known, names).demand[complete]
+    past = panel.demand[alive, :cut]
+    if came_back:
+        # Netted of the returns known then, not of later ones.
+        past = read_panel(known, names).demand
+    past = past[complete]
     count = np.maximum(np.isfinite(past).sum(axis=1), 1)
     centre = np.nansum(past, axis=1) / count
     spread = np.nansum((past - centre[:, None]) ** 2, axis=1) / np.maximum(count - 1, 1)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from spareplan.forecast.backtest_report import BETTER, WORSE
+from spareplan.forecast.backtest_report import BETTER, FEW, UNCLEAR, WORSE
 from spareplan.forecast.backtest_trials import MEAN, MODEL, ZERO
 
 # The level whose stock and calibration are told: what most shelves are set on.
 TOLD_LEVEL = 0.95
 CLEAR_BIAS = 0.05
-SURE = 2.0
+# Standard errors that tell a difference from chance; and among many groups or series.
+SURE, SURPRISING = 2.0, 3.0
 MOST_ACTIONS = 3
+# What is less than this share of all losses is not worth an action, of all demand not worth a line.
+TELLING_LOSS, TELLING_DEMAND = 0.01, 0.1
 NAMES = {
     "mean": "the mean forecast",
     "zero": "expecting nothing",
@@ -48,8 +51,7 @@ def colleague_note(
     if not model["demand"] > 0:
         return ("Nothing was demanded in the tested periods: there is nothing to score.",)
     lines = [_verdict(whole), *_stock(equal_stock), _levels(coverage), _bias(model)]
-    trusted, doubted = _groups(table)
-    lines += [trusted, doubted] if trusted else [doubted]
+    lines += _groups(table)
     lines.append(_losses(losers, int(model["series"])))
     actions = _actions(table, model, coverage, losers, names)
     lines += [f"To do {number}: {action}" for number, action in enumerate(actions[:MOST_ACTIONS], 1)]
@@ -61,20 +63,27 @@ def _verdict(whole: pd.DataFrame) -> str:
     others = whole.drop(index=MODEL)["wql"].sort_values(kind="stable")
     line = f"Weighted quantile loss {model['wql']:.3f} over {model['series']:,} series"
     if np.isfinite(model["to_mean"]):
-        line += f": {_apart(model['to_mean'])} the mean forecast"
+        line += f", {_apart(model['to_mean'])} than the mean forecast's"
     if np.isfinite(model["to_mean_low"]):
-        line += (
-            f" (95 % interval {model['to_mean_low'] - 1:+.1%} to {model['to_mean_high'] - 1:+.1%}: "
-            f"{_sure(model['verdict'])})"
-        )
+        line += f" ({_between(model['to_mean_low'], model['to_mean_high'])}: {_sure(model['verdict'])})"
     best = str(others.index[0])
     if best not in (MEAN, ZERO):
-        line += f", {_apart(model['wql'] / others.iloc[0])} the best of the others, {NAMES[best]}"
+        line += (
+            f" and {_apart(model['wql'] / others.iloc[0])} than that of the best of the others, {NAMES[best]}"
+        )
     return line + f"; expecting nothing scores {whole.loc[ZERO, 'wql']:.3f}."
 
 
 def _apart(ratio: float) -> str:
-    return f"{abs(ratio - 1):.1%} {'less than' if ratio <= 1 else 'more than'}"
+    return f"{abs(ratio - 1):.1%} {'less' if ratio <= 1 else 'more'}"
+
+
+def _between(low: float, high: float) -> str:
+    """Say an interval of ratios; both ends on one side of 1 share their word."""
+    if (low < 1) == (high < 1):
+        near, far = sorted((abs(low - 1), abs(high - 1)))
+        return f"{near:.1%} to {far:.1%} with 95 % confidence"
+    return f"from {1 - low:.1%} less to {high - 1:.1%} more with 95 % confidence"
 
 
 def _sure(verdict: str) -> str:
@@ -117,46 +126,64 @@ def _levels(coverage: pd.DataFrame) -> str:
 
 def _bias(model: pd.Series) -> str:
     side = "over" if model["bias"] > 0 else "under"
-    return f"The mean is {abs(model['bias']):.1%} {side} what came."
+    noise = model["bias_noise"]
+    sure = "" if not np.isfinite(noise) else f" (standard error {noise:.1%})"
+    return f"The mean is {abs(model['bias']):.1%} {side} what came{sure}."
 
 
-def _groups(table: pd.DataFrame) -> tuple[str, str]:
+def _groups(table: pd.DataFrame) -> list[str]:
+    """Where the gain is real, where the mean forecast does better, where nobody can say."""
     rows = table[(table["forecast"] == MODEL) & table["cut"].isin(BY_PLAN)]
     good, bad = rows[rows["verdict"] == BETTER], rows[rows["verdict"] == WORSE]
-    trusted = ""
-    if len(good):
-        told = [
-            f"{cut} {', '.join(map(str, some['group']))}" for cut, some in good.groupby("cut", sort=False)
-        ]
-        trusted = "Trust it in " + "; ".join(told) + "."
-    if bad.empty:
-        near = rows[(rows["to_mean"] > 1) & (rows["verdict"] != BETTER)]
-        told = ", ".join(
-            f"{row['cut']} {row['group']} ({row['to_mean'] - 1:+.1%})" for _, row in near.iterrows()
-        )
-        return trusted, (
-            f"Nowhere the mean forecast is clearly better; by chance or not it was in {told}."
-            if told
-            else "In no class, region, family or tier the mean forecast did better."
-        )
-    told = ", ".join(
-        f"{row['cut']} {row['group']} ({row['to_mean'] - 1:+.1%}, at least {row['to_mean_low'] - 1:+.1%})"
+    lines, told = [], []
+    for cut, some in good.groupby("cut", sort=False):
+        every = int((rows["cut"] == cut).sum())
+        listed = ", ".join(map(str, some["group"]))
+        told.append(f"every {cut}" if len(some) == every > 1 else f"{cut} {listed}")
+    if told:
+        lines.append(f"Trust it in {'; '.join(told)}: the gain on the mean forecast is real.")
+    told = [
+        f"{row['cut']} {row['group']} ({row['to_mean'] - 1:+.1%}, at least {row['to_mean_low'] - 1:+.1%}; "
+        f"{row['demand']:,.0f} pieces)"
         for _, row in bad.iterrows()
-    )
-    return trusted, f"Do not trust it in {told}: the mean forecast loses less there."
+    ]
+    if told:
+        lines.append(f"Do not trust it in {', '.join(told)}: the mean forecast loses less there.")
+    near = rows[(rows["to_mean"] > 1) & (rows["verdict"] == UNCLEAR)]
+    told = [f"{row['cut']} {row['group']} ({row['to_mean'] - 1:+.1%})" for _, row in near.iterrows()]
+    if told:
+        lines.append(f"The mean forecast did better, if only by chance, in {', '.join(told)}.")
+    whole = float(table.loc[table["cut"] == "all", "demand"].iloc[0])
+    few = rows[(rows["verdict"] == FEW) & (rows["demand"] >= TELLING_DEMAND * whole)]
+    told = [
+        f"{row['cut']} {row['group']} ({row['parts']:,} parts, {row['demand'] / whole:.0%} of the demand, "
+        f"{row['to_mean'] - 1:+.1%} against the mean)"
+        for _, row in few.iterrows()
+    ]
+    if told:
+        lines.append(f"Too few parts to tell a gain from chance: {', '.join(told)}.")
+    if not len(lines) and len(rows):
+        lines.append(
+            f"In no {_listed(list(dict.fromkeys(rows['cut'])))} is the difference to the mean clear."
+        )
+    return lines
+
+
+def _listed(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 def _losses(losers: pd.DataFrame, series: int) -> str:
     if losers.empty:
         return "No series would have done better with its mean or with nothing."
-    half = int((losers["share"].sort_values(ascending=False).cumsum() < 0.5).sum()) + 1
     silent = int((losers["demand"] == 0).sum())
+    real = losers[losers["surprise"] > SURPRISING]
     line = (
-        f"{len(losers):,} of {series:,} series would in hindsight have lost less with their mean or with nothing; "
-        f"{silent:,} of them because nothing came; {half:,} make half of it"
+        f"{len(losers):,} of {series:,} series would in hindsight have lost less with their mean or with "
+        f"nothing, {silent:,} of them because nothing came; {len(real):,} lost more than chance explains"
     )
-    if "money" in losers and losers["money"].notna().any():
-        line += f", all of it weighs {losers['money'].sum():,.0f} of money"
+    if "money" in losers and real["money"].notna().any():
+        line += f", worth {real['money'].sum():,.0f} at unit cost"
     return line + "."
 
 
@@ -165,31 +192,39 @@ def _actions(
 ) -> list[str]:
     """What to do, the most telling first."""
     actions = []
-    classes = table[(table["forecast"] == MODEL) & (table["cut"].isin(BY_PLAN)) & (table["verdict"] == WORSE)]
-    if len(classes):
-        row = classes.loc[(classes["demand"] * (classes["to_mean"] - 1)).idxmax()]
+    least = TELLING_LOSS * model["wql"] * model["demand"]
+    groups = table[(table["forecast"] == MODEL) & table["cut"].isin(BY_PLAN) & (table["verdict"] == WORSE)]
+    lost = groups["wql"] * groups["demand"] * (1 - 1 / groups["to_mean"])
+    if (lost > least).any():
+        row = groups.loc[lost.idxmax()]
         actions.append(
-            f"look at {row['cut']} {row['group']} ({row['series']:,} series, {row['demand']:,.0f} pieces) and set "
-            f"its levels on the mean of its history until the forecast is better there."
+            f"set the levels of {row['cut']} {row['group']} ({row['series']:,} series, {row['demand']:,.0f} "
+            "pieces) by the mean of its history until the forecast is better there."
         )
-    if len(losers):
-        top = losers.head(MOST_ACTIONS)
-        told = ", ".join(
-            f"{' at '.join(str(value) for value in row[names])} ({row['state']})" for _, row in top.iterrows()
-        )
-        actions.append(f"tell the forecast what you know of the worst series, by an override: {told}.")
-    if abs(model["bias"]) > CLEAR_BIAS:
+    real = losers[losers["surprise"] > SURPRISING]
+    if 2 * real["excess"].sum() > least:
+        told = [
+            f"{' at '.join(str(value) for value in row[names])} ({row['state']})"
+            for _, row in real.head(MOST_ACTIONS).iterrows()
+        ]
         actions.append(
-            f"the mean is {'too high' if model['bias'] > 0 else 'too low'} by {abs(model['bias']):.0%} over all: ask "
-            f"what {'left' if model['bias'] > 0 else 'entered'} the field in the tested months."
+            f"tell the forecast what you know of the worst series, by an override: {', '.join(told)}."
         )
-    worst = coverage[(coverage["forecast"] == MODEL) & (coverage["cut"] == "class")]
-    worst = worst[(worst["calerr"] > SURE * worst["noise"]) & (worst["level"] >= 0.8)]
+    if abs(model["bias"]) > max(CLEAR_BIAS, SURE * np.nan_to_num(model["bias_noise"], nan=np.inf)):
+        high = model["bias"] > 0
+        actions.append(
+            f"the mean is too {'high' if high else 'low'} by {abs(model['bias']):.0%} over all: ask what "
+            f"{'left' if high else 'entered'} the field in the tested months."
+        )
+    worst = coverage[
+        (coverage["forecast"] == MODEL) & (coverage["cut"] == "class") & (coverage["level"] >= 0.8)
+    ]
+    worst = worst[worst["calerr"] > SURPRISING * worst["noise"]]
     if len(worst):
         row = worst.loc[worst["calerr"].idxmax()]
         low = row["reached"] < row["level"]
         actions.append(
-            f"set class {row['group']} on a {'higher' if low else 'lower'} quantile than {row['level']:.4g}: it "
-            f"covered {row['reached'] if low else row['below']:.1%}."
+            f"set class {row['group']} on a {'higher' if low else 'lower'} quantile than "
+            f"{row['level']:.4g}: it covered {row['reached'] if low else row['below']:.1%}."
         )
     return actions
