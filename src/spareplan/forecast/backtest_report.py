@@ -164,7 +164,7 @@ def score_table(
         ratio_noise(mean - trials.came, trials.came, groups.member, groups.parts) for mean in trials.mean
     ]
     table = groups.frame({"forecast": FORECASTS}, values | figures)
-    table.insert(table.columns.get_loc("bias") + 1, "bias_noise", np.column_stack(noise).ravel())
+    table.insert(table.columns.tolist().index("bias") + 1, "bias_noise", np.column_stack(noise).ravel())
     return table
 
 

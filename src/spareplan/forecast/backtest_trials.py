@@ -109,11 +109,11 @@ def run_trials(
         )
         for cut in cuts
     ]
-    joined = [np.concatenate(each) for each in zip(*(piece[:4] for piece in pieces))]
+    row, cut, own, came = (np.concatenate(each) for each in zip(*(piece[:4] for piece in pieces)))
     mean = np.concatenate([piece[4] for piece in pieces], axis=1)
     quantiles = np.concatenate([piece[5] for piece in pieces], axis=1)
     published = np.isclose(levels[:, None], marks).any(axis=1)
-    return Trials(*joined, mean, quantiles, levels, published)
+    return Trials(row, cut, own, came, mean, quantiles, levels, published)
 
 
 def choose_origins(panel: Panel, step: int, origins: int, shortest: int) -> list[int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -47,7 +49,7 @@ def colleague_note(
     tuple of str
     """
     whole = table[table["cut"] == "all"].set_index("forecast")
-    model = whole.loc[MODEL]
+    model: Any = whole.loc[MODEL]
     if not model["demand"] > 0:
         return ("Nothing was demanded in the tested periods: there is nothing to score.",)
     lines = [_verdict(whole), *_stock(equal_stock), _levels(coverage), _bias(model)]
@@ -59,7 +61,7 @@ def colleague_note(
 
 
 def _verdict(whole: pd.DataFrame) -> str:
-    model = whole.loc[MODEL]
+    model: Any = whole.loc[MODEL]
     others = whole.drop(index=MODEL)["wql"].sort_values(kind="stable")
     line = f"Weighted quantile loss {model['wql']:.3f} over {model['series']:,} series"
     if np.isfinite(model["to_mean"]):
@@ -71,7 +73,7 @@ def _verdict(whole: pd.DataFrame) -> str:
         line += (
             f" and {_apart(model['wql'] / others.iloc[0])} than that of the best of the others, {NAMES[best]}"
         )
-    return line + f"; expecting nothing scores {whole.loc[ZERO, 'wql']:.3f}."
+    return line + f"; expecting nothing scores {float(whole['wql'][ZERO]):.3f}."
 
 
 def _apart(ratio: float) -> str:
@@ -114,7 +116,7 @@ def _levels(coverage: pd.DataFrame) -> str:
     off = rows[rows["calerr"] > SURE * rows["noise"]]
     if off.empty:
         return "All its quantiles keep what they say, within chance."
-    worst = off.loc[off["calerr"].idxmax()]
+    worst = off.iloc[int(off["calerr"].to_numpy().argmax())]
     low = worst["reached"] < worst["level"]
     share = worst["reached"] if low else worst["below"]
     kept = ", the others keep theirs" if len(off) < len(rows) else ""
@@ -196,7 +198,7 @@ def _actions(
     groups = table[(table["forecast"] == MODEL) & table["cut"].isin(BY_PLAN) & (table["verdict"] == WORSE)]
     lost = groups["wql"] * groups["demand"] * (1 - 1 / groups["to_mean"])
     if (lost > least).any():
-        row = groups.loc[lost.idxmax()]
+        row = groups.iloc[int(lost.to_numpy().argmax())]
         actions.append(
             f"set the levels of {row['cut']} {row['group']} ({row['series']:,} series, {row['demand']:,.0f} "
             "pieces) by the mean of its history until the forecast is better there."
@@ -221,7 +223,7 @@ def _actions(
     ]
     worst = worst[worst["calerr"] > SURPRISING * worst["noise"]]
     if len(worst):
-        row = worst.loc[worst["calerr"].idxmax()]
+        row = worst.iloc[int(worst["calerr"].to_numpy().argmax())]
         low = row["reached"] < row["level"]
         actions.append(
             f"set class {row['group']} on a {'higher' if low else 'lower'} quantile than "
