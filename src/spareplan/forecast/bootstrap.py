@@ -58,7 +58,7 @@ class DemandSums(NamedTuple):
 
 
 def iid_sums(
-    demand: ArrayLike, periods: ArrayLike, levels: Sequence[float], half_life: float | None = None
+    demand: ArrayLike, periods: ArrayLike, levels: Sequence[float], half_life: ArrayLike | None = None
 ) -> DemandSums:
     """Distribution of the sum of periods drawn independently from a series' own past.
 
@@ -70,7 +70,7 @@ def iid_sums(
         How many periods are summed, at least 1. [periods]
     levels : sequence of float, k of them
         Between 0 and 1.
-    half_life : float, optional
+    half_life : float or array-like, shape (n,), optional
         After so many periods a period is drawn half as often; None: all alike. [periods]
 
     Returns
@@ -127,7 +127,7 @@ def iid_sums(
 
 
 def block_sums(
-    demand: ArrayLike, periods: int, levels: Sequence[float], half_life: float | None = None
+    demand: ArrayLike, periods: int, levels: Sequence[float], half_life: ArrayLike | None = None
 ) -> DemandSums:
     """Distribution of past sums of so many neighbouring periods of a series.
 
@@ -139,7 +139,7 @@ def block_sums(
         How many periods are summed, at least 1. [periods]
     levels : sequence of float, k of them
         Between 0 and 1.
-    half_life : float, optional
+    half_life : float or array-like, shape (n,), optional
         After so many periods a stretch counts half; None: all alike. [periods]
 
     Returns

@@ -39,19 +39,21 @@ from spareplan.maths.intermittency import demand_intervals
 FloatArray = NDArray[np.float64]
 SMOOTHING = 0.1
 MOST_AGGREGATION = 24
-# Weights among which the past chooses, and how many periods of a typical series each one is joined by.
-WEIGHTS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5)
-PANEL_PERIODS = 24.0
+# What the past chooses among, and how many periods of a typical series each one is joined by (found on origins
+# before every month that is scored in the benchmarks).
+WEIGHTS = (0.05, 0.1, 0.15, 0.2, 0.3)
+HALF_LIVES = (3.0, 4.5, 6.0, 9.0, 12.0, 18.0, 24.0, 48.0, np.inf)
+PANEL_PERIODS = 192.0
 
 
-def mean_demand(demand: ArrayLike, half_life: float | None = None) -> FloatArray:
+def mean_demand(demand: ArrayLike, half_life: ArrayLike | None = None) -> FloatArray:
     """Mean of all known periods.
 
     Parameters
     ----------
     demand : array-like, shape (n, c)
         Oldest period first; NaN where unknown or not started. [pieces]
-    half_life : float, optional
+    half_life : float or array-like, shape (n,), optional
         A period this much older than another counts half as much; None: all alike. [periods]
 
     Returns
@@ -269,7 +271,7 @@ def best_weights(
     Raises
     ------
     DataError
-        Negative or infinite demand, no matrix, an unknown method, no weights between 0 and 1, negative
+        Negative or infinite demand, no matrix, an unknown method, weights outside 0 to 1, negative
         `panel_periods`.
 
     Notes
@@ -277,30 +279,83 @@ def best_weights(
     Errors are squared: absolute ones favour the forecast of nothing [6]_. Each series' errors are taken
     relative to its mean square demand, so that heavy parts do not choose for all.
     """
-    if method not in RECURSIONS:
-        remedy = f"give one of {', '.join(RECURSIONS)}"
+    methods = [name for name in RECURSIONS if name != "mean"]
+    if method not in methods:
+        remedy = f"give one of {', '.join(methods)}"
         raise problem_in_argument("best_weights", "method", method, "is unknown", remedy)
-    choice = np.asarray(among, dtype=float)
-    if choice.ndim != 1 or not choice.size or not panel_periods >= 0:
-        rule = "must be weights and a number of periods of at least 0"
-        raise problem_in_argument("best_weights", "among, panel_periods", (among, panel_periods), rule, "")
-    values, known = read_demand("best_weights", demand)
-    scale = np.where(known, values, 0.0) ** 2
-    scale = scale.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
-    error = np.zeros((len(values), len(choice)))
-    counted = np.zeros(len(values))
-    for column, weight in enumerate(choice):
+    return _least_error("best_weights", demand, method, among, among, panel_periods)
+
+
+def best_half_lives(
+    demand: ArrayLike, among: Sequence[float] = HALF_LIVES, panel_periods: float = PANEL_PERIODS
+) -> FloatArray:
+    """Find how fast to forget so that `mean_demand` would have erred least on every next period of the past.
+
+    Parameters
+    ----------
+    demand : array-like, shape (n, c)
+        Oldest period first; NaN where unknown or not started. [pieces]
+    among : sequence of float
+        Half-lives to choose from; infinity forgets nothing. [periods]
+    panel_periods : float
+        As in `best_weights`. [periods]
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        To be passed as `half_life` of `mean_demand` or `bootstrap.iid_sums`. [periods]
+
+    Raises
+    ------
+    DataError
+        Negative or infinite demand, no matrix, half-lives not above 0, negative `panel_periods`.
+
+    Examples
+    --------
+    Demand that stepped up is forecast best by what is recent:
+
+    >>> best_half_lives([[1.0] * 20 + [9.0] * 20], panel_periods=0).tolist()
+    [3.0]
+    """
+    half = np.asarray(among, dtype=float)
+    if not (half > 0).all():
+        raise problem_in_argument("best_half_lives", "among", among, "are not above 0", "give periods")
+    weights = np.maximum(1 - 0.5 ** (1 / half), np.finfo(float).eps)
+    return _least_error("best_half_lives", demand, "mean", half, weights, panel_periods)
+
+
+def _least_error(
+    function: str,
+    demand: ArrayLike,
+    method: str,
+    among: ArrayLike,
+    weights: ArrayLike,
+    panel_periods: float,
+) -> FloatArray:
+    """For every series the one `among` whose weight erred least, joined by so many periods of the panel."""
+    choice, weight = np.asarray(among, dtype=float), np.asarray(weights, dtype=float)
+    if choice.ndim != 1 or not choice.size:
+        raise problem_in_argument(
+            function, "among", among, "is no list of numbers", "give some to choose from"
+        )
+    if not panel_periods >= 0:
+        raise problem_in_argument(function, "panel_periods", panel_periods, "is negative", "give 0 or more")
+    values, known = read_demand(function, demand)
+    scale = (np.where(known, values, 0.0) ** 2).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    error, met = np.zeros((len(values), len(choice))), np.zeros(len(values))
+    for column in range(len(choice)):
         before = np.full(len(values), np.nan)
-        for t, after in enumerate(forecasts_after(method, values, weight)):
-            met = known[:, t] & np.isfinite(before)
-            error[:, column] += np.where(met, (values[:, t] - np.where(met, before, 0.0)) ** 2, 0.0)
-            counted += met & (column == 0)
+        met[:] = 0
+        for y, seen, after in zip(values.T, known.T, forecasts_after(method, values, weight[column])):
+            judged = seen & np.isfinite(before)
+            error[:, column] += np.where(judged, y - before, 0.0) ** 2
+            met += judged
             before = after
     relative = error / np.where(scale > 0, scale, 1.0)[:, None]
-    panel = relative.sum(axis=0) / max(counted[scale > 0].sum(), 1.0)
-    own = relative if np.isfinite(panel_periods) else 0 * relative
-    joined = own + (panel_periods if np.isfinite(panel_periods) else 1.0) * panel
-    return choice[np.argmin(joined, axis=1)]
+    panel = relative.sum(axis=0) / max(met[scale > 0].sum(), 1.0)
+    if np.isinf(panel_periods):
+        return np.full(len(values), choice[np.argmin(panel)])
+    return choice[np.argmin(relative + panel_periods * panel, axis=1)]
 
 
 def _last(method: str, demand: ArrayLike, *weights: ArrayLike) -> FloatArray:

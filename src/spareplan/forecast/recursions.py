@@ -16,7 +16,7 @@ Path = Iterator[FloatArray]
 EARLY = 12
 
 
-def period_weights(function: str, known: NDArray[np.bool_], half_life: float | None) -> FloatArray:
+def period_weights(function: str, known: Flags, half_life: ArrayLike | None) -> FloatArray:
     """Weights of the known periods; they add up to 1, or to 0 where nothing is known.
 
     Parameters
@@ -25,8 +25,8 @@ def period_weights(function: str, known: NDArray[np.bool_], half_life: float | N
         Named in the error message.
     known : ndarray of bool, shape (n, c)
         Oldest period first.
-    half_life : float or None
-        [periods]
+    half_life : float, array-like, shape (n,), or None
+        Infinity and None: all alike. [periods]
 
     Returns
     -------
@@ -37,13 +37,15 @@ def period_weights(function: str, known: NDArray[np.bool_], half_life: float | N
     DataError
         A half-life that is not above 0.
     """
-    if half_life is not None and not half_life > 0:
-        raise problem_in_argument(function, "half_life", half_life, "is not above 0", "give periods, or None")
+    half = np.asarray(np.inf if half_life is None else half_life, dtype=float)
+    if half.shape not in ((), known.shape[:1]) or not (half > 0).all():
+        remedy = "give periods, once or per series, or None"
+        raise problem_in_argument(function, "half_life", half_life, "is not above 0", remedy)
     age = np.arange(known.shape[1] - 1, -1, -1.0)
     # Counted from the latest known period, so that weights before a long silence do not vanish.
     latest = np.where(known, age, np.inf).min(axis=1, initial=np.inf, keepdims=True)
-    rate = 0.0 if half_life is None else np.log(2) / half_life
-    weight = np.where(known, np.exp(-rate * (age - np.where(np.isfinite(latest), latest, 0.0))), 0.0)
+    since = age - np.where(np.isfinite(latest), latest, 0.0)
+    weight = np.where(known, np.exp(-np.log(2) / half.reshape(-1, 1) * since), 0.0)
     return np.asarray(weight / np.maximum(weight.sum(axis=1, keepdims=True), 1.0))
 
 
@@ -84,7 +86,7 @@ def forecasts_after(method: str, demand: ArrayLike, alpha: ArrayLike, beta: Arra
     Parameters
     ----------
     method : str
-        ses, croston, sba or tsb.
+        mean (weights that fall by alpha per period, adding up to 1), ses, croston, sba or tsb.
     demand : array-like, shape (n, c)
         Oldest period first; NaN where unknown or not started. [pieces]
     alpha, beta : float or array-like, shape (n,)
@@ -104,6 +106,14 @@ def forecasts_after(method: str, demand: ArrayLike, alpha: ArrayLike, beta: Arra
     first = read_weight(method, "alpha", alpha, len(values))
     second = first if beta is None else read_weight(method, "beta", beta, len(values))
     return RECURSIONS[method](values, known, first, second)
+
+
+def _mean_path(values: FloatArray, known: Flags, alpha: FloatArray, _: FloatArray) -> Path:
+    total, weight = np.zeros(len(values)), np.zeros(len(values))
+    for y, seen in zip(values.T, known.T):
+        total = np.where(seen, (1 - alpha) * total + y, total)
+        weight = np.where(seen, (1 - alpha) * weight + 1, weight)
+        yield np.where(weight > 0, total / np.maximum(weight, 1.0), np.nan)
 
 
 def _ses_path(values: FloatArray, known: Flags, alpha: FloatArray, _: FloatArray) -> Path:
@@ -141,4 +151,10 @@ def _tsb_path(values: FloatArray, known: Flags, alpha: FloatArray, beta: FloatAr
         yield chance * size
 
 
-RECURSIONS = {"ses": _ses_path, "croston": _croston_path, "sba": _sba_path, "tsb": _tsb_path}
+RECURSIONS = {
+    "mean": _mean_path,
+    "ses": _ses_path,
+    "croston": _croston_path,
+    "sba": _sba_path,
+    "tsb": _tsb_path,
+}
