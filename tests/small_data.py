@@ -19,6 +19,7 @@ DATES = [
     "due_on",
     "date",
     "expires_on",
+    "withdrawn_on",
     "when",
     "last_buy_on",
 ]
@@ -63,7 +64,8 @@ COLUMNS = {
     "reservations": "part_id site_id due_on quantity why",
     "targets": "tier target_fill_rate target_wait_days window_days target_in_window",
     "calendar": "region_id date kind",
-    "overrides": "table column part_id site_id region_id month value who when why expires_on",
+    "overrides": "table column part_id site_id region_id month value who when why expires_on withdrawn_on "
+    "withdrawn_by withdrawn_why",
 }
 DEFAULTS = {"parts": {"repairable_share": 0.0, "lead_time_sd_days": 0.0, "min_order": 1.0, "pack_size": 1.0}}
 

@@ -251,6 +251,10 @@ class PlanConfig:
     engine : str
         "local", "processes" or the address of a Dask cluster.
     forecast, thresholds, stocking, replenishment, staffing
+    frozen_weeks : int
+        Coming weeks in which orders and whole months of the plan issued before stay; 0: none. [weeks]
+    learn_from_last : bool
+        Correct the forecast by how far the plans before were off, where a plan before is given.
         Options of the stages.
     """
 
@@ -275,6 +279,12 @@ class PlanConfig:
     forecast: ForecastOptions = dataclasses.field(default_factory=ForecastOptions)
     thresholds: Thresholds = dataclasses.field(default_factory=Thresholds)
     stocking: StockingOptions = dataclasses.field(default_factory=StockingOptions)
+    frozen_weeks: int = _option(
+        0, "weeks", "coming weeks in which the orders and whole months issued before stay", ge=0, le=52
+    )
+    learn_from_last: bool = _option(
+        True, "", "correct the forecast by how far the plans before were off, where one is given"
+    )
     replenishment: ReplenishmentOptions = dataclasses.field(default_factory=ReplenishmentOptions)
     staffing: StaffingOptions = dataclasses.field(default_factory=StaffingOptions)
 

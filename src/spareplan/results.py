@@ -288,6 +288,10 @@ class Plan:
 
     demand: DemandForecast
     grades: PartGrades
+    version : int, optional
+        Number in the plan store it was read from.
+    typed_overrides : DataFrame
+        Overrides kept by that store when it was read, those taken back too; the next run picks them up.
     levels: StockLevels
     check: Attainment | None
     orders: Orders
@@ -304,6 +308,8 @@ class Plan:
     def explain(self, part_id: str, site_id: str) -> Any:
         """Say in words and numbers why a level and its orders are what they are.
 
+    version: int | None = None
+    typed_overrides: pd.DataFrame = field(default_factory=pd.DataFrame)
         Parameters
         ----------
         part_id, site_id : str

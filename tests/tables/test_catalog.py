@@ -39,6 +39,7 @@ promises: priority* respond_hours resolve_hours target response_mode? clock?
 targets: tier* target_fill_rate? target_wait_days? window_days? target_in_window?
 calendar: region_id* date* kind
 overrides: table column part_id? site_id? region_id? month? value who when why expires_on?
+  withdrawn_on? withdrawn_by? withdrawn_why?
 """
 RESULT_TEXT = """
 DemandForecast: part_id site_id month mean variance vmr rate_cv2 q0.5 q0.8 q0.9 q0.95 q0.99
