@@ -58,7 +58,7 @@ COLUMNS = {
     "lateral_days emergency_days transport_cost lateral_cost emergency_cost",
     "units": "unit_id product_id site_id commissioned_on retired_on",
     "replacements": "unit_id part_id replaced_on quantity planned",
-    "demand": "part_id site_id month quantity",
+    "demand": "part_id site_id month quantity one_off",
     "stock": "part_id site_id on_hand reserved in_repair on_order backorders reorder_point max_stock",
     "open_orders": "order_id part_id from_site_id to_site_id quantity due_on",
     "reservations": "part_id site_id due_on quantity why",

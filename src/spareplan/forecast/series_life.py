@@ -19,6 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special
 
+from spareplan.forecast.notes import note
 from spareplan.forecast.one_offs import OneOffs, find_one_offs
 from spareplan.forecast.panels import Panel, net_of_returns, read_panel, whole_periods
 from spareplan.maths.intermittency import demand_class, demand_intervals, size_variation
@@ -208,6 +209,86 @@ def series_life(history: pd.DataFrame, key: str | Sequence[str] = "part_id") -> 
     _add_one_offs(out, life.one_offs, _labels(history, panel))
     out["reason"] = _reasons(out)
     return out[[*names, *SERIES_COLUMNS]]
+
+
+def series_words(series: pd.DataFrame, left_out: FloatArray) -> list[str]:
+    """What a reason adds about each series; nothing about steady ones without surprises.
+
+    Parameters
+    ----------
+    series : DataFrame
+        As from `series_life`.
+    left_out : ndarray, shape (n,)
+        Pieces of one-off projects that were not learned from. [pieces]
+
+    Returns
+    -------
+    list of str
+        Empty, or beginning with a blank and in brackets.
+    """
+    since, trend = series["since_last"].tolist(), series["trend"].tolist()
+    out = []
+    for at, state in enumerate(series["state"].tolist()):
+        said = [] if state == "steady" else [state]
+        if state in ("dead", "dying") and since[at] >= DYING_SILENCE:
+            said = [f"{state}: silent for {since[at]:.0f}"]
+        elif state in ("growing", "dying"):
+            said = [f"{state}: lately {trend[at]:.2g} times the demand before"]
+        out.append(said)
+    for at in np.flatnonzero(series["outliers"].to_numpy() > 0).tolist():
+        row = series.iloc[at]
+        out[at].append(f"{row['outlier_pieces']:g} in {row['outlier_periods']} look like a one-off project")
+    for at in np.flatnonzero(left_out > 0).tolist():
+        out[at].append(f"{left_out[at]:g} one-off pieces left out")
+    return [f" ({'; '.join(said)})" if said else "" for said in out]
+
+
+def series_notes(history: pd.DataFrame, series: pd.DataFrame) -> list[dict[str, Any]]:
+    """Assumption rows about states, one-off projects and returns.
+
+    Parameters
+    ----------
+    history : DataFrame
+        With one_off, the pieces that are left out of quantity. [pieces]
+    series : DataFrame
+        As from `series_life`.
+
+    Returns
+    -------
+    list of dict
+    """
+    states = series["state"].value_counts()
+    said = ", ".join(f"{states[name]:,} {name}" for name in STATES if name in states)
+    rows = [
+        note(
+            "states of the series", said, "series", "estimated from demand", "nothing in the forecast follows"
+        ),
+    ]
+    if (named := float(history["one_off"].sum())) > 0:
+        rows.append(
+            note(
+                "one-off pieces left out",
+                f"{named:g}",
+                "pieces",
+                "data: demand.one_off",
+                "the planner named them as projects that do not come again; they stay in what happened",
+            )
+        )
+    if (found := int(series["outliers"].sum())) > 0:
+        rows.append(
+            note(
+                "demands that look like one-off projects",
+                f"{found:,} of {series['outlier_pieces'].sum():g} pieces",
+                "demands",
+                "estimated from demand",
+                "kept in the forecast; put their pieces into demand.one_off to leave them out",
+            )
+        )
+    if (back := float(series["returned"].sum())) > 0:
+        rows.append(
+            note("pieces returned", f"{back:g}", "pieces", "data: demand", "taken off the demand before them")
+        )
+    return rows
 
 
 def _silence_chance(
