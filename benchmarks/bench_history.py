@@ -24,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -138,23 +139,23 @@ def bench_leads(scorer: ModuleType, draws: int) -> Iterable[pd.DataFrame]:
     for panel in lead_time_panels(scorer):
         scored = score_all(panel)
         tables.append(show(panel, scored))
-        print("  spareplan by lead time: " + "; ".join(by_lead(panel, scored)))
+        show_by_lead(panel, scored)
     return tables
 
 
-def by_lead(panel: DemandPanel, scored: Mapping[str, Scored]) -> Iterable[str]:
-    """Loss of spareplan relative to the best other method among the parts of each lead time."""
+def show_by_lead(panel: DemandPanel, scored: Mapping[str, Scored]) -> None:
+    """Print the best other method beside spareplan among the parts of each lead time."""
     leads = np.broadcast_to(panel.lead, len(panel.demand))
-    edges = [length for length in (1, 2, 3, 4, 6, 10, 20) if length <= leads.max()]
-    for low, high in zip(edges, [*edges[1:], int(leads.max()) + 1]):
+    edges = [1, 2, 3, 4, 6, 10, int(leads.max()) + 1]
+    for low, high in pairwise(edges):
         rows = (leads >= low) & (leads < high)
-        total = {label: score.loss[rows].sum() for label, score in scored.items() if label != "zero"}
-        if rows.any() and total[BASE] > 0:
-            best = min(
-                (label for label in total if not label.startswith(BASE)), key=lambda label: total[label]
+        ours = scored[BASE].loss[rows]
+        if ours.sum() > 0:
+            best = min(SINGLE, key=lambda label: scored[label].loss[rows].sum())
+            span = f"{low}" if high == low + 1 else f"{low} to {high - 1}"
+            print(
+                f"  lead time {span}: {rows.sum():,} parts; {best} {relative(scored[best].loss[rows], ours)}"
             )
-            span = f"{low}" if high == low + 1 else f"{low}-{high - 1}"
-            yield f"{span}: {rows.sum():,} parts {total[BASE] / total[best] - 1:+.1%} to {best}"
 
 
 def bench_subsets(scorer: ModuleType, draws: int) -> Iterable[pd.DataFrame]:
@@ -318,6 +319,15 @@ def against(row: Mapping[str, Any]) -> str:
     if not row["difference"]:
         return ""
     return f"{row['to_base']:+.1%} ({row['low']:+.1%} .. {row['high']:+.1%}) {row['difference']}"
+
+
+def relative(loss: FloatArray, base: FloatArray) -> str:
+    """Loss of some parts relative to spareplan in words."""
+    low, high = paired_interval(loss, base)
+    difference = verdict(low, high)
+    return against(
+        {"to_base": loss.sum() / base.sum() - 1, "low": low, "high": high, "difference": difference}
+    )
 
 
 def show_all(table: pd.DataFrame) -> None:
