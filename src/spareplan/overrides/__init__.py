@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spareplan.overrides.gathering import OVERRIDE_COLUMNS, add_override, gather_overrides, read_overrides
+from spareplan.overrides.gathering import add_override, gather_overrides
 from spareplan.overrides.laying import (
     OVERRIDE_SOURCE,
     apply_to_crew,
@@ -17,7 +17,6 @@ from spareplan.overrides.laying import (
 from spareplan.overrides.listing import list_overrides, override_exceptions
 
 __all__ = [
-    "OVERRIDE_COLUMNS",
     "OVERRIDE_SOURCE",
     "add_override",
     "apply_to_crew",
@@ -31,5 +30,4 @@ __all__ = [
     "gather_overrides",
     "list_overrides",
     "override_exceptions",
-    "read_overrides",
 ]

@@ -3,74 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from spareplan.errors import DataError, Problem
-from spareplan.tables import relations
-from spareplan.tables.catalog import INPUT_TABLES
-from spareplan.tables.draft import finish, read_table
-from spareplan.tables.raw import RawTable, raw_from_frame
-from spareplan.tables.scopes import check_overrides, decision_keys, is_withdrawn
+from spareplan.tables.scopes import decision_keys, is_withdrawn
+from spareplan.tables.typed import OVERRIDE_COLUMNS, read_overrides, shaped_overrides
 
 if TYPE_CHECKING:
     from spareplan.tables.dataset import Dataset
 
-OVERRIDE_COLUMNS = tuple(INPUT_TABLES["overrides"].names)
-HOMES = ("parts", "sites", "regions")
 BACK = ["withdrawn_on", "withdrawn_by", "withdrawn_why"]
-
-
-def read_overrides(
-    rows: pd.DataFrame | RawTable | str | Path, known: Mapping[str, pd.DataFrame] | None = None
-) -> pd.DataFrame:
-    """Read overrides as they were typed and check them by the rules of the catalog.
-
-    Parameters
-    ----------
-    rows : DataFrame or path
-        Columns of the input table overrides, English or Chinese; a .csv, .tsv or .xlsx file (a sheet named
-        overrides, or the only one).
-    known : mapping of str to DataFrame, optional
-        parts, sites, regions: their ids are the known ones; None: ids are not checked.
-
-    Returns
-    -------
-    DataFrame
-        All columns of the table, read.
-
-    Raises
-    ------
-    DataError
-        Every fault by row, column, value and remedy; nothing is read then.
-    """
-    raw = rows if isinstance(rows, RawTable) else _raw(rows)
-    if not raw.headers:
-        raise DataError(list(raw.problems) or [_empty(raw.name)])
-    draft, findings, refused, _ = read_table(raw)
-    problems = [*raw.problems, *refused]
-    tables = {name: table.empty() for name, table in INPUT_TABLES.items()} | {"overrides": draft.frame}
-    homes = {name: frame for name, frame in (known or {}).items() if name in HOMES}
-    tables |= homes
-    lost = [
-        one
-        for one in relations.references(tables, frozenset({"overrides", *homes}))
-        if one.table == "overrides"
-    ]
-    findings = [*findings, *lost, *relations.override_targets(draft.frame)]
-    for finding in findings:
-        value = finding.value
-        if value is None and finding.position >= 0:
-            value = draft.cells(finding.column, [finding.position])[0]
-        problems.append(draft.problem(finding._replace(value=value)))
-    if problems:
-        raise DataError(problems)
-    read = finish(draft.frame, INPUT_TABLES["overrides"]).reset_index(drop=True)
-    check_overrides(read)
-    return read
 
 
 def add_override(
@@ -100,18 +43,11 @@ def add_override(
     row = {"table": table, "column": column, "value": str(value), "who": who, "why": why, **scope}
     if row.get("when") is None:
         row["when"] = data.as_of()
-    strange = sorted(set(row) - set(OVERRIDE_COLUMNS))
-    if strange:
-        raise DataError(
-            [
-                Problem(
-                    "overrides", 0, name, str(row[name]), "is no column", f"use {', '.join(OVERRIDE_COLUMNS)}"
-                )
-                for name in strange
-            ]
-        )
     new = read_overrides(pd.DataFrame([row]), data.tables)
-    return gather_overrides(data, new)[0]
+    own = data.overrides[list(OVERRIDE_COLUMNS)]
+    # Typed again on the same day for the same cell, it is the same decision, mended.
+    own = own[~decision_keys(own).isin(decision_keys(new))]
+    return _with_overrides(data, pd.concat([own, new], ignore_index=True))
 
 
 def gather_overrides(
@@ -135,7 +71,7 @@ def gather_overrides(
     left_out : list of dict
         what, reason, remedy: overrides of parts, sites or regions that the data knows no more.
     """
-    others = [_shaped(frame) for frame in (before, typed) if frame is not None and len(frame)]
+    others = [shaped_overrides(frame) for frame in (before, typed) if frame is not None and len(frame)]
     if not others:
         return data, []
     own = data.overrides[list(OVERRIDE_COLUMNS)]
@@ -152,8 +88,12 @@ def gather_overrides(
         for name in BACK:
             every[name] = every[name].where(~hit, names.map(last[name]))
     known, left_out = _still_known(every, data)
-    tables = dict(data.tables) | {"overrides": _shaped(every[known])}
-    return dataclasses.replace(data, tables=tables, given=data.given | {"overrides"}), left_out
+    return _with_overrides(data, every[known]), left_out
+
+
+def _with_overrides(data: Dataset, rows: pd.DataFrame) -> Dataset:
+    tables = dict(data.tables) | {"overrides": shaped_overrides(rows)}
+    return dataclasses.replace(data, tables=tables, given=data.given | {"overrides"})
 
 
 def _still_known(every: pd.DataFrame, data: Dataset) -> tuple[pd.Series, list[dict[str, str]]]:
@@ -173,40 +113,3 @@ def _still_known(every: pd.DataFrame, data: Dataset) -> tuple[pd.Series, list[di
             )
         known &= ~lost
     return known, left_out
-
-
-def _shaped(frame: pd.DataFrame) -> pd.DataFrame:
-    """All columns of the table with their dtypes."""
-    out = frame.reindex(columns=list(OVERRIDE_COLUMNS)).reset_index(drop=True)
-    for column in INPUT_TABLES["overrides"].columns:
-        out[column.name] = out[column.name].astype(column.pandas_dtype)  # type: ignore[call-overload]
-    return out
-
-
-def _raw(rows: pd.DataFrame | str | Path) -> RawTable:
-    if isinstance(rows, pd.DataFrame):
-        return raw_from_frame("overrides", rows)
-    path = Path(rows)
-    if not path.is_file():
-        raise DataError([Problem("overrides", 0, "", str(path), "is no file", "give a .csv or .xlsx file")])
-    if path.suffix.lower() in (".csv", ".tsv", ".txt"):
-        from spareplan.tables.readers import read_csv
-
-        return read_csv(path, "overrides")
-    from spareplan.tables.workbook import read_workbook
-
-    found = {raw.name: raw for _, raw in read_workbook(path) if raw is not None}
-    if "overrides" not in found:
-        sheets = ", ".join(found) or "none that is known"
-        raise DataError(
-            [
-                Problem(
-                    "overrides", 0, "", path.name, f"has no sheet overrides (sheets: {sheets})", "name one so"
-                )
-            ]
-        )
-    return found["overrides"]
-
-
-def _empty(name: str) -> Problem:
-    return Problem(name, 0, "", "", "has no header", "write the column names into the first line")

@@ -50,10 +50,10 @@ def list_overrides(
     Returns
     -------
     DataFrame
-        The override's columns; status (applied; overruled: a later decision holds on all its rows; inside the
-        frozen horizon: applied there, to be approved; held by the frozen horizon: not applied; unmatched,
-        expired, withdrawn), rows (how many it reaches; NaN where the result was not given), model (the model's
-        number there, the mean of several rows, or its words) and note.
+        The override's columns; status (applied; overruled: a later decision holds on all its rows; inside
+        the frozen horizon: applied there, to be approved; held by the frozen horizon: not applied; unmatched,
+        expired, withdrawn), rows (how many it reaches; NaN where the result was not given), model (its number
+        there, the mean of several rows, or its words) and note.
 
     Raises
     ------
