@@ -36,8 +36,13 @@ class ForecastOptions:
     )
     levels: tuple[float, ...] = _option((0.5, 0.8, 0.9, 0.95, 0.99), "", "quantile levels that are published")
     backtest_origins: int = _option(
-        2, "", "earlier origins at which ages are weighed against the mean rate; 0: ages alone", ge=0, le=8
+        2,
+        "",
+        "earlier origins at which ages, mean rate and own record are weighed; 0: ages alone",
+        ge=0,
+        le=8,
     )
+    own_record: bool = _option(True, "", "weigh what was taken of each part so far as a forecast of its own")
     machine_life_years: float = _option(
         10.0, "years", "mean life of a machine, where no machine was ever retired", gt=0, le=100
     )
@@ -246,15 +251,15 @@ class PlanConfig:
         Exceptions worth less than this share of the money in base stock are not listed.
     last_buy_risk : float
         Chance of ever running short that is accepted when a part that ends is bought for the last time.
+    frozen_weeks : int
+        Coming weeks in which orders and whole months of the plan issued before stay; 0: none. [weeks]
+    learn_from_last : bool
+        Correct the forecast by how far the plans before were off, where a plan before is given.
     language : {"en", "zh"}
         Language of headers and summaries.
     engine : str
         "local", "processes" or the address of a Dask cluster.
     forecast, thresholds, stocking, replenishment, staffing
-    frozen_weeks : int
-        Coming weeks in which orders and whole months of the plan issued before stay; 0: none. [weeks]
-    learn_from_last : bool
-        Correct the forecast by how far the plans before were off, where a plan before is given.
         Options of the stages.
     """
 
@@ -274,17 +279,17 @@ class PlanConfig:
     last_buy_risk: float = _option(
         0.05, "share", "chance of ever running short after the last buy of a part that ends", gt=0, lt=1
     )
-    language: Literal["en", "zh"] = _option("en", "", "language of headers and summaries")
-    engine: str = _option("local", "", "where per-part work runs: local, processes or a cluster address")
-    forecast: ForecastOptions = dataclasses.field(default_factory=ForecastOptions)
-    thresholds: Thresholds = dataclasses.field(default_factory=Thresholds)
-    stocking: StockingOptions = dataclasses.field(default_factory=StockingOptions)
     frozen_weeks: int = _option(
         0, "weeks", "coming weeks in which the orders and whole months issued before stay", ge=0, le=52
     )
     learn_from_last: bool = _option(
         True, "", "correct the forecast by how far the plans before were off, where one is given"
     )
+    language: Literal["en", "zh"] = _option("en", "", "language of headers and summaries")
+    engine: str = _option("local", "", "where per-part work runs: local, processes or a cluster address")
+    forecast: ForecastOptions = dataclasses.field(default_factory=ForecastOptions)
+    thresholds: Thresholds = dataclasses.field(default_factory=Thresholds)
+    stocking: StockingOptions = dataclasses.field(default_factory=StockingOptions)
     replenishment: ReplenishmentOptions = dataclasses.field(default_factory=ReplenishmentOptions)
     staffing: StaffingOptions = dataclasses.field(default_factory=StaffingOptions)
 
