@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 
 from spareplan.errors import DataError, Problem, problem_in_argument
 from spareplan.forecast import intermittent
+from spareplan.forecast.backtest_data import PAIR, cuts_of, history_of, periods_of
 from spareplan.forecast.backtest_losers import loser_table, part_table
 from spareplan.forecast.backtest_report import group_trials, score_sums, score_table, trial_losses
 from spareplan.forecast.backtest_shares import coverage_table, equal_stock_table, pit_table, stock_curve
 from spareplan.forecast.backtest_trials import (
     FORECASTS,
+    MEAN,
     MODEL,
     POINT_METHODS,
+    ZERO,
     Trials,
     choose_origins,
     classes_before,
@@ -27,15 +30,8 @@ from spareplan.forecast.backtest_trials import (
 from spareplan.forecast.backtest_words import colleague_note
 from spareplan.forecast.panels import Panel, read_panel, read_periods
 from spareplan.forecast.resampling import RESAMPLES
-from spareplan.maths.units import DAYS_PER_MONTH, month_start
 from spareplan.results import Result, assumptions_frame
 from spareplan.tables.dataset import Dataset
-from spareplan.tables.part_facts import part_tiers
-from spareplan.tables.supersession import newest_parts
-from spareplan.tables.taken import CELL, taken_from_shelves
-
-PAIR = ["part_id", "site_id"]
-LEAD_TIME = "lead_time"
 
 
 @dataclass(frozen=True, repr=False)
@@ -52,10 +48,10 @@ class Backtest(Result):
         clear difference, too few parts).
     losers : DataFrame
         Series on which the mean or the zero forecast would have lost less, worst first: key, demand,
-        expected, loss_model, loss_mean, loss_zero, excess, share (of all excess), money (excess x unit cost,
-        where known), better (mean or zero), surprise (excess in standard deviations of what the model's own
-        distribution allows; above 3 chance hardly explains it), state (outlier, or as `series_life` says),
-        reason. [pieces]
+        expected (by the model), expected_mean (by the mean of its history), loss_model, loss_mean, loss_zero,
+        excess, share (of all excess), money (excess x unit cost, where known), better (mean or zero),
+        surprise (excess in standard deviations of what the model's own distribution allows; above 3 chance
+        hardly explains it), state (outlier, or as `series_life` says), reason. [pieces]
     forecasts : DataFrame
         origin (last known period), key, periods, class, quantity (what came), mean, quantiles of the model.
     parts : DataFrame
@@ -110,6 +106,58 @@ class Backtest(Result):
                 "scores", "by", by, "is no cut of this back-test", f"use one of {known}"
             )
         return rows.drop(columns="cut").reset_index(drop=True)
+
+    def shown(self, by: str = "class") -> pd.DataFrame:
+        """Few columns of a cut, or of the parts, that fit on a screen.
+
+        Parameters
+        ----------
+        by : str
+            As for `scores`.
+
+        Returns
+        -------
+        DataFrame
+            Of a cut all series first, then its groups: model, mean and zero forecast.
+
+        Raises
+        ------
+        DataError
+            The back-test has no such cut.
+        """
+        rows = self.scores(by)
+        if by == "part":
+            kept = [
+                "demand",
+                "expected",
+                "bias",
+                "loss_model",
+                "loss_mean",
+                "loss_zero",
+                "within_0.95",
+                "money",
+            ]
+            return rows[[rows.columns[0], *(name for name in kept if name in rows)]]
+        every = pd.concat([self.scores("all"), rows]) if by != "all" else rows
+        figures = [name for name in ("fill_0.95", "stock_0.95") if name in every]
+        kept = ["group", "forecast", "series", "demand", "wql", "to_mean", "to_mean_low", "to_mean_high"]
+        few = every[every["forecast"].isin([MODEL, MEAN, ZERO])]
+        return few[[*kept, "verdict", "bias", *figures]].reset_index(drop=True)
+
+    def worst(self, most: int = 10) -> pd.DataFrame:
+        """Few columns of the worst losers, that fit on a screen.
+
+        Parameters
+        ----------
+        most : int
+            Series at most.
+
+        Returns
+        -------
+        DataFrame
+        """
+        hidden = ["loss_model", "loss_mean", "loss_zero", "share", "reason"]
+        return self.losers.head(most).drop(columns=hidden)
 
 
 def backtest_demand(
@@ -171,10 +219,10 @@ def backtest_demand(
     cuts_given: list[pd.DataFrame] = [] if groups is None else [_cut_frame(groups)]
     if isinstance(history, Dataset):
         data, key = history, PAIR
-        history = _history_of(data)
-        cuts_given = [*_cuts_of(data), *cuts_given]
+        history = history_of(data)
+        cuts_given = [*cuts_of(data), *cuts_given]
         unit_cost = data.parts.set_index("part_id")["unit_cost"] if unit_cost is None else unit_cost
-        periods = _periods_of(data, periods)
+        periods = periods_of(data, periods)
     names = [key] if isinstance(key, str) else list(key)
     panel = read_panel(history, names)
     ahead = _ahead(periods, panel, names)
@@ -223,77 +271,6 @@ def _ahead(periods: int | str | pd.Series, panel: Panel, names: list[str]) -> ND
     if not isinstance(periods, pd.Series):
         _whole("periods", periods)
     return read_periods(periods, panel, names)
-
-
-def _history_of(data: Dataset) -> pd.DataFrame:
-    """Monthly demand per part and site of a dataset."""
-    if not len(data.demand) and not len(data.replacements):
-        raise problem_in_argument(
-            "backtest_demand",
-            "history",
-            data.source,
-            "has neither demand nor replacements",
-            "give one of these tables",
-        )
-    taken = taken_from_shelves(data)
-    taken = pd.concat([taken, _begun(data)], ignore_index=True)
-    taken["part_id"] = taken["part_id"].replace(newest_parts(data.parts))
-    sums = taken.groupby(CELL, sort=True)["quantity"].sum(min_count=1)
-    return sums.reset_index().rename(columns={"month": "period"})
-
-
-def _begun(data: Dataset) -> pd.DataFrame:
-    """No demand in the month in which machines that carry a part, and the records of them, were both there.
-
-    A part without an early failure was there nevertheless, and so is one that never failed: leaving them out
-    would let the test know which parts fail later.
-    """
-    if not len(data.replacements) or not len(data.units) or not len(data.fitment):
-        return pd.DataFrame(columns=[*CELL, "quantity"])
-    carried = data.units.groupby(["product_id", "site_id"], as_index=False)["commissioned_on"].min()
-    pairs = carried.merge(data.fitment[["product_id", "part_id"]], on="product_id")
-    first = month_start(pairs["commissioned_on"].clip(lower=data.replacements["replaced_on"].min()))
-    begun = pairs.assign(month=first, quantity=0.0)[[*CELL, "quantity"]]
-    return begun[begun["month"] <= data.as_of()]
-
-
-def _cuts_of(data: Dataset) -> list[pd.DataFrame]:
-    """What a dataset knows to cut by."""
-    cuts = [data.sites[["site_id", "region_id"]].rename(columns={"region_id": "region"})]
-    cuts += [data.parts[["part_id", name]] for name in ("family", "criticality")]
-    tiers = part_tiers(data).rename("tier").map("{:.0f}".format)
-    cuts.insert(2, tiers.reset_index())
-    return [frame for frame in cuts if frame.iloc[:, 1].notna().any()]
-
-
-def _periods_of(data: Dataset, periods: int | str | pd.Series) -> int | str | pd.Series:
-    """Lead times by part as a Series by part and site."""
-    if isinstance(periods, str):
-        if periods != LEAD_TIME:
-            raise problem_in_argument(
-                "backtest_demand",
-                "periods",
-                periods,
-                "is not known",
-                'give a number, a Series or "lead_time"',
-            )
-        months = np.ceil(data.parts.set_index("part_id")["lead_time_days"] / DAYS_PER_MONTH - 1e-9)
-        periods = months.clip(lower=1).astype(int)
-    if isinstance(periods, pd.Series) and periods.index.nlevels == 1:
-        pairs = _history_of(data)[PAIR].drop_duplicates()
-        known = pairs["part_id"].map(periods)
-        missing = sorted(pairs.loc[known.isna(), "part_id"].unique())
-        if missing:
-            raise DataError(
-                [
-                    Problem(
-                        "periods", 0, "part_id", part, "has a history but no periods", "add it to periods"
-                    )
-                    for part in missing
-                ]
-            )
-        return pd.Series(known.to_numpy(), index=pd.MultiIndex.from_frame(pairs))
-    return periods
 
 
 def _cut_frame(groups: pd.Series | pd.DataFrame) -> pd.DataFrame:

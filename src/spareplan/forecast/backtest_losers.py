@@ -96,7 +96,8 @@ def loser_table(
     """
     kinds = [FORECASTS.index(name) for name in (MODEL, MEAN, ZERO)]
     frame = pd.DataFrame(losses[kinds].T, columns=["loss_model", "loss_mean", "loss_zero"])
-    frame = frame.assign(row=trials.row, demand=trials.came, expected=trials.mean[kinds[0]])
+    frame = frame.assign(row=trials.row, demand=trials.came)
+    frame["expected"], frame["expected_mean"] = trials.mean[kinds[0]], trials.mean[kinds[1]]
     for name in (MEAN, ZERO):
         frame[f"awaited_{name}"], frame[f"spread_{name}"] = awaited_excess(trials, name)
     sums = frame.groupby("row", sort=True).sum()
@@ -110,7 +111,7 @@ def loser_table(
     lost = sums[sums["excess"] > LEAST_EXCESS]
     rows = lost.index.to_numpy(np.int64)
     out = panel.keys.iloc[rows].reset_index(drop=True)
-    for name in ("demand", "expected", "loss_model", "loss_mean", "loss_zero", "excess"):
+    for name in ("demand", "expected", "expected_mean", "loss_model", "loss_mean", "loss_zero", "excess"):
         out[name] = lost[name].to_numpy()
     out["share"] = out["excess"] / out["excess"].sum() if len(out) else 0.0
     worth = "excess"
