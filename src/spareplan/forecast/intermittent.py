@@ -39,9 +39,9 @@ from spareplan.maths.intermittency import demand_intervals
 FloatArray = NDArray[np.float64]
 SMOOTHING = 0.1
 MOST_AGGREGATION = 24
-# What the past chooses among, and how many periods of a typical series each one is joined by (found on origins
-# before every month that is scored in the benchmarks).
-WEIGHTS = (0.05, 0.1, 0.15, 0.2, 0.3)
+# What the past chooses among, and how many periods of a typical series each one is joined by; found on
+# origins before every month that is scored in the benchmarks.
+WEIGHTS = (0.1, 0.15, 0.2, 0.25, 0.3)
 HALF_LIVES = (3.0, 4.5, 6.0, 9.0, 12.0, 18.0, 24.0, 48.0, np.inf)
 PANEL_PERIODS = 192.0
 
@@ -176,15 +176,16 @@ def tsb(demand: ArrayLike, alpha: ArrayLike = SMOOTHING, beta: ArrayLike = SMOOT
     return _last("tsb", demand, alpha, beta)
 
 
-def imapa(demand: ArrayLike, alpha: ArrayLike = SMOOTHING) -> FloatArray:
+def imapa(demand: ArrayLike, alpha: ArrayLike | None = None) -> FloatArray:
     """Mean of smoothed forecasts over blocks of 1, 2, ... periods, up to the mean interval of demand [4]_.
 
     Parameters
     ----------
     demand : array-like, shape (n, c)
         Oldest period first; blocks with an unknown period are skipped. [pieces]
-    alpha : float or array-like, shape (n,)
-        Weight of the newest block, above 0 up to 1.
+    alpha : float or array-like, shape (n,), optional
+        Weight of the newest block, above 0 up to 1; None: what would have erred least on the past blocks of
+        the series, for each length of block.
 
     Returns
     -------
@@ -197,24 +198,25 @@ def imapa(demand: ArrayLike, alpha: ArrayLike = SMOOTHING) -> FloatArray:
         Negative or infinite demand, no matrix, a weight outside 0 to 1.
     """
     values, known = read_demand("imapa", demand)
-    weight = read_weight("imapa", "alpha", alpha, len(values))
+    weight = None if alpha is None else read_weight("imapa", "alpha", alpha, len(values))
     longest = _mean_interval(values, known)
     total = np.zeros(len(values))
     for width in range(1, int(longest.max(initial=1)) + 1):
         rows = np.flatnonzero(longest >= width)
-        total[rows] += ses(_blocks(values[rows], width), weight[rows]) / width
+        total[rows] += _by_blocks(values, weight, rows, width)
     return total / longest
 
 
-def adida(demand: ArrayLike, alpha: ArrayLike = SMOOTHING) -> FloatArray:
+def adida(demand: ArrayLike, alpha: ArrayLike | None = None) -> FloatArray:
     """Smooth sums over blocks as long as the mean interval of demand, shared out evenly [5]_.
 
     Parameters
     ----------
     demand : array-like, shape (n, c)
         Oldest period first; blocks with an unknown period are skipped. [pieces]
-    alpha : float or array-like, shape (n,)
-        Weight of the newest block, above 0 up to 1.
+    alpha : float or array-like, shape (n,), optional
+        Weight of the newest block, above 0 up to 1; None: what would have erred least on the past blocks of
+        the series.
 
     Returns
     -------
@@ -234,12 +236,12 @@ def adida(demand: ArrayLike, alpha: ArrayLike = SMOOTHING) -> FloatArray:
     [1.5]
     """
     values, known = read_demand("adida", demand)
-    weight = read_weight("adida", "alpha", alpha, len(values))
+    weight = None if alpha is None else read_weight("adida", "alpha", alpha, len(values))
     width = _mean_interval(values, known)
     out = np.zeros(len(values))
     for length in np.unique(width):
         rows = np.flatnonzero(width == length)
-        out[rows] = ses(_blocks(values[rows], int(length)), weight[rows]) / length
+        out[rows] = _by_blocks(values, weight, rows, int(length))
     return out
 
 
@@ -367,14 +369,18 @@ def _last(method: str, demand: ArrayLike, *weights: ArrayLike) -> FloatArray:
 
 
 def _mean_interval(values: FloatArray, known: Flags) -> NDArray[np.int64]:
-    """Whole number of periods between demands; 1 where there was none."""
-    adi = demand_intervals(known.sum(axis=1), (np.where(known, values, 0.0) > 0).sum(axis=1))
-    most = min(MOST_AGGREGATION, max(values.shape[1], 1))
-    return np.clip(np.round(np.where(np.isfinite(adi), adi, 1.0)), 1, most).astype(np.int64)
+    """Mean of Croston's intervals (which end with the latest demand), rounded; 1 without demand."""
+    hit = known & (np.where(known, values, 0.0) > 0)
+    before = np.where(hit, np.cumsum(known, axis=1), 0).max(axis=1, initial=0)
+    adi = demand_intervals(before, hit.sum(axis=1))
+    return np.clip(np.round(np.where(np.isfinite(adi), adi, 1.0)), 1, MOST_AGGREGATION).astype(np.int64)
 
 
-def _blocks(values: FloatArray, width: int) -> FloatArray:
-    """Sums over blocks that end with the latest period; NaN where one of its periods is unknown."""
+def _by_blocks(
+    values: FloatArray, weight: FloatArray | None, rows: NDArray[np.int64], width: int
+) -> FloatArray:
+    """Forecast of one period from sums over blocks that end with the latest; NaN blocks are skipped."""
     blocks = values.shape[1] // width
-    tail = values[:, values.shape[1] - blocks * width :]
-    return np.asarray(tail.reshape(len(values), blocks, width).sum(axis=2))
+    tail = values[rows, values.shape[1] - blocks * width :]
+    sums = tail.reshape(len(rows), blocks, width).sum(axis=2)
+    return ses(sums, best_weights(sums, panel_periods=0) if weight is None else weight[rows]) / width

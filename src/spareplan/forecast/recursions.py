@@ -44,7 +44,7 @@ def period_weights(function: str, known: Flags, half_life: ArrayLike | None) -> 
     age = np.arange(known.shape[1] - 1, -1, -1.0)
     # Counted from the latest known period, so that weights before a long silence do not vanish.
     latest = np.where(known, age, np.inf).min(axis=1, initial=np.inf, keepdims=True)
-    since = age - np.where(np.isfinite(latest), latest, 0.0)
+    since = np.maximum(age - np.where(np.isfinite(latest), latest, 0.0), 0.0)
     weight = np.where(known, np.exp(-np.log(2) / half.reshape(-1, 1) * since), 0.0)
     return np.asarray(weight / np.maximum(weight.sum(axis=1, keepdims=True), 1.0))
 
