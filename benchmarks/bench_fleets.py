@@ -27,9 +27,9 @@ SHOWN = ["forecast", "cells", "actual", "wape", "bias", "c80", "c95", "log_score
 
 def show(name: str, report: FleetBacktest, began: float) -> None:
     """Print the scores of one fleet, and how far it follows the ages."""
-    weights = report.table.groupby("origin")["weight"].mean()
-    said = ", ".join(f"{weight:.2f}" for weight in weights)
-    print(f"\n{name}: weight of ages by origin {said}; {time.perf_counter() - began:.1f} s")
+    weights = report.table.groupby("origin")[["weight", "weight_record"]].mean()
+    said, record = (", ".join(f"{weight:.2f}" for weight in weights[column]) for column in weights)
+    print(f"\n{name}: weight of ages by origin {said}, of the own record {record}; {time.perf_counter() - began:.1f} s")
     print(report.scores()[SHOWN].round(3).to_string(index=False))
     if (report.table["actual"] > report.table["actual_failures"]).any():
         failures = report.scores(what="failures")

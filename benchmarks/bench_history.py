@@ -1,197 +1,347 @@
-"""Score the history forecast on real panels beside what anybody could do, in one run.
+"""Score and time the history forecast beside what anybody could do, in one run.
 
-    SPAREPLAN_TEST_DATA=.../data python benchmarks/bench_history.py [carparts oil man] [--subsets] [--growth]
+    SPAREPLAN_TEST_DATA=.../data python benchmarks/bench_history.py [SECTION ...] [--draws N] [--csv FILE]
 
-Sums of three periods at four origins per panel, figures by the independent scorer that lies beside the data.
-`--subsets` scores random subsets of 30 to 1,000 parts, `--growth` times 3,000 to 300,000 series.
+panels      carparts, OIL, MAN at four origins, figures checked by the independent scorer beside the data;
+            statsforecast in an environment of its own: the Python that SPAREPLAN_PEERS_PYTHON or PEERS_PYTHON
+            names, else it is left out (python -m venv peers && peers/bin/pip install statsforecast)
+halves      first and last two years of OIL alone, MAN in weeks
+leads       every part's own lead time: MAN 7 or 16 weeks, OIL 1 to 16 months
+subsets     30 to 1,000 random parts of the real panels
+simulated   made-up panels of thirteen kinds; needs no outside data
+growth      seconds and memory of 3,000, 30,000 and 300,000 series; needs no outside data
+
+Without a section all of them, with few draws. Loss is the weighted quantile loss at .5 .8 .9 .95 .99. Whether
+a difference is real is said by a paired bootstrap over the parts (of subsets: over the draws).
 """
 
 from __future__ import annotations
 
-import importlib.util
+import argparse
+import json
 import os
+import subprocess
 import sys
-import time
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from history_methods import (
+    COLUMNS,
+    LEVELS,
+    SINGLE,
+    Forecast,
+    Method,
+    negative_binomial_sums,
+    normal_sums,
+    spareplan,
+)
+from history_panels import (
+    REPORT_SEEDS,
+    DemandPanel,
+    FloatArray,
+    halves,
+    lead_time_panels,
+    load_scorer,
+    real_panels,
+    simulated_panels,
+    subsets,
+    weekly_man,
+)
+from history_scores import (
+    Scored,
+    method_table,
+    paired_interval,
+    score_forecasts,
+    score_method,
+    truth,
+    verdict,
+)
 
-from spareplan.forecast import forecast_history, intermittent, pooling
-from spareplan.maths import distributions
-
-LEVELS = np.array([0.5, 0.8, 0.9, 0.95, 0.99])
-COLUMNS = [f"q{level:g}" for level in LEVELS]
-LEAD = 3
-PANELS = ("carparts", "oil", "man")
-Method = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
-
-
-def load_scorer() -> ModuleType:
-    folder = os.environ.get("SPAREPLAN_TEST_DATA")
-    if not folder:
-        print("left out: set SPAREPLAN_TEST_DATA to the folder with the panels")
-        sys.exit(0)
-    path = Path(folder) / ".." / "checks" / "score_forecast.py"
-    spec = importlib.util.spec_from_file_location("score_forecast", path)
-    assert spec and spec.loader
-    scorer = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(scorer)
-    return scorer
-
-
-def long_table(demand: np.ndarray) -> pd.DataFrame:
-    n, c = demand.shape
-    ids = np.array([f"{i:07d}" for i in range(n)])
-    return pd.DataFrame(
-        {"part_id": np.repeat(ids, c), "period": np.tile(np.arange(c), n), "quantity": demand.ravel()}
-    )
-
-
-def spareplan(rounded: bool) -> Method:
-    def forecast(demand: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        out = forecast_history(long_table(demand), LEAD, tuple(LEVELS), rounded=rounded)
-        return out["mean"].to_numpy(), out[COLUMNS].to_numpy()
-
-    return forecast
-
-
-def empirical_bayes(discount: float) -> Method:
-    def forecast(demand: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        rates = pooling.pool_rates(demand, discount)
-        return pooling.sum_moments(rates, LEAD)[0], pooling.sum_quantiles(rates, LEAD, LEVELS)
-
-    return forecast
-
-
-def with_own_variance(method: Callable[[np.ndarray], np.ndarray]) -> Method:
-    def forecast(demand: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        mean = LEAD * method(demand)
-        variance = np.maximum(LEAD * demand.var(axis=1, ddof=1), mean)
-        return mean, distributions.quantile(LEVELS, mean[:, None], variance[:, None])
-
-    return forecast
-
-
-def bootstrap(demand: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(0)
-    drawn = rng.integers(0, demand.shape[1], (400, LEAD))
-    sums = sum(demand[:, drawn[:, step]] for step in range(LEAD))
-    return sums.mean(axis=1), np.quantile(sums, LEVELS, axis=1, method="inverted_cdf").T
-
-
-def nothing(demand: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return np.zeros(len(demand)), np.zeros((len(demand), len(LEVELS)))
-
-
-METHODS: dict[str, Method] = {
-    "spareplan": spareplan(True),
-    "spareplan unrounded": spareplan(False),
-    "empirical Bayes .95": empirical_bayes(0.95),
-    "empirical Bayes .98": empirical_bayes(0.98),
-    "TSB + NB": with_own_variance(intermittent.tsb),
-    "IMAPA + NB": with_own_variance(intermittent.imapa),
-    "SBA + NB": with_own_variance(intermittent.sba),
-    "mean + NB": with_own_variance(intermittent.mean_demand),
-    "iid bootstrap": bootstrap,
-    "zero": nothing,
-}
-
-
-def losses(came: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
-    """Twice the pinball loss per part, mean over the levels."""
-    off = came[:, None] - quantiles
-    return (2 * np.maximum(LEVELS * off, (LEVELS - 1) * off)).mean(axis=1)
-
-
-def score_panel(scorer: ModuleType, name: str) -> None:
-    ids, demand = scorer.load_panel(name)
-    actual = scorer.actual_ltd(name)
-    print(f"\n{name}: {len(ids):,} parts, origins {scorer.PROTOCOL[name]['cutoffs']}")
-    print(
-        f"{'':22}   wql    bias  calerr .5   .8   .9  .95  .99  stock.95 fill.95  CPU s  to spareplan (95 %)"
-    )
-    base, came = None, actual.groupby("unique_id", sort=False)["y"].sum().to_numpy()
-    for label, method in METHODS.items():
-        start, frames, by_part = time.process_time(), [], np.zeros(len(ids))
-        for cut in scorer.PROTOCOL[name]["cutoffs"]:
-            mean, quantiles = method(demand[:, :cut])
-            frame = pd.DataFrame(quantiles, columns=COLUMNS).assign(
-                unique_id=ids, cutoff=cut, step=LEAD, mean=mean
-            )
-            frames.append(frame)
-            by_part += losses(demand[:, cut : cut + LEAD].sum(axis=1), quantiles)
-        seconds = time.process_time() - start
-        figures, _ = scorer.score(pd.concat(frames), actual)
-        base = by_part if base is None else base
-        low, high = paired_interval(by_part, base)
-        calibration = " ".join(f"{figures[f'calerr_{level:g}']:.3f}" for level in LEVELS)
-        line = f"{label:22} {figures['wql_ops']:.4f} {figures['bias']:+.3f}  {calibration}"
-        line += f"   {figures['stock_0.95']:5.2f}   {figures['fill_0.95']:.3f}  {seconds:5.1f}"
-        print(f"{line}  {low:+.1%} .. {high:+.1%}", flush=True)
-    assert np.isclose(came.sum(), actual["y"].sum())
-
-
-def paired_interval(loss: np.ndarray, base: np.ndarray, draws: int = 1000) -> tuple[float, float]:
-    """Interval of loss / base - 1 when parts are drawn anew."""
-    weights = np.random.default_rng(0).multinomial(len(loss), np.full(len(loss), 1 / len(loss)), draws)
-    ratio = weights @ loss / np.maximum(weights @ base, 1e-12) - 1
-    low, high = np.quantile(ratio, [0.025, 0.975])
-    return float(low), float(high)
-
-
-def score_subsets(scorer: ModuleType, name: str) -> None:
-    _, demand = scorer.load_panel(name)
-    methods = {
-        label: METHODS[label]
-        for label in ("spareplan", "empirical Bayes .95", "TSB + NB", "mean + NB", "iid bootstrap")
-    }
-    for size, draws in ((30, 24), (100, 16), (300, 8), (1000, 4)):
-        rows = []
-        for draw in range(draws):
-            pick = np.random.default_rng(7000 * size + draw).choice(len(demand), size, replace=False)
-            total = dict.fromkeys(methods, 0.0)
-            came = 0.0
-            for cut in scorer.PROTOCOL[name]["cutoffs"]:
-                y = demand[pick, cut : cut + LEAD].sum(axis=1)
-                came += y.sum()
-                for label, method in methods.items():
-                    total[label] += losses(y, method(demand[pick, :cut])[1]).sum()
-            if came > 0:
-                rows.append({label: value / came for label, value in total.items()})
-        mean = pd.DataFrame(rows).mean()
-        print(
-            f"{name}, {size} random parts ({draws} draws): "
-            + ", ".join(f"{label} {value:.3f}" for label, value in mean.items()),
-            flush=True,
-        )
-
-
-def time_growth(scorer: ModuleType) -> None:
-    import resource
-
-    _, demand = scorer.load_panel("oil")
-    for n in (3_000, 30_000, 300_000):
-        history = long_table(demand[np.random.default_rng(0).integers(0, len(demand), n)])
-        start = time.process_time()
-        forecast_history(history, LEAD)
-        seconds = time.process_time() - start
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-        print(
-            f"{n:,} series: {seconds:.1f} CPU s, {n / seconds:,.0f} series/s, at most {memory:.1f} GB",
-            flush=True,
-        )
+HERE = Path(__file__).parent
+BASE = "spareplan"
+METHODS: dict[str, Method] = {BASE: spareplan(), "spareplan unrounded": spareplan(rounded=False), **SINGLE}
+# Slow and never near the best: left out where many small panels are scored.
+FEW = {label: method for label, method in METHODS.items() if label not in ("spareplan unrounded", "zero")}
+SUBSETS = {30: 3, 100: 2, 300: 1, 1000: 1}
+SUBSET_SEED = 7
+# Not what anybody could do instead.
+REFERENCES = ("spareplan", "spareplan unrounded", "spareplan, machines known", "knows the rates")
+SIZES = (3_000, 30_000, 300_000)
 
 
 def main() -> None:
+    sections: dict[str, Callable[[ModuleType | None, int], Iterable[pd.DataFrame]]] = {
+        "panels": bench_panels,
+        "halves": bench_halves,
+        "leads": bench_leads,
+        "subsets": bench_subsets,
+        "simulated": bench_simulated,
+        "growth": bench_growth,
+    }
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("section", nargs="*", help=", ".join(sections))
+    parser.add_argument("--draws", type=int, default=2, help="draws of subsets, seeds of simulated panels")
+    parser.add_argument("--csv", type=Path, help="write every figure to this file")
+    chosen = parser.parse_args()
+    if unknown := set(chosen.section) - set(sections):
+        parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(sections)}")
     scorer = load_scorer()
-    names = [name for name in sys.argv[1:] if name in PANELS] or list(PANELS)
-    for name in names:
-        score_subsets(scorer, name) if "--subsets" in sys.argv else score_panel(scorer, name)
-    if "--growth" in sys.argv:
-        time_growth(scorer)
+    tables = []
+    for name in chosen.section or sections:
+        if scorer is None and name not in ("simulated", "growth"):
+            print(f"\n{name} left out: set SPAREPLAN_TEST_DATA to the folder with the panels")
+            continue
+        print(f"\n== {name}")
+        tables += [table.assign(section=name) for table in sections[name](scorer, chosen.draws)]
+    if chosen.csv and tables:
+        pd.concat(tables, ignore_index=True).to_csv(chosen.csv, index=False)
+        print(f"\nall figures: {chosen.csv}")
+
+
+def bench_panels(scorer: ModuleType, draws: int) -> Iterable[pd.DataFrame]:
+    """All methods on the three real panels, own and statsforecast's."""
+    tables = []
+    panels = real_panels(scorer)
+    peers = forecast_by_peers(panels)
+    for panel in panels:
+        methods = dict(METHODS)
+        if panel.exposure is not None:
+            methods["spareplan, machines known"] = spareplan(exposed=True)
+        scored = {label: score_method(panel, method) for label, method in methods.items()}
+        for label, (forecasts, seconds) in peers.get(panel.name, {}).items():
+            scored[label] = score_forecasts(panel, forecasts, seconds)
+        check_against_scorer(scorer, panel)
+        tables.append(show(panel, scored))
+    show_all(pd.concat(tables))
+    return tables
+
+
+def bench_halves(scorer: ModuleType, draws: int) -> Iterable[pd.DataFrame]:
+    """Short histories, and weeks."""
+    carparts, oil, man = real_panels(scorer)
+    short = [half for panel in (carparts, oil, man) for half in halves(panel)]
+    tables = [show(panel, score_all(panel), brief=True) for panel in [*short, weekly_man(scorer)]]
+    show_all(pd.concat(tables))
+    return tables
+
+
+def bench_leads(scorer: ModuleType, draws: int) -> Iterable[pd.DataFrame]:
+    """Sums over each part's own lead time."""
+    tables = []
+    for panel in lead_time_panels(scorer):
+        scored = score_all(panel)
+        tables.append(show(panel, scored))
+        show_by_lead(panel, scored)
+    return tables
+
+
+def show_by_lead(panel: DemandPanel, scored: Mapping[str, Scored]) -> None:
+    """Print the best other method beside spareplan among the parts of each lead time."""
+    leads = np.broadcast_to(panel.lead, len(panel.demand))
+    edges = [1, 2, 3, 4, 6, 10, int(leads.max()) + 1]
+    for low, high in pairwise(edges):
+        rows = (leads >= low) & (leads < high)
+        ours = scored[BASE].loss[rows]
+        if ours.sum() > 0:
+            best = min(SINGLE, key=lambda label: scored[label].loss[rows].sum())
+            span = f"{low}" if high == low + 1 else f"{low} to {high - 1}"
+            print(
+                f"  lead time {span}: {rows.sum():,} parts; {best} {relative(scored[best].loss[rows], ours)}"
+            )
+
+
+def bench_subsets(scorer: ModuleType, draws: int) -> Iterable[pd.DataFrame]:
+    """Few parts of a panel; draws are what the interval is taken over."""
+    tables = []
+    for panel in real_panels(scorer):
+        for size, more in SUBSETS.items():
+            drawn = [score_all(part, FEW) for part in subsets(panel, size, draws * more, SUBSET_SEED)]
+            tables.append(show_draws(f"{panel.name}, {size} parts", drawn, by_part=False))
+    show_all(pd.concat(tables))
+    return tables
+
+
+def bench_simulated(scorer: ModuleType | None, draws: int) -> Iterable[pd.DataFrame]:
+    """Made-up panels beside the least loss that can be reached."""
+    tables = []
+    by_kind: dict[str, list[dict[str, Scored]]] = {}
+    for panel in simulated_panels(range(REPORT_SEEDS, REPORT_SEEDS + draws)):
+        scored = score_all(panel, FEW)
+        if panel.exposure is not None:
+            scored["spareplan, machines known"] = score_method(panel, spareplan(exposed=True))
+        by_kind.setdefault(panel.name, []).append({**scored, "knows the rates": truth(panel)})
+    tables = [show_draws(kind, drawn, by_part=True) for kind, drawn in by_kind.items()]
+    show_all(pd.concat(tables))
+    return tables
+
+
+def bench_growth(scorer: ModuleType | None, draws: int) -> Iterable[pd.DataFrame]:
+    """Seconds and memory against the number of series, each size in a process of its own."""
+    rows = []
+    for method, sizes in ((BASE, SIZES), ("naive", (1_000,))):
+        for size in sizes:
+            command = [sys.executable, str(HERE / "history_growth.py"), method, str(size)]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            rows.append({"method": method, "series": size, **json.loads(done.stdout)})
+            row = rows[-1]
+            print(
+                f"{method}: {size:,} series x 36 periods, {row['seconds']:.2f} CPU s, "
+                f"{size / row['seconds']:,.0f} series/s, peak {row['peak'] / 1e9:.2f} GB "
+                f"(of which before the forecast {row['before'] / 1e9:.2f})",
+                flush=True,
+            )
+    table = pd.DataFrame(rows)
+    ours = table[table["method"] == BASE]
+    for first, second in zip(ours.itertuples(), ours.iloc[1:].itertuples()):
+        slope = np.log(second.seconds / first.seconds) / np.log(second.series / first.series)
+        print(f"{first.series:,} to {second.series:,} series: seconds grow with the power {slope:.2f}")
+    per_series = rows[-1]["seconds"] / rows[-1]["series"]
+    print(
+        "naive, a bootstrap part by part in Python, extrapolated from 1,000 series: "
+        + ", ".join(f"{size:,} series {size * per_series:.1f} s" for size in SIZES)
+    )
+    return [table]
+
+
+def score_all(panel: DemandPanel, methods: Mapping[str, Method] = METHODS) -> dict[str, Scored]:
+    return {label: score_method(panel, method) for label, method in methods.items()}
+
+
+def forecast_by_peers(panels: list[DemandPanel]) -> dict[str, dict[str, tuple[list[Forecast], float]]]:
+    """Quantiles from statsforecast's sums by panel and method, with seconds of CPU; empty if left out."""
+    python = os.environ.get("SPAREPLAN_PEERS_PYTHON") or os.environ.get("PEERS_PYTHON")
+    if not python:
+        print("statsforecast left out: name the Python of an environment that has it in PEERS_PYTHON")
+        return {}
+    windows = {
+        f"{panel.name}|{window.origin}|{panel.lead}": window for panel in panels for window in panel.windows()
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        given, found = Path(folder) / "windows.npz", Path(folder) / "sums.npz"
+        np.savez(given, **{key: window.demand for key, window in windows.items()})
+        command = [python, str(HERE / "history_peers.py"), str(given), str(found)]
+        try:
+            done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=900)
+        except (OSError, subprocess.SubprocessError) as error:
+            detail = getattr(error, "stderr", None) or str(error)
+            print(f"statsforecast left out: {str(detail).strip().splitlines()[-1]}")
+            return {}
+        answer, sums = json.loads(done.stdout), dict(np.load(found))
+    print(f"statsforecast {answer['versions']['statsforecast']}: one core, without imports and compilation")
+    out: dict[str, dict[str, tuple[list[Forecast], float]]] = {panel.name: {} for panel in panels}
+    for model in dict.fromkeys(key.split("|")[0] for key in sums):
+        for panel in panels:
+            keys = [f"{panel.name}|{origin}|{panel.lead}" for origin in panel.origins]
+            seconds = sum(answer["seconds"][f"{model}|{key}"] for key in keys)
+            laws = {f"sf {model} + NB": negative_binomial_sums}
+            if model == "CrostonSBA":
+                laws[f"sf {model} + normal"] = normal_sums
+            for label, law in laws.items():
+                made = [law(windows[key], sums[f"{model}|{key}"] / panel.lead) for key in keys]
+                out[panel.name][label] = (made, seconds)
+    return out
+
+
+def check_against_scorer(scorer: ModuleType, panel: DemandPanel) -> None:
+    """Compare the figures of one forecast with those of the independent scorer."""
+    ids = scorer.load_panel(panel.name)[0]
+    forecasts = [METHODS["empirical Bayes .95"](window) for window in panel.windows()]
+    frames = [
+        pd.DataFrame(quantiles, columns=COLUMNS).assign(unique_id=ids, cutoff=at, step=panel.lead, mean=mean)
+        for at, (mean, quantiles) in zip(panel.origins, forecasts)
+    ]
+    theirs, _ = scorer.score(pd.concat(frames), scorer.actual_ltd(panel.name))
+    ours = score_forecasts(panel, forecasts).figures
+    for name, value in ours.items():
+        if not np.isclose(value, theirs["wql_ops" if name == "wql" else name], rtol=1e-9):
+            raise ValueError(f"{panel.name}: {name} is {value}, the independent scorer says {theirs}")
+
+
+def show(panel: DemandPanel, scored: Mapping[str, Scored], brief: bool = False) -> pd.DataFrame:
+    """Print and return the figures of every method on one panel."""
+    table = method_table(panel, scored, BASE)
+    series = len(panel.demand) * len(panel.origins)
+    if not brief:
+        print(f"\n{panel.name}: {len(panel.demand):,} parts, origins {panel.origins}")
+        print(
+            f"{'':27} loss   to spareplan (95 %)              bias   calerr .5   .8   .9  .95  .99  "
+            "stock.95 fill.95   CPU s  series/s"
+        )
+        for row in table.to_dict("records"):
+            calibration = " ".join(f"{row[f'calerr_{level:g}']:.3f}" for level in LEVELS)
+            print(
+                f"{row['method']:27}{row['wql']:.4f}  {against(row):32} {row['bias']:+.3f}    {calibration}"
+                f"   {row['stock_0.95']:6.2f}   {row['fill_0.95']:.3f}  {row['seconds']:6.2f}"
+                f"  {series / max(row['seconds'], 1e-9):8,.0f}"
+            )
+    return table
+
+
+def show_draws(name: str, drawn: list[dict[str, Scored]], by_part: bool) -> pd.DataFrame:
+    """Figures over draws of one kind of panel; the interval over all their parts, or over the draws."""
+    drawn = [scored for scored in drawn if scored[BASE].came > 0]
+    came = sum(scored[BASE].came for scored in drawn)
+
+    def loss(label: str) -> FloatArray:
+        parts = [scored[label].loss if by_part else scored[label].loss.sum(keepdims=True) for scored in drawn]
+        return np.concatenate(parts)
+
+    rows = []
+    for label in drawn[0]:
+        low, high = paired_interval(loss(label), loss(BASE))
+        ratio = [scored[BASE].wql / scored[label].wql - 1 for scored in drawn]
+        row = {"panel": name, "method": label, "wql": loss(label).sum() / came, "low": low, "high": high}
+        row |= {"to_base": loss(label).sum() / loss(BASE).sum() - 1, "draws": len(drawn)}
+        row |= {"base_worst_draw": max(ratio), "difference": "" if label == BASE else verdict(low, high)}
+        rows.append(row)
+    table = pd.DataFrame(rows)
+    singles = table[table["method"].isin(SINGLE)]
+    best = singles.loc[singles["wql"].idxmin()]
+    print(
+        f"{name} ({len(drawn)} draws): spareplan {table['wql'][0]:.4f}; best other {best['method']} "
+        f"{best['wql']:.4f}, {against(best)}; "
+        f"spareplan to it in the worst draw {best['base_worst_draw']:+.1%}",
+        flush=True,
+    )
+    return table
+
+
+def against(row: Mapping[str, Any]) -> str:
+    """Loss relative to spareplan in words."""
+    if not row["difference"]:
+        return ""
+    return f"{row['to_base']:+.1%} ({row['low']:+.1%} .. {row['high']:+.1%}) {row['difference']}"
+
+
+def relative(loss: FloatArray, base: FloatArray) -> str:
+    """Loss of some parts relative to spareplan in words."""
+    low, high = paired_interval(loss, base)
+    difference = verdict(low, high)
+    return against(
+        {"to_base": loss.sum() / base.sum() - 1, "low": low, "high": high, "difference": difference}
+    )
+
+
+def show_all(table: pd.DataFrame) -> None:
+    """Print the loss of all methods on all panels, and where spareplan is not the best."""
+    panels = list(dict.fromkeys(table["panel"]))
+    wide = table.set_index(["method", "panel"])["wql"].unstack("panel")[panels]  # noqa: PD010
+    wide = wide.reindex(list(dict.fromkeys(table["method"])))
+    numbers = {panel: f"[{number}]" for number, panel in enumerate(panels, 1)}
+    print("\nloss of all methods: " + ", ".join(f"{mark} {panel}" for panel, mark in numbers.items()))
+    print(wide.rename(columns=numbers).rename_axis(index=None, columns=None).round(3).to_string(na_rep="-"))
+    beaten = table[(table["to_base"] < 0) & ~table["method"].isin([*REFERENCES])]
+    print("spareplan is not the best:" + ("" if len(beaten) else " nowhere"))
+    for row in beaten.sort_values(["panel", "to_base"]).to_dict("records"):
+        print(f"  {row['panel']}: {row['method']} {against(row)}")
 
 
 if __name__ == "__main__":

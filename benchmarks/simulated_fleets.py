@@ -2,7 +2,9 @@
 
 Kinds: mature fleets whose ages hardly move (Weibull lives, or a hazard that is nothing and then flat, with or
 without planned replacement), young growing fleets, fleets put in service together, infant failures, lognormal
-lives, rates that drift over the calendar for reasons no age explains, quarters that are hard on all parts.
+lives, rates that drift over the calendar for reasons no age explains, quarters that are hard on all parts,
+failures at a constant rate, machines whose written ages are those of others, and a level that changed for good
+within the last year and a half, for whole families, as when the work of the machines changes.
 """
 
 from __future__ import annotations
@@ -26,6 +28,9 @@ KINDS = (
     "drifting rates",
     "shared shocks",
     "young, shared shocks",
+    "constant rate",
+    "wrong ages",
+    "changed level",
 )
 
 
@@ -64,6 +69,8 @@ def simulated_fleet(
     quarters = np.arange(-6000.0, horizon + 91.0, 91.0)
     pace = np.exp(rng.normal(0, 0.15, len(quarters) - 1)) if "shocks" in kind else np.ones(len(quarters) - 1)
     elapsed = np.concatenate([[0.0], np.cumsum(pace * 91.0)])
+    change = -rng.uniform(90.0, 540.0) if kind == "changed level" else 0.0
+    changes = dict[str, float]()
     rows = []
     names = [f"P{number:03d}" for number in range(parts)]
     family = np.array([f"F{number % families}" for number in range(parts)])
@@ -74,6 +81,11 @@ def simulated_fleet(
         shape = rng.uniform(1.0, 3.5)
         if kind.startswith("young") or kind == "put in service together":
             shape = rng.uniform(1.5, 4.0)
+        if kind == "constant rate":
+            shape = 1.0
+        if kind == "changed level":
+            factor = changes.setdefault(family[number], float(np.exp(rng.normal(0, 0.5))))
+            elapsed = np.concatenate([[0.0], np.cumsum(np.where(quarters[:-1] > change, factor, 1.0) * 91.0)])
         # Quarters that wear all parts faster or slower: lives count in time that runs at their pace.
         events = _events(
             kind,
@@ -88,6 +100,8 @@ def simulated_fleet(
     every = pd.concat(rows, ignore_index=True)
     every["replaced_on"] = TODAY + pd.to_timedelta(np.ceil(every["day"]), unit="D")
     every["unit_id"] = "U" + every["machine"].astype(str).str.zfill(5)
+    if kind == "wrong ages":
+        born = rng.permutation(born)
     every = every[every["replaced_on"] >= begin][["unit_id", "part_id", "replaced_on", "planned"]]
     units = pd.DataFrame(
         {

@@ -19,6 +19,7 @@ DATES = [
     "due_on",
     "date",
     "expires_on",
+    "withdrawn_on",
     "when",
     "last_buy_on",
 ]
@@ -57,13 +58,14 @@ COLUMNS = {
     "lateral_days emergency_days transport_cost lateral_cost emergency_cost",
     "units": "unit_id product_id site_id commissioned_on retired_on",
     "replacements": "unit_id part_id replaced_on quantity planned",
-    "demand": "part_id site_id month quantity",
+    "demand": "part_id site_id month quantity one_off",
     "stock": "part_id site_id on_hand reserved in_repair on_order backorders reorder_point max_stock",
     "open_orders": "order_id part_id from_site_id to_site_id quantity due_on",
     "reservations": "part_id site_id due_on quantity why",
     "targets": "tier target_fill_rate target_wait_days window_days target_in_window",
     "calendar": "region_id date kind",
-    "overrides": "table column part_id site_id region_id month value who when why expires_on",
+    "overrides": "table column part_id site_id region_id month value who when why expires_on withdrawn_on "
+    "withdrawn_by withdrawn_why",
 }
 DEFAULTS = {"parts": {"repairable_share": 0.0, "lead_time_sd_days": 0.0, "min_order": 1.0, "pack_size": 1.0}}
 

@@ -30,6 +30,16 @@ class Language(StrEnum):
     zh = "zh"
 
 
+class Cut(StrEnum):
+    """What the scores of a back-test are cut by."""
+
+    demand_class = "class"
+    region = "region"
+    family = "family"
+    tier = "tier"
+    part = "part"
+
+
 app = typer.Typer(
     help="Plan spare parts and the engineers who fit them.",
     no_args_is_help=True,
@@ -219,14 +229,34 @@ def backtest(
     data: Data,
     origins: Annotated[int, typer.Option(min=1, help="how many past days to forecast from")] = 4,
     days: Annotated[int, typer.Option(min=7, help="length of each forecast, in days")] = 91,
-    csv: Annotated[Path | None, typer.Option(help="write every forecast and what came to this CSV")] = None,
+    by: Annotated[Cut, typer.Option(help="rows of the scores from history")] = Cut.demand_class,
+    csv: Annotated[
+        Path | None,
+        typer.Option(help="write every forecast and what came here; scores, parts and losers beside it"),
+    ] = None,
 ) -> None:
-    """Forecast the machines' demand from past days and compare with what came, beside two naive forecasts."""
-    from spareplan.forecast import backtest_fleet
+    """Forecast from past days and compare with what came, beside naive forecasts; say what loses to them."""
+    from spareplan.forecast import backtest_demand, backtest_fleet
+    from spareplan.maths.units import DAYS_PER_MONTH
     from spareplan.tables.io import read_dataset
 
-    result = backtest_fleet(read_dataset(data), origins=origins, days=days)
-    report(result, result.scores("part_class"), "Back-test by failures known before", csv)
+    dataset = read_dataset(data)
+    machines = bool(len(dataset.units) and len(dataset.replacements))
+    if machines:
+        fleet = backtest_fleet(dataset, origins=origins, days=days)
+        report(fleet, fleet.scores("part_class"), "From machines, by failures known before", csv)
+    months = max(round(days / DAYS_PER_MONTH), 1)
+    history = backtest_demand(dataset, periods=months, origins=origins)
+    if csv:
+        if not machines:
+            history.forecasts.to_csv(csv, index=False, encoding="utf-8-sig")
+        for name, table in (("scores", history.table), ("parts", history.parts), ("losers", history.losers)):
+            beside = csv.with_name(f"{csv.stem}_{name}.csv")
+            table.to_csv(beside, index=False, encoding="utf-8-sig")
+    out.print(history.summary(), markup=False)
+    show(history.shown(by.value).head(40), f"From history, sums of {months} months by {by.value}")
+    if len(history.losers):
+        show(history.worst(10), "Worse than naive, worst first")
 
 
 @app.command()

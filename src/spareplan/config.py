@@ -36,8 +36,13 @@ class ForecastOptions:
     )
     levels: tuple[float, ...] = _option((0.5, 0.8, 0.9, 0.95, 0.99), "", "quantile levels that are published")
     backtest_origins: int = _option(
-        2, "", "earlier origins at which ages are weighed against the mean rate; 0: ages alone", ge=0, le=8
+        2,
+        "",
+        "earlier origins at which ages, mean rate and own record are weighed; 0: ages alone",
+        ge=0,
+        le=8,
     )
+    own_record: bool = _option(True, "", "weigh what was taken of each part so far as a forecast of its own")
     machine_life_years: float = _option(
         10.0, "years", "mean life of a machine, where no machine was ever retired", gt=0, le=100
     )
@@ -246,6 +251,10 @@ class PlanConfig:
         Exceptions worth less than this share of the money in base stock are not listed.
     last_buy_risk : float
         Chance of ever running short that is accepted when a part that ends is bought for the last time.
+    frozen_weeks : int
+        Coming weeks in which orders and whole months of the plan issued before stay; 0: none. [weeks]
+    learn_from_last : bool
+        Correct the forecast by how far the plans before were off, where a plan before is given.
     language : {"en", "zh"}
         Language of headers and summaries.
     engine : str
@@ -269,6 +278,12 @@ class PlanConfig:
     )
     last_buy_risk: float = _option(
         0.05, "share", "chance of ever running short after the last buy of a part that ends", gt=0, lt=1
+    )
+    frozen_weeks: int = _option(
+        0, "weeks", "coming weeks in which the orders and whole months issued before stay", ge=0, le=52
+    )
+    learn_from_last: bool = _option(
+        True, "", "correct the forecast by how far the plans before were off, where one is given"
     )
     language: Literal["en", "zh"] = _option("en", "", "language of headers and summaries")
     engine: str = _option("local", "", "where per-part work runs: local, processes or a cluster address")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import datetime as dt
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import sqlalchemy as sa
 
 from spareplan.errors import StoreError
@@ -104,6 +106,55 @@ def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
         raise StoreError(
             f"the plan store {address} refused: {_first_line(error)}; nothing was changed"
         ) from error
+
+
+def _utc_now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+class Database:
+    """An open plan store: what its versions, overrides and keys share.
+
+    Parameters
+    ----------
+    url : str
+        As in `open_engine`.
+    now : callable, optional
+        Gives the time written into the audit trail; the clock (UTC) by default.
+
+    Raises
+    ------
+    StoreError
+        The database cannot be reached or is not a plan store of a known version.
+    """
+
+    def __init__(self, url: str, now: Callable[[], dt.datetime] = _utc_now) -> None:
+        self.url = url
+        self._now = now
+        self._engine = open_engine(url)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()
+
+    def _transaction(self) -> Any:
+        return transaction(self._engine)
+
+    def _frame(self, query: Any) -> pd.DataFrame:
+        with self._transaction() as connection:
+            answer = connection.execute(query)
+            frame = pd.DataFrame(answer.fetchall(), columns=list(answer.keys()))
+        for column in frame.columns.intersection(["saved_at", "at"]):
+            # SQLite forgets the zone; what was written is UTC.
+            frame[column] = pd.to_datetime(frame[column], utc=True)
+        return frame
+
+
+def named(who: str, argument: str) -> str:
+    """The name behind a change; a StoreError where there is none."""
+    if not str(who or "").strip():
+        raise StoreError(f"{argument} is empty; every change needs a name")
+    return str(who).strip()
 
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:

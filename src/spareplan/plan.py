@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
+from spareplan import frozen
 from spareplan import overrides as planners
 from spareplan.classify import grade_parts
 from spareplan.config import PlanConfig, option_rows
@@ -28,15 +29,23 @@ from spareplan.stocking.levels import optimize_levels
 from spareplan.stocking.replenish import plan_replenishment
 from spareplan.stocking.simulation import simulate_levels
 from spareplan.tables.dataset import Dataset
+from spareplan.tables.horizon import FrozenHorizon
 from spareplan.tables.schema import TEXT
 
 STEPS = ("forecast", "grades", "stock levels", "simulation", "replenishment", "head count", "exceptions")
 # Tables that explanations and exports need again beside the results.
-KEPT_TABLES = ("products", "parts", "fitment", "regions", "sites", "site_repairs", "stock", "overrides")
+KEPT_TABLES = (
+    "products", "fitment", "regions", "sites", "site_repairs", "stock", "open_orders", "overrides",
+)  # fmt: skip
 Progress = Callable[[str, int, int], None]
 
 
-def make_plan(data: Dataset, config: PlanConfig | None = None, progress: Progress | None = None) -> Plan:
+def make_plan(
+    data: Dataset,
+    config: PlanConfig | None = None,
+    progress: Progress | None = None,
+    previous: Plan | None = None,
+) -> Plan:
     """Run the whole month: forecast, grade, stock, simulate, replenish, size the crew.
 
     Parameters
@@ -46,6 +55,9 @@ def make_plan(data: Dataset, config: PlanConfig | None = None, progress: Progres
         None: all defaults.
     progress : callable, optional
         Called with (name of the step, steps done, all steps) before each step and once at the end.
+    previous : Plan, optional
+        The plan before, usually the version that was issued last. Its overrides live on until they expire or
+        are withdrawn, together with those its store holds; within `config.frozen_weeks` what it issued stays.
 
     Returns
     -------
@@ -54,39 +66,61 @@ def make_plan(data: Dataset, config: PlanConfig | None = None, progress: Progres
     Raises
     ------
     DataError
-        The data cannot carry a plan.
+        The data cannot carry a plan, or the plan before is of a later day.
     InfeasibleError
         The budget cannot keep the promises; `least` names the least that would.
     """
     config = config or PlanConfig()
     say = _steps(progress)
     as_of = data.as_of(config.as_of)
+    horizon = frozen.frozen_horizon(previous, as_of, config.frozen_weeks, config.weeks)
+    left_out = _dropped_rows(data)
+    if previous is not None:
+        data, lost = planners.gather_overrides(
+            data, previous.typed_overrides, previous.inputs.get("overrides")
+        )
+        left_out += lost
+    given_parts = data.parts
     data = planners.apply_to_parts(data, as_of)
 
     say("forecast")
     demand = forecast_demand(data, months=config.months, as_of=as_of, options=config.forecast)
-    demand = planners.apply_to_demand(demand, data, as_of)
+    if previous is not None and horizon is not None:
+        demand = frozen.keep_months(demand, previous, horizon)
+    demand = planners.apply_to_demand(demand, data, as_of, horizon)
 
     say("grades")
     grades = grade_parts(data, demand, thresholds=config.thresholds)
     grades = planners.apply_to_grades(grades, data, as_of)
 
     say("stock levels")
-    fixed = planners.fixed_levels(data, as_of)
+    fixed = planners.fixed_levels(data, as_of, demand.table["part_id"])
     levels = optimize_levels(data, demand, grades, budget=config.budget, fixed=fixed, options=config.stocking)
     levels = planners.apply_to_levels(levels, data, as_of)
+    held = None
+    if previous is not None and horizon is not None and horizon.order_weeks:
+        held = frozen.hold(previous, data, horizon, fixed)
+        levels = frozen.keep_levels(levels, previous, horizon, held.at_once)
 
     say("simulation")
     check = simulate_levels(data, demand, levels, years=config.years, seed=config.seed)
 
     say("replenishment")
     orders = plan_replenishment(
-        data, demand, levels, weeks=config.weeks, as_of=as_of, grades=grades, options=config.replenishment
+        data,
+        demand,
+        levels,
+        weeks=config.weeks,
+        as_of=as_of,
+        grades=grades,
+        options=config.replenishment,
+        kept=None if held is None else held.orders,
+        kept_weeks=0 if horizon is None else horizon.order_weeks,
+        released=None if held is None else held.at_once,
     )
-    orders = planners.apply_to_orders(orders, data, as_of)
+    orders = planners.apply_to_orders(orders, data, as_of, horizon)
 
     say("head count")
-    left_out = _dropped_rows(data)
     crew = None
     if missing := can_size(data):
         left_out.append(
@@ -103,7 +137,19 @@ def make_plan(data: Dataset, config: PlanConfig | None = None, progress: Progres
     ends = None
     if data.parts["last_buy_on"].notna().any():
         ends = last_buys(data, demand, risk=config.last_buy_risk, as_of=as_of, options=config.forecast)
-    urgent = pd.DataFrame() if ends is None else last_buy_exceptions(ends, config.months)
+    applied = planners.list_overrides(
+        data,
+        as_of,
+        horizon,
+        parts=given_parts,
+        demand=demand,
+        grades=grades,
+        levels=levels,
+        orders=orders,
+        crew=crew,
+    )
+    own = planners.override_exceptions(applied, data.parts.set_index("part_id")["unit_cost"])
+    urgent = own if ends is None else pd.concat([last_buy_exceptions(ends, config.months), own])
     exceptions = find_exceptions(data, demand, levels, check, orders, crew, as_of, least, urgent)
     stages = [stage for stage in (demand, grades, levels, check, orders, crew, ends) if stage is not None]
     general = assumptions_frame(
@@ -116,6 +162,8 @@ def make_plan(data: Dataset, config: PlanConfig | None = None, progress: Progres
                 "origin": "set by the user" if config.as_of else "end of the month of the latest record",
                 "meaning": "last day known",
             },
+            *_before(previous),
+            *([] if held is None else held.noted),
             *_missing_tables(data),
             *(
                 {
@@ -140,11 +188,10 @@ def make_plan(data: Dataset, config: PlanConfig | None = None, progress: Progres
         ]
     )
     assumptions = pd.concat([general, *(stage.assumptions for stage in stages)], ignore_index=True)
-    applied = planners.list_overrides(
-        data, as_of, demand=demand, grades=grades, levels=levels, orders=orders, crew=crew
-    )
-    inputs = {name: data.tables[name] for name in KEPT_TABLES} | {"applied_overrides": applied}
+    inputs = {name: data.tables[name] for name in KEPT_TABLES}
+    inputs |= {"parts": planners.beside_given(data.parts, given_parts), "applied_overrides": applied}
     lines = _summary(demand, grades, levels, check, orders, crew, exceptions, as_of, config, left_out)
+    lines += _carried(previous, horizon, held, applied)
     if progress:
         progress("done", len(STEPS), len(STEPS))
     return Plan(
@@ -179,6 +226,43 @@ def compare_plans(plans: Mapping[str, Plan]) -> pd.DataFrame:
     """
     figures = pd.DataFrame({name: _figures(plan) for name, plan in plans.items()})
     return figures.rename_axis("figure")
+
+
+def _before(previous: Plan | None) -> list[dict[str, str]]:
+    """The plan before among the assumptions."""
+    if previous is None:
+        return []
+    number = "" if previous.version is None else f"version {previous.version}, "
+    return [
+        {
+            "stage": "plan",
+            "name": "plan before",
+            "value": f"{number}as of {previous.as_of:%Y-%m-%d}",
+            "origin": "set by the user",
+            "meaning": "its overrides live on; what it issued for the frozen weeks stays",
+        }
+    ]
+
+
+def _carried(
+    previous: Plan | None,
+    horizon: FrozenHorizon | None,
+    held: frozen.Held | None,
+    applied: pd.DataFrame,
+) -> tuple[str, ...]:
+    """What the plan before and the planners left in this one, in words."""
+    lines = []
+    if previous is not None:
+        number = "" if previous.version is None else f"version {previous.version}, "
+        line = f"Follows {number}the plan as of {previous.as_of:%Y-%m-%d}"
+        if horizon is not None and held is not None:
+            line += f": {len(held.orders):,} orders it issued stay until {horizon.orders_until:%Y-%m-%d}"
+        lines.append(line + ".")
+    if len(applied):
+        counts = applied["status"].value_counts().sort_index()
+        told = ", ".join(f"{count} {status}" for status, count in counts.items())
+        lines.append(f"{len(applied)} overrides: {told}.")
+    return tuple(lines)
 
 
 def _steps(progress: Progress | None) -> Callable[[str], None]:

@@ -90,6 +90,9 @@ class DemandForecast(Result):
         stays gross: they reduce what is bought.
     tested : DataFrame, optional
         Back-test behind the choice between ages and the mean rate.
+    series : DataFrame, optional
+        What each demand history is doing: part_id, site_id, state, demands that stand out, and more, as from
+        `sp.forecast.series_life`.
     """
 
     as_of: pd.Timestamp = field(default_factory=lambda: pd.Timestamp("1970-01-01"))
@@ -100,6 +103,7 @@ class DemandForecast(Result):
     visits: pd.DataFrame = field(default_factory=pd.DataFrame)
     returns: pd.DataFrame = field(default_factory=pd.DataFrame)
     tested: pd.DataFrame = field(default_factory=pd.DataFrame)
+    series: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def lead_time_demand(self, days: float | pd.Series | pd.DataFrame) -> pd.DataFrame:
         """Distribution of the demand in the next `days` days.
@@ -284,6 +288,10 @@ class Plan:
         The tables that explanations and exports need again (parts, sites, regions, stock, overrides).
     last_buys : DataFrame
         What parts that end need until their machines are gone, as from `sp.forecast.last_buys`.
+    version : int, optional
+        Number in the plan store it was read from.
+    typed_overrides : DataFrame
+        Overrides kept by that store when it was read, those taken back too; the next run picks them up.
     """
 
     demand: DemandForecast
@@ -300,6 +308,8 @@ class Plan:
     inputs: Mapping[str, pd.DataFrame]
     lines: tuple[str, ...] = ()
     last_buys: pd.DataFrame = field(default_factory=pd.DataFrame)
+    version: int | None = None
+    typed_overrides: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def explain(self, part_id: str, site_id: str) -> Any:
         """Say in words and numbers why a level and its orders are what they are.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from rich.console import Console
 
 out = Console(highlight=False, soft_wrap=True)
+PIPE_WIDTH = 400
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -61,10 +63,12 @@ def show(frame: Any, title: str) -> None:
     for name in frame.columns:
         table.add_column(str(name), justify="right" if frame[name].dtype.kind in "if" else "left")
     for row in frame.itertuples(index=False):
-        table.add_row(
-            *(
-                f"{value:,.4g}" if isinstance(value, float) else "" if value is None else str(value)
-                for value in row
-            )
-        )
-    out.print(table)
+        table.add_row(*(_cell(value) for value in row))
+    # A file or a pipe has no edge: nothing is cut off there.
+    out.print(table, width=None if out.is_terminal else PIPE_WIDTH)
+
+
+def _cell(value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return f"{value:,.4g}" if isinstance(value, float) else str(value)

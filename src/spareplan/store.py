@@ -9,46 +9,23 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import hashlib
 import io
 import json
-import secrets
-from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
 
-from spareplan.database import EVENTS, PIECES, TOKENS, VERSIONS, open_engine, transaction
+from spareplan.database import EVENTS, PIECES, VERSIONS, named
 from spareplan.errors import StoreError
+from spareplan.keys import Keys
+from spareplan.ledger import Ledger, enter
 from spareplan.pieces import differences, parquet_pieces, put_together, take_apart
 from spareplan.results import Plan
+from spareplan.tables.typed import shaped_overrides
 
 
-@dataclasses.dataclass(frozen=True)
-class Token:
-    """What the bearer of a key may do.
-
-    Parameters
-    ----------
-    name : str
-        Whose key it is; written into the audit trail.
-    role : {"hq", "region"}
-        HQ reads everything, approves and issues; a region reads its own rows of issued versions.
-    regions : tuple of str
-        Region ids of a region's token.
-    """
-
-    name: str
-    role: str
-    regions: tuple[str, ...] = ()
-
-
-def _utc_now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
-
-
-class PlanStore:
+class PlanStore(Keys, Ledger):
     """Versions of plans in a database.
 
     Parameters
@@ -63,11 +40,6 @@ class PlanStore:
     StoreError
         The database cannot be reached or is not a plan store of a known version.
     """
-
-    def __init__(self, url: str, now: Callable[[], dt.datetime] = _utc_now) -> None:
-        self.url = url
-        self._now = now
-        self._engine = open_engine(url)
 
     def save(self, plan: Plan, author: str, note: str = "") -> int:
         """Keep a plan as a new draft.
@@ -88,7 +60,7 @@ class PlanStore:
         StoreError
             No author, or the database refused; nothing is kept then.
         """
-        author = _named(author, "author")
+        author = named(author, "author")
         content, pieces = take_apart(plan)
         at = self._now()
         row = {
@@ -132,6 +104,9 @@ class PlanStore:
     def issue(self, version: int, who: str, note: str = "") -> None:
         """Issue an approved version to purchasing and regions; the one issued before is superseded.
 
+        Its overrides enter the list of `overrides`: what was issued lives on until it expires or is
+        withdrawn.
+
         Parameters
         ----------
         version : int
@@ -142,8 +117,11 @@ class PlanStore:
         StoreError
             No such version, or it is not approved.
         """
+        known = "inputs.overrides" in self.tables(version)
+        rows = shaped_overrides(self.table(version, "inputs.overrides") if known else pd.DataFrame())
         with self._transaction() as connection:
             self._move(connection, version, "approved", "issued", who, note)
+            enter(connection, rows[rows["withdrawn_on"].isna()], self._now(), who, version)
             others = sa.select(VERSIONS.c.version).where(
                 VERSIONS.c.status == "issued", VERSIONS.c.version != version
             )
@@ -177,6 +155,12 @@ class PlanStore:
         query = sa.select(EVENTS).order_by(EVENTS.c.event)
         return self._frame(query if version is None else query.where(EVENTS.c.version == version))
 
+    def issued(self) -> int | None:
+        """Version that is issued now; None where none is."""
+        query = sa.select(VERSIONS.c.version).where(VERSIONS.c.status == "issued")
+        with self._transaction() as connection:
+            return connection.execute(query.order_by(VERSIONS.c.version.desc())).scalar()
+
     def status(self, version: int) -> str:
         """Status of a version (errors as in `get`)."""
         return str(self._row(version)["status"])
@@ -191,6 +175,7 @@ class PlanStore:
         Returns
         -------
         Plan
+            With its version, and in `typed_overrides` the overrides the store holds now.
 
         Raises
         ------
@@ -199,7 +184,8 @@ class PlanStore:
         """
         content = json.loads(self._row(version)["content"])
         frames = {name: self.table(version, name) for name in content["frames"]}
-        return put_together(content, frames)
+        plan = put_together(content, frames)
+        return dataclasses.replace(plan, version=version, typed_overrides=self.overrides())
 
     def table(self, version: int, name: str) -> pd.DataFrame:
         """One table of a stored plan.
@@ -254,74 +240,15 @@ class PlanStore:
         """
         return differences(self.get(version), self.get(other))
 
-    def make_token(self, name: str, role: str, regions: tuple[str, ...] = ()) -> str:
-        """Make a key for the HTTP service; only its hash is kept, so it is shown once.
-
-        Parameters
-        ----------
-        name : str
-            Whose key it is.
-        role : {"hq", "region"}
-        regions : tuple of str
-            Region ids; at least one for role "region".
-
-        Returns
-        -------
-        str
-            The key.
-
-        Raises
-        ------
-        StoreError
-            No name, an unknown role, or a region's key without regions.
-        """
-        name = _named(name, "name")
-        if role not in ("hq", "region"):
-            raise StoreError(f"role {role!r} is not known; use hq or region")
-        if role == "region" and not regions:
-            raise StoreError("a region's key needs at least one region id")
-        key = "sp_" + secrets.token_urlsafe(32)
-        row = {
-            "digest": _digest(key),
-            "name": name,
-            "role": role,
-            "regions": json.dumps(list(regions)),
-            "made_at": self._now(),
-        }
-        with self._transaction() as connection:
-            connection.execute(TOKENS.insert().values(row))
-        return key
-
-    def token(self, key: str) -> Token | None:
-        """What a key may do; None for an unknown one."""
-        with self._transaction() as connection:
-            row = (
-                connection.execute(sa.select(TOKENS).where(TOKENS.c.digest == _digest(key)))
-                .mappings()
-                .first()
-            )
-        return None if row is None else Token(row["name"], row["role"], tuple(json.loads(row["regions"])))
-
-    def revoke_tokens(self, name: str) -> int:
-        """Make all keys of a name worthless; gives how many there were."""
-        with self._transaction() as connection:
-            return int(connection.execute(TOKENS.delete().where(TOKENS.c.name == name)).rowcount)
-
-    def close(self) -> None:
-        """Let go of the database."""
-        self._engine.dispose()
-
-    def _transaction(self) -> Any:
-        return transaction(self._engine)
-
-    def _frame(self, query: Any) -> pd.DataFrame:
-        with self._transaction() as connection:
-            answer = connection.execute(query)
-            frame = pd.DataFrame(answer.fetchall(), columns=list(answer.keys()))
-        for column in frame.columns.intersection(["saved_at", "at"]):
-            # SQLite forgets the zone; what was written is UTC.
-            frame[column] = pd.to_datetime(frame[column], utc=True)
-        return frame
+    def _known(self) -> dict[str, pd.DataFrame]:
+        """Parts, sites and regions of the newest version; none where nothing is stored."""
+        versions = self.list()
+        if versions.empty:
+            return {}
+        version = int(versions["version"].iloc[0])
+        tables = self.tables(version)
+        names = ("parts", "sites", "regions")
+        return {name: self.table(version, f"inputs.{name}") for name in names if f"inputs.{name}" in tables}
 
     def _row(self, version: int) -> dict[str, Any]:
         with self._transaction() as connection:
@@ -342,7 +269,7 @@ class PlanStore:
             return dict(row)
 
     def _move(self, connection: Any, version: int, old: str, new: str, who: str, note: str) -> None:
-        who = _named(who, "who")
+        who = named(who, "who")
         # The condition inside the update makes two approvals at once impossible.
         moved = connection.execute(
             VERSIONS.update()
@@ -364,14 +291,3 @@ class PlanStore:
     @staticmethod
     def _record(connection: Any, version: int, at: dt.datetime, who: str, action: str, note: str) -> None:
         connection.execute(EVENTS.insert().values(version=version, at=at, who=who, action=action, note=note))
-
-
-def _digest(key: str) -> str:
-    # A plain hash is enough: the keys are long and random, there is nothing to guess.
-    return hashlib.sha256(key.encode()).hexdigest()
-
-
-def _named(who: str, argument: str) -> str:
-    if not str(who or "").strip():
-        raise StoreError(f"{argument} is empty; every change needs a name")
-    return str(who).strip()

@@ -15,7 +15,7 @@ from spareplan.forecast.demand import forecast_demand
 from tests.forecast.fleets import TODAY, make_fleet
 
 
-def road_with(by_ages, by_rate, parts):
+def road_with(by_ages, by_rate, parts, by_history=np.nan):
     windows = pd.DataFrame(
         {
             "part_id": parts,
@@ -24,6 +24,8 @@ def road_with(by_ages, by_rate, parts):
             "mean": by_ages,
             "by_ages": by_ages,
             "by_rate": by_rate,
+            "by_history": by_history,
+            "cv2_history": 0.01,
             "vmr": 1.0,
             "rate_cv2": 0.01,
             "cv2_rate": 0.01,
@@ -53,8 +55,8 @@ def test_the_road_that_told_right_gets_the_weight(fleet):
     rate = learn_blend(data, TODAY, begin, 1, road_with(wrong, right, parts))
     assert min(ages.weight.values()) > 0.85
     assert max(rate.weight.values()) < 0.15
-    assert ages.words("P0") == "ages, ages won"
-    assert rate.words("P0") == "mean rate, mean rate won"
+    assert ages.words("P0") == "ages (ages won)"
+    assert rate.words("P0") == "mean rate (mean rate won)"
     assert rate.winner("P0") == "mean rate won"
     assert "0% by the mean rate" in rate.reason("P0")
     assert ages.doubt <= rate.doubt
@@ -65,7 +67,7 @@ def test_two_roads_that_agree_share_the_weight(fleet):
     mean = seen.to_numpy(float)
     blend = learn_blend(data, TODAY, pd.Timestamp("2022-01-01"), 2, road_with(mean, mean, seen.index))
     np.testing.assert_allclose(list(blend.weight.values()), 0.5, atol=0.1)
-    assert blend.words("P0") == "ages and mean rate, a draw"
+    assert blend.words("P0") == "ages and mean rate (a draw)"
     assert blend.of("a part nobody tested") == pytest.approx(blend.default)
     np.testing.assert_allclose(blend.weights(["P0", "?"]), [blend.of("P0"), blend.default])
 
@@ -154,6 +156,6 @@ def test_a_row_says_which_road_won_and_by_how_much(fleet):
 
 
 def test_blended_spread_joins_both_ends():
-    vmr, cv2 = blended_spread(np.array([0.0, 1.0]), 0.6, 0.04, 0.01)
+    vmr, cv2 = blended_spread(([0.0, 1.0], [1.0, 0.0], [0.0, 0.0]), 0.6, 0.04, 0.01)
     assert vmr.tolist() == [1.0, 0.6]
     np.testing.assert_allclose(cv2, [0.01, 0.04])

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from spareplan.errors import DataError
-from spareplan.forecast.intermittent import croston, imapa, mean_demand, sba, ses, tsb
+from spareplan.forecast.intermittent import (
+    HALF_LIVES,
+    WEIGHTS,
+    adida,
+    best_half_lives,
+    best_weights,
+    croston,
+    imapa,
+    mean_demand,
+    sba,
+    ses,
+    tsb,
+)
 
-METHODS = (mean_demand, ses, croston, sba, tsb, imapa)
+ORACLES = Path(__file__).parents[1] / "oracles"
+METHODS = (mean_demand, ses, croston, sba, tsb, imapa, adida)
 
 
 def plain_croston(series, alpha):
@@ -31,6 +47,31 @@ def plain_tsb(series, alpha, beta):
             size = y if size is None else size + alpha * (y - size)
         chance += beta * ((y > 0) - chance)
     return chance * (size or 0.0)
+
+
+def plain_ses(series, alpha):
+    """Forecasts before each period from the second on, and the one after the last."""
+    level, before = series[0], []
+    for y in series[1:]:
+        before.append(level)
+        level += alpha * (y - level)
+    return np.array(before), level
+
+
+def plain_blocks(series, width):
+    rest = len(series) % width
+    return [sum(series[t : t + width]) for t in range(rest, len(series), width)]
+
+
+def plain_best(series):
+    """Weight of least squared error of simple smoothing; the smallest of equals."""
+    errors = [((np.array(series[1:]) - plain_ses(series, alpha)[0]) ** 2).sum() for alpha in WEIGHTS]
+    return WEIGHTS[int(np.argmin(errors))]
+
+
+def plain_interval(series):
+    hits = np.flatnonzero(np.array(series) > 0)
+    return int(np.round((hits[-1] + 1) / len(hits))) if len(hits) else 1
 
 
 @pytest.fixture
@@ -83,6 +124,103 @@ def test_imapa_is_the_mean_over_block_lengths():
     series = np.array([[0, 4.0, 0, 2, 0, 6]])
     by_hand = np.mean([ses(series, 0.3)[0], ses(np.array([[4.0, 2, 6]]), 0.3)[0] / 2])
     assert imapa(series, 0.3)[0] == pytest.approx(by_hand)
+
+
+def test_imapa_and_adida_choose_the_weight_of_each_block_length_alone(demand):
+    def by_width(series, width):
+        blocks = plain_blocks(series, width)
+        return plain_ses(blocks, plain_best(blocks))[1] / width
+
+    rows = [list(row) for row in demand if plain_interval(row) <= 24]
+    expected = [np.mean([by_width(row, w + 1) for w in range(plain_interval(row))]) for row in rows]
+    np.testing.assert_allclose(imapa(rows), expected)
+    np.testing.assert_allclose(adida(rows), [by_width(row, plain_interval(row)) for row in rows])
+
+
+def test_the_published_sales_of_a_lubricant_are_cut_into_sizes_and_intervals():
+    printed = pd.read_csv(ORACLES / "croston_lubricant.csv", comment="#")
+    series = np.concatenate([[*[0.0] * (row.interval - 1), row.demand] for row in printed.itertuples()])
+    sizes, intervals = (plain_ses(list(printed[name]), 0.1)[1] for name in ("demand", "interval"))
+    # Two months of nothing after the last sale, which Croston's method does not see.
+    months = np.concatenate([series, [0.0, 0.0]])
+    assert len(months) == 36
+    assert croston([months])[0] == pytest.approx(sizes / intervals)
+    assert sba([months])[0] == pytest.approx(0.95 * sizes / intervals)
+
+
+def test_weights_may_differ_by_series(demand):
+    weights = np.linspace(0.05, 0.6, len(demand))
+    for method in (ses, croston, sba, tsb, imapa, adida):
+        alone = [method(row[None, :], weight)[0] for row, weight in zip(demand, weights)]
+        np.testing.assert_allclose(method(demand, weights), alone)
+
+
+def test_forgetting_is_a_mean_with_weights_that_halve():
+    assert mean_demand([[8.0, 0, 2]], half_life=1)[0] == pytest.approx((8 * 0.25 + 2) / 1.75)
+    assert mean_demand([[8.0, np.nan, 2]], half_life=1)[0] == pytest.approx((8 * 0.25 + 2) / 1.25)
+    long_silence = np.array([[4.0] + [np.nan] * 400])
+    assert mean_demand(long_silence, half_life=0.3)[0] == pytest.approx(4.0)
+
+
+def test_each_series_takes_the_weight_that_erred_least(demand):
+    rows = [list(row) for row in demand]
+    assert best_weights(rows, panel_periods=0).tolist() == [plain_best(row) for row in rows]
+
+
+def test_a_panel_chooses_one_weight_for_all(demand):
+    chosen = best_weights(demand, panel_periods=np.inf)
+    assert len(set(chosen)) == 1
+    relative = [
+        sum(
+            ((row[1:] - plain_ses(list(row), alpha)[0]) ** 2).sum() / (row**2).mean()
+            for row in demand
+            if row.any()
+        )
+        for alpha in WEIGHTS
+    ]
+    assert chosen[0] == WEIGHTS[int(np.argmin(relative))]
+
+
+def test_what_changes_is_forgotten_fast_and_what_stays_is_not():
+    rng = np.random.default_rng(4)
+    steady = rng.poisson(3, (200, 48)).astype(float)
+    steps = np.repeat(rng.gamma(1, 4, (200, 4)), 12, axis=1)
+    changing = rng.poisson(steps).astype(float)
+    assert best_half_lives(steady, panel_periods=np.inf)[0] >= 48
+    assert best_half_lives(changing, panel_periods=np.inf)[0] <= 4.5
+    mixed = best_half_lives(np.concatenate([steady, changing]), panel_periods=0)
+    assert np.median(mixed[:200]) > 3 * np.median(mixed[200:])
+    assert set(mixed) <= set(HALF_LIVES)
+
+
+@pytest.mark.parametrize("method", ["ses", "croston", "sba", "tsb"])
+def test_chosen_weights_err_less_than_any_fixed_one(method, demand):
+    rng = np.random.default_rng(9)
+    drift = rng.poisson(np.exp(rng.normal(0, 0.25, (80, 60)).cumsum(axis=1))).astype(float)
+    chosen = best_weights(drift[:, :-1], method, among=(0.02, 0.1, 0.3, 0.6), panel_periods=np.inf)
+    assert chosen[0] >= 0.3
+
+
+def test_no_series_and_no_periods_give_no_forecasts():
+    for method in METHODS:
+        assert method(np.empty((0, 5))).shape == (0,)
+        assert method(np.empty((3, 0))).tolist() == [0, 0, 0]
+    assert best_weights(np.empty((0, 5))).shape == (0,)
+    assert best_half_lives(np.empty((2, 0))).shape == (2,)
+
+
+def test_wrong_choices_are_refused(demand):
+    for call in (
+        lambda: best_weights(demand, "naive"),
+        lambda: best_weights(demand, among=()),
+        lambda: best_weights(demand, among=(0.1, 2.0)),
+        lambda: best_weights(demand, panel_periods=-1),
+        lambda: best_half_lives(demand, among=(0.0,)),
+        lambda: ses(demand, np.full(3, 0.1)),
+        lambda: mean_demand(demand, half_life=-1),
+    ):
+        with pytest.raises(DataError):
+            call()
 
 
 def test_wrong_arguments_are_refused():

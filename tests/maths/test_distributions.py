@@ -110,3 +110,9 @@ def test_quantiles_of_few_pieces_are_those_of_the_inverse_functions():
             stats.poisson.ppf(level, mean),
         )
         np.testing.assert_array_equal(distributions.quantile(level, mean, variance), exact)
+
+
+@pytest.mark.filterwarnings("error")
+def test_next_to_no_demand_of_large_variance_is_none_at_every_level():
+    quantiles = distributions.quantile(0.99, [1e-20, 1e-9, 0.0], [1.0, 5.0, 0.0])
+    assert quantiles.tolist() == [0.0, 0.0, 0.0]

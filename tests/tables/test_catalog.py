@@ -27,7 +27,7 @@ site_repairs: part_id* site_id* repair_share_site repair_days_site
 usage: product_id* region_id* month* hours_per_unit
 meter_readings: unit_id* read_on* hours
 replacements: unit_id part_id replaced_on quantity? position? planned? order_id? reported_on?
-demand: part_id* site_id* month* quantity
+demand: part_id* site_id* month* quantity one_off?
 stock: part_id* site_id* on_hand reserved? in_repair? on_order? backorders? bin? reorder_point? max_stock?
 open_orders: order_id* part_id from_site_id? to_site_id quantity due_on
 reservations: part_id site_id due_on quantity why
@@ -39,6 +39,7 @@ promises: priority* respond_hours resolve_hours target response_mode? clock?
 targets: tier* target_fill_rate? target_wait_days? window_days? target_in_window?
 calendar: region_id* date* kind
 overrides: table column part_id? site_id? region_id? month? value who when why expires_on?
+  withdrawn_on? withdrawn_by? withdrawn_why?
 """
 RESULT_TEXT = """
 DemandForecast: part_id site_id month mean variance vmr rate_cv2 q0.5 q0.8 q0.9 q0.95 q0.99

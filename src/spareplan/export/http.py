@@ -20,8 +20,9 @@ from spareplan.errors import ExportError, StoreError
 from spareplan.export.contract import CONTRACT_VERSION, SHEETS
 from spareplan.export.regional import cut_plan, find_region, full_sheets, region_names
 from spareplan.export.writers import csv_bytes, records, workbook_bytes
+from spareplan.keys import Token
 from spareplan.results import Plan
-from spareplan.store import PlanStore, Token
+from spareplan.store import PlanStore
 
 Format = Literal["json", "csv", "parquet", "xlsx"]
 MEDIA = {

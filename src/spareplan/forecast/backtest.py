@@ -1,34 +1,37 @@
-"""Back-test the history forecast: rolling origins, beside what anybody could do, losers shown."""
+"""DOOR: back-test of the history forecast: rolling origins, beside what anybody could do, losers shown."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from spareplan.errors import problem_in_argument
+from spareplan.errors import DataError, Problem, problem_in_argument
 from spareplan.forecast import intermittent
-from spareplan.forecast.combine import forecast_history
-from spareplan.forecast.panels import Panel, read_panel, whole_periods
-from spareplan.forecast.scores import pinball_losses, quantile_figures
-from spareplan.maths import distributions
-from spareplan.maths.intermittency import demand_class, demand_intervals, size_variation
+from spareplan.forecast.backtest_data import PAIR, cuts_of, history_of, periods_of
+from spareplan.forecast.backtest_losers import loser_table, part_table
+from spareplan.forecast.backtest_report import group_trials, score_sums, score_table, trial_losses
+from spareplan.forecast.backtest_shares import coverage_table, equal_stock_table, pit_table, stock_curve
+from spareplan.forecast.backtest_trials import (
+    FORECASTS,
+    MEAN,
+    MODEL,
+    POINT_METHODS,
+    ZERO,
+    Trials,
+    choose_origins,
+    classes_before,
+    run_trials,
+)
+from spareplan.forecast.backtest_words import colleague_note
+from spareplan.forecast.panels import Panel, read_panel, read_periods
+from spareplan.forecast.resampling import RESAMPLES
 from spareplan.results import Result, assumptions_frame
 from spareplan.tables.dataset import Dataset
-
-FloatArray = NDArray[np.float64]
-MODEL, MEAN, ZERO = "model", "mean", "zero"
-POINT_METHODS = {
-    MEAN: intermittent.mean_demand,
-    "sba": intermittent.sba,
-    "tsb": intermittent.tsb,
-    "imapa": intermittent.imapa,
-}
-SHORTEST_HISTORY = 6
 
 
 @dataclass(frozen=True, repr=False)
@@ -38,27 +41,136 @@ class Backtest(Result):
     Parameters
     ----------
     table : DataFrame
-        cut (all, class, group), group, forecast (model, mean, sba, tsb, imapa, zero), series, demand, and the
-        figures of `score_quantiles`; `to_mean` is wql relative to that of the mean forecast.
+        cut (all, class, region, family, tier, criticality, or those of `groups`), group, forecast (model,
+        mean, sba, tsb, imapa, zero), series, parts, demand, the figures of `score_quantiles`, bias_noise
+        (standard error of the bias); to_mean is the loss relative to that of the mean forecast, to_mean_low
+        and to_mean_high its 95 % interval, verdict says whether the difference is real (better, worse, no
+        clear difference, too few parts).
     losers : DataFrame
         Series on which the mean or the zero forecast would have lost less, worst first: key, demand,
-        loss_model, loss_mean, loss_zero, excess, reason. [pieces]
+        expected (by the model), expected_mean (by the mean of its history), loss_model, loss_mean, loss_zero,
+        excess, share (of all excess), money (excess x unit cost, where known), better (mean or zero),
+        surprise (excess in standard deviations of what the model's own distribution allows; above 3 chance
+        hardly explains it), state (outlier, or as `series_life` says), reason. [pieces]
     forecasts : DataFrame
-        origin, key, quantity (what came), mean, quantiles of the model.
+        origin (last known period), key, periods, class, quantity (what came), mean, quantiles of the model.
+    parts : DataFrame
+        A row per part: series, sums, demand, expected, bias, loss_<forecast>, to_mean, within_0.95 (share of
+        sums at or below the .95 quantile), excess, money, reason; worst first. [pieces]
+    coverage : DataFrame
+        cut, group, forecast (model, mean), level, below and reached (share of sums below, and not above, the
+        quantile: a calibrated level lies between them), calerr, noise (standard error of reached).
+    pit : DataFrame
+        cut, group, forecast, low, high, share: histogram of where the counts lay in their forecast
+        distributions; the share of a calibrated forecast is high - low in each bin.
+    equal_stock : DataFrame
+        cut, group, level, forecast, stock (that of the model's quantile, in parts of demand), fill (what this
+        forecast fills with as much), more_fill (what the model fills more), stock_needed (to fill as much as
+        the model), more_stock (relative to the model's); NaN where the curve does not reach.
+    curve : DataFrame
+        cut, group, forecast, level, stock, fill: what stocking to the quantiles of each forecast holds and
+        fills, in parts of demand.
     """
 
     losers: pd.DataFrame = field(default_factory=pd.DataFrame)
     forecasts: pd.DataFrame = field(default_factory=pd.DataFrame)
+    parts: pd.DataFrame = field(default_factory=pd.DataFrame)
+    coverage: pd.DataFrame = field(default_factory=pd.DataFrame)
+    pit: pd.DataFrame = field(default_factory=pd.DataFrame)
+    equal_stock: pd.DataFrame = field(default_factory=pd.DataFrame)
+    curve: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    def scores(self, by: str = "all") -> pd.DataFrame:
+        """Rows of one cut, or of all parts.
+
+        Parameters
+        ----------
+        by : str
+            A cut of the table, such as class or region; or part.
+
+        Returns
+        -------
+        DataFrame
+
+        Raises
+        ------
+        DataError
+            The back-test has no such cut.
+        """
+        if by == "part":
+            return self.parts
+        rows = self.table[self.table["cut"] == by]
+        if rows.empty:
+            known = ", ".join([*self.table["cut"].unique(), "part"])
+            raise problem_in_argument(
+                "scores", "by", by, "is no cut of this back-test", f"use one of {known}"
+            )
+        return rows.drop(columns="cut").reset_index(drop=True)
+
+    def shown(self, by: str = "class") -> pd.DataFrame:
+        """Few columns of a cut, or of the parts, that fit on a screen.
+
+        Parameters
+        ----------
+        by : str
+            As for `scores`.
+
+        Returns
+        -------
+        DataFrame
+            Of a cut all series first, then its groups: model, mean and zero forecast.
+
+        Raises
+        ------
+        DataError
+            The back-test has no such cut.
+        """
+        rows = self.scores(by)
+        if by == "part":
+            kept = [
+                "demand",
+                "expected",
+                "bias",
+                "loss_model",
+                "loss_mean",
+                "loss_zero",
+                "within_0.95",
+                "money",
+            ]
+            return rows[[rows.columns[0], *(name for name in kept if name in rows)]]
+        every = pd.concat([self.scores("all"), rows]) if by != "all" else rows
+        figures = [name for name in ("fill_0.95", "stock_0.95") if name in every]
+        kept = ["group", "forecast", "series", "demand", "wql", "to_mean", "to_mean_low", "to_mean_high"]
+        few = every[every["forecast"].isin([MODEL, MEAN, ZERO])]
+        return few[[*kept, "verdict", "bias", *figures]].reset_index(drop=True)
+
+    def worst(self, most: int = 10) -> pd.DataFrame:
+        """Few columns of the worst losers, that fit on a screen.
+
+        Parameters
+        ----------
+        most : int
+            Series at most.
+
+        Returns
+        -------
+        DataFrame
+        """
+        hidden = ["loss_model", "loss_mean", "loss_zero", "share", "reason"]
+        return self.losers.head(most).drop(columns=hidden)
 
 
 def backtest_demand(
     history: pd.DataFrame | Dataset,
-    periods: int = 3,
+    periods: int | str | pd.Series = 3,
     origins: int = 4,
     levels: Sequence[float] = (0.5, 0.8, 0.9, 0.95, 0.99),
     key: str | Sequence[str] = "part_id",
     exposure: pd.DataFrame | None = None,
-    groups: pd.Series | None = None,
+    groups: pd.Series | pd.DataFrame | None = None,
+    unit_cost: pd.Series | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
 ) -> Backtest:
     """Forecast from several past origins and compare with what came.
 
@@ -66,19 +178,26 @@ def backtest_demand(
     ----------
     history : DataFrame or Dataset
         As for `forecast_history`. A dataset is tested per part and site on its demand and replacements by
-        month, grouped by region.
-    periods : int
-        Length of the sums. [periods]
+        month, old part numbers counted as their successors'; cut by region, family, tier and criticality.
+    periods : int, Series indexed by the key, or "lead_time"
+        Length of the sums. [periods] Of a dataset also a Series by part_id, or "lead_time": the supplier's
+        lead time of each part in months, rounded up.
     origins : int
-        How many; they lie `periods` apart, the last one `periods` before the end.
+        How many. They lie `periods` apart (the median of a Series), the last one as far before the end; a
+        series is tested at the origins whose sum the records hold in full.
     levels : sequence of float
         Quantile levels.
     key : str or sequence of str
-        Key column(s) of a series; of a dataset part_id and site_id.
+        Key column(s) of a series, the part's first; of a dataset part_id and site_id.
     exposure : DataFrame, optional
         As for `forecast_history`.
-    groups : Series, optional
-        Name of a group by first key (part); reported beside the demand classes.
+    groups : Series or DataFrame, optional
+        Further cuts: names by part, reported as "group"; or a frame with some of the key columns and a column
+        per cut, such as ``grades.table[["part_id", "abc", "planner"]]``.
+    unit_cost : Series, indexed by part, optional
+        [money per piece] A dataset brings its own.
+    resamples, seed : int
+        Of the paired bootstrap over parts that says which difference to the mean forecast is real.
 
     Returns
     -------
@@ -92,258 +211,159 @@ def backtest_demand(
     Notes
     -----
     The comparisons are a negative binomial around the mean, SBA, TSB and IMAPA of each series with the
-    variance of its own history, and the forecast that expects nothing. Classes are those of the whole
-    history.
+    variance of its own history, and the forecast that expects nothing. Classes are those of the history
+    before the first origin at which a series is tested.
     """
-    by_site = isinstance(history, Dataset)
+    for name, value in (("origins", origins), ("resamples", resamples)):
+        _whole(name, value)
+    cuts_given: list[pd.DataFrame] = [] if groups is None else [_cut_frame(groups)]
     if isinstance(history, Dataset):
-        history, groups, key = *_history_of(history), ["part_id", "site_id"]
+        data, key = history, PAIR
+        history = history_of(data)
+        cuts_given = [*cuts_of(data), *cuts_given]
+        unit_cost = data.parts.set_index("part_id")["unit_cost"] if unit_cost is None else unit_cost
+        periods = periods_of(data, periods)
     names = [key] if isinstance(key, str) else list(key)
     panel = read_panel(history, names)
-    cuts = _origins(panel, periods, origins)
-    numbers = _clock(history, panel)
-    pieces = []
-    for cut in cuts:
-        alive = np.flatnonzero(panel.start < cut)
-        known = history[numbers < cut]
-        # The latest period of the table ends every series, also when nobody demanded anything in it.
-        known = _reach(known, panel, cut, names)
-        model = forecast_history(known, periods, levels, names, exposure)
-        past = read_panel(known, names).demand
-        pieces.append(_one_origin(panel, cut, periods, alive, past, model, names, np.asarray(levels, float)))
-    every = pd.concat(pieces, ignore_index=True)
-    every["class"] = _classes(panel)[every["row"]]
-    if groups is not None:
-        place = names[-1] if by_site else names[0]
-        every["group"] = every[place].map(groups).astype(object)
+    ahead = _ahead(periods, panel, names)
     marks = np.sort(np.asarray(levels, float))
-    table = _table(every, marks, grouped=groups is not None)
-    losers = _losers(every, marks, names)
-    forecasts = every.loc[
-        every["forecast"] == MODEL,
-        ["origin", *names, "quantity", "mean", *[f"q{level:g}" for level in marks]],
-    ]
+    step = int(np.median(ahead))
+    cuts = choose_origins(panel, step, int(origins), int(ahead.min()))
+    trials = run_trials(history, panel, names, ahead, cuts, marks, exposure)
+    labels = _labels(trials, panel, names, cuts_given)
+    losses = trial_losses(trials)
+    part = pd.factorize(panel.keys[names[0]].to_numpy()[trials.row], sort=True)[0].astype(np.int64)
+    grouped = group_trials(labels, part)
+    sums = score_sums(trials, grouped)
+    table = score_table(trials, grouped, sums, losses, int(resamples), seed)
+    coverage, equal = coverage_table(trials, grouped, sums), equal_stock_table(trials, grouped, sums)
+    losers = loser_table(trials, losses, panel, names, unit_cost)
+    dated = _dated(history["period"])
     return Backtest(
         table,
-        _assumptions(panel, periods, cuts),
-        _lines(table, losers, len(panel.keys)),
+        _assumptions(panel, trials, ahead, cuts, dated),
+        colleague_note(table, coverage, equal, losers, names),
         losers,
-        forecasts.reset_index(drop=True),
+        _forecasts(trials, panel, labels["class"], dated),
+        part_table(trials, losses, panel, names[0], unit_cost),
+        coverage,
+        pit_table(trials, grouped),
+        equal,
+        stock_curve(trials, grouped, sums),
     )
 
 
-def _history_of(data: Dataset) -> tuple[pd.DataFrame, pd.Series]:
-    """Monthly demand per part and site of a dataset, and the region of every site."""
-    tables = []
-    if len(data.demand):
-        tables.append(
-            data.demand.rename(columns={"month": "period"})[["part_id", "site_id", "period", "quantity"]]
-        )
-    if len(data.replacements):
-        taken = data.replacements.merge(
-            data.units[["unit_id", "site_id"]], on="unit_id", how="left", validate="many_to_one"
-        )
-        taken["period"] = taken["replaced_on"].dt.to_period("M").dt.to_timestamp()
-        taken = taken[["part_id", "site_id", "period", "quantity"]]
-        # Records begin for all parts at once: a part without an early failure was there nevertheless.
-        begin = (
-            taken[["part_id", "site_id"]].drop_duplicates().assign(period=taken["period"].min(), quantity=0)
-        )
-        tables += [taken, begin]
-    if not tables:
+def _whole(name: str, value: Any) -> None:
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
+        raise problem_in_argument("backtest_demand", name, value, "is no whole number from 1 up", "give one")
+
+
+def _ahead(periods: int | str | pd.Series, panel: Panel, names: list[str]) -> NDArray[np.int64]:
+    """How many periods the sum of each series is long."""
+    if isinstance(periods, str):
         raise problem_in_argument(
             "backtest_demand",
-            "history",
-            data.source,
-            "has neither demand nor replacements",
-            "give one of these tables",
+            "periods",
+            periods,
+            "is known of a dataset only",
+            "give a number, or a Series by key",
         )
-    sums = pd.concat(tables).groupby(["part_id", "site_id", "period"])["quantity"].sum(min_count=1)
-    return sums.reset_index(), data.sites.set_index("site_id")["region_id"]
+    if not isinstance(periods, pd.Series):
+        _whole("periods", periods)
+    return read_periods(periods, panel, names)
 
 
-def _origins(panel: Panel, periods: int, origins: int) -> list[int]:
-    for name, value in (("periods", periods), ("origins", origins)):
-        if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
+def _cut_frame(groups: pd.Series | pd.DataFrame) -> pd.DataFrame:
+    if isinstance(groups, pd.DataFrame):
+        return groups
+    return pd.DataFrame({"": groups.index, "group": groups.to_numpy()})
+
+
+def _labels(trials: Trials, panel: Panel, names: list[str], cuts: list[pd.DataFrame]) -> pd.DataFrame:
+    """Name of the group of each trial, a column per cut."""
+    first = np.full(len(panel.keys), panel.length, dtype=np.int64)
+    np.minimum.at(first, trials.row, trials.cut)
+    classes = np.full(len(panel.keys), "none", dtype=object)
+    for cut in np.unique(first[trials.row]):
+        rows = first == cut
+        classes[rows] = classes_before(panel, int(cut))[rows]
+    labels = pd.DataFrame({"class": classes[trials.row]})
+    keys = panel.keys
+    for frame in cuts:
+        frame = frame.rename(columns={"": names[0]})
+        by = [name for name in names if name in frame.columns]
+        if not by:
             raise problem_in_argument(
-                "backtest_demand", name, value, "is no whole number from 1 up", "give one"
-            )
-    cuts = [panel.length - periods * back for back in range(origins, 0, -1)]
-    cuts = [cut for cut in cuts if cut >= SHORTEST_HISTORY]
-    if not cuts:
-        raise problem_in_argument(
-            "backtest_demand",
-            "history",
-            f"{panel.length} periods",
-            f"leaves fewer than {SHORTEST_HISTORY} periods before the last {periods}",
-            "give a longer history or test shorter sums",
-        )
-    return cuts
+                "backtest_demand", "groups", ", ".join(map(str, frame.columns)), "has no key column",
+                f"give one of {', '.join(names)}",
+            )  # fmt: skip
+        doubled = frame.duplicated(by)
+        if doubled.any():
+            row = int(np.flatnonzero(doubled)[0])
+            value = ", ".join(str(item) for item in frame[by].iloc[row])
+            raise DataError([Problem("groups", row + 2, by[0], value, "is doubled", "give each key once")])
+        joined = keys[by].merge(frame, on=by, how="left")
+        for name in frame.columns.difference(by, sort=False):
+            labels[str(name)] = joined[name].astype(object).to_numpy()[trials.row]
+    return labels
 
 
-def _clock(history: pd.DataFrame, panel: Panel) -> NDArray[np.int64]:
-    """Column of the panel of each row of the history."""
-    return whole_periods(history["period"]).astype(np.int64) - panel.periods[0]
+def _dated(period: pd.Series) -> bool:
+    """Whether periods are months rather than numbers."""
+    if period.dtype.kind == "M" or isinstance(period.dtype, pd.PeriodDtype):
+        return str(period.dtype) == "period[M]" or period.dtype.kind == "M"
+    return not pd.api.types.is_numeric_dtype(period) and bool(
+        pd.to_numeric(period, errors="coerce").isna().any()
+    )
 
 
-def _reach(known: pd.DataFrame, panel: Panel, cut: int, names: list[str]) -> pd.DataFrame:
-    """Add a row without demand for the last known period where the table has none."""
-    numbers = _clock(known, panel)
-    if numbers.size and numbers.max() == cut - 1:
-        return known
-    first = known.iloc[[int(numbers.argmax())]].copy()
-    gap = cut - 1 - int(numbers.max())
-    period = cast(Any, first["period"].iloc[0])
-    if isinstance(period, (int, float, np.number, pd.Period)):
-        later = period + gap
-    else:
-        later = pd.Timestamp(period) + pd.DateOffset(months=gap)
-    first["quantity"] = 0.0
-    first["period"] = pd.Series([later], index=first.index).astype(known["period"].dtype)
-    return pd.concat([known, first])
+def _origin_names(panel: Panel, cuts: NDArray[np.int64], dated: bool) -> Any:
+    """Last known period of each origin, as a month where the history is dated."""
+    numbers = panel.periods[0] + np.asarray(cuts) - 1
+    return numbers.astype("datetime64[M]").astype("datetime64[ns]") if dated else numbers
 
 
-def _one_origin(
-    panel: Panel,
-    cut: int,
-    periods: int,
-    alive: NDArray[np.int64],
-    past: FloatArray,
-    model: pd.DataFrame,
-    names: list[str],
-    levels: FloatArray,
+def _forecasts(trials: Trials, panel: Panel, classes: pd.Series, dated: bool) -> pd.DataFrame:
+    out = panel.keys.iloc[trials.row].reset_index(drop=True)
+    out.insert(0, "origin", _origin_names(panel, trials.cut, dated))
+    out = out.assign(periods=trials.ahead, quantity=trials.came, mean=trials.mean[FORECASTS.index(MODEL)])
+    out["class"] = classes.to_numpy()
+    for place in np.flatnonzero(trials.published):
+        out[f"q{trials.levels[place]:g}"] = trials.quantiles[FORECASTS.index(MODEL), :, place]
+    return out
+
+
+def _assumptions(
+    panel: Panel, trials: Trials, ahead: NDArray[np.int64], cuts: list[int], dated: bool
 ) -> pd.DataFrame:
-    """Put every forecast made at one origin beside what came; a row per series and forecast."""
-    future = panel.demand[alive, cut : cut + periods]
-    complete = np.isfinite(future).all(axis=1)
-    rows = alive[complete]
-    base = (
-        panel.keys.iloc[rows]
-        .reset_index(drop=True)
-        .assign(row=rows, origin=panel.periods[0] + cut - 1, quantity=future[complete].sum(axis=1))
-    )
-    # Netted of the returns known then, not of later ones.
-    past = past[complete]
-    known = np.isfinite(past)
-    count = np.maximum(known.sum(axis=1), 1)
-    centre = np.where(known, past, 0.0).sum(axis=1) / count
-    spread = (np.where(known, past - centre[:, None], 0.0) ** 2).sum(axis=1) / np.maximum(count - 1, 1)
-    columns = [f"q{level:g}" for level in levels]
-    merged = base.merge(model, on=names, how="left", validate="one_to_one")
-    out = [merged.drop(columns="variance").assign(forecast=MODEL)]
-    for name, method in POINT_METHODS.items():
-        mean = periods * method(past)
-        variance = np.maximum(periods * spread, mean)
-        quantiles = distributions.quantile(levels, mean[:, None], variance[:, None])
-        out.append(base.assign(mean=mean, forecast=name, **dict(zip(columns, quantiles.T))))
-    out.append(base.assign(mean=0.0, forecast=ZERO, **dict.fromkeys(columns, 0.0)))
-    return pd.concat(out, ignore_index=True)
-
-
-def _classes(panel: Panel) -> NDArray[np.str_]:
-    known = np.isfinite(panel.demand)
-    pieces = np.where(known, panel.demand, 0.0)
-    hits = (pieces > 0).sum(axis=1)
-    return demand_class(
-        demand_intervals(known.sum(axis=1), hits),
-        size_variation(hits, pieces.sum(axis=1), (pieces**2).sum(axis=1)),
-    )
-
-
-def _table(every: pd.DataFrame, levels: FloatArray, grouped: bool) -> pd.DataFrame:
-    columns = [f"q{level:g}" for level in levels]
-    rows = []
-    cuts = {"all": None, "class": "class"} | ({"group": "group"} if grouped else {})
-    for cut, by in cuts.items():
-        for name, part in [("all", every)] if by is None else every.groupby(by, sort=True):
-            for forecast in (MODEL, *POINT_METHODS, ZERO):
-                one = part[part["forecast"] == forecast]
-                y = one["quantity"].to_numpy(float)
-                figures = quantile_figures(
-                    y, one[columns].to_numpy(float), one["mean"].to_numpy(float), levels
-                )
-                rows.append(
-                    {
-                        "cut": cut,
-                        "group": name,
-                        "forecast": forecast,
-                        "series": one["row"].nunique(),
-                        "demand": y.sum(),
-                        **figures,
-                    }
-                )
-    table = pd.DataFrame(rows)
-    mean = table.loc[table["forecast"] == MEAN].set_index(["cut", "group"])["wql"]
-    base = mean.reindex(pd.MultiIndex.from_frame(table[["cut", "group"]])).to_numpy()
-    table.insert(5, "to_mean", table["wql"] / np.where(base > 0, base, np.nan))
-    return table
-
-
-def _losers(every: pd.DataFrame, levels: FloatArray, names: list[str]) -> pd.DataFrame:
-    """Series on which doing nothing clever would have been better."""
-    columns = [f"q{level:g}" for level in levels]
-    some = every[every["forecast"].isin([MODEL, MEAN, ZERO])]
-    losses = pinball_losses(some["quantity"].to_numpy(float), some[columns].to_numpy(float), levels).mean(
-        axis=1
-    )
-    wide = some.assign(loss=losses).pivot_table(index=names, columns="forecast", values="loss", aggfunc="sum")
-    wide = wide.rename(columns={name: f"loss_{name}" for name in (MODEL, MEAN, ZERO)}).reset_index()
-    wide.columns.name = None
-    came = some[some["forecast"] == MODEL].groupby(names)["quantity"].sum().rename("demand").reset_index()
-    wide = wide.merge(came, on=names, validate="one_to_one")
-    wide["excess"] = wide["loss_model"] - wide[["loss_mean", "loss_zero"]].min(axis=1)
-    wide = wide[wide["excess"] > 1e-9].sort_values(
-        ["excess", *names], ascending=[False, *[True] * len(names)]
-    )
-    better = np.where(wide["loss_mean"] <= wide["loss_zero"], "the mean of its history", "expecting nothing")
-    wide["reason"] = [
-        f"{name} would have lost {naive:.3g}, the model lost {model:.3g}; {demand:g} pieces were demanded"
-        for name, naive, model, demand in zip(
-            better, wide[["loss_mean", "loss_zero"]].min(axis=1), wide["loss_model"], wide["demand"]
-        )
-    ]
-    order = [*names, "demand", "loss_model", "loss_mean", "loss_zero", "excess", "reason"]
-    return wide[order].reset_index(drop=True)
-
-
-def _assumptions(panel: Panel, periods: int, cuts: list[int]) -> pd.DataFrame:
+    same = ahead.min() == ahead.max()
+    length = int(ahead[0]) if same else f"{ahead.min()} to {ahead.max()}"
+    names = pd.Series(_origin_names(panel, np.asarray(cuts), dated))
+    said = names.dt.strftime("%Y-%m") if dated else names
+    left_out = len(panel.keys) - len(np.unique(trials.row))
     rows = [
-        ("periods", periods, "periods", "set by the user", "length of the sums that were tested"),
+        ("periods", length, "periods", "set by the user", "length of the sums that were tested"),
         (
             "origins",
-            [panel.periods[0] + cut - 1 for cut in cuts],
+            said.tolist(),
             "",
             "estimated from the length of the history",
             "last known period of each test",
+        ),
+        (
+            "series left out",
+            left_out,
+            "series",
+            "estimated from the length of the history",
+            "began after the last origin, or have no tested sum that the records hold in full",
         ),
         (
             "smoothing",
             intermittent.SMOOTHING,
             "",
             "default",
-            "weight of the newest value in SBA, TSB and IMAPA",
+            f"weight of the newest value in {', '.join(name.upper() for name in list(POINT_METHODS)[1:])}",
         ),
     ]
     keys = ("name", "value", "unit", "origin", "meaning")
     return assumptions_frame([{"stage": "backtest", **dict(zip(keys, row))} for row in rows])
-
-
-def _lines(table: pd.DataFrame, losers: pd.DataFrame, series: int) -> tuple[str, ...]:
-    whole = table[table["cut"] == "all"].set_index("forecast")
-    if not whole["demand"].iloc[0] > 0:
-        return ("Nothing was demanded in the tested periods: there is nothing to score.",)
-    others = whole.drop(index=MODEL)["wql"].sort_values()
-    model = whole.loc[MODEL]
-    verdict = "better" if model["wql"] <= others.iloc[0] else "worse"
-    lines = [
-        f"Weighted quantile loss {model['wql']:.3f}; the best of the others, {others.index[0]}, "
-        f"{others.iloc[0]:.3f}: the model is {abs(model['wql'] / others.iloc[0] - 1):.1%} {verdict}.",
-        f"Over- or under-forecast of the mean: {model['bias']:+.1%} of demand.",
-        f"{len(losers):,} of {series:,} series would have done better with their mean or with nothing.",
-    ]
-    classes = table[(table["cut"] == "class") & (table["forecast"] == MODEL) & (table["to_mean"] > 1)]
-    lines += [
-        f"Class {name}: the mean forecast does better by {ratio - 1:.1%}."
-        for name, ratio in zip(classes["group"], classes["to_mean"].to_numpy(float))
-    ]
-    return tuple(lines)

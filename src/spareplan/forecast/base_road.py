@@ -18,6 +18,7 @@ from spareplan.forecast.installed import PartDemand, PartFleet, PartLaw, part_de
 from spareplan.forecast.known import known_at
 from spareplan.forecast.lives import PartLives, learn_lives, listed_spells
 from spareplan.forecast.outlook import Calendar, find_edges, kept_share, sales_ahead, sold_slots
+from spareplan.forecast.own_record import OwnRecord, forecast_own_record, no_record
 from spareplan.forecast.reporting import learn_delay
 from spareplan.forecast.seasons import MonthUse, month_use
 from spareplan.forecast.visit_demand import add_visits
@@ -37,7 +38,10 @@ MONTH_COLUMNS = [
     "vmr",
     "rate_cv2",
 ]
-WINDOW_COLUMNS = ["mean", "vmr", "rate_cv2", "cv2_rate", "by_ages", "by_rate", "by_once"]
+WINDOW_COLUMNS = [
+    *("mean", "vmr", "rate_cv2", "cv2_rate", "cv2_history"),
+    *("by_ages", "by_rate", "by_history", "by_once"),
+]
 
 
 class BaseRoad(NamedTuple):
@@ -50,15 +54,17 @@ class BaseRoad(NamedTuple):
         level, ageing, season, use, retired, inspections, method. The drivers, `retired` (what retirements
         take off) and `inspections` (failures that visits prevent) make up from_installed_base.
     windows : DataFrame
-        part_id, site_id, days, mean, vmr, rate_cv2, method; by_ages, by_rate, by_once: the sums by each road
-        alone, today's machines only.
+        part_id, site_id, days, mean, vmr, rate_cv2, method; by_ages, by_rate, by_history, by_once: the sums
+        by each road alone, today's machines only; cv2_rate, cv2_history: doubt about two of them.
     facts : Series
         By part_id and site_id: machines and lives in words.
     spells, lifetimes : DataFrame
     notes : list of dict
         Assumption rows.
     tested : DataFrame
-        Back-test of ages against the mean rate.
+        Back-test of ages, mean rate and own record.
+    weights : DataFrame
+        part_id and the weights of ages, mean_rate and own_record.
     visits : DataFrame
         Calendar of the inspection visits ahead, as in `VisitPlan.calendar`.
     """
@@ -71,6 +77,7 @@ class BaseRoad(NamedTuple):
     notes: list[dict[str, Any]]
     tested: pd.DataFrame
     visits: pd.DataFrame
+    weights: pd.DataFrame
 
 
 def installed_base_demand(
@@ -93,7 +100,7 @@ def installed_base_demand(
         Windows. [days]
     options : ForecastOptions
     blend : Blend, optional
-        Weights of ages against the mean rate; None: learned by back-test.
+        Weights of the roads; None: learned by back-test.
 
     Returns
     -------
@@ -125,7 +132,12 @@ def installed_base_demand(
             ),
         )
     sales, sale_notes = sales_ahead(data, as_of, edges)
-    rows = _all_parts(data, as_of, fleet, lives, sales, edges, blend)
+    # A test needs every road; else the record is read only where it weighs.
+    wanted = options.own_record and (blend is NO_BLEND or blend.reads_record)
+    hours = (lives.lifetimes["clock"] == "hours").to_numpy(bool)
+    kin = np.unique(lives.lifetimes["family"].to_numpy(str), return_inverse=True)[1]
+    own = forecast_own_record(fleet, hours, kin, as_of) if wanted else no_record(len(hours))
+    rows = _all_parts(data, as_of, fleet, lives, sales, edges, blend, own)
     if not rows:
         return _nothing(notes)
     table = _long(rows, "months", MONTH_COLUMNS, "month", horizon)
@@ -149,6 +161,7 @@ def installed_base_demand(
         [*notes, *lives.notes, *blend.notes, *sale_notes],
         blend.tested,
         visits,
+        blend.table(lives.lifetimes["part_id"]),
     )
 
 
@@ -165,6 +178,7 @@ def _nothing(notes: list[dict[str, Any]]) -> BaseRoad:
         notes,
         pd.DataFrame(),
         pd.DataFrame(),
+        NO_BLEND.table([]),
     )
 
 
@@ -194,6 +208,7 @@ def _all_parts(
     sales: pd.DataFrame,
     edges: Calendar,
     blend: Blend,
+    own: OwnRecord,
 ) -> list[_PartRows]:
     """Demand of every part that stands anywhere or will."""
     keep = kept_share(data, as_of, edges)
@@ -230,7 +245,8 @@ def _all_parts(
         )
         sites = (side.site[cells], to_site[some])
         months = MonthUse(*(values[cells] for values in side.months))
-        out.append(_one_part(part, lives.law(number), pieces_here, sites, months, edges, blend))
+        record = (float(own.rate[number]), float(own.cv2[number])) if own.known(number) else None
+        out.append(_one_part(part, lives.law(number), pieces_here, sites, months, edges, blend, record))
     return out
 
 
@@ -270,8 +286,13 @@ def _one_part(
     month: MonthUse,
     edges: Calendar,
     blend: Blend,
+    record: tuple[float, float] | None,
 ) -> _PartRows:
-    """Demand of one part at its sites: months and windows as arrays (sites, times, columns)."""
+    """Demand of one part at its sites: months and windows as arrays (sites, times, columns).
+
+    `record` is the rate of the part's own record and its doubt. It tells the total of all cells; they share
+    in it as in the total of the other two roads.
+    """
     out: PartDemand = part_demand(law, fleet, edges.month_at, nudged=blend is not NO_BLEND)
     names, where = np.unique(np.concatenate(sites).astype(str), return_inverse=True)
     here, there = where[: len(sites[0])], where[len(sites[0]) :]
@@ -281,19 +302,26 @@ def _one_part(
         np.add.at(total[:, 1:], rows, values)
         return np.cumsum(total, axis=1)
 
-    w = blend.of(part)
+    ages, rate, history = blend.three(part) if record else blend.two(part)
     pieces_used = np.diff(fleet.use, axis=1) * (fleet.histogram.sum(axis=1) * fleet.pieces)[:, None]
     by_mean = law.mean_failures * pieces_used * fleet.harsh[:, None]
-    failing = w * out.base + (1 - w) * by_mean
-    leaving = w * out.planned + (1 - w) * law.mean_planned * pieces_used
+    first = ages / (ages + rate) if ages + rate > 0 else 0.0
+    failing = first * out.base + (1 - first) * by_mean
+    leaving = first * out.planned + (1 - first) * law.mean_planned * pieces_used
+    told = _told(failing + leaving, pieces_used, record[0]) if record else failing + leaving
+    whole = failing + leaving
+    factor = (1 - history) + history * np.divide(told, whole, out=np.ones_like(whole), where=whole > 0)
+    failing, leaving = failing * factor, leaving * factor
     kept, lost = gather(failing * fleet.keep, here), gather(failing * (fleet.keep - 1), here)
     planned, new = gather(leaving * fleet.keep, here), gather(out.new, there)
     total = kept + planned + new
     by_ages = gather((out.base + out.planned) * fleet.keep, here)
     by_rate = gather((by_mean + law.mean_planned * pieces_used) * fleet.keep, here)
+    by_history = gather(told * fleet.keep, here) if record else np.full_like(total, np.nan)
     by_once = gather(out.once * fleet.keep, here)
-    vmr, cv2 = blended_spread(w, out.vmr, out.cv2, law.mean_cv2)
-    vmr_sum, cv2_sum = blended_spread(w, out.vmr_sum, out.cv2_sum, law.mean_cv2)
+    shares, doubts = np.array([ages, rate, history]), (law.mean_cv2, record[1] if record else law.mean_cv2)
+    vmr, cv2 = blended_spread(shares, out.vmr, out.cv2, *doubts)
+    vmr_sum, cv2_sum = blended_spread(shares, out.vmr_sum, out.cv2_sum, *doubts)
     months = [np.diff(values[:, edges.month_at], axis=1) for values in (total, kept, new, planned, lost)]
     by_month = np.diff(np.cumsum(np.pad(failing, ((0, 0), (1, 0))), axis=1)[:, edges.month_at], axis=1)
     for values in _drivers(by_month, month):
@@ -303,12 +331,20 @@ def _one_part(
     spread = [np.broadcast_to(values, months[0].shape) for values in (vmr, cv2 + blend.doubt)]
     at = np.maximum(edges.window_at - 1, 0)
     sums = total[:, edges.window_at]
-    roads = [values[:, edges.window_at] for values in (by_ages, by_rate, by_once)]
+    roads = [values[:, edges.window_at] for values in (by_ages, by_rate, by_history, by_once)]
     spread_sum = [np.broadcast_to(values[at], sums.shape) for values in (vmr_sum, cv2_sum + blend.doubt)]
-    spread_sum.append(np.full(sums.shape, law.mean_cv2))
+    spread_sum += [np.full(sums.shape, doubt) for doubt in doubts]
     return _PartRows(
         part, names, np.stack([*months, *spread], axis=2), np.stack([sums, *spread_sum, *roads], axis=2)
     )
+
+
+def _told(whole: FloatArray, used: FloatArray, rate: float) -> FloatArray:
+    """Share the total that a rate lets expect among the cells, as `whole` is shared, shape (cells, times)."""
+    expected = rate * used.sum(axis=0)
+    total = whole.sum(axis=0)
+    share = np.divide(whole, total, out=np.zeros_like(whole), where=total > 0)
+    return np.asarray(np.where(total > 0, share * expected, 0.0))
 
 
 def _drivers(failing: FloatArray, month: MonthUse) -> tuple[FloatArray, ...]:
@@ -343,13 +379,9 @@ def _long(rows: list[_PartRows], what: str, columns: list[str], axis: str, times
 def _methods(lives: PartLives, blend: Blend) -> pd.Series:
     """Which road each part follows, in words."""
     parts = lives.lifetimes["part_id"]
-    weight = np.array([blend.of(part) for part in parts])
     own = np.where(lives.lifetimes["n_failed"] >= 6, "ages", "ages, pooled lives")
-    road = np.where(weight > 0.75, own, np.where(weight < 0.25, "mean rate", "ages and mean rate"))
-    won = [f" ({text})" if text else "" for text in map(blend.winner, parts)]
-    return pd.Series(
-        [f"installed base: {text}{suffix}" for text, suffix in zip(road, won)], index=parts.to_numpy()
-    )
+    text = [f"installed base: {blend.words(part, by_ages)}" for part, by_ages in zip(parts, own)]
+    return pd.Series(text, index=parts.to_numpy())
 
 
 def _facts(fleet: FleetHistory, lives: PartLives, table: pd.DataFrame, blend: Blend) -> pd.Series:

@@ -17,14 +17,19 @@ from spareplan.maths.units import DAYS_PER_MONTH, months_after
 from spareplan.tables.supersession import newest_parts
 
 WEIGHTS = np.linspace(0.0, 1.0, 11)
+ROADS = ("by_ages", "by_rate", "by_history")
+# Every way to share tenths among ages, mean rate and own record.
+NODES = (
+    np.array([(ages, 10 - ages - record, record) for record in range(11) for ages in range(11 - record)]) / 10
+)
 DOUBTS = np.array([0.0, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16])
 # What follows was tuned on made-up fleets only (benchmarks/simulated_fleets.py). Quarters close to today tell
 # more than years further back: what a road gets wrong now, it gets wrong next quarter, too. Where records are
 # short, shorter tests are far better than none.
 TEST_MONTHS = 3
 LEAST_RECORD_MONTHS = 2
-# A beta(.7, .7) on the weight: centred at half and half, ready to go to either end.
-PRIOR_WEIGHT = (0.02 + 0.96 * WEIGHTS) ** -0.3 * (0.98 - 0.96 * WEIGHTS) ** -0.3
+# A Dirichlet law with .7 for every road: centred, ready to go to any end.
+PRIOR_POWER = -0.3
 # Weight of the evidence of all together in a family's prior, and of its own beside it. Damping them, because
 # parts err together, did worse on made-up fleets, on those with shared shocks too.
 TEMPER_ALL, TEMPER_FAMILY = 1.0, 1.0
@@ -34,26 +39,31 @@ LEAST_CHANCE = 1e-4
 CLEAR = 2.0
 # Reports that must have come in before a quarter is tested.
 REPORTED_SHARE = 0.95
+# A road is told alone above the one share, and beside others from the other.
+LEADS, TOLD = 0.75, 0.15
 WEIGHT_NOTE = "weight of ages against the mean rate"
+RECORD_NOTE = "weight of the own record"
 
 
 class Blend(NamedTuple):
-    """How much each part's forecast follows the ages of its pieces.
+    """How much each part's forecast follows the ages of its pieces, and its own record.
 
     Parameters
     ----------
     weight : Mapping of str to float
-        part_id to the weight of the ages; the rest is the mean rate.
+        part_id to the weight of the ages; what ages and own record leave is the mean rate's.
     doubt : float
         Squared coefficient of variation that past forecasts missed beyond their own.
     tested : DataFrame
-        origin, part_id, family, by_ages, by_rate, actual: the back-test.
+        origin, part_id, family, by_ages, by_rate, by_history, actual: the back-test.
     notes : list of dict
         Assumption rows.
-    default : float
-        Weight of the ages for parts that were not tested.
+    default, default_record : float
+        Weights of the ages and the own record for parts that were not tested.
     verdicts : Mapping of str to str
         part_id to what the back-test of its family said, in words.
+    record : Mapping of str to float
+        part_id to the weight of what was taken of it so far.
     """
 
     weight: Mapping[str, float]
@@ -62,28 +72,60 @@ class Blend(NamedTuple):
     notes: list[dict[str, Any]]
     default: float = 1.0
     verdicts: Mapping[str, str] = {}
+    record: Mapping[str, float] = {}
+    default_record: float = 0.0
+
+    @property
+    def reads_record(self) -> bool:
+        """Whether the own record of any part weighs."""
+        return max([self.default_record, *self.record.values()]) > 0
 
     def of(self, part: str) -> float:
         """Weight of the ages for one part."""
         return self.weight.get(part, self.default)
 
+    def three(self, part: str) -> tuple[float, float, float]:
+        """Weights of ages, mean rate and own record for one part."""
+        ages, record = self.of(part), self.record.get(part, self.default_record)
+        return ages, max(1.0 - ages - record, 0.0), record
+
+    def two(self, part: str) -> tuple[float, float, float]:
+        """Weights where one part has no record to go by."""
+        ages, rate, _ = self.three(part)
+        return (ages / (ages + rate), rate / (ages + rate), 0.0) if ages + rate > 0 else (0.0, 1.0, 0.0)
+
     def weights(self, parts: Iterable[str]) -> np.ndarray:
         """Weights of the ages for many parts, shape (parts,)."""
         return np.array([self.weight.get(part, self.default) for part in parts], dtype=float)
+
+    def table(self, parts: Iterable[str]) -> pd.DataFrame:
+        """Weights of many parts: part_id, ages, mean_rate, own_record."""
+        names = list(parts)
+        rows = np.array([self.three(part) for part in names], dtype=float).reshape(-1, 3)
+        out = pd.DataFrame(rows, columns=["ages", "mean_rate", "own_record"])
+        out.insert(0, "part_id", names)
+        return out
 
     def winner(self, part: str) -> str:
         """Which road won the back-test of one part's family: "ages won"; empty where none was made."""
         return self.verdicts[part].split(":")[0] if part in self.verdicts else ""
 
-    def words(self, part: str) -> str:
-        """Which road one part follows, and which won: "ages and mean rate, mean rate won"."""
-        share = self.of(part)
-        road = "ages" if share > 0.75 else "mean rate" if share < 0.25 else "ages and mean rate"
-        return ", ".join(text for text in (road, self.winner(part)) if text)
+    def words(self, part: str, ages: str = "ages") -> str:
+        """Which roads one part follows, and which won: "ages and mean rate, mean rate won"."""
+        names = (ages, "mean rate", "own record")
+        shares = self.three(part)
+        led = [name for name, share in zip(names, shares) if share > LEADS]
+        some = [name for name, share in zip(("ages", *names[1:]), shares) if share >= TOLD]
+        road = led[0] if led else " and ".join(some) if len(some) < 3 else "ages, mean rate and own record"
+        won = self.winner(part)
+        return f"{road} ({won})" if won else road
 
     def reason(self, part: str) -> str:
         """How one part's forecast is weighed, with what the back-test of its family said."""
-        weighed = f"ages weigh {self.of(part):.0%} against the mean rate"
+        ages, rate, record = self.three(part)
+        weighed = f"ages weigh {ages:.0%} against the mean rate"
+        if record > 0:
+            weighed = f"ages weigh {ages:.0%}, the mean rate {rate:.0%}, the own record {record:.0%}"
         return f"{weighed} ({self.verdicts[part]})" if part in self.verdicts else weighed
 
 
@@ -141,22 +183,25 @@ def learn_blend(data: Any, as_of: pd.Timestamp, begin: pd.Timestamp, origins: in
         return _untested(data, as_of, begin, origins)
     tested = pd.concat(tests, ignore_index=True)
     families, code = np.unique(tested["family"].to_numpy(str), return_inverse=True)
+    nodes = NODES if tested["by_history"].notna().any() else NODES[NODES[:, 2] == 0]
     doubt = _most_likely_doubt(tested)
-    likelihood = _log_likelihood(tested, WEIGHTS, np.array([doubt]))[0]
+    likelihood = _log_likelihood(tested, nodes, np.array([doubt]))[0]
     evidence = np.stack([np.bincount(code, column, len(families)) for column in likelihood.T], axis=1)
-    chance = weigh_families(evidence)
-    weight = chance @ WEIGHTS
-    shared = _normalised(TEMPER_ALL * evidence.sum(axis=0) + np.log(PRIOR_WEIGHT)) @ WEIGHTS
-    verdict = _verdicts(tested, families, code, evidence)
+    weight = weigh_families(evidence, nodes) @ nodes
+    shared = _normalised(TEMPER_ALL * evidence.sum(axis=0) + prior_weight(nodes)) @ nodes
+    verdict = _verdicts(tested, families, code, evidence, nodes)
     part = tested.drop_duplicates("part_id", keep="first")
     row = np.searchsorted(families, part["family"].to_numpy(str))
+    names = part["part_id"]
     return Blend(
-        dict(zip(part["part_id"], weight[row].tolist())),
+        dict(zip(names, weight[row, 0].tolist())),
         doubt,
         tested,
         _notes(tested, weight, doubt, length),
-        float(shared),
-        dict(zip(part["part_id"], verdict[row].tolist())),
+        float(shared[0]),
+        dict(zip(names, verdict[row].tolist())),
+        dict(zip(names, weight[row, 2].tolist())),
+        float(shared[2]),
     )
 
 
@@ -184,20 +229,28 @@ def lengths_of_tests(known_months: float, origins: int) -> tuple[int, int]:
     return length, int(min(origins, room // length))
 
 
-def weigh_families(evidence: np.ndarray) -> np.ndarray:
-    """Chances of each weight in each family.
+def prior_weight(nodes: np.ndarray) -> np.ndarray:
+    """Log density of each node, shape (nodes,), among the roads that any node follows."""
+    roads = nodes.max(axis=0) > 0
+    return np.asarray(PRIOR_POWER * np.log(0.02 + 0.96 * nodes[:, roads]).sum(axis=1))
+
+
+def weigh_families(evidence: np.ndarray, nodes: np.ndarray = NODES[NODES[:, 2] == 0]) -> np.ndarray:
+    """Chances of each node in each family.
 
     Parameters
     ----------
-    evidence : ndarray, shape (families, weights)
-        Log likelihood of what happened, at the weights of WEIGHTS.
+    evidence : ndarray, shape (families, nodes)
+        Log likelihood of what happened.
+    nodes : ndarray, shape (nodes, 3)
+        Weights of ages, mean rate and own record.
 
     Returns
     -------
-    ndarray, shape (families, weights)
+    ndarray, shape (families, nodes)
         Rows that add up to 1: the likelihood of all families together is the prior of each.
     """
-    shared = TEMPER_ALL * evidence.sum(axis=0) + np.log(PRIOR_WEIGHT)
+    shared = TEMPER_ALL * evidence.sum(axis=0) + prior_weight(nodes)
     return np.stack([_normalised(shared + TEMPER_FAMILY * row) for row in evidence])
 
 
@@ -236,8 +289,9 @@ def _happened(data: Any, origin: pd.Timestamp, until: pd.Timestamp, as_of: pd.Ti
 def _one_test(forecast: Any, happened: pd.Series, origin: pd.Timestamp) -> pd.DataFrame:
     """Totals of each part: both roads, their spread, what happened."""
     windows = forecast.windows
-    sums = windows.groupby("part_id", sort=True)[["by_ages", "by_rate"]].sum()
-    spread = windows.groupby("part_id", sort=True)[["vmr", "rate_cv2", "cv2_rate"]].first()
+    by_part = windows.groupby("part_id", sort=True)
+    sums = by_part[list(ROADS)].sum(min_count=1)
+    spread = by_part[["vmr", "rate_cv2", "cv2_rate", "cv2_history"]].first()
     family = forecast.lifetimes.set_index("part_id")["family"]
     out = sums.join(spread).assign(origin=origin, family=family)
     out["family"] = out["family"].fillna("all parts").astype(str)
@@ -245,44 +299,49 @@ def _one_test(forecast: Any, happened: pd.Series, origin: pd.Timestamp) -> pd.Da
     return out.reset_index()
 
 
-def _log_likelihood(tested: pd.DataFrame, weights: np.ndarray, doubts: np.ndarray) -> np.ndarray:
-    """Log probability of what happened, shape (doubts, rows, weights)."""
-    ages, rate, seen = (tested[name].to_numpy(float)[:, None] for name in ("by_ages", "by_rate", "actual"))
-    vmr, cv2 = blended_spread(
-        weights, *(tested[name].to_numpy(float)[:, None] for name in ("vmr", "rate_cv2", "cv2_rate"))
-    )
-    mean = np.maximum(weights * ages + (1 - weights) * rate, 1e-6)
+def _log_likelihood(tested: pd.DataFrame, nodes: np.ndarray, doubts: np.ndarray) -> np.ndarray:
+    """Log probability of what happened, shape (doubts, rows, nodes)."""
+    roads = tested[list(ROADS)].to_numpy(float, copy=True)
+    # A part without a record of its own is as likely by the mean rate.
+    roads[:, 2] = np.where(np.isnan(roads[:, 2]), roads[:, 1], roads[:, 2])
+    seen = tested["actual"].to_numpy(float)[:, None]
+    names = ("vmr", "rate_cv2", "cv2_rate", "cv2_history")
+    vmr, cv2 = blended_spread(nodes.T[:, None, :], *(tested[name].to_numpy(float)[:, None] for name in names))
+    mean = np.maximum(roads @ nodes.T, 1e-6)
     # Counts of pieces replaced in sets are coarse; a floor keeps every one of them possible.
     variance = np.maximum(vmr, 0.3) * mean + (cv2 + doubts[:, None, None]) * mean**2
     return np.asarray(np.log(np.maximum(pmf(np.round(seen), mean, variance), LEAST_CHANCE)))
 
 
 def _most_likely_doubt(tested: pd.DataFrame) -> float:
-    """Doubt under which what happened is most likely, at the best of three weights."""
-    evidence = _log_likelihood(tested, WEIGHTS[[0, len(WEIGHTS) // 2, -1]], DOUBTS).sum(axis=1)
+    """Doubt under which what happened is most likely, at the best of three mixtures of ages and mean rate."""
+    nodes = np.array([(0.0, 1.0, 0.0), (0.5, 0.5, 0.0), (1.0, 0.0, 0.0)])
+    evidence = _log_likelihood(tested, nodes, DOUBTS).sum(axis=1)
     return float(DOUBTS[evidence.max(axis=1).argmax()])
 
 
-def blended_spread(weight: Any, vmr: Any, cv2: Any, cv2_rate: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Spread of a blend; both roads rest on the same failures, so their errors move together.
+def blended_spread(
+    weights: Any, vmr: Any, cv2: Any, cv2_rate: Any, cv2_history: Any = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Spread of a blend; all roads rest on the same failures, so their errors move together.
 
     Parameters
     ----------
-    weight : array-like
-        Weight of the ages.
+    weights : array-like, shape (3, ...)
+        Weights of ages, mean rate and own record.
     vmr, cv2 : array-like
         Of the road by ages.
-    cv2_rate : array-like
-        Of the mean rate, whose counts are Poisson.
+    cv2_rate, cv2_history : array-like
+        Of the other roads, whose counts are Poisson.
 
     Returns
     -------
     tuple of ndarray
         vmr and rate_cv2, broadcast.
     """
-    weight = np.asarray(weight, dtype=float)
-    spread = weight * np.sqrt(cv2) + (1 - weight) * np.sqrt(cv2_rate)
-    return np.asarray(weight * vmr + (1 - weight) * np.maximum(vmr, 1.0)), np.asarray(spread**2)
+    ages, rate, record = (np.asarray(weight, dtype=float) for weight in weights)
+    spread = ages * np.sqrt(cv2) + rate * np.sqrt(cv2_rate) + record * np.sqrt(cv2_history)
+    return np.asarray(ages * vmr + (rate + record) * np.maximum(vmr, 1.0)), np.asarray(spread**2)
 
 
 def _normalised(log_weight: np.ndarray) -> np.ndarray:
@@ -295,40 +354,52 @@ def _note(name: str, value: Any, origin: str, meaning: str) -> dict[str, Any]:
 
 
 def _verdicts(
-    tested: pd.DataFrame, families: np.ndarray, code: np.ndarray, evidence: np.ndarray
+    tested: pd.DataFrame, families: np.ndarray, code: np.ndarray, evidence: np.ndarray, nodes: np.ndarray
 ) -> np.ndarray:
     """What the back-test said of each family, shape (families,)."""
-    gain = evidence[:, -1] - evidence[:, 0]
-    won = np.where(gain > CLEAR, "ages won", np.where(gain < -CLEAR, "mean rate won", "a draw"))
+    alone = [int(np.flatnonzero(nodes[:, road] == 1)[0]) for road in range(3) if nodes[:, road].max() == 1]
+    names = np.array(["ages won", "mean rate won", "own record won", "a draw"], dtype=object)
+    ends = evidence[:, alone]
+    order = np.argsort(-ends, axis=1, kind="stable")
+    best, next_best = (np.take_along_axis(ends, order[:, [k]], axis=1)[:, 0] for k in (0, 1))
+    won = names[np.where(best - next_best > CLEAR, order[:, 0], 3)]
     seen = np.bincount(code, tested["actual"].to_numpy(float), len(families))
-    off = {
-        name: np.bincount(code, (tested[name] - tested["actual"]).abs().to_numpy(float), len(families))
+    off = [
+        np.bincount(code, (tested[name] - tested["actual"]).abs().fillna(0).to_numpy(float), len(families))
         / np.maximum(seen, 1.0)
-        for name in ("by_ages", "by_rate")
-    }
-    return np.array(
-        [
-            f"{word}: in the last quarters {ages:.0%} off by ages, {rate:.0%} by the mean rate"
-            for word, ages, rate in zip(won, off["by_ages"], off["by_rate"])
-        ],
-        dtype=object,
-    )
+        for name in ROADS[: len(alone)]
+    ]
+    words = ("by ages", "by the mean rate", "by the own record")
+    said = [
+        ", ".join(
+            f"{error:.0%} {how}" if number else f"{error:.0%} off {how}"
+            for number, (error, how) in enumerate(zip(errors, words))
+        )
+        for errors in zip(*off)
+    ]
+    return np.array([f"{word}: in the last quarters {text}" for word, text in zip(won, said)], dtype=object)
 
 
 def _notes(tested: pd.DataFrame, weights: np.ndarray, doubt: float, length: int) -> list[dict[str, Any]]:
     origins = sorted(tested["origin"].unique())
     said = ", ".join(f"{pd.Timestamp(origin):%Y-%m-%d}" for origin in origins)
-    error = {
-        name: (tested[name] - tested["actual"]).abs().sum() / max(tested["actual"].sum(), 1.0)
-        for name in ("by_ages", "by_rate")
-    }
-    text = (
-        f"{length} months after {said}: by ages {error['by_ages']:.0%} off per part, by the mean rate "
-        f"{error['by_rate']:.0%}, {tested['by_ages'].sum():.0f} and {tested['by_rate'].sum():.0f} expected, "
-        f"{tested['actual'].sum():.0f} happened"
+    seen = max(tested["actual"].sum(), 1.0)
+    words = {"by_ages": "by ages", "by_rate": "by the mean rate", "by_history": "by the own record"}
+    known = {name: how for name, how in words.items() if tested[name].notna().any()}
+    roads = ", ".join(
+        f"{how} {(tested[name] - tested['actual']).abs().sum() / seen:.0%} off per part and "
+        f"{tested[name].sum():.0f} expected"
+        for name, how in known.items()
     )
+    text = f"{length} months after {said}: {roads}; {tested['actual'].sum():.0f} happened"
+    ages, record = weights[:, 0], weights[:, 2]
+    rows = [_note(WEIGHT_NOTE, f"{ages.min():.2f} to {ages.max():.2f}", "estimated by back-test", text)]
+    if "by_history" in known:
+        meaning = "what was taken of the part so far, per piece in service, pooled over all parts"
+        value = f"{record.min():.2f} to {record.max():.2f}"
+        rows.append(_note(RECORD_NOTE, value, "estimated by back-test", meaning))
     return [
-        _note(WEIGHT_NOTE, f"{weights.min():.2f} to {weights.max():.2f}", "estimated by back-test", text),
+        *rows,
         _note(
             "doubt that past forecasts missed",
             doubt,

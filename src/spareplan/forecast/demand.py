@@ -153,6 +153,7 @@ def forecast_demand(
         visits=base.visits,
         returns=returns_ahead(data, table[[*PAIR, "month", "mean"]], today),
         tested=base.tested,
+        series=past.series,
     )
 
 

@@ -33,10 +33,12 @@ class FleetBacktest(Result):
     ----------
     table : DataFrame
         origin, part_id[, site_id], part_class, days, actual, and the forecasts: published, ages (lives and
-        ages alone), mean_rate (failures per piece and use, whatever the age), once (ages, each piece counted
+        ages alone), mean_rate (failures per piece and use, whatever the age), own_record (what was
+        taken of the part so far), once (ages, each piece counted
         once; NaN for parts with planned replacements, which it does not know), with `<forecast>_variance`;
-        low_80, high_80, low_95, high_95 of the published one; weight of the ages in it; actual_failures,
-        failures, failures_ages, failures_rate and failures_once without planned replacements. [pieces]
+        low_80, high_80, low_95, high_95 of the published one; weight of the ages and weight_record of the
+        own record in it; actual_failures, failures, failures_ages, failures_rate, failures_record and
+        failures_once without planned replacements. [pieces]
     seed : int
         Of the randomised places of counts in their distributions, and of the bootstrap.
     """
@@ -174,13 +176,18 @@ def _one_origin(
     if published.windows.empty:
         return pd.DataFrame()
     parts = published.lifetimes["part_id"]
-    alone, flat = (
+    alone, flat, recorded = (
         installed_base_demand(
-            then, origin, horizon, [days], options, NO_BLEND._replace(weight=dict.fromkeys(parts, weight))
+            then,
+            origin,
+            horizon,
+            [days],
+            options,
+            NO_BLEND._replace(weight=dict.fromkeys(parts, ages), default_record=record),
         )
-        for weight in (1.0, 0.0)
+        for ages, record in ((1.0, 0.0), (0.0, 0.0), (0.0, 1.0))
     )
-    roads = {"published": published, "ages": alone, "mean_rate": flat}
+    roads = {"published": published, "ages": alone, "mean_rate": flat, "own_record": recorded}
     keys = ["part_id", "site_id"] if by_site else ["part_id"]
     out: pd.DataFrame | None = None
     for name, road in roads.items():
@@ -195,8 +202,8 @@ def _one_origin(
     seen = failed.reindex(part).fillna(0).to_numpy(float)
     number = np.searchsorted(list(CLASSES.values()), np.round(seen), side="right") - 1
     out["part_class"] = np.array(list(CLASSES), dtype=object)[number]
-    weight = learned_weights(published, parts)
-    out["weight"] = weight.reindex(part).to_numpy()
+    weights = published.weights.set_index("part_id").reindex(part)
+    out["weight"], out["weight_record"] = weights["ages"].to_numpy(), weights["own_record"].to_numpy()
     for band, (low, high) in BANDS.items():
         for side, level in (("low", low), ("high", high)):
             out[f"{side}_{band}"] = quantile(
@@ -220,8 +227,10 @@ def _add_once(out: pd.DataFrame, windows: pd.DataFrame, keys: list[str]) -> None
 def _columns(keys: list[str]) -> list[str]:
     means = [column for name in FORECASTS for column in (name, f"{name}_variance")]
     bands = [f"{side}_{band}" for band in BANDS for side in ("low", "high")]
-    failures = ["actual_failures", "failures", "failures_ages", "failures_rate", "failures_once"]
-    return ["origin", *keys, "part_class", "days", "actual", *means, *bands, "weight", *failures]
+    names = ("", "_ages", "_rate", "_record", "_once")
+    failures = ["actual_failures", *(f"failures{name}" for name in names)]
+    weights = ["weight", "weight_record"]
+    return ["origin", *keys, "part_class", "days", "actual", *means, *bands, *weights, *failures]
 
 
 def _sums(road: BaseRoad, keys: list[str], name: str) -> pd.DataFrame:
@@ -237,7 +246,9 @@ def _sums(road: BaseRoad, keys: list[str], name: str) -> pd.DataFrame:
     table = road.table
     split = table.groupby([table[key] for key in keys])[["from_installed_base", "from_planned"]].sum()
     share = (split["from_installed_base"] / split.sum(axis=1).where(split.sum(axis=1) > 0)).fillna(1.0)
-    label = {"published": "failures", "ages": "failures_ages", "mean_rate": "failures_rate"}[name]
+    label = {"published": "failures", "ages": "failures_ages", "mean_rate": "failures_rate"}.get(
+        name, "failures_record"
+    )
     out[label] = total * share.reindex(total.index).fillna(1.0)
     return out
 
@@ -272,27 +283,6 @@ def happened(data: Any, then: Any, origin: pd.Timestamp, last: pd.Timestamp, key
     return rows.groupby(keys)[["actual", "actual_failures"]].sum()
 
 
-def learned_weights(road: BaseRoad, parts: pd.Series) -> pd.Series:
-    """Weight of the ages of each part, read off the forecast: 1 where both roads agree.
-
-    Parameters
-    ----------
-    road : BaseRoad
-        Its windows hold mean, by_ages and by_rate.
-    parts : Series
-        part_id.
-
-    Returns
-    -------
-    Series
-        By part_id, within 0 to 1.
-    """
-    sums = road.windows.groupby("part_id")[["mean", "by_ages", "by_rate"]].sum()
-    apart = sums["by_ages"] - sums["by_rate"]
-    weight = (sums["mean"] - sums["by_rate"]) / apart.where(apart.abs() > 1e-9)
-    return weight.clip(0.0, 1.0).fillna(1.0).reindex(parts.to_numpy())
-
-
 def _assumptions(options: ForecastOptions, cuts: list[pd.Timestamp], days: int, seed: int) -> pd.DataFrame:
     said = ", ".join(f"{cut:%Y-%m-%d}" for cut in cuts)
     rows = [
@@ -312,4 +302,4 @@ def _assumptions(options: ForecastOptions, cuts: list[pd.Timestamp], days: int, 
     )
 
 
-__all__ = ["Blend", "FleetBacktest", "backtest_fleet", "happened", "learned_weights"]
+__all__ = ["Blend", "FleetBacktest", "backtest_fleet", "happened"]

@@ -11,17 +11,19 @@ from numpy.typing import NDArray
 from spareplan.maths.distributions import cdf, pmf
 
 FloatArray = NDArray[np.float64]
-FORECASTS = ("published", "ages", "mean_rate", "once")
+FORECASTS = ("published", "ages", "mean_rate", "own_record", "once")
 WORDS = {
     "published": "the published forecast",
     "ages": "ages alone",
     "mean_rate": "the mean rate",
+    "own_record": "the own record",
     "once": "counting each piece once",
 }
 FAILURES = {
     "published": "failures",
     "ages": "failures_ages",
     "mean_rate": "failures_rate",
+    "own_record": "failures_record",
     "once": "failures_once",
 }
 RESAMPLES = 400

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from spareplan.forecast.combine import forecast_history
+from spareplan.forecast.series_life import SERIES_COLUMNS, series_life, series_notes, series_words
 from spareplan.maths.units import DAYS_PER_MONTH, days_in_month
-from spareplan.tables.supersession import newest_parts
+from spareplan.tables.taken import demand_to_learn
 
 PAIR = ["part_id", "site_id"]
 LONG_SUM = 12
@@ -28,12 +29,15 @@ class HistoryRoad(NamedTuple):
         By part_id and site_id: what the series looks like, in words.
     notes : list of dict
         Assumption rows.
+    series : DataFrame
+        What each series is doing, as from `series_life`.
     """
 
     table: pd.DataFrame
     windows: pd.DataFrame
     facts: pd.Series
     notes: list[dict[str, Any]]
+    series: pd.DataFrame
 
 
 def history_demand(data: Any, as_of: pd.Timestamp, horizon: pd.DatetimeIndex, days: list[int]) -> HistoryRoad:
@@ -58,17 +62,19 @@ def history_demand(data: Any, as_of: pd.Timestamp, horizon: pd.DatetimeIndex, da
     The model gives mean and variance of sums. From the sums of one and of twelve months follow the pair that
     reproduces both: Var/mean = vmr + rate_cv2 x mean.
     """
-    moved = newest_parts(data.parts)
-    history = data.demand[[*PAIR, "month", "quantity"]]
-    history = history[history["month"] <= as_of].assign(part_id=lambda h: h["part_id"].replace(moved))
+    history = demand_to_learn(data, as_of)
     empty = pd.DataFrame(columns=[*PAIR, "mean", "vmr", "rate_cv2", "method"])
     if history.empty:
         nothing = pd.Series(dtype=object, index=pd.MultiIndex.from_arrays([[], []], names=PAIR))
         return HistoryRoad(
-            empty.assign(month=pd.Series(dtype="datetime64[ns]")), empty.assign(days=0.0), nothing, []
+            empty.assign(month=pd.Series(dtype="datetime64[ns]")),
+            empty.assign(days=0.0),
+            nothing,
+            [],
+            pd.DataFrame(columns=[*PAIR, *SERIES_COLUMNS]),
         )
-    history = history.groupby([*PAIR, "month"], as_index=False, sort=True)["quantity"].sum(min_count=1)
     history = history.rename(columns={"month": "period"})
+    series = series_life(history, PAIR)
     one = forecast_history(history, periods=1, levels=(0.5,), key=PAIR)
     many = forecast_history(history, periods=LONG_SUM, levels=(0.5,), key=PAIR)
     rate = np.maximum(many["mean"].to_numpy() / LONG_SUM, 0.0)
@@ -102,7 +108,8 @@ def history_demand(data: Any, as_of: pd.Timestamp, horizon: pd.DatetimeIndex, da
             "meaning": "latest month with demand; it ends every series",
         },
     ]
-    return HistoryRoad(table, windows, _facts(history, keys, rate), notes)
+    notes += series_notes(history, series)
+    return HistoryRoad(table, windows, _facts(history, series, rate), notes, series)
 
 
 def _pair(
@@ -137,15 +144,13 @@ def _repeat(
     return out
 
 
-def _facts(history: pd.DataFrame, keys: pd.DataFrame, rate: np.ndarray) -> pd.Series:
-    groups = history.groupby(PAIR, sort=True)
-    last = history["period"].max()
-    first = groups["period"].min()
-    months = (last.year - first.dt.year) * 12 + last.month - first.dt.month + 1
-    index = pd.MultiIndex.from_frame(keys)
-    total, span = groups["quantity"].sum().reindex(index), months.reindex(index)
+def _facts(history: pd.DataFrame, series: pd.DataFrame, rate: np.ndarray) -> pd.Series:
+    left_out = history.groupby(PAIR, sort=True)["one_off"].sum().to_numpy()
+    length = (series["periods"] + series["unknown"]).to_numpy()
     text = [
-        f"{pieces:g} pieces in {length:d} months of history, {now:.2f} a month expected now"
-        for pieces, length, now in zip(total, span, rate)
+        f"{pieces:g} pieces in {months:d} months of history{more}, {now:.2f} a month expected now"
+        for pieces, months, more, now in zip(
+            series["pieces"] - series["returned"], length, series_words(series, left_out), rate
+        )
     ]
-    return pd.Series(text, index=index)
+    return pd.Series(text, index=pd.MultiIndex.from_frame(series[PAIR]))

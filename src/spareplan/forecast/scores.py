@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -9,6 +11,9 @@ from numpy.typing import NDArray
 from spareplan.errors import DataError, Problem
 
 FloatArray = NDArray[np.float64]
+# Columns of the sums that scores are made of; one more of each of the last five per level.
+WHOLE_SUMS = ("cells", "demand", "error")
+LEVEL_SUMS = ("loss", "reached", "below", "stock", "fill")
 
 
 def quantile_columns(frame: pd.DataFrame) -> list[tuple[float, str]]:
@@ -31,7 +36,9 @@ def quantile_columns(frame: pd.DataFrame) -> list[tuple[float, str]]:
     return sorted(found)
 
 
-def score_quantiles(actual: pd.DataFrame, forecast: pd.DataFrame, key: str = "part_id") -> pd.DataFrame:
+def score_quantiles(
+    actual: pd.DataFrame, forecast: pd.DataFrame, key: str | Sequence[str] = "part_id"
+) -> pd.DataFrame:
     """Score a forecast of quantiles beside the forecast that expects nothing.
 
     Parameters
@@ -41,8 +48,8 @@ def score_quantiles(actual: pd.DataFrame, forecast: pd.DataFrame, key: str = "pa
     forecast : DataFrame
         Key, mean (optional), q<level> columns, as `forecast_history` gives them. [pieces] Keys that are not
         in `actual` are left out.
-    key : str
-        Name of the key column; further columns that both frames share (an origin, say) belong to the key.
+    key : str or sequence of str
+        Name of the key column(s); further columns that both frames share (an origin, say) belong to the key.
 
     Returns
     -------
@@ -54,7 +61,8 @@ def score_quantiles(actual: pd.DataFrame, forecast: pd.DataFrame, key: str = "pa
     Raises
     ------
     DataError
-        Missing columns, doubled keys, unknown actuals, an actual without a forecast, missing quantiles.
+        Missing columns, empty or doubled keys, unknown actuals, an actual without a forecast, missing
+        quantiles.
 
     Notes
     -----
@@ -77,21 +85,19 @@ def score_quantiles(actual: pd.DataFrame, forecast: pd.DataFrame, key: str = "pa
     levels = quantile_columns(forecast)
     has_mean = "mean" in forecast.columns
     columns = [name for _, name in levels] + (["mean"] if has_mean else [])
+    own = [key] if isinstance(key, str) else list(key)
     shared = [
         name
         for name in actual.columns
-        if name in forecast.columns and name not in [*columns, "quantity", key]
+        if name in forecast.columns and name not in [*columns, "quantity", *own]
     ]
-    names = [key, *shared]
-    _check(actual, forecast, names, columns, key)
-    merged = actual[[*names, "quantity"]].merge(forecast[names + columns], on=names, how="left")
-    y = merged["quantity"].to_numpy(dtype=float)
-    quantiles = merged[[name for _, name in levels]].to_numpy(dtype=float)
-    mean = merged["mean"].to_numpy(dtype=float) if has_mean else np.full(len(y), np.nan)
+    y, numbers = _read(actual, forecast, own, shared, columns)
+    quantiles = numbers[:, : len(levels)]
+    mean = numbers[:, -1] if has_mean else np.full(len(y), np.nan)
     marks = np.array([level for level, _ in levels])
     rows = [
         quantile_figures(y, quantiles, mean, marks),
-        quantile_figures(y, 0 * quantiles, np.zeros(len(y)), marks),
+        quantile_figures(y, np.zeros((len(y), 1)), np.zeros(len(y)), marks),
     ]
     return pd.DataFrame(rows, index=pd.Index(["model", "zero"], name="forecast"))
 
@@ -116,6 +122,61 @@ def pinball_losses(y: FloatArray, quantiles: FloatArray, levels: FloatArray) -> 
     return np.maximum(levels * off, (levels - 1) * off)
 
 
+def score_terms(y: FloatArray, quantiles: FloatArray, mean: FloatArray, levels: FloatArray) -> FloatArray:
+    """What each row adds to the sums that scores are made of.
+
+    Parameters
+    ----------
+    y, mean : ndarray, shape (n,)
+        What was demanded, and what was expected. [pieces]
+    quantiles : ndarray, shape (n, k)
+        [pieces]
+    levels : ndarray, shape (k,)
+
+    Returns
+    -------
+    ndarray, shape (n, 3 + 5 k)
+        1, y, mean - y; then for all levels the pinball loss, 1{y <= f}, 1{y < f}, f, min(y, f).
+    """
+    demanded = y[:, None]
+    whole = np.column_stack([np.ones(len(y)), y, mean - y])
+    losses = pinball_losses(y, quantiles, levels)
+    wide = np.broadcast_to(quantiles, losses.shape)
+    each = (losses, demanded <= wide, demanded < wide, wide, np.minimum(demanded, wide))
+    return np.concatenate([whole, *each], axis=1)
+
+
+def figures_of_sums(sums: FloatArray, levels: FloatArray) -> dict[str, FloatArray]:
+    """Scores of groups from their sums.
+
+    Parameters
+    ----------
+    sums : ndarray, shape (g, 3 + 5 k)
+        Of the rows of `score_terms`, per group.
+    levels : ndarray, shape (k,)
+        Rising.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (g,)
+        Columns of `score_quantiles`.
+    """
+    count = len(levels)
+    cells, demand, error = sums[:, :3].T
+    loss, reached, below, stock, fill = sums[:, 3:].reshape(-1, 5, count).transpose(1, 2, 0)
+    total = np.where(demand > 0, demand, np.nan)
+    cells = np.maximum(cells, 1)
+    marks = levels[:, None]
+    off = np.maximum(np.maximum(marks - reached / cells, below / cells - marks), 0.0)
+    names = [f"{level:g}" for level in levels]
+    out = {"wql": 2 * loss.mean(axis=0) / total}
+    out |= {f"wql_{name}": 2 * row / total for name, row in zip(names, loss)}
+    out["bias"] = error / total
+    for word, rows in (("calerr", off), ("stock", stock / total), ("fill", fill / total)):
+        out |= {f"{word}_{name}": row for name, row in zip(names, rows)}
+    return out
+
+
 def quantile_figures(
     y: FloatArray, quantiles: FloatArray, mean: FloatArray, levels: FloatArray
 ) -> dict[str, float]:
@@ -134,29 +195,24 @@ def quantile_figures(
     -------
     dict of str to float
     """
-    total = float(y.sum()) if y.sum() > 0 else np.nan
-    loss = 2 * pinball_losses(y, quantiles, levels).sum(axis=0) / total
-    reached, below = (y[:, None] <= quantiles).mean(axis=0), (y[:, None] < quantiles).mean(axis=0)
-    distance = np.maximum(np.maximum(levels - reached, below - levels), 0.0)
-    out = {"wql": float(loss.mean())}
-    out |= {f"wql_{level:g}": float(value) for level, value in zip(levels, loss)}
-    out["bias"] = float((mean - y).sum() / total)
-    out |= {f"calerr_{level:g}": float(value) for level, value in zip(levels, distance)}
-    out |= {f"stock_{level:g}": float(value) for level, value in zip(levels, quantiles.sum(axis=0) / total)}
-    fill = np.minimum(y[:, None], quantiles).sum(axis=0) / total
-    return out | {f"fill_{level:g}": float(value) for level, value in zip(levels, fill)}
+    sums = score_terms(y, quantiles, mean, levels).sum(axis=0)
+    return {name: float(value[0]) for name, value in figures_of_sums(sums[None, :], levels).items()}
 
 
-def _check(
-    actual: pd.DataFrame, forecast: pd.DataFrame, names: list[str], columns: list[str], key: str
-) -> None:
+def _read(
+    actual: pd.DataFrame, forecast: pd.DataFrame, own: list[str], shared: list[str], columns: list[str]
+) -> tuple[FloatArray, FloatArray]:
+    """What was demanded, and the numbers of its forecast, row by row."""
     problems = [
         Problem("actual", 0, name, "", "is a missing column", "add it")
-        for name in (key, "quantity")
+        for name in (*own, "quantity")
         if name not in actual.columns
     ]
-    if key not in forecast.columns:
-        problems.append(Problem("forecast", 0, key, "", "is a missing column", "add it"))
+    problems += [
+        Problem("forecast", 0, name, "", "is a missing column", "add it")
+        for name in own
+        if name not in forecast.columns
+    ]
     if not [name for name in columns if name != "mean"]:
         problems.append(
             Problem("forecast", 0, "q0.5", "", "no quantile column", "give columns such as q0.95")
@@ -165,28 +221,33 @@ def _check(
         problems.append(Problem("actual", 0, "", "", "is empty", "give what really was demanded"))
     if problems:
         raise DataError(problems)
-    for table, frame in (("actual", actual), ("forecast", forecast)):
-        problems += _flagged(
-            frame.duplicated(names), frame[key], table, key, "is doubled", "give each key once"
-        )
-    quantity = pd.to_numeric(actual["quantity"], errors="coerce")
+    wanted, given = _index(actual, own + shared), _index(forecast, own + shared)
+    for table, frame, index in (("actual", actual, wanted), ("forecast", forecast, given)):
+        for name in own:
+            problems += _flagged(frame[name].isna(), frame[name], table, name, "is empty", "give the key")
+        if not index.is_unique:
+            problems += _flagged(
+                index.duplicated(), frame[own[0]], table, own[0], "is doubled", "give each key once"
+            )
+    quantity = _numbers(actual["quantity"])
     problems += _flagged(
-        ~np.isfinite(quantity.to_numpy(dtype=float, na_value=np.nan)),
+        ~np.isfinite(quantity),
         actual["quantity"],
         "actual",
         "quantity",
         "is no known number",
         "give the demand, or leave the key out",
     )
-    wanted = pd.MultiIndex.from_frame(actual[names])
-    place = pd.MultiIndex.from_frame(forecast[names])
-    absent = ~wanted.isin(place)
+    if not given.is_unique:
+        raise DataError(problems)
+    place = given.get_indexer(wanted)
     problems += _flagged(
-        absent, actual[key], "actual", key, "has no forecast", "forecast it, or leave it out"
+        place < 0, actual[own[0]], "actual", own[0], "has no forecast", "forecast it, or leave it out"
     )
-    used = place.isin(wanted)
-    for name in columns:
-        values = pd.to_numeric(forecast[name], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    used = np.zeros(len(forecast), dtype=bool)
+    used[place[place >= 0]] = True
+    numbers = np.column_stack([_numbers(forecast[name]) for name in columns])
+    for name, values in zip(columns, numbers.T):
         problems += _flagged(
             used & ~np.isfinite(values),
             forecast[name],
@@ -197,6 +258,17 @@ def _check(
         )
     if problems:
         raise DataError(problems)
+    return quantity, numbers[place]
+
+
+def _index(frame: pd.DataFrame, names: list[str]) -> pd.Index:
+    return pd.Index(frame[names[0]]) if len(names) == 1 else pd.MultiIndex.from_frame(frame[names])
+
+
+def _numbers(values: pd.Series) -> FloatArray:
+    if values.dtype.kind not in "biuf":
+        values = pd.to_numeric(values, errors="coerce")
+    return np.asarray(values.to_numpy(dtype=float, na_value=np.nan), dtype=np.float64)
 
 
 def _flagged(

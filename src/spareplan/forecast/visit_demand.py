@@ -196,7 +196,7 @@ def add_visits(
     months : DataFrame
         part_id, site_id, month, mean, from_installed_base, from_new_units, from_planned.
     windows : DataFrame
-        part_id, site_id, days, mean, and any of by_ages, by_rate, by_once.
+        part_id, site_id, days, mean, and any of by_ages, by_rate, by_history, by_once.
     demand : DataFrame
         As from `visit_demand`, for as many months as the windows reach.
     as_of : Timestamp
@@ -223,7 +223,7 @@ def add_visits(
     out["inspections"] = -off
     out["mean"] = out["mean"].to_numpy(dtype=float) + used - off - off_new
     if len(demand):
-        roads = [name for name in ("by_ages", "by_rate", "by_once") if name in sums]
+        roads = [name for name in ("by_ages", "by_rate", "by_history", "by_once") if name in sums]
         every = _by_day(demand, demand["planned"] - demand["prevented"], sums, as_of)
         today = _by_day(
             demand,

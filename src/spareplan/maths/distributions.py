@@ -233,9 +233,11 @@ def _quantile_of_few(level: FloatArray, mean: FloatArray, variance: FloatArray) 
     Most rows of a forecast are done after a step or two, where an inverse function costs the same for all.
     """
     poisson = variance <= mean * (1 + POISSON_TOLERANCE)
-    lose = np.where(poisson, 0.0, 1 - mean / variance)
-    size = np.where(poisson, 1.0, mean * (1 - lose) / np.where(poisson, 1.0, lose))
-    chance = np.where(poisson, np.exp(-mean), np.exp(size * np.log1p(-lose)))
+    win = np.where(poisson, 1.0, mean / variance)
+    lose = 1 - win
+    size = np.where(poisson, 1.0, mean * win / np.where(poisson, 1.0, lose))
+    # Not by log1p(-lose): a tiny mean of large variance makes lose 1.
+    chance = np.where(poisson, np.exp(-mean), np.exp(size * np.log(win)))
     out = np.zeros(len(mean))
     left = np.flatnonzero(chance < level)
     chance, below = chance[left], chance[left].copy()

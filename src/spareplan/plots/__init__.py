@@ -5,24 +5,38 @@ Colour never stands alone: lines differ in style, points in shape, areas in hatc
 "en" or "zh".
 """
 
+from spareplan.plots.accuracy import (
+    plot_accuracy,
+    plot_calibration,
+    plot_losers,
+    plot_losses,
+    plot_stock_and_fill,
+)
 from spareplan.plots.changes import plot_surprises, plot_waterfall
 from spareplan.plots.demand import plot_forecast, plot_life, plot_sources
 from spareplan.plots.fleet import plot_age_pyramid, plot_fleet_age
+from spareplan.plots.plan_score import plot_plan_score
 from spareplan.plots.style import CHINESE_FONTS, use_house_style
 from spareplan.plots.supply import plot_attainment, plot_curve, plot_grades, plot_headcount, plot_orders
 
 __all__ = [
     "CHINESE_FONTS",
+    "plot_accuracy",
     "plot_age_pyramid",
     "plot_attainment",
+    "plot_calibration",
     "plot_curve",
     "plot_fleet_age",
     "plot_forecast",
     "plot_grades",
     "plot_headcount",
     "plot_life",
+    "plot_losers",
+    "plot_losses",
     "plot_orders",
+    "plot_plan_score",
     "plot_sources",
+    "plot_stock_and_fill",
     "plot_surprises",
     "plot_waterfall",
     "use_house_style",

@@ -189,9 +189,16 @@ class Look:
     """One Monday: what is known when the orders of the week are decided."""
 
     def __init__(
-        self, week: int, routes: Routes, buying: Purchasing, policy: Policy, shelves: Shelves
+        self,
+        week: int,
+        routes: Routes,
+        buying: Purchasing,
+        policy: Policy,
+        shelves: Shelves,
+        closed: NDArray[np.bool_] | None = None,
     ) -> None:
         self.week, self.routes, self.buying, self.policy, self.shelves = week, routes, buying, policy, shelves
+        self.closed = closed
         gap = np.maximum(routes.next_arrival[week] - routes.arrives[week] - DAYS_PER_WEEK, 0)
         self.gap = np.broadcast_to(gap, shelves.net.shape).astype(float)
         self.gap[:, 0] = np.maximum(buying.next_arrival[week] - buying.arrives[week] - DAYS_PER_WEEK, 0)
@@ -217,6 +224,8 @@ class Look:
     def wanted(self, position: Array, sites: Ints | slice) -> Array:
         """Pieces that bring a position at or below its reorder point back to base stock."""
         low = position <= self.policy.reorder[:, sites] + FLUID_EPSILON
+        if self.closed is not None:
+            low &= ~self.closed[:, sites]
         return np.where(low, whole_pieces(self.policy.base[:, sites] - position), 0.0)
 
     def free(self, sites: Ints | slice) -> Array:

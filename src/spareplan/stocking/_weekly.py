@@ -8,9 +8,13 @@ fractions.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 
 from spareplan.maths.units import DAYS_PER_WEEK
+from spareplan.stocking._kept import Kept
 from spareplan.stocking._shelves import (
     EMERGENCY,
     LATERAL,
@@ -32,7 +36,13 @@ from spareplan.stocking.allocation import FLUID_EPSILON, match_excess, order_siz
 
 
 def plan_weeks(
-    routes: Routes, buying: Purchasing, policy: Policy, shelves: Shelves, moves: Moves, weeks: int
+    routes: Routes,
+    buying: Purchasing,
+    policy: Policy,
+    shelves: Shelves,
+    moves: Moves,
+    weeks: int,
+    kept: Kept | None = None,
 ) -> tuple[Array, Array]:
     """Find the orders of some weeks.
 
@@ -46,6 +56,8 @@ def plan_weeks(
     moves : Moves
         Orders noted so far; those of the weeks are added.
     weeks : int
+    kept : Kept, optional
+        Orders issued before: they are followed, and not noted again.
 
     Returns
     -------
@@ -55,14 +67,20 @@ def plan_weeks(
     nets, pipes = np.empty((weeks, *shelves.net.shape)), np.empty((weeks, *shelves.net.shape))
     repairs = _Repairs(routes, buying, policy)
     for week in range(weeks):
-        look = Look(week, routes, buying, policy, shelves)
+        look = Look(week, routes, buying, policy, shelves, None if kept is None else kept.closed(week))
         repairs.start(week, shelves, moves)
+        if kept is not None:
+            kept.apply(week, LATERAL, shelves, routes)
         if policy.laterals:
             _help_neighbours(look, moves)
         for supplier, children in routes.suppliers():
-            if policy.emergencies:
-                _send_emergencies(look, children, moves)
+            # Found as it was when the issued orders were found: the same data give the same moves.
+            _send_emergencies(look, children, moves, kept)
+            if kept is not None:
+                kept.apply(week, REPLENISH, shelves, routes, children)
             _replenish(look, supplier, children, moves)
+        if kept is not None:
+            kept.apply(week, PURCHASE, shelves, routes)
         _purchase(look, moves)
         shelves.net += shelves.due[week] - policy.demand[week]
         shelves.pipe -= shelves.due[week]
@@ -155,7 +173,16 @@ def _help_neighbours(look: Look, moves: Moves) -> None:
         )
 
 
-def _send_emergencies(look: Look, children: Ints, moves: Moves) -> None:
+def _send_emergencies(look: Look, children: Ints, moves: Moves, kept: Kept | None) -> None:
+    found = list(_emergencies(look, children)) if look.policy.emergencies else []
+    if kept is not None:
+        kept.send_emergencies(look.week, children, found, look.shelves, look.routes)
+    for one in found:
+        moves.add(look.week, EMERGENCY, **one)
+
+
+def _emergencies(look: Look, children: Ints) -> Iterator[dict[str, Any]]:
+    """Send what would be owed before a routine delivery; gives the columns of the moves, source by source."""
     routes, policy, shelves, week = look.routes, look.policy, look.shelves, look.week
     offered = ~np.isnan(routes.emergency_days[children]) & routes.works[week, children]
     sites = children[offered]
@@ -178,22 +205,20 @@ def _send_emergencies(look: Look, children: Ints, moves: Moves) -> None:
         part, sent = rows[row], given[row, taker]
         shelves.net[rows, source] -= given.sum(axis=1)
         shelves.receive_later(arrival[taker], part, sites[taker], sent)
-        moves.add(
-            week,
-            EMERGENCY,
-            part,
-            sender=source,
-            receiver=sites[taker],
-            pieces=sent,
-            asked=short[part, taker],
-            position=shelves.net[part, sites[taker]],
-            urgent=1.0,
-            reorder=policy.reorder[part, sites[taker]],
-            base=policy.base[part, sites[taker]],
-            gap_days=normal[part, taker] - DAYS_PER_WEEK * week,
-            day=day[taker],
-            rank=rank[row, taker],
-        )
+        yield {
+            "part": part,
+            "sender": np.full(len(part), source),
+            "receiver": sites[taker],
+            "pieces": sent,
+            "asked": short[part, taker],
+            "position": shelves.net[part, sites[taker]],
+            "urgent": 1.0,
+            "reorder": policy.reorder[part, sites[taker]],
+            "base": policy.base[part, sites[taker]],
+            "gap_days": normal[part, taker] - DAYS_PER_WEEK * week,
+            "day": day[taker],
+            "rank": rank[row, taker],
+        }
         short[rows] -= given
         source = routes.parent[source]
 

@@ -11,6 +11,7 @@ import pandas as pd
 from spareplan.config import ReplenishmentOptions, option_rows
 from spareplan.errors import problem_in_argument
 from spareplan.results import DemandForecast, Orders, PartGrades, StockLevels, assumptions_frame
+from spareplan.stocking._kept import IssuedOrders
 from spareplan.stocking._order_tables import build_setting
 from spareplan.stocking._order_words import order_reasons
 from spareplan.stocking._setting import Setting
@@ -34,6 +35,9 @@ def plan_replenishment(
     as_of: dt.date | pd.Timestamp | str | None = None,
     grades: PartGrades | None = None,
     options: ReplenishmentOptions | None = None,
+    kept: pd.DataFrame | None = None,
+    kept_weeks: int = 0,
+    released: pd.DataFrame | None = None,
 ) -> Orders:
     """Plan the moves of the next weeks.
 
@@ -61,6 +65,13 @@ def plan_replenishment(
         Tier and planner where the levels do not say.
     options : ReplenishmentOptions, optional
         None: the defaults.
+    kept : DataFrame, optional
+        Orders that were issued before, columns of `.table`: those of the first `kept_weeks` weeks stay as
+        they are (repairs aside, which follow what failed), and nothing but emergencies is added to them.
+    kept_weeks : int
+        Weeks in which issued orders stay. [weeks]
+    released : DataFrame, optional
+        part_id, site_id: shelves that order in these weeks all the same, beside what was issued.
 
     Returns
     -------
@@ -86,12 +97,18 @@ def plan_replenishment(
     setting = build_setting(data, demand, levels, grades, today, int(weeks))
     found, waits, shelves = [], [], []
     size = max(1, CHUNK_CELLS // (len(setting.site_ids) * setting.seen))
+    stays = None if kept is None else IssuedOrders(setting, kept, kept_weeks, released)
     for first in range(0, len(setting.part_ids), size):
-        moves, projection = _plan_chunk(setting, first, min(first + size, len(setting.part_ids)), chosen)
+        last = min(first + size, len(setting.part_ids))
+        moves, projection = _plan_chunk(setting, first, last, chosen, stays)
         found.append(moves[moves["pieces"] > 0])
         waits.append(_waiting(moves, setting))
         shelves.append(projection)
-    orders = _in_order(pd.concat(found, ignore_index=True), setting)[_COLUMNS]
+    orders = _in_order(pd.concat(found, ignore_index=True), setting)
+    if stays is not None:
+        orders = stays.beside(orders, setting)
+    more = [name for name in orders if name == "issued_on" or str(name).startswith("model_")]
+    orders = orders[[*_COLUMNS[:-1], *more, "reason"]]
     waiting = pd.concat(waits, ignore_index=True)
     rows = [*option_rows("replenishment", chosen), *setting.assumptions]
     return Orders(
@@ -111,11 +128,12 @@ def _today(data: Dataset, demand: DemandForecast, as_of: Any) -> pd.Timestamp:
 
 
 def _plan_chunk(
-    setting: Setting, first: int, last: int, options: ReplenishmentOptions
+    setting: Setting, first: int, last: int, options: ReplenishmentOptions, stays: IssuedOrders | None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Plan some parts, and put their moves and projected stock into frames."""
     shelves, policy, buying, moves = setting.chunk(first, last, options)
-    nets, pipes = plan_weeks(setting.routes, buying, policy, shelves, moves, setting.weeks)
+    kept = None if stays is None else stays.chunk(first, last)
+    nets, pipes = plan_weeks(setting.routes, buying, policy, shelves, moves, setting.weeks, kept)
     frame = pd.DataFrame(moves.columns())
     part, receiver = frame["part"].astype("int64"), frame["receiver"].astype("int64")
     frame["planner"] = setting.planners(first, last)[part, receiver]
@@ -125,6 +143,8 @@ def _plan_chunk(
     elif options.projection == "moved":
         touched = nets.min(axis=0) < -1 + 1e-6
         touched[part, receiver] = True
+        if kept is not None:
+            touched[kept.part, kept.receiver] = True
     frame["part"] = part + first
     return frame, _projection(setting, touched, nets, pipes, first)
 

@@ -15,6 +15,7 @@ SOURCES = {
     "machines to be sold": "machines of the sales plan, from age 0",
     "planned replacements": "pieces replaced before they fail",
     "past demand": "what the history of demand lets expect",
+    "correction by feedback": "what earlier forecasts kept missing and the model does not learn",
     "override": "what a planner put in place of the model's number",
     "planner's override": "what a planner put in place of the model's number",
 }

@@ -204,6 +204,30 @@ def order_times(orders: pd.DataFrame) -> list[Finding]:
     return found
 
 
+def one_off_pieces(demand: pd.DataFrame) -> list[Finding]:
+    """More pieces for one-off projects than were taken at all.
+
+    Parameters
+    ----------
+    demand : DataFrame
+
+    Returns
+    -------
+    list of Finding
+    """
+    wrong = demand[demand["one_off"] > demand["quantity"].clip(lower=0.0)]
+    return [
+        Finding(
+            "demand",
+            int(at),
+            "one_off",
+            f"is more than the quantity of {quantity:g}",
+            "give the pieces of the quantity that went into the project",
+        )
+        for at, quantity in zip(wrong.index.to_list(), wrong["quantity"])
+    ]
+
+
 def record_notes(tables: Tables) -> list[tuple[str, str]]:
     """Records that start late, rows from before them, and rows that stand twice.
 

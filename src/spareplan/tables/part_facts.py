@@ -10,6 +10,8 @@ import pandas as pd
 from spareplan.errors import DataError, Problem
 from spareplan.maths.intermittency import demand_intervals, size_variation
 from spareplan.maths.units import DAYS_PER_YEAR, days_in_month
+from spareplan.tables.supersession import newest_parts
+from spareplan.tables.taken import demand_to_learn
 
 if TYPE_CHECKING:
     from spareplan.tables.dataset import Dataset
@@ -61,7 +63,8 @@ def annual_demand(forecast: pd.DataFrame, part_ids: pd.Series) -> pd.Series:
 def history_patterns(data: Dataset, last_day: pd.Timestamp) -> pd.DataFrame:
     """Regularity of each part's monthly history over all sites.
 
-    Replacements and demand are added up per month; a month with more returns than demand counts as none. A
+    Replacements and demand are added up per month, under the newest part number and without one-off projects;
+    a month with more returns than demand counts as none. A
     part's record starts with its first row in demand, or with the records of replacements or the first
     machine that carries it, whichever is later, and ends with the last full month.
 
@@ -78,9 +81,12 @@ def history_patterns(data: Dataset, last_day: pd.Timestamp) -> pd.DataFrame:
         months (length of the record), demands (months with some), adi [months], cv2; for parts with a record.
     """
     done = (pd.Timestamp(last_day) + pd.Timedelta(days=1)).to_period("M")
-    known = data.demand[["part_id", "month", "quantity"]].assign(dated="demand")
+    known = demand_to_learn(data, last_day)[["part_id", "month", "quantity"]].assign(dated="demand")
     fitted = data.replacements[["part_id", "replaced_on", "quantity"]]
-    fitted = fitted.rename(columns={"replaced_on": "month"})
+    moved = newest_parts(data.parts)
+    fitted = fitted.rename(columns={"replaced_on": "month"}).assign(
+        part_id=fitted["part_id"].map(lambda part: moved.get(part, part))
+    )
     history = pd.concat([known, fitted.assign(dated="replacements")], ignore_index=True)
     history["period"] = pd.PeriodIndex(pd.DatetimeIndex(history["month"]), freq="M").astype("int64")
     history = history[(history["period"] < done.ordinal) & history["quantity"].notna()]

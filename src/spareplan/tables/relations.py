@@ -12,6 +12,7 @@ from spareplan.tables.histories import (
     idle_parts,
     life_of_units,
     meter_course,
+    one_off_pieces,
     order_times,
     record_notes,
     replacements_in_life,
@@ -50,6 +51,7 @@ def find(tables: Tables, given: frozenset[str]) -> list[Finding]:
         *likening(tables["parts"], "parts", "part_id", "like_part"),
         *likening(tables["products"], "products", "product_id", "like_product"),
         *order_times(tables["work_orders"]),
+        *one_off_pieces(tables["demand"]),
         *override_targets(tables["overrides"]),
         *window_targets(tables["targets"]),
     ]

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from spareplan.errors import DataError, Problem
+from spareplan.tables.catalog import INPUT_TABLES, PLAN_TABLES
+from spareplan.tables.cells import Fault
+from spareplan.tables.horizon import FrozenHorizon
+from spareplan.tables.parse import parse_column
 
 if TYPE_CHECKING:
     from spareplan.tables.dataset import Dataset
 
 SCOPE = ("part_id", "site_id", "region_id", "month")
+DECISION = ("table", "column", *SCOPE, "who", "when")
 # What a planner may decide; everything else in the results follows from it.
 OPEN_COLUMNS = {
     "parts": (
@@ -35,7 +41,7 @@ def active_overrides(overrides: pd.DataFrame, as_of: pd.Timestamp, table: str | 
     Parameters
     ----------
     overrides : DataFrame
-        table, column, part_id, site_id, region_id, month, value, who, when, why, expires_on.
+        table, column, part_id, site_id, region_id, month, value, who, when, why, expires_on [, withdrawn_on].
     as_of : Timestamp
         Last known day.
     table : str, optional
@@ -54,6 +60,7 @@ def active_overrides(overrides: pd.DataFrame, as_of: pd.Timestamp, table: str | 
     check_overrides(overrides)
     kept = overrides.reset_index(drop=True)
     kept = kept[kept["expires_on"].isna() | (kept["expires_on"] >= pd.Timestamp(as_of).normalize())]
+    kept = kept[~is_withdrawn(kept)]
     if table is not None:
         kept = kept[kept["table"] == table]
     narrow = kept[list(SCOPE)].notna().sum(axis=1)
@@ -61,6 +68,55 @@ def active_overrides(overrides: pd.DataFrame, as_of: pd.Timestamp, table: str | 
     return order.sort_values(["when", "narrow", "text", "by"], kind="stable").drop(
         columns=["narrow", "text", "by"]
     )
+
+
+def is_withdrawn(overrides: pd.DataFrame) -> pd.Series:
+    """Whether each override was taken back."""
+    if "withdrawn_on" not in overrides:
+        return pd.Series(False, index=overrides.index)
+    return overrides["withdrawn_on"].notna()
+
+
+def decision_keys(overrides: pd.DataFrame) -> pd.Series:
+    """One text per override that names the decision: cell, who, when; its value and reason may be mended.
+
+    Parameters
+    ----------
+    overrides : DataFrame
+
+    Returns
+    -------
+    Series of str, index of `overrides`
+    """
+    words = [
+        overrides[name].dt.strftime("%Y-%m-%d").fillna("")
+        if name in ("month", "when")
+        else overrides[name].astype(object).where(overrides[name].notna(), "").astype(str)
+        for name in DECISION
+    ]
+    return joined_text(words)
+
+
+def joined_text(columns: list[pd.Series]) -> pd.Series:
+    """One text per row of several columns of text."""
+    return columns[0].str.cat(pd.concat(columns[1:], axis=1), sep="\x1f")
+
+
+def may_enter(overrides: pd.DataFrame, horizon: FrozenHorizon) -> pd.Series:
+    """Whether each override reaches into the frozen horizon.
+
+    Parameters
+    ----------
+    overrides : DataFrame
+    horizon : FrozenHorizon
+
+    Returns
+    -------
+    Series of bool
+        Decided after the last day the issued plan knew, or held by that plan already.
+    """
+    late = overrides["when"] > horizon.issued_on
+    return late | decision_keys(overrides).isin(horizon.known)
 
 
 def check_overrides(overrides: pd.DataFrame) -> None:
@@ -73,7 +129,7 @@ def check_overrides(overrides: pd.DataFrame) -> None:
     Raises
     ------
     DataError
-        Every unknown table or column, and every value that is no finite number where one is needed.
+        Every unknown table or column, and every value its column cannot hold.
     """
     problems = []
     for row, (table, column, value) in enumerate(
@@ -102,10 +158,8 @@ def check_overrides(overrides: pd.DataFrame) -> None:
                     f"use one of: {', '.join(OPEN_COLUMNS[table])}",
                 )
             )
-        elif column not in WORDS and not np.isfinite(number(value)):
-            problems.append(Problem("overrides", line, "value", str(value), "is no number", "write a number"))
-        elif column not in WORDS and number(value) < 0:
-            problems.append(Problem("overrides", line, "value", str(value), "is negative", "write 0 or more"))
+        elif isinstance(read := value_of(table, column, value), Fault):
+            problems.append(Problem("overrides", line, "value", str(value), read.rule, read.remedy))
     if problems:
         raise DataError(problems)
 
@@ -123,10 +177,10 @@ def keyed(table: pd.DataFrame, data: Dataset) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Those of SCOPE that the table knows; rows as in the table.
+        Those of SCOPE that the table knows, and its week; rows as in the table.
     """
     keys = pd.DataFrame(index=table.index)
-    for name in ("part_id", "site_id", "region_id", "month"):
+    for name in (*SCOPE, "week"):
         if name in table:
             keys[name] = table[name]
     if "to_site_id" in table:
@@ -138,7 +192,12 @@ def keyed(table: pd.DataFrame, data: Dataset) -> pd.DataFrame:
     return keys.reset_index(drop=True)
 
 
-def reached(keys: pd.DataFrame, live: pd.DataFrame) -> Iterator[tuple[Any, np.ndarray]]:
+def reached(
+    keys: pd.DataFrame,
+    live: pd.DataFrame,
+    newest: Mapping[str, str] | None = None,
+    horizon: FrozenHorizon | None = None,
+) -> Iterator[tuple[Any, NDArray[np.int64]]]:
     """For each override its index and the positions of the rows in its scope.
 
     Parameters
@@ -147,6 +206,10 @@ def reached(keys: pd.DataFrame, live: pd.DataFrame) -> Iterator[tuple[Any, np.nd
         From `keyed`.
     live : DataFrame
         From `active_overrides`.
+    newest : mapping of str to str, optional
+        Last successor of superseded parts: it stands in where the table knows the part no more.
+    horizon : FrozenHorizon, optional
+        Its rows are left out for overrides that may not enter it.
 
     Yields
     ------
@@ -157,12 +220,15 @@ def reached(keys: pd.DataFrame, live: pd.DataFrame) -> Iterator[tuple[Any, np.nd
     DataError
         A scope names a column the table does not know.
     """
-    by_part = keys.groupby("part_id", sort=False).indices if "part_id" in keys else {}
+    by_part: dict[Any, Any] = keys.groupby("part_id", sort=False).indices if "part_id" in keys else {}
+    held = None if horizon is None else horizon.holds(keys)
+    enters = {} if horizon is None else may_enter(live, horizon).to_dict()
     problems = []
     for at, one in live.iterrows():
         rows = np.arange(len(keys))
         if "part_id" in keys and not pd.isna(one["part_id"]):
-            rows = np.asarray(by_part.get(one["part_id"], np.zeros(0)), dtype=np.int64)
+            part = stand_in(one["part_id"], by_part, newest)
+            rows = np.asarray(by_part.get(part, np.zeros(0)), dtype=np.int64)
         for name in SCOPE:
             if pd.isna(one[name]) or (name == "part_id" and name in keys):
                 continue
@@ -181,9 +247,16 @@ def reached(keys: pd.DataFrame, live: pd.DataFrame) -> Iterator[tuple[Any, np.nd
             rows = rows[(keys[name].iloc[rows] == one[name]).fillna(False).to_numpy(dtype=bool)]
         if "month" in keys and not pd.isna(one["expires_on"]):
             rows = rows[(keys["month"].iloc[rows] <= one["expires_on"]).to_numpy()]
+        if held is not None and not enters[at]:
+            rows = rows[~held[rows]]
         yield at, rows
     if problems:
         raise DataError(problems)
+
+
+def stand_in(part: str, known: Container[str], newest: Mapping[str, str] | None) -> str:
+    """The part, or its last successor where only that one is known."""
+    return newest[part] if newest and part not in known and newest.get(part) in known else part
 
 
 def laid(column: pd.Series, rows: np.ndarray, one: pd.Series) -> pd.Series:
@@ -202,19 +275,41 @@ def laid(column: pd.Series, rows: np.ndarray, one: pd.Series) -> pd.Series:
     Series
         A copy; whole numbers stay whole.
     """
-    words = one["column"] in WORDS
+    column_name = str(one["column"])
+    words = column_name in WORDS
     laid = column.astype(object if words else float)
-    laid.iloc[rows] = str(one["value"]) if words else number(one["value"])
+    laid.iloc[rows] = value_of(one["table"], column_name, one["value"])
     whole = not words and column.dtype.kind == "i" and (laid == laid.round()).all()
     return laid.astype(column.dtype) if words or whole else laid
 
 
-def number(value: Any) -> float:
-    """Value of an override as a number; NaN where it is none."""
-    try:
-        return float(str(value))
-    except ValueError:
-        return float("nan")
+def value_of(table: str, column: str, value: Any) -> Any:
+    """Value of an override as its column holds it.
+
+    Parameters
+    ----------
+    table, column : str
+        An open column.
+    value : any
+        As given: digits of any width, a code, or another word of the catalog for it (Chinese among them).
+
+    Returns
+    -------
+    float, str or Fault
+        A number or a code; why it cannot be read.
+    """
+    home = (PLAN_TABLES.get(table) or INPUT_TABLES[table])[column]
+    read = parse_column(pd.Series([str(value)]), home)
+    if read.faults:
+        return read.faults[0]
+    found = read.values.iloc[0]
+    if pd.isna(found):
+        return Fault("is empty", "write a value")
+    if column in WORDS:
+        return str(found)
+    if not home.allows(float(found)):
+        return Fault(f"is not {home.bounds}", f"write a value {home.bounds}")
+    return float(found)
 
 
 def scope_words(one: pd.Series) -> str:

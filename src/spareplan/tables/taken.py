@@ -1,4 +1,4 @@
-"""What was taken from the shelves, month by month: the one count that forecasts are held against."""
+"""What was taken from the shelves, month by month: what forecasts learn from and are held against."""
 
 from __future__ import annotations
 
@@ -34,6 +34,31 @@ def taken_from_shelves(data: Dataset) -> pd.DataFrame:
     every = pd.concat([fitted[[*CELL, "quantity"]], data.demand[[*CELL, "quantity"]]], ignore_index=True)
     every["quantity"] = every["quantity"].astype(float)
     return every.groupby(CELL, sort=True)[["quantity"]].sum().reset_index()
+
+
+def demand_to_learn(data: Dataset, last_day: pd.Timestamp) -> pd.DataFrame:
+    """Demand that a forecast learns from: under the newest part number, without one-off projects.
+
+    Parameters
+    ----------
+    data : Dataset
+        Uses demand, parts.superseded_by.
+    last_day : Timestamp
+        Later months are not looked at.
+
+    Returns
+    -------
+    DataFrame
+        part_id, site_id, month, quantity [pieces; NaN where unknown], one_off [pieces left out]; sorted.
+    """
+    known = data.demand[data.demand["month"] <= last_day]
+    moved = newest_parts(data.parts)
+    rows = known[CELL].assign(
+        part_id=known["part_id"].map(lambda part: moved.get(part, part)) if moved else known["part_id"],
+        quantity=known["quantity"].astype(float) - known["one_off"].fillna(0.0),
+        one_off=known["one_off"].fillna(0.0),
+    )
+    return rows.groupby(CELL, sort=True)[["quantity", "one_off"]].sum(min_count=1).reset_index()
 
 
 def by_forecast_part(taken: pd.DataFrame, parts: pd.DataFrame, forecast: pd.DataFrame) -> pd.DataFrame:
