@@ -15,7 +15,13 @@ from spareplan.forecast.history_quantiles import (
     rank_windows,
     weighted_quantile,
 )
-from spareplan.forecast.pooled_sums import effective_number, forecast_sums
+from spareplan.forecast.pooled_sums import (
+    draw_series,
+    effective_number,
+    gather_windows,
+    learn_sums,
+    training_origins,
+)
 
 LEVELS = np.array([0.5, 0.8, 0.9, 0.95, 0.99])
 
@@ -137,17 +143,59 @@ def test_few_heavy_windows_count_as_few():
     assert effective_number(np.array([])) == 0
 
 
+def learned(demand, lead=3, before=None):
+    """The pooled model of a panel, and its forecast at the end."""
+    n, c = demand.shape
+    history, traits = History(demand, tick_length(lead, c)), np.zeros((n, 0))
+    origins = training_origins(n, c, lead)
+    shots = history.snapshots(origins, lead) if origins else []
+    windows = gather_windows(history, shots, origins, lead, traits)
+    model = None if windows is None else learn_sums(windows, lead, LEVELS, before)
+    return model, None if model is None else model.predict(history.snapshots([c], lead)[0], traits)
+
+
 def test_pooled_sums_are_calibrated_on_a_gamma_poisson_panel():
     rng = np.random.default_rng(3)
     rate = rng.gamma(0.5, 2, (3000, 1))
     demand = rng.poisson(rate, (3000, 39)).astype(float)
-    pooled = forecast_sums(demand[:, :36], 3, LEVELS)
+    _, pooled = learned(demand[:, :36])
     came = demand[:, 36:].sum(axis=1)
-    assert pooled.mean.sum() == pytest.approx(came.sum(), rel=0.03)
-    for level, f in zip(LEVELS, np.floor(pooled.quantiles.T + 0.5)):
+    assert pooled[:, -2].sum() == pytest.approx(came.sum(), rel=0.03)
+    for level, f in zip(LEVELS, np.floor(pooled[:, :-3].T + 0.5)):
         assert max(level - (came <= f).mean(), (came < f).mean() - level) < 0.012
 
 
 def test_too_short_a_panel_teaches_nothing():
-    assert forecast_sums(np.ones((50, 8)), 3, LEVELS) is None
-    assert forecast_sums(np.ones((1, 14)), 3, LEVELS) is None
+    assert learned(np.ones((50, 8)))[0] is None
+    assert learned(np.ones((1, 14)))[0] is None
+
+
+def test_what_is_tested_was_not_taught():
+    rng = np.random.default_rng(5)
+    demand = rng.poisson(0.7, (900, 36)).astype(float)
+    changed = demand.copy()
+    changed[:, 30:] *= 40
+    for panel in (demand, changed):
+        model, _ = learned(panel, before=30)
+        known = learned(panel[:, :30])[0]
+        assert model.evidence == pytest.approx(known.evidence, rel=0.1)
+    same = [learned(panel, before=30)[0].line.weights for panel in (demand, changed)]
+    np.testing.assert_allclose(*same)
+
+
+def test_large_orders_are_cut_for_the_ranks_but_not_for_the_total():
+    rng = np.random.default_rng(6)
+    chance = rng.beta(1, 4, (2000, 1))
+    demand = (rng.random((2000, 40)) < chance) * rng.lognormal(1.0, 1.8, (2000, 40))
+    model, table = learned(demand[:, :37])
+    assert model.excess > 1.02
+    past = np.add.reduceat(demand[:, :36], np.arange(0, 36, 3), axis=1).sum() / 12
+    assert table[:, -2].sum() == pytest.approx(past, rel=0.15)
+
+
+def test_a_panel_of_many_series_is_taught_by_some_of_them():
+    assert len(draw_series(500, 10)) == 500
+    some = draw_series(300_000, 10)
+    assert 5_000 < len(some) < 20_000
+    assert (np.diff(some) > 0).all()
+    np.testing.assert_array_equal(some, draw_series(300_000, 10))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spareplan.forecast import pooling
+from spareplan.forecast.bootstrap import DemandSums, iid_sums
 from spareplan.forecast.history_features import FEWEST_TICKS, Exposure, History, Snapshot, tick_length
 from spareplan.forecast.pooled_sums import (
     Windows,
@@ -26,7 +27,9 @@ MEMORIES = (0.9, 0.96, 1.0)
 # How many effective windows of the pooled model the compound laws weigh as much as, before any back-test.
 COMPOUND_WINDOWS = 60.0
 # Share that the prior keeps from the pooled model whatever its evidence: no method wins everywhere.
-COMPOUND_SHARE = 0.4
+ALONE_SHARE = 0.6
+# How it is split over the compound laws and the own past.
+ALONE = (0.25, 0.25, 0.25, 0.25)
 # Past origins on which members are tested; trees of the model tested there, and fewest origins that teach it.
 MOST_TESTS = 4
 TEST_TREES = 4
@@ -35,25 +38,6 @@ FEWEST_TRAINED = 3
 GROWTH_SEEN = (0.02, 0.98)
 # Sums of other lengths are stretched from the longest of these below them.
 LEADS = (1, 2, 3, 4, 5, 6, 8, 10, 13, 17, 22, 28, 36, 47, 60, 78, 100, 130, 170, 220, 290, 370)
-
-
-class SumForecast(NamedTuple):
-    """Distribution of a sum per series.
-
-    Parameters
-    ----------
-    mean, variance : ndarray, shape (n,)
-        [pieces, pieces²]
-    quantiles : ndarray, shape (n, k)
-        [pieces]
-    none : ndarray, shape (n,)
-        Probability that nothing is demanded.
-    """
-
-    mean: FloatArray
-    variance: FloatArray
-    quantiles: FloatArray
-    none: FloatArray
 
 
 def direct_leads(ahead: IntArray, length: int) -> IntArray:
@@ -83,7 +67,7 @@ def combined_sums(
     levels: FloatArray,
     exposure: Exposure | None,
     traits: FloatArray,
-) -> SumForecast:
+) -> DemandSums:
     """Forecast sums of some series, learning from all.
 
     Parameters
@@ -105,7 +89,7 @@ def combined_sums(
 
     Returns
     -------
-    SumForecast
+    DemandSums
 
     Notes
     -----
@@ -125,30 +109,31 @@ def combined_sums(
     whole = History(demand, tick_length(lead, c), exposure)
     here, longer = _ahead(whole, past, origins, lead, rows, ahead)
     laws = _laws(demand, c, exposure, here)
-    laws = [pooling.CompoundRates(*(value[rows] for value in law)) for law in laws]
-    members = [compound_sums(law, longer, levels) for law in laws]
+    alone = _alone(demand, laws, exposure, here, rows, lead, longer, levels)
+    few = np.asarray(ALONE) / sum(ALONE)
     shots = past.snapshots(origins, lead) if origins else []
     windows = gather_windows(past, shots, origins, lead, traits[teachers])
     model = None if windows is None else learn_sums(windows, lead, levels)
     if windows is None or model is None:
-        return _averaged(members, np.full((len(rows), len(MEMORIES)), 1 / len(MEMORIES)), levels)
+        return _averaged(alone, np.tile(few, (len(rows), 1)), levels)
     share = model.evidence / (model.evidence + COMPOUND_WINDOWS)
-    prior = np.array([(1 - COMPOUND_SHARE) * share] + [0.0] * len(MEMORIES))
-    prior[1:] = (1 - prior[0]) / len(MEMORIES)
+    pooled_share = (1 - ALONE_SHARE) * share
+    prior = np.concatenate([[pooled_share], (1 - pooled_share) * few])
     weights = np.tile(prior, (len(CLASS_EDGES) + 1, 1))
     test = _tested(past, shots, origins, windows, lead, levels, traits[teachers])
     if test is not None:
-        said = [test.quantiles, *_laws_at(demand[teachers], shown, test, lead, levels)]
+        said = [test.quantiles, *_alone_at(demand[teachers], shown, test, lead, levels)]
         losses = past_losses(test.came, test.unit, said, levels)
         weights = class_weights(losses, test.classes, (test.came > 0).astype(float), prior)
     now = whole.snapshots([c], lead, here)[0]
     pooled = _of_rows(model.predict(now, traits), now, n, rows)
     if (longer != lead).any():
-        pooled = stretch_sums(pooled, laws[len(laws) // 2], lead, longer)
+        middle = pooling.CompoundRates(*(value[rows] for value in laws[len(laws) // 2]))
+        pooled = stretch_sums(pooled, middle, lead, longer)
     own = weights[history_class(whole.demands_before(c)[rows])]
     # The pooled model knows nothing of series of which nothing is known.
-    own[~np.isin(rows, now.rows)] = [0.0] + [1 / len(MEMORIES)] * len(MEMORIES)
-    return _averaged([pooled, *members], own, levels)
+    own[~np.isin(rows, now.rows)] = np.concatenate([[0.0], few])
+    return _averaged([pooled, *alone], own, levels)
 
 
 def _ahead(
@@ -179,7 +164,31 @@ def _laws(
     return [pooling.pool_rates(demand, memory**slower, wear, ahead) for memory in MEMORIES]
 
 
-def compound_sums(rates: pooling.CompoundRates, ahead: FloatArray, levels: FloatArray) -> SumForecast:
+def _alone(
+    demand: FloatArray,
+    laws: list[pooling.CompoundRates],
+    exposure: Exposure | None,
+    ahead: FloatArray,
+    rows: IntArray,
+    lead: int,
+    longer: FloatArray,
+    levels: FloatArray,
+) -> list[DemandSums]:
+    """Forecasts of the members that need no past origins: compound laws, and the own past as it was."""
+    some = [pooling.CompoundRates(*(value[rows] for value in law)) for law in laws]
+    past = iid_sums(demand[rows], lead, levels.tolist())
+    if exposure is not None:
+        known = np.isfinite(demand[rows])
+        worn = np.where(known, exposure.wear[rows, : demand.shape[1]], 0.0).sum(axis=1)
+        longer_past = longer * ahead[rows] / (worn / np.maximum(known.sum(axis=1), 1) + ~known.any(axis=1))
+    else:
+        longer_past = longer
+    if (longer_past != lead).any():
+        past = stretch_sums(past, some[-1], lead, longer_past)
+    return [*(compound_sums(law, longer, levels) for law in some), past]
+
+
+def compound_sums(rates: pooling.CompoundRates, ahead: FloatArray, levels: FloatArray) -> DemandSums:
     """Sums under compound rates.
 
     Parameters
@@ -191,21 +200,21 @@ def compound_sums(rates: pooling.CompoundRates, ahead: FloatArray, levels: Float
 
     Returns
     -------
-    SumForecast
+    DemandSums
     """
     mean, variance = pooling.sum_moments(rates, ahead)
     quantiles = pooling.sum_quantiles(rates, ahead, levels)
-    return SumForecast(mean, variance, quantiles, pooling.no_demand_chance(rates, ahead))
+    return DemandSums(mean, variance, quantiles, pooling.no_demand_chance(rates, ahead))
 
 
 def stretch_sums(
-    short: SumForecast, rates: pooling.CompoundRates, lead: int, longer: FloatArray
-) -> SumForecast:
+    short: DemandSums, rates: pooling.CompoundRates, lead: int, longer: FloatArray
+) -> DemandSums:
     """Carry the distribution of a sum over to longer sums.
 
     Parameters
     ----------
-    short : SumForecast
+    short : DemandSums
         Distribution of the sum of `lead` periods.
     rates : CompoundRates
         Say how much of the variance all periods share.
@@ -216,7 +225,7 @@ def stretch_sums(
 
     Returns
     -------
-    SumForecast
+    DemandSums
         The mean grows with the periods, distances from it with the standard deviation, which the compound
         rates let grow between the root of the periods (independent) and the periods (shared).
     """
@@ -227,7 +236,7 @@ def stretch_sums(
     off = (short.quantiles - short.mean[:, None]) * np.sqrt(spread)[:, None]
     quantiles = np.maximum(growth[:, None] * short.mean[:, None] + off, 0.0)
     fewer = pooling.no_demand_chance(rates, longer) / np.maximum(pooling.no_demand_chance(rates, lead), 1e-12)
-    return SumForecast(
+    return DemandSums(
         growth * short.mean, spread * short.variance, quantiles, short.none * np.minimum(fewer, 1.0)
     )
 
@@ -284,29 +293,34 @@ def _tested(
     return _Test(*(np.concatenate(values) for values in zip(*rows)))
 
 
-def _laws_at(
+def _alone_at(
     demand: FloatArray, exposure: Exposure | None, test: _Test, lead: int, levels: FloatArray
 ) -> list[FloatArray]:
-    """Quantiles of the compound laws at the tested origins."""
-    out = [np.zeros((len(test.row), len(levels))) for _ in MEMORIES]
+    """Quantiles of the members that need no past origins, at the tested ones."""
+    out = [np.zeros((len(test.row), len(levels))) for _ in ALONE]
     for t in np.unique(test.origin):
         here = test.origin == t
+        rows = test.row[here]
         ahead = np.ones(len(demand)) if exposure is None else exposure.wear[:, t : t + lead].mean(axis=1)
-        for law, rates in zip(out, _laws(demand[:, :t], demand.shape[1], exposure, ahead)):
-            law[here] = pooling.sum_quantiles(rates, lead, levels)[test.row[here]]
+        laws = _laws(demand[:, :t], demand.shape[1], exposure, ahead)
+        sums = np.full(len(rows), float(lead))
+        for quantiles, one in zip(
+            out, _alone(demand[:, :t], laws, exposure, ahead, rows, lead, sums, levels)
+        ):
+            quantiles[here] = one.quantiles
     return out
 
 
-def _of_rows(table: FloatArray, now: Snapshot, n: int, rows: IntArray) -> SumForecast:
+def _of_rows(table: FloatArray, now: Snapshot, n: int, rows: IntArray) -> DemandSums:
     """Spread the table of the series alive over all wanted; the others expect nothing."""
     whole = np.zeros((n, table.shape[1]))
     whole[:, -3] = 1.0
     whole[now.rows] = table
     whole = whole[rows]
-    return SumForecast(whole[:, -2], whole[:, -1], whole[:, :-3], whole[:, -3])
+    return DemandSums(whole[:, -2], whole[:, -1], whole[:, :-3], whole[:, -3])
 
 
-def _averaged(members: list[SumForecast], weights: FloatArray, levels: FloatArray) -> SumForecast:
+def _averaged(members: list[DemandSums], weights: FloatArray, levels: FloatArray) -> DemandSums:
     """Average quantiles and moments by the weights of each series, shape (n, members)."""
     parts = list(zip(members, weights.T))
     quantiles = sum(weight[:, None] * member.quantiles for member, weight in parts)
@@ -314,4 +328,4 @@ def _averaged(members: list[SumForecast], weights: FloatArray, levels: FloatArra
     mean = sum(weight * member.mean for member, weight in parts)
     variance = sum(weight * member.variance for member, weight in parts)
     quantiles = np.where(levels <= np.asarray(none)[:, None], 0.0, quantiles)
-    return SumForecast(np.asarray(mean), np.asarray(variance), quantiles, np.asarray(none))
+    return DemandSums(np.asarray(mean), np.asarray(variance), quantiles, np.asarray(none))
