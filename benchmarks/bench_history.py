@@ -8,7 +8,7 @@ panels      carparts, OIL, MAN at four origins, figures checked by the independe
 halves      first and last two years of OIL alone, MAN in weeks
 leads       every part's own lead time: MAN 7 or 16 weeks, OIL 1 to 16 months
 subsets     30 to 1,000 random parts of the real panels
-simulated   made-up panels of thirteen kinds; needs no outside data
+simulated   made-up panels of fifteen kinds, of 600 and of 60 parts; needs no outside data
 growth      seconds and memory of 3,000, 30,000 and 300,000 series; needs no outside data
 
 Without a section all of them, with few draws. Loss is the weighted quantile loss at .5 .8 .9 .95 .99. Whether
@@ -70,6 +70,8 @@ METHODS: dict[str, Method] = {BASE: spareplan(), "spareplan unrounded": sparepla
 FEW = {label: method for label, method in METHODS.items() if label not in ("spareplan unrounded", "zero")}
 SUBSETS = {30: 3, 100: 2, 300: 1, 1000: 1}
 SUBSET_SEED = 7
+# Parts of a made-up panel, and how many times the draws asked for.
+SIMULATED = {600: 1, 60: 2}
 # Not what anybody could do instead.
 REFERENCES = ("spareplan", "spareplan unrounded", "spareplan, machines known", "knows the rates")
 SIZES = (3_000, 30_000, 300_000)
@@ -171,15 +173,17 @@ def bench_subsets(scorer: ModuleType, draws: int) -> Iterable[pd.DataFrame]:
 
 def bench_simulated(scorer: ModuleType | None, draws: int) -> Iterable[pd.DataFrame]:
     """Made-up panels beside the least loss that can be reached."""
-    tables = []
     by_kind: dict[str, list[dict[str, Scored]]] = {}
-    for panel in simulated_panels(range(REPORT_SEEDS, REPORT_SEEDS + draws)):
-        scored = score_all(panel, FEW)
-        if panel.exposure is not None:
-            scored["spareplan, machines known"] = score_method(panel, spareplan(exposed=True))
-        by_kind.setdefault(panel.name, []).append({**scored, "knows the rates": truth(panel)})
+    for parts, more in SIMULATED.items():
+        for panel in simulated_panels(range(REPORT_SEEDS, REPORT_SEEDS + draws * more), parts=parts):
+            scored = score_all(panel, FEW)
+            if panel.exposure is not None:
+                scored["spareplan, machines known"] = score_method(panel, spareplan(exposed=True))
+            scored["knows the rates"] = truth(panel)
+            by_kind.setdefault(f"{panel.name}, {parts} parts", []).append(scored)
     tables = [show_draws(kind, drawn, by_part=True) for kind, drawn in by_kind.items()]
-    show_all(pd.concat(tables))
+    for parts in SIMULATED:
+        show_all(pd.concat(table for table in tables if table["panel"][0].endswith(f", {parts} parts")))
     return tables
 
 

@@ -84,9 +84,22 @@ def lots(rng: np.random.Generator, rate: FloatArray, size: FloatArray) -> FloatA
     return np.where(hit, size * (1 + (rng.random(rate.shape) < 0.25)), 0.0)
 
 
+def amounts(rng: np.random.Generator, rate: FloatArray, size: FloatArray) -> FloatArray:
+    """Poisson orders of gamma amounts (shape 2, mean `size`), to a tenth of a unit."""
+    orders = rng.poisson(rate)
+    return np.ceil(np.where(orders > 0, rng.gamma(2.0 * np.maximum(orders, 1)), 0.0) * size / 2 * 10) / 10
+
+
 def noisy_counts(rng: np.random.Generator, rate: FloatArray, size: FloatArray) -> FloatArray:
     """Negative binomial with mean `rate` and gamma shape `size`."""
     return rng.poisson(rate * rng.gamma(size) / size).astype(float)
+
+
+def fluids(parts: int, rng: np.random.Generator) -> Simulated:
+    """Oils and cables in litres and metres, no whole numbers: most months some, a season of a fifth."""
+    swing = 1 + 0.2 * np.cos(2 * np.pi * (np.arange(48.0) - 6) / 12)
+    rate = np.exp(rng.uniform(np.log(0.1), np.log(3), (parts, 1))) * swing
+    return Simulated(rate, np.exp(rng.normal(1, 1.5, (parts, 1))), amounts)
 
 
 def slow_movers(parts: int, rng: np.random.Generator) -> Simulated:
@@ -199,6 +212,21 @@ def level_shifts(parts: int, rng: np.random.Generator) -> Simulated:
     return Simulated(rate, 1 + rng.exponential(0.5, (parts, 1)), geometric_orders)
 
 
+def mixed(parts: int, rng: np.random.Generator) -> Simulated:
+    """One warehouse: a sixth each of slow, lumpy, fast, shifting, new and project-struck parts."""
+    kinds = (slow_movers, lumpy, fast_movers, level_shifts, launch, projects)
+    each = [kind(len(rows), rng) for kind, rows in zip(kinds, np.array_split(np.arange(parts), len(kinds)))]
+    ends = np.cumsum([len(one.rate) for one in each])
+
+    def law(rng: np.random.Generator, rate: FloatArray, size: FloatArray) -> FloatArray:
+        blocks = zip(each, np.split(rate, ends[:-1]), np.split(size, ends[:-1]))
+        return np.concatenate([one.law(rng, block, sizes) for one, block, sizes in blocks])
+
+    start = [np.zeros(len(one.rate), np.int64) if one.start is None else one.start for one in each]
+    rate, size = (np.concatenate([getattr(one, name) for one in each]) for name in ("rate", "size"))
+    return Simulated(rate, size, law, start=np.concatenate(start))
+
+
 Kind = Callable[[int, np.random.Generator], Simulated]
 KINDS: dict[str, Kind] = {
     kind.__name__.replace("_", " "): kind
@@ -216,5 +244,7 @@ KINDS: dict[str, Kind] = {
         installed,
         planned_work,
         level_shifts,
+        fluids,
+        mixed,
     )
 }

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from spareplan import cli_overrides, cli_store
+from spareplan.cli_overrides import plan_before
+from spareplan.cli_store import DEFAULT_STORE, Store, Version, Who
 from spareplan.errors import DataError, InfeasibleError, SpareplanError
-from spareplan.screen import err, out, progress, report, show
+from spareplan.screen import err, out, problems_to, progress, refuse, report, show
 
 DONE, REFUSED, USAGE, INFEASIBLE, FAILED = range(5)
-DEFAULT_STORE = "sqlite:///plans.db"
 
 
 class Language(StrEnum):
@@ -48,20 +48,14 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.add_typer(cli_store.app)
+app.add_typer(cli_overrides.app, name="override", no_args_is_help=True)
+
 Data = Annotated[
     str, typer.Argument(help="folder of CSV or Parquet, an .xlsx workbook, or a database URL", metavar="DATA")
 ]
-Store = Annotated[str, typer.Option(help="plan store", envvar="SPAREPLAN_STORE")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="plan.toml")]
 ProblemsFile = Annotated[Path | None, typer.Option("--problems", help="also write the problems to this CSV")]
-Version = Annotated[int, typer.Argument(help="version in the plan store", metavar="VERSION")]
-Who = Annotated[
-    str,
-    typer.Option(
-        help="your name, for the audit trail", envvar=["SPAREPLAN_USER", "USER"], show_default=False
-    ),
-]
-Note = Annotated[str, typer.Option(help="why")]
 Drop = Annotated[bool, typer.Option("--drop-bad-rows", help="leave bad rows out instead of refusing")]
 
 
@@ -70,7 +64,7 @@ def check(data: Data, problems: ProblemsFile = None) -> None:
     """Check a dataset: every problem with table, row, column, value and remedy."""
     from spareplan.tables.io import read_dataset
 
-    with _problems_to(problems):
+    with problems_to(problems):
         dataset = read_dataset(data)
     rows = ", ".join(f"{name} {len(dataset.tables[name]):,}" for name in sorted(dataset.given))
     out.print(f"{data}: no problems. Rows: {rows}")
@@ -84,14 +78,17 @@ def plan(
     config: ConfigFile = None,
     out_folder: Annotated[Path | None, typer.Option("--out", help="write regional workbooks here")] = None,
     store: Annotated[str | None, typer.Option(help="keep the plan here, such as sqlite:///plans.db")] = None,
+    previous: Annotated[
+        str, typer.Option(help="plan before, in the store: a version, issued or none", metavar="VERSION")
+    ] = "issued",
     author: Who = "planner",
     language: Annotated[Language | None, typer.Option(help="otherwise that of plan.toml")] = None,
     drop: Drop = False,
     problems: ProblemsFile = None,
 ) -> None:
     """Run the whole month and say what came out."""
-    with _problems_to(problems):
-        made = _run_plan(data, config, drop, language)
+    with problems_to(problems):
+        made = _run_plan(data, config, drop, language, store, previous)
     out.print(made.summary(), markup=False)
     if store:
         from spareplan.store import PlanStore
@@ -115,53 +112,6 @@ def export(
     from spareplan.store import PlanStore
 
     _export(PlanStore(store).get(version), out_folder, region, format, language and language.value)
-
-
-@app.command()
-def approve(version: Version, who: Who = "", note: Note = "", store: Store = DEFAULT_STORE) -> None:
-    """Approve a draft; it never changes afterwards."""
-    from spareplan.store import PlanStore
-
-    PlanStore(store).approve(version, who, note)
-    out.print(f"Version {version} is approved.")
-
-
-@app.command()
-def issue(version: Version, who: Who = "", note: Note = "", store: Store = DEFAULT_STORE) -> None:
-    """Issue an approved version; the one issued before is superseded."""
-    from spareplan.store import PlanStore
-
-    PlanStore(store).issue(version, who, note)
-    out.print(f"Version {version} is issued.")
-
-
-@app.command()
-def diff(
-    version: Version,
-    other: Annotated[int, typer.Argument(help="the version to compare it with", metavar="OTHER")],
-    store: Store = DEFAULT_STORE,
-    csv: Annotated[Path | None, typer.Option(help="write all changes to this CSV")] = None,
-) -> None:
-    """Say what changes from one version to another."""
-    from spareplan.store import PlanStore
-
-    changes = PlanStore(store).diff(version, other)
-    if csv:
-        changes.to_csv(csv, index=False, encoding="utf-8-sig")
-    show(changes.head(40), f"{len(changes):,} changes from version {version} to {other}")
-
-
-@app.command("list")
-def list_versions(store: Store = DEFAULT_STORE) -> None:
-    """List the stored versions, newest first."""
-    from spareplan.store import PlanStore
-
-    versions = PlanStore(store).list()
-    versions["saved_at"] = versions["saved_at"].dt.strftime("%Y-%m-%d %H:%M")
-    show(
-        versions[["version", "status", "author", "saved_at", "as_of", "note"]],
-        f"{len(versions)} versions in {store}",
-    )
 
 
 @app.command()
@@ -290,36 +240,6 @@ def sample(
 
 
 @app.command()
-def serve(
-    store: Store = DEFAULT_STORE,
-    host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
-) -> None:
-    """Serve issued plans over HTTP; tokens are made with `spareplan token`."""
-    from spareplan.export.http import serve as run
-
-    run(store, host, port)
-
-
-@app.command()
-def token(
-    name: Annotated[str, typer.Argument(help="whose key it is", metavar="NAME")],
-    role: Annotated[str, typer.Option(help="hq or region")] = "region",
-    region: Annotated[list[str] | None, typer.Option(help="region id; may be given several times")] = None,
-    revoke: Annotated[bool, typer.Option("--revoke", help="make all keys of this name worthless")] = False,
-    store: Store = DEFAULT_STORE,
-) -> None:
-    """Make a key for the HTTP service (shown once), or revoke those of a name."""
-    from spareplan.store import PlanStore
-
-    plans = PlanStore(store)
-    if revoke:
-        out.print(f"{plans.revoke_tokens(name)} keys of {name} are worthless now.", markup=False)
-    else:
-        out.print(plans.make_token(name, role, tuple(region or ())), markup=False)
-
-
-@app.command()
 def config() -> None:
     """Print a plan.toml with every assumption, its unit and its default."""
     from spareplan.config import config_text
@@ -364,7 +284,7 @@ def main() -> None:
     except typer.Exit as stop:
         sys.exit(stop.exit_code)
     except DataError as error:
-        _refuse(error)
+        refuse(error)
         sys.exit(REFUSED)
     except InfeasibleError as error:
         err.print(f"not possible as asked: {error}", markup=False, style="red")
@@ -383,30 +303,14 @@ def main() -> None:
         raise
 
 
-def _refuse(error: DataError) -> None:
-    from spareplan.errors import Problem
-
-    total = len(error.problems)
-    err.print(f"{total:,} problem{'s' if total != 1 else ''}, nothing was written:", style="bold red")
-    for row in error.problems.head(100).itertuples(index=False):
-        err.print(f"  {Problem(*row)}", markup=False)
-    if total > 100:
-        err.print(f"  ... and {total - 100:,} more; see them all with --problems FILE")
-
-
-@contextmanager
-def _problems_to(path: Path | None) -> Iterator[None]:
-    """Also write the problems of a refused dataset to a CSV that Excel opens."""
-    try:
-        yield
-    except DataError as error:
-        if path:
-            error.problems.to_csv(path, index=False, encoding="utf-8-sig")
-            err.print(f"all problems are in {path}", markup=False)
-        raise
-
-
-def _run_plan(data: str, config: Path | None, drop: bool, language: Language | None) -> Any:
+def _run_plan(
+    data: str,
+    config: Path | None,
+    drop: bool,
+    language: Language | None,
+    store: str | None = None,
+    previous: str = "none",
+) -> Any:
     from dataclasses import replace
 
     from spareplan.config import PlanConfig, read_config
@@ -419,7 +323,8 @@ def _run_plan(data: str, config: Path | None, drop: bool, language: Language | N
     with progress("plan") as tell:
         tell("reading", 0, 1)
         dataset = read_dataset(data, on_bad_rows="drop" if drop else "raise")
-        return make_plan(dataset, settings, progress=tell)
+        before, plans = plan_before(store, previous)
+        return make_plan(dataset, settings, progress=tell, previous=before, history=plans)
 
 
 def _export(

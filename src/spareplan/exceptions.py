@@ -10,6 +10,8 @@ import pandas as pd
 from spareplan.maths.units import DAYS_PER_WEEK
 from spareplan.results import Attainment, DemandForecast, Headcount, Orders, StockLevels
 from spareplan.tables.schema import TEXT
+from spareplan.tables.supersession import newest_parts
+from spareplan.tables.taken import demand_to_learn
 
 EXCEPTION_COLUMNS = [
     "rank",
@@ -26,6 +28,10 @@ EXCEPTION_COLUMNS = [
 SURPRISE_RATIO = 2.5
 # ... where it moves at least this many pieces a year.
 SURPRISE_PIECES = 3.0
+# One-off projects older than this hardly drive the stock. [months]
+RECENT_MONTHS = 12
+# Share of a part's demand that must come from its history before that speaks for the part.
+HISTORY_SHARE = 0.5
 
 
 def find_exceptions(
@@ -61,9 +67,15 @@ def find_exceptions(
         their cost (products' downtime cost where given) plus the money at stake gives the rank.
     """
     stand = _positions(data, demand, levels)
+    series = _series(stand, demand)
+    ending = _ending(series)
     found = [
         _shortages(stand, orders),
-        _excess(stand),
+        _excess(stand, ending, newest_parts(data.parts)),
+        ending,
+        _one_offs(series),
+        _starting(series),
+        _returned(series),
         _late_orders(data, as_of),
         _surprises(data, demand, as_of),
         pd.DataFrame() if more is None else more,
@@ -82,7 +94,8 @@ def find_exceptions(
     per_day = table["part_id"].map(downtime).astype(float).fillna(downtime.median() if len(downtime) else 0.0)
     table["weight"] = table["money"] + table["machine_days"] * per_day
     by_part = table["part_id"].notna()
-    table = table[~by_part | (table["weight"] >= least)]
+    # Headquarters decides on overrides however little they are worth.
+    table = table[~by_part | (table["weight"] >= least) | (table["kind"] == "override")]
     table = table.sort_values(
         ["weight", "kind", "part_id", "site_id"],
         ascending=[False, True, True, True],
@@ -137,51 +150,136 @@ def _shortages(stand: pd.DataFrame, orders: Orders) -> pd.DataFrame:
     )
     frame["machine_days"] *= DAYS_PER_WEEK
     frame = frame[frame["machine_days"] >= 1].merge(stand, on=["part_id", "site_id"], how="left")
-    return pd.DataFrame(
-        {
-            "kind": "shortage",
-            "part_id": frame["part_id"],
-            "site_id": frame["site_id"],
-            "region_id": None,
-            "money": 0.0,
-            "machine_days": frame["machine_days"],
-            "message": [
-                f"{p} at {s}: up to {m:.1f} pieces will be owed from the week of {w:%Y-%m-%d} on; "
-                f"{h:g} on hand against a level of {b:g}, {c:g} on the way"
-                for p, s, m, w, h, b, c in zip(
-                    frame["part_id"],
-                    frame["site_id"],
-                    frame["most"],
-                    frame["first"],
-                    frame["on_hand"],
-                    frame["base_stock"],
-                    frame["coming"],
-                )
-            ],
-            "action": np.where(
-                frame["coming"] > 0, "expedite what is on the way", "borrow from a neighbour or buy faster"
-            ),
-        }
+    columns = ("most", "first", "on_hand", "base_stock", "coming")
+    told = _told(
+        frame,
+        "shortage",
+        0.0,
+        [
+            f"up to {m:.1f} pieces will be owed from the week of {w:%Y-%m-%d} on; "
+            f"{h:g} on hand against a level of {b:g}, {c:g} on the way"
+            for m, w, h, b, c in zip(*(frame[name] for name in columns))
+        ],
+        np.where(frame["coming"] > 0, "expedite what is on the way", "borrow from a neighbour or buy faster"),
+    )
+    return told.assign(machine_days=frame["machine_days"])
+
+
+def _excess(stand: pd.DataFrame, ending: pd.DataFrame, newest: dict[str, str]) -> pd.DataFrame:
+    over = stand["on_hand"] + stand["coming"] - stand["base_stock"] - stand["horizon"]
+    keys = ["part_id", "site_id"]
+    told = pd.MultiIndex.from_frame(stand[keys]).isin(pd.MultiIndex.from_frame(ending[keys]))
+    frame = stand.assign(over=over, money=over * stand["unit_cost"])[(over >= 1) & ~told]
+    return _told(
+        frame,
+        "excess",
+        frame["money"],
+        [
+            f"{o:.0f} pieces more than the level and the whole horizon's demand, worth {m:,.0f}"
+            for o, m in zip(frame["over"], frame["money"])
+        ],
+        [
+            f"use up before buying {newest[p]}, which takes its place"
+            if p in newest
+            else "redeploy before buying; stop what is on order"
+            for p in frame["part_id"]
+        ],
     )
 
 
-def _excess(stand: pd.DataFrame) -> pd.DataFrame:
-    over = stand["on_hand"] + stand["coming"] - stand["base_stock"] - stand["horizon"]
-    frame = stand.assign(over=over, money=over * stand["unit_cost"])[over >= 1]
+def _series(stand: pd.DataFrame, demand: DemandForecast) -> pd.DataFrame:
+    """What demand histories do, beside levels and stock; only where history is most of the demand."""
+    keys = ["part_id", "site_id"]
+    if demand.series.empty:
+        more = ["state", "periods", "outliers", "outlier_since", "outlier_pieces", "outlier_usual"]
+        more += ["outlier_periods", "issued", "returned", "reason"]
+        return stand.iloc[:0].reindex(columns=[*stand.columns, *more])
+    share = demand.table.groupby(keys)[["from_history", "mean"]].sum().reset_index()
+    share = share[share["from_history"] >= HISTORY_SHARE * share["mean"]]
+    return demand.series.merge(share[keys], on=keys).merge(stand, on=keys)
+
+
+def _ending(series: pd.DataFrame) -> pd.DataFrame:
+    """Series that die with pieces in stock, and dead ones that still have a level."""
+    dead = (series["state"] == "dead").to_numpy(bool)
+    idle = (series["on_hand"] + series["coming"] - series["horizon"]).to_numpy(float)
+    idle = np.maximum(idle, np.where(dead, series["base_stock"], 0.0))
+    use = (dead | (series["state"] == "dying").to_numpy(bool)) & (idle >= 1)
+    frame, idle, dead = series[use], idle[use], dead[use]
+    columns = ("reason", "on_hand", "coming", "base_stock", "horizon")
+    return _told(
+        frame,
+        np.where(dead, "dead", "dying"),
+        idle * frame["unit_cost"],
+        [
+            f"{r}; {h:g} on hand and {c:g} coming against a level of {b:g}, {d:.1f} expected in the horizon"
+            for r, h, c, b, d in zip(*(frame[name] for name in columns))
+        ],
+        np.where(
+            dead,
+            "set the level to 0 unless a machine still needs it; offer the stock elsewhere",
+            "stop buying; let the stock run down or send it where it is still asked for",
+        ),
+    )
+
+
+def _one_offs(series: pd.DataFrame) -> pd.DataFrame:
+    """Demands that look like a project, where they stand behind a level."""
+    frame = series[(series["outliers"] > 0) & (series["base_stock"] >= 1)]
+    frame = frame[frame["outlier_since"] < RECENT_MONTHS]
+    more = frame["outlier_pieces"] - frame["outliers"] * frame["outlier_usual"]
+    columns = ("outlier_pieces", "outlier_periods", "outlier_usual", "base_stock")
+    return _told(
+        frame,
+        "one-off",
+        np.minimum(more, frame["base_stock"]) * frame["unit_cost"],
+        [
+            f"{n:g} pieces in {w}, {u:.3g} are usual; the level of {b:g} counts on it"
+            for n, w, u, b in zip(*(frame[name] for name in columns))
+        ],
+        "if it was a project that will not come again, write its pieces into demand.one_off",
+    )
+
+
+def _starting(series: pd.DataFrame) -> pd.DataFrame:
+    """Series too young to speak for themselves."""
+    frame = series[(series["state"] == "new") & (series["base_stock"] >= 1)]
+    return _told(
+        frame,
+        "new part",
+        frame["base_stock"] * frame["unit_cost"],
+        [
+            f"only {n:.0f} months of history; the level of {b:g} rests on other parts"
+            for n, b in zip(frame["periods"], frame["base_stock"])
+        ],
+        "name the part it takes over from (superseded_by), or override the demand by the launch plan",
+    )
+
+
+def _returned(series: pd.DataFrame) -> pd.DataFrame:
+    frame = series[(series["returned"] > 0) & (series["returned"] >= series["issued"])]
+    return _told(
+        frame,
+        "returns",
+        frame["returned"] * frame["unit_cost"],
+        [f"{r:g} pieces came back, {q:g} were taken" for r, q in zip(frame["returned"], frame["issued"])],
+        "check that returns are booked to the part and site that the pieces left from",
+    )
+
+
+def _told(frame: pd.DataFrame, kind: Any, money: Any, said: list[str], action: Any) -> pd.DataFrame:
+    """Exceptions of parts at sites, the message led by both."""
+    places = [f"{part} at {site}: " for part, site in zip(frame["part_id"], frame["site_id"])]
     return pd.DataFrame(
         {
-            "kind": "excess",
+            "kind": kind,
             "part_id": frame["part_id"],
             "site_id": frame["site_id"],
             "region_id": None,
-            "money": frame["money"],
+            "money": money,
             "machine_days": 0.0,
-            "message": [
-                f"{p} at {s}: {o:.0f} pieces more than the level and the whole horizon's demand, "
-                f"worth {m:,.0f}"
-                for p, s, o, m in zip(frame["part_id"], frame["site_id"], frame["over"], frame["money"])
-            ],
-            "action": "redeploy before buying; stop what is on order",
+            "message": [place + text for place, text in zip(places, said)],
+            "action": action,
         }
     )
 
@@ -212,9 +310,10 @@ def _late_orders(data: Any, as_of: pd.Timestamp) -> pd.DataFrame:
 def _surprises(data: Any, demand: DemandForecast, as_of: pd.Timestamp) -> pd.DataFrame:
     """Parts whose forecast differs much from what the last twelve months asked for."""
     start = as_of - pd.DateOffset(years=1)
-    taken = data.replacements[data.replacements["replaced_on"] > start].groupby("part_id")["quantity"].sum()
-    sold = data.demand[data.demand["month"] > start].groupby("part_id")["quantity"].sum()
-    past = taken.add(sold, fill_value=0.0)
+    taken = data.replacements[data.replacements["replaced_on"] > start]
+    sold = demand_to_learn(data, as_of)
+    past = taken.groupby(taken["part_id"].replace(newest_parts(data.parts)))["quantity"].sum()
+    past = past.add(sold[sold["month"] > start].groupby("part_id")["quantity"].sum(), fill_value=0.0)
     months = demand.table["month"].nunique()
     ahead = demand.table.groupby("part_id")["mean"].sum() * 12 / max(months, 1)
     both = pd.DataFrame({"past": past, "ahead": ahead}).fillna(0.0)

@@ -10,6 +10,7 @@ import datetime as dt
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
@@ -108,6 +109,23 @@ class Ledger(Database):
         """
         with self._transaction() as connection:
             return read(connection)
+
+    def override_status(self, overrides: pd.DataFrame) -> pd.Series:
+        """What each override does today.
+
+        Parameters
+        ----------
+        overrides : DataFrame
+            From `overrides`.
+
+        Returns
+        -------
+        Series of str
+            counts, expired or withdrawn.
+        """
+        today = pd.Timestamp(self._now().date())
+        over = np.where(overrides["expires_on"] < today, "expired", "counts")
+        return pd.Series(np.where(overrides["withdrawn_on"].notna(), "withdrawn", over), overrides.index)
 
     def withdraw_override(self, override: int, who: str, why: str = "") -> None:
         """Take an override back: the next run is without it, the list still shows it.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -11,25 +12,18 @@ from spareplan import overrides as planners
 from spareplan.classify import grade_parts
 from spareplan.config import PlanConfig, option_rows
 from spareplan.exceptions import find_exceptions
+from spareplan.feedback import apply_corrections, corrections_from
 from spareplan.forecast.demand import forecast_demand
 from spareplan.forecast.last_buy import last_buys
 from spareplan.forecast.last_buy_result import last_buy_exceptions
-from spareplan.results import (
-    Attainment,
-    DemandForecast,
-    Headcount,
-    Orders,
-    PartGrades,
-    Plan,
-    StockLevels,
-    assumptions_frame,
-)
+from spareplan.plan_words import carried_lines, dropped_rows, plan_figures, run_rows, summary_lines
+from spareplan.results import Plan, assumptions_frame
 from spareplan.staffing.headcount import can_size, size_headcount
 from spareplan.stocking.levels import optimize_levels
 from spareplan.stocking.replenish import plan_replenishment
 from spareplan.stocking.simulation import simulate_levels
+from spareplan.store import PlanStore
 from spareplan.tables.dataset import Dataset
-from spareplan.tables.horizon import FrozenHorizon
 from spareplan.tables.schema import TEXT
 
 STEPS = ("forecast", "grades", "stock levels", "simulation", "replenishment", "head count", "exceptions")
@@ -45,6 +39,7 @@ def make_plan(
     config: PlanConfig | None = None,
     progress: Progress | None = None,
     previous: Plan | None = None,
+    history: PlanStore | Mapping[Any, Plan] | Iterable[Plan] | None = None,
 ) -> Plan:
     """Run the whole month: forecast, grade, stock, simulate, replenish, size the crew.
 
@@ -58,6 +53,9 @@ def make_plan(
     previous : Plan, optional
         The plan before, usually the version that was issued last. Its overrides live on until they expire or
         are withdrawn, together with those its store holds; within `config.frozen_weeks` what it issued stays.
+    history : PlanStore, mapping or iterable of Plan, optional
+        Plans of earlier months: the forecast is corrected by what they kept missing
+        (`config.learn_from_last`). None: the plan before alone. A store also gives the overrides it holds.
 
     Returns
     -------
@@ -74,17 +72,20 @@ def make_plan(
     say = _steps(progress)
     as_of = data.as_of(config.as_of)
     horizon = frozen.frozen_horizon(previous, as_of, config.frozen_weeks, config.weeks)
-    left_out = _dropped_rows(data)
-    if previous is not None:
-        data, lost = planners.gather_overrides(
-            data, previous.typed_overrides, previous.inputs.get("overrides")
-        )
-        left_out += lost
+    left_out = dropped_rows(data)
+    before = None if previous is None else previous.inputs.get("overrides")
+    data, lost = planners.gather_overrides(data, _typed(previous, history), before)
+    left_out += lost
     given_parts = data.parts
     data = planners.apply_to_parts(data, as_of)
 
     say("forecast")
     demand = forecast_demand(data, months=config.months, as_of=as_of, options=config.forecast)
+    corrections = None
+    past: Any = [previous] if history is None and previous is not None else history
+    if past is not None and config.learn_from_last:
+        corrections = corrections_from(past, data, as_of=as_of)
+        demand = apply_corrections(demand, corrections)
     if previous is not None and horizon is not None:
         demand = frozen.keep_months(demand, previous, horizon)
     demand = planners.apply_to_demand(demand, data, as_of, horizon)
@@ -155,43 +156,18 @@ def make_plan(
     general = assumptions_frame(
         [
             *option_rows("plan", config),
-            {
-                "stage": "plan",
-                "name": "as_of used",
-                "value": f"{as_of:%Y-%m-%d}",
-                "origin": "set by the user" if config.as_of else "end of the month of the latest record",
-                "meaning": "last day known",
-            },
-            *_before(previous),
+            *run_rows(data, as_of, config, previous),
             *([] if held is None else held.noted),
-            *_missing_tables(data),
-            *(
-                {
-                    "stage": "data",
-                    "name": str(row.table),
-                    "value": str(row.note),
-                    "origin": "data: notes",
-                    "meaning": "noticed while reading",
-                }
-                for row in data.notes.itertuples(index=False)
-            ),
-            *(
-                {
-                    "stage": "data",
-                    "name": name,
-                    "value": words,
-                    "origin": "assumed by the user",
-                    "meaning": "stands in for what the data lacks",
-                }
-                for name, words in sorted(data.assumed.items())
-            ),
         ]
     )
     assumptions = pd.concat([general, *(stage.assumptions for stage in stages)], ignore_index=True)
     inputs = {name: data.tables[name] for name in KEPT_TABLES}
     inputs |= {"parts": planners.beside_given(data.parts, given_parts), "applied_overrides": applied}
-    lines = _summary(demand, grades, levels, check, orders, crew, exceptions, as_of, config, left_out)
-    lines += _carried(previous, horizon, held, applied)
+    lines = summary_lines(demand, grades, levels, check, orders, crew, exceptions, as_of, config, left_out)
+    lines += carried_lines(previous, horizon, None if held is None else len(held.orders), applied)
+    if corrections is not None:
+        inputs["corrections"] = corrections.table
+        lines += corrections.lines[:2]
     if progress:
         progress("done", len(STEPS), len(STEPS))
     return Plan(
@@ -224,45 +200,15 @@ def compare_plans(plans: Mapping[str, Plan]) -> pd.DataFrame:
     DataFrame
         Index "figure" (with its unit), a column per plan.
     """
-    figures = pd.DataFrame({name: _figures(plan) for name, plan in plans.items()})
+    figures = pd.DataFrame({name: plan_figures(plan) for name, plan in plans.items()})
     return figures.rename_axis("figure")
 
 
-def _before(previous: Plan | None) -> list[dict[str, str]]:
-    """The plan before among the assumptions."""
-    if previous is None:
-        return []
-    number = "" if previous.version is None else f"version {previous.version}, "
-    return [
-        {
-            "stage": "plan",
-            "name": "plan before",
-            "value": f"{number}as of {previous.as_of:%Y-%m-%d}",
-            "origin": "set by the user",
-            "meaning": "its overrides live on; what it issued for the frozen weeks stays",
-        }
-    ]
-
-
-def _carried(
-    previous: Plan | None,
-    horizon: FrozenHorizon | None,
-    held: frozen.Held | None,
-    applied: pd.DataFrame,
-) -> tuple[str, ...]:
-    """What the plan before and the planners left in this one, in words."""
-    lines = []
-    if previous is not None:
-        number = "" if previous.version is None else f"version {previous.version}, "
-        line = f"Follows {number}the plan as of {previous.as_of:%Y-%m-%d}"
-        if horizon is not None and held is not None:
-            line += f": {len(held.orders):,} orders it issued stay until {horizon.orders_until:%Y-%m-%d}"
-        lines.append(line + ".")
-    if len(applied):
-        counts = applied["status"].value_counts().sort_index()
-        told = ", ".join(f"{count} {status}" for status, count in counts.items())
-        lines.append(f"{len(applied)} overrides: {told}.")
-    return tuple(lines)
+def _typed(previous: Plan | None, history: Any) -> pd.DataFrame | None:
+    """Overrides that the plan store holds, where there is one."""
+    if isinstance(history, PlanStore):
+        return history.overrides()
+    return None if previous is None else previous.typed_overrides
 
 
 def _steps(progress: Progress | None) -> Callable[[str], None]:
@@ -271,113 +217,3 @@ def _steps(progress: Progress | None) -> Callable[[str], None]:
             progress(step, STEPS.index(step), len(STEPS))
 
     return say
-
-
-def _dropped_rows(data: Dataset) -> list[dict[str, str]]:
-    return [
-        {
-            "what": f"{row.table} row {row.row}: {row.column} = {row.value}",
-            "reason": str(row.rule),
-            "remedy": str(row.remedy),
-        }
-        for row in data.dropped.itertuples(index=False)
-    ]
-
-
-MISSING_MEANS = {
-    "stock": "nothing is on hand",
-    "open_orders": "nothing is on order beside stock.on_order",
-    "reservations": "nothing is reserved",
-    "sales_plan": "no machines are sold or retired beyond today's fleet",
-    "targets": "the fill rates of the thresholds are promised",
-    "promises": "the default P1 to P4 promises hold",
-    "usage": "age counts in calendar days",
-    "calendar": "every Monday to Friday is a working day",
-    "engineers": "no engineers are present",
-    "work_orders": "nothing is known of visits, travel and outcomes",
-    "site_repairs": "nothing is repaired at the sites",
-    "overrides": "no planner changed a number",
-}
-
-
-def _missing_tables(data: Dataset) -> list[dict[str, str]]:
-    return [
-        {"stage": "data", "name": table, "value": "not given", "origin": "missing table", "meaning": implied}
-        for table, implied in MISSING_MEANS.items()
-        if table not in data.given
-    ]
-
-
-def _summary(
-    demand: DemandForecast,
-    grades: PartGrades,
-    levels: StockLevels,
-    check: Attainment,
-    orders: Orders,
-    crew: Headcount | None,
-    exceptions: pd.DataFrame,
-    as_of: pd.Timestamp,
-    config: PlanConfig,
-    left_out: list[dict[str, str]],
-) -> tuple[str, ...]:
-    table, moves = levels.table, orders.table
-    kept = check.table["kept"]
-    lines = [
-        f"Plan as of {as_of:%Y-%m-%d}: {table['part_id'].nunique():,} parts at "
-        f"{table['site_id'].nunique():,} sites, "
-        f"{config.months} months ahead.",
-        f"Money in base stock {levels.cost:,.0f}; no plan that keeps the same promises can cost less than "
-        f"{levels.lower_bound:,.0f} (gap {levels.gap:.2%}).",
-        f"Service: {levels.served_share(demand.table):.1%} of demand is met from the shelf; simulation of "
-        f"{config.years} years keeps "
-        f"{int(kept.sum())} of {len(kept)} promises.",
-        "Who plans: "
-        + ", ".join(
-            f"{count:,} parts {str(planner).replace('_', ' ')}"
-            for planner, count in grades.table["planner"].value_counts().sort_index().items()
-        )
-        + ".",
-    ]
-    if len(moves):
-        bought = moves[moves["kind"] == "purchase"]
-        urgent = moves[moves["kind"] == "emergency"]
-        lines.append(
-            f"Orders for {config.weeks} weeks: {len(moves):,} worth {moves['value'].sum():,.0f}, of these "
-            f"{len(bought):,} purchases worth {bought['value'].sum():,.0f} and {len(urgent):,} emergencies."
-        )
-    else:
-        lines.append(f"No orders are needed in the next {config.weeks} weeks.")
-    if crew is not None and len(crew.table):
-        lines += list(crew.lines[:2])
-    if len(exceptions):
-        worst = exceptions.iloc[0]
-        lines.append(f"{len(exceptions):,} exceptions; the worst: {worst['message']} -> {worst['action']}")
-    lines += [f"Left out: {row['what']} ({row['reason']})" for row in left_out[:3]]
-    return tuple(lines)
-
-
-def _figures(plan: Plan) -> dict[str, float]:
-    levels, orders = plan.levels, plan.orders.table
-    figures = {
-        "money in base stock [money]": levels.cost,
-        "lower bound [money]": levels.lower_bound,
-        "gap to the bound [share]": levels.gap,
-        "demand met from the shelf [share]": levels.served_share(plan.demand.table),
-        "expected backorders at the sites [pieces]": float(
-            levels.table.loc[levels.table["region_id"].notna(), "ebo"].sum()
-        ),
-        "pieces in base stock [pieces]": float(levels.table["base_stock"].sum()),
-        "expected demand in the horizon [pieces]": float(plan.demand.table["mean"].sum()),
-        "orders [count]": float(len(orders)),
-        "value of orders [money]": float(orders["value"].sum()),
-        "value of purchases [money]": float(orders.loc[orders["kind"] == "purchase", "value"].sum()),
-        "emergency orders [count]": float((orders["kind"] == "emergency").sum()),
-        "exceptions [count]": float(len(plan.exceptions)),
-    }
-    if plan.check is not None:
-        figures["promises kept in simulation [share]"] = float(plan.check.table["kept"].mean())
-    if plan.crew is not None and len(plan.crew.table):
-        by_month = plan.crew.table.groupby("month")[["required", "headcount"]].sum()
-        figures["engineers required, busiest month [people]"] = float(by_month["required"].max())
-        figures["engineers present, first month [people]"] = float(by_month["headcount"].iloc[0])
-    return figures

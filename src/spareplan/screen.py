@@ -10,6 +10,8 @@ from typing import Any
 
 from rich.console import Console
 
+from spareplan.errors import DataError, Problem
+
 out = Console(highlight=False, soft_wrap=True)
 PIPE_WIDTH = 400
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -72,3 +74,30 @@ def _cell(value: Any) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     return f"{value:,.4g}" if isinstance(value, float) else str(value)
+
+
+def refuse(error: DataError) -> None:
+    """Say why data are refused, problem by problem.
+
+    Parameters
+    ----------
+    error : DataError
+    """
+    total = len(error.problems)
+    err.print(f"{total:,} problem{'s' if total != 1 else ''}, nothing was written:", style="bold red")
+    for row in error.problems.head(100).itertuples(index=False):
+        err.print(f"  {Problem(*row)}", markup=False)
+    if total > 100:
+        err.print(f"  ... and {total - 100:,} more; see them all with --problems FILE")
+
+
+@contextmanager
+def problems_to(path: Path | None) -> Iterator[None]:
+    """Also write the problems of a refused dataset to a CSV that Excel opens."""
+    try:
+        yield
+    except DataError as error:
+        if path:
+            error.problems.to_csv(path, index=False, encoding="utf-8-sig")
+            err.print(f"all problems are in {path}", markup=False)
+        raise

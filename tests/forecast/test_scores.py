@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from spareplan.errors import DataError
-from spareplan.forecast.scores import score_quantiles
+from spareplan.forecast.scores import figures_of_sums, score_quantiles, score_terms
 
 LEVELS = (0.5, 0.8, 0.9, 0.95, 0.99)
 
@@ -71,23 +71,59 @@ def test_further_shared_columns_belong_to_the_key():
     pd.testing.assert_frame_equal(one, both)
 
 
-@pytest.mark.bench_data
-def test_figures_are_those_of_the_independent_scorer(test_data):
+@pytest.fixture(scope="session")
+def scorer(test_data):
     path = test_data / ".." / "checks" / "score_forecast.py"
     if not path.exists():
         pytest.skip("the independent scorer is not there")
     spec = importlib.util.spec_from_file_location("score_forecast", path)
-    scorer = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(scorer)
-    actual, forecast = random_case(3)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def assert_agrees(scorer, actual, forecast, theirs_key, key="part_id"):
+    """Ours beside the independent scorer's, which wants one id, a cutoff and a step."""
     theirs, _ = scorer.score(
-        forecast.rename(columns={"part_id": "unique_id"}).assign(step=3),
-        actual.rename(columns={"part_id": "unique_id", "quantity": "y"}).assign(step=3),
+        forecast.assign(**theirs_key(forecast)), actual.assign(**theirs_key(actual), y=actual["quantity"])
     )
-    ours = score_quantiles(actual, forecast).loc["model"]
+    ours = score_quantiles(actual, forecast, key).loc["model"]
     assert ours["wql"] == pytest.approx(theirs["wql_ops"], rel=1e-12)
     for name in ours.index.drop("wql"):
-        assert ours[name] == pytest.approx(theirs[name], rel=1e-12), name
+        assert ours[name] == pytest.approx(theirs[name], rel=1e-12, abs=1e-15), name
+
+
+@pytest.mark.bench_data
+def test_figures_are_those_of_the_independent_scorer(scorer):
+    actual, forecast = random_case(3)
+    assert_agrees(scorer, actual, forecast, lambda f: {"unique_id": f["part_id"], "step": 3})
+
+
+@pytest.mark.bench_data
+@pytest.mark.parametrize("seed", range(6))
+def test_ties_origins_and_several_keys_are_scored_as_by_the_independent_scorer(scorer, seed):
+    rng = np.random.default_rng(seed)
+    n = 300
+    # Small whole numbers on both sides: most counts equal some quantile, and many series are all zero.
+    steps = rng.poisson(rng.gamma(0.5, 1.0, (n, 1)), (n, len(LEVELS)))
+    forecast = pd.DataFrame(
+        {
+            "part_id": [f"P{i % 60:02d}" for i in range(n)],
+            "site_id": [f"S{i // 60}" for i in range(n)],
+            "origin": rng.permutation(np.arange(n) % 4),
+            "mean": rng.gamma(0.5, 2.0, n),
+        }
+    )
+    forecast[[f"q{level:g}" for level in LEVELS]] = np.cumsum(steps, axis=1)
+    actual = forecast[["part_id", "site_id", "origin"]].assign(quantity=rng.poisson(1.0, n))
+    actual = actual.sample(frac=1, random_state=seed)
+    assert_agrees(
+        scorer,
+        actual,
+        forecast,
+        lambda f: {"unique_id": f["part_id"] + "|" + f["site_id"], "cutoff": f["origin"], "step": 3},
+        key=["part_id", "site_id"],
+    )
 
 
 def test_what_cannot_be_scored_is_refused_with_its_row():
@@ -101,3 +137,21 @@ def test_what_cannot_be_scored_is_refused_with_its_row():
         score_quantiles(pd.concat([actual, actual]), forecast)
     with pytest.raises(DataError, match="no known number"):
         score_quantiles(actual, forecast.assign(**{"q0.5": np.nan}))
+
+
+def test_an_empty_key_is_refused():
+    actual, forecast = random_case(n=4)
+    with pytest.raises(DataError, match="is empty"):
+        score_quantiles(actual.assign(part_id=["P000", None, "P002", "P003"]), forecast)
+
+
+def test_sums_of_groups_give_the_scores_of_groups():
+    actual, forecast = random_case(5)
+    y, mean = actual["quantity"].to_numpy(float), forecast["mean"].to_numpy(float)
+    quantiles = forecast[[f"q{level:g}" for level in LEVELS]].to_numpy(float)
+    first = np.arange(len(y)) < 150
+    terms = score_terms(y, quantiles, mean, np.array(LEVELS))
+    both = figures_of_sums(np.stack([terms[first].sum(axis=0), terms.sum(axis=0)]), np.array(LEVELS))
+    alone = score_quantiles(actual[first], forecast[first]).loc["model"]
+    for name, value in alone.items():
+        assert both[name][0] == pytest.approx(value, rel=1e-12), name

@@ -137,13 +137,14 @@ def gather(
     Returns
     -------
     Evidence
-        Rows that the model did not foresee at all are left out: no factor can mend them.
+        Rows that the model did not foresee at all are left out, for no factor can mend them; so are one-off
+        projects.
     """
     ends = [run.as_of for run in runs[1:]] + [last]
     pieces: list[pd.DataFrame] = []
     kept: list[pd.Timestamp] = []
     counts: list[int] = []
-    taken = taken_until(data, last)
+    taken = taken_until(data, last, one_offs=False)
     for run, end in reversed(list(zip(runs, ends))):
         months = months_over(run.table["month"], run.as_of, min(pd.Timestamp(end), last))
         if not len(months) or len(kept) == most_runs:

@@ -1,26 +1,36 @@
-"""Plan against actual: what was foreseen, what was taken from the shelves, what follows for the next run."""
+"""DOOR: plan against actual: what was foreseen, what was taken from the shelves, what it says."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from spareplan.errors import DataError, Problem
-from spareplan.maths.accuracy import rate_correction, tracking_signal
+from spareplan.feedback.cells import compared_cells
+from spareplan.feedback.note import note_lines
+from spareplan.feedback.planners import score_overrides
+from spareplan.feedback.reading import (
+    StoredForecast,
+    beside,
+    last_whole_day,
+    months_over,
+    region_of_site,
+    stored_forecast,
+    taken_until,
+)
+from spareplan.feedback.scores import score_coverage, score_groups, score_stairs
+from spareplan.maths.accuracy import rate_correction
 from spareplan.results import Plan, Result, assumptions_frame
 from spareplan.tables.frames import check_keys, require_columns
-from spareplan.tables.taken import CELL, by_forecast_part, taken_from_shelves
+from spareplan.tables.taken import CELL
 
 if TYPE_CHECKING:
+    from spareplan.feedback.corrections import Corrections
     from spareplan.tables.dataset import Dataset
-
-SURPRISE_LIMIT = 2.0
-TRACKING_LIMIT = 4.0
-_MEASURES = ["months", "planned", "actual", "error", "bias", "tracking_signal", "surprise", "absolute_error",
-             "value_added"]  # fmt: skip
 
 
 @dataclass(frozen=True, repr=False)
@@ -29,22 +39,80 @@ class PlanScore(Result):
 
     Parameters
     ----------
+    table : DataFrame
+        As `score_demand` says.
     cells : DataFrame
-        A row per part, site and month: planned, model, actual, and the quantiles of the plan.
+        A row per part, site and month: planned, kept (before overrides), model, own (before corrections),
+        naive, naive_year, actual, value_added, quantiles.
     overrides : DataFrame
-        Per override: who, why, months that have come, model, planned, actual, value_added (pieces of absolute
-        error saved; negative: it hurt), helped.
+        Per override: who, why, rows, model, planned, actual, value_added (pieces of absolute error saved;
+        negative: it hurt), money, helped, reason.
+    planners : DataFrame
+        Per planner: overrides, helped, value_added, money, noise, low, high, verdict, reason.
+    stairs : DataFrame
+        Naive, model, feedback, overrides: the error after each step and what the step saved, for all and
+        for each region.
+    coverage : DataFrame
+        Counts within the quantiles against what was promised, with what chance allows.
     corrections : DataFrame
         part_id, planned, actual, factor, reason: what the next forecast would be multiplied by, were nothing
-        else known.
+        else known. What is really applied comes from `corrections_from`.
     """
 
     cells: pd.DataFrame = field(default_factory=pd.DataFrame)
     overrides: pd.DataFrame = field(default_factory=pd.DataFrame)
+    planners: pd.DataFrame = field(default_factory=pd.DataFrame)
+    stairs: pd.DataFrame = field(default_factory=pd.DataFrame)
+    coverage: pd.DataFrame = field(default_factory=pd.DataFrame)
     corrections: pd.DataFrame = field(default_factory=pd.DataFrame)
 
+    def note(self, language: str = "en", corrections: Corrections | None = None) -> str:
+        """The score as a colleague would tell it.
 
-def score_plan(plan: Plan, data: Dataset) -> PlanScore:
+        Parameters
+        ----------
+        language : {"en", "zh"}
+        corrections : Corrections, optional
+            What the next run will apply.
+
+        Returns
+        -------
+        str
+            One sentence per line.
+        """
+        return "\n".join(note_lines(self, language, corrections))
+
+    def by(self, what: str) -> pd.DataFrame:
+        """Rows of one cut.
+
+        Parameters
+        ----------
+        what : {"total", "month", "region", "region and month", "part", "region and part", "who"}
+
+        Returns
+        -------
+        DataFrame
+            Without the columns that are empty in this cut.
+
+        Raises
+        ------
+        DataError
+            No such cut.
+        """
+        if what == "who":
+            return self.planners
+        rows = self.table[self.table["group"] == what]
+        if rows.empty:
+            known = [*self.table["group"].unique(), "who"]
+            raise DataError(
+                [Problem("accuracy", 0, "by", what, "is no cut", f"use one of: {', '.join(known)}")]
+            )
+        keys = ["region_id", "part_id", "month"]
+        empty = [name for name in keys if rows[name].isna().all()]
+        return rows.drop(columns=["group", *empty]).reset_index(drop=True)
+
+
+def score_plan(plan: Plan, data: Dataset, as_of: Any = None) -> PlanScore:
     """Compare a stored plan with what really happened.
 
     Parameters
@@ -52,42 +120,38 @@ def score_plan(plan: Plan, data: Dataset) -> PlanScore:
     plan : Plan
     data : Dataset
         Later records: replacements and demand of whole months after the plan's last known day.
+    as_of : date, optional
+        Last day whose records are complete. None: the end of the last month that the records fill.
 
     Returns
     -------
     PlanScore
-        `.table` as in `score_demand`; the months that are over by the data's last day.
+        `.table` as in `score_demand`; the months that are over. A month already begun on the plan's last
+        known day is left out. Parts superseded since stand under their successor's number, sites closed since
+        in the region they had.
 
     Raises
     ------
     DataError
-        No month of the plan is over yet.
+        No whole month of the plan is over yet.
     """
-    last = data.as_of()
-    forecast = plan.demand.table
-    months = pd.DatetimeIndex(sorted(forecast["month"].unique()))
-    over = months[months + pd.offsets.MonthEnd(0) <= last]
+    run = stored_forecast(plan)
+    last = last_whole_day(data, as_of)
+    over = months_over(run.table["month"], run.as_of, last)
     if not len(over):
-        first = f"{months.min():%Y-%m}" if len(months) else "none"
-        raise DataError(
-            [
-                Problem(
-                    "data",
-                    0,
-                    "",
-                    f"{last:%Y-%m-%d}",
-                    f"no month of the plan (first: {first}) is over",
-                    "give data that reaches beyond the plan's first month",
-                )
-            ]
-        )
-    planned = forecast[forecast["month"].isin(over)]
-    actual = by_forecast_part(taken_from_shelves(data), data.parts, forecast)
-    actual = actual[actual["month"].isin(over)]
+        raise _nothing_over(run, last)
+    taken = taken_until(data, last)
+    planned, actual = beside(run, data, taken, over)
+    before = taken[(taken["month"] + pd.offsets.MonthEnd(0)) <= run.as_of]
+    _, history = beside(run, data, before, pd.DatetimeIndex(before["month"].unique()))
+    region = region_of_site(data, run)
+    starts = data.regions.set_index("region_id")["records_from"].dropna()
+    month = starts.dt.to_period("M").dt.to_timestamp()
+    # Series.map cannot look dates up for sites that all lack a region.
+    begins = pd.Series(pd.to_datetime([month.get(name, pd.NaT) for name in region]), index=region.index)
+    cells = compared_cells(planned, actual, region, history, begins)
     unit_cost = data.parts.set_index("part_id")["unit_cost"]
-    region = data.network.region
-    laid = plan.inputs.get("applied_overrides", plan.inputs.get("overrides", pd.DataFrame()))
-    return score_demand(planned, actual, region, unit_cost, laid)
+    return _scored(cells, unit_cost, run.overrides, _odd_rows(run, data, cells, last, as_of))
 
 
 def score_demand(
@@ -96,6 +160,7 @@ def score_demand(
     region: pd.Series | None = None,
     unit_cost: pd.Series | None = None,
     overrides: pd.DataFrame | None = None,
+    history: pd.DataFrame | None = None,
 ) -> PlanScore:
     """Score a demand forecast on plain tables.
 
@@ -104,50 +169,57 @@ def score_demand(
     planned : DataFrame
         part_id, site_id, month, mean, vmr, rate_cv2 [, model_mean, q<level>]. [pieces]
     actual : DataFrame
-        part_id, site_id, month, quantity [pieces]; absent means none.
+        part_id, site_id, month, quantity [pieces]; absent means none, negative a net return.
     region : Series, indexed by site_id, optional
         Region of each site; NaN: the site stands for itself.
     unit_cost : Series, indexed by part_id, optional
         Puts the parts whose error is worth most first. [money per piece]
     overrides : DataFrame, optional
-        part_id, site_id, region_id, month, value, who, when, why: scored one by one.
+        table, column, part_id, site_id, region_id, month, value, who, when, why: scored one by one.
+    history : DataFrame, optional
+        part_id, site_id, month, quantity before the plan: for the naive forecasts beside it.
 
     Returns
     -------
     PlanScore
-        `.table`: a row for the total, each region, each part and each part in a region: group, region_id,
-        part_id, months, planned, actual, error (planned - actual), bias (error / actual), tracking_signal
-        (sum of monthly errors over their mean absolute size, from -months to months), surprise (error in
-        standard deviations of the forecast), absolute_error (by month), value_added (pieces of absolute error
-        the overrides saved), within_q<level> (share of part x site x month at or below the quantile), money,
-        reason; worst money first within a group.
+        `.table`: a row for the total, each month, region, region and month, part, and part in a region:
+        group, region_id, part_id, month, months, planned, actual, error (planned - actual), bias (error /
+        actual), tracking_signal (sum of monthly errors over their mean absolute size) and smoothed_signal
+        (Trigg's) each with the limit that chance keeps within, surprise (error in standard deviations of the
+        forecast), absolute_error (by month) and naive_error (of the mean of the last twelve months),
+        value_added (pieces of absolute error the overrides saved), within_q<level> (share of part x site x
+        month at or below the quantile), money, finding, action, reason; worst money first within a group.
 
     Raises
     ------
     DataError
-        Missing columns or doubled keys.
+        Missing columns, doubled keys, or numbers that are none.
 
     References
     ----------
     .. [1] Brown (1962), Smoothing, Forecasting and Prediction of Discrete Time Series: the tracking signal.
-    .. [2] Gilliland (2010), The Business Forecasting Deal: forecast value added.
+    .. [2] Trigg (1964), Monitoring a forecasting system, Operational Research Quarterly 15.
+    .. [3] Gilliland (2010), The Business Forecasting Deal: forecast value added.
     """
     require_columns(planned, [*CELL, "mean", "vmr", "rate_cv2"], "planned")
     require_columns(actual, [*CELL, "quantity"], "actual")
     check_keys(planned, CELL, "planned")
     check_keys(actual, CELL, "actual")
-    cells = _cells(planned, actual, region)
-    levels = [name for name in planned.columns if name.startswith("q0.")]
-    groups = {
-        "total": [],
-        "region": ["region_id"],
-        "part": ["part_id"],
-        "region and part": ["region_id", "part_id"],
-    }
-    rows = [_score(cells, name, by, levels, unit_cost) for name, by in groups.items()]
-    table = pd.concat([row for row in rows if len(row)], ignore_index=True)
-    laid = _score_overrides(cells, overrides)
-    corrections = _corrections(cells)
+    _check_numbers(planned, ["mean", "vmr", "rate_cv2"], "planned", least=0.0)
+    _check_numbers(actual, ["quantity"], "actual", least=-np.inf)
+    if history is not None:
+        require_columns(history, [*CELL, "quantity"], "history")
+        check_keys(history, CELL, "history")
+    return _scored(compared_cells(planned, actual, region, history), unit_cost, overrides, [])
+
+
+def _scored(
+    cells: pd.DataFrame,
+    unit_cost: pd.Series | None,
+    overrides: pd.DataFrame | None,
+    odd: list[dict[str, Any]],
+) -> PlanScore:
+    laid, planners = score_overrides(cells, overrides, unit_cost)
     months = sorted(cells["month"].unique())
     assumed = assumptions_frame(
         [
@@ -166,134 +238,75 @@ def score_demand(
                 "origin": "default",
                 "meaning": "a part, site and month without record had no demand",
             },
+            *odd,
         ]
     )
-    return PlanScore(table, assumed, _lines(table, laid, levels), cells, laid, corrections)
-
-
-def _cells(planned: pd.DataFrame, actual: pd.DataFrame, region: pd.Series | None) -> pd.DataFrame:
-    """Plan and actual side by side; what was not planned or did not happen is 0."""
-    kept = [
-        str(name)
-        for name in planned
-        if name in (*CELL, "mean", "model_mean", "vmr", "rate_cv2") or str(name).startswith("q0.")
-    ]
-    both = planned[kept].merge(actual[[*CELL, "quantity"]], on=CELL, how="outer", sort=True)
-    both = both.rename(columns={"mean": "planned", "quantity": "actual", "model_mean": "model"})
-    both["planned"] = both["planned"].fillna(0.0)
-    both["actual"] = both["actual"].fillna(0.0)
-    both["model"] = both["model"].fillna(both["planned"]) if "model" in both else both["planned"]
-    both["vmr"], both["rate_cv2"] = both["vmr"].fillna(1.0), both["rate_cv2"].fillna(0.0)
-    own = both["site_id"].astype(object)
-    both["region_id"] = (
-        own if region is None else own.map(region).astype(object).where(own.map(region).notna(), own)
+    score = PlanScore(
+        score_groups(cells, unit_cost),
+        assumed,
+        (),
+        cells,
+        laid,
+        planners,
+        score_stairs(cells),
+        score_coverage(cells),
+        _part_factors(cells),
     )
-    both["value_added"] = (both["actual"] - both["model"]).abs() - (both["actual"] - both["planned"]).abs()
-    return both.sort_values(CELL, kind="stable").reset_index(drop=True)
+    return replace(score, lines=tuple(note_lines(score)))
 
 
-def _score(
-    cells: pd.DataFrame, name: str, by: list[str], levels: list[str], unit_cost: pd.Series | None
-) -> pd.DataFrame:
-    """One row per group."""
-    keyed = cells.assign(total="")
-    keys = by or ["total"]
-    keyed["error"] = keyed["planned"] - keyed["actual"]
-    error = keyed.pivot_table("error", keys, "month", aggfunc="sum", fill_value=0.0, observed=True)
-    out = keyed.groupby(keys)[["planned", "actual", "value_added"]].sum()
-    out["months"] = error.shape[1]
-    out["error"] = out["planned"] - out["actual"]
-    out["bias"] = (out["error"] / out["actual"]).where(out["actual"] > 0)
-    out["tracking_signal"] = tracking_signal(error.reindex(out.index).to_numpy())
-    out["absolute_error"] = error.abs().sum(axis=1)
-    deviation = np.sqrt(_variance(keyed, keys).reindex(out.index))
-    out["surprise"] = (-out["error"] / deviation).where(deviation > 0)
-    for level in levels:
-        # Cells the plan did not know count as 0 planned.
-        keyed[f"within_{level}"] = (keyed["actual"] <= keyed[level].fillna(0.0)).astype(float)
-    within = [f"within_{level}" for level in levels]
-    if within:
-        out[within] = keyed.groupby(keys)[within].mean()
-    cost = 1.0 if unit_cost is None else keyed["part_id"].map(unit_cost).fillna(0.0)
-    by_part = keyed.assign(money=(keyed["planned"] - keyed["actual"]) * cost)
-    pieces = by_part.groupby([*keys, "part_id"] if "part_id" not in keys else keys)["money"].sum().abs()
-    out["money"] = pieces.groupby(level=keys).sum()
-    out = out.reset_index().assign(group=name)
-    for column in ("region_id", "part_id"):
-        if column not in out:
-            out[column] = None
-    out["reason"] = _reasons(out)
-    out = out.sort_values(["money", *keys], ascending=[False] + [True] * len(keys), kind="stable")
-    return out[["group", "region_id", "part_id", *_MEASURES, *within, "money", "reason"]]
+def _odd_rows(
+    run: StoredForecast, data: Dataset, cells: pd.DataFrame, last: pd.Timestamp, as_of: Any
+) -> list[dict[str, Any]]:
+    """What of the plan or the records is not as usual, as assumptions."""
+    rows: list[dict[str, Any]] = []
+
+    def note(name: str, value: Any, meaning: str, origin: str = "data: plan and records") -> None:
+        rows.append({"stage": "accuracy", "name": name, "value": value, "origin": origin, "meaning": meaning})
+
+    if last != data.as_of(as_of):
+        note("month not over", f"{data.as_of():%Y-%m}", "left out: its records stop before its end")
+    begun = run.table["month"] <= run.as_of
+    if begun.any():
+        note(
+            "month begun",
+            f"{run.table['month'].min():%Y-%m}",
+            "left out: the plan foresaw only the rest of it",
+        )
+    closed = cells.loc[~cells["site_id"].isin(data.network.site_ids) & cells["in_plan"]]
+    if len(closed):
+        note(
+            "closed sites",
+            ", ".join(sorted(closed["site_id"].unique())),
+            f"{closed['planned'].sum():,.1f} pieces planned there count in the region they had",
+        )
+    new = cells[~cells["in_plan"] & (cells["actual"] != 0)]
+    if len(new):
+        note(
+            "not in the plan",
+            new["part_id"].nunique(),
+            f"parts with {new['actual'].sum():,.0f} pieces taken where nothing was planned: planned is 0",
+        )
+    back = cells[cells["actual"] < 0]
+    if len(back):
+        note(
+            "returned",
+            f"{-back['actual'].sum():g}",
+            "pieces more came back than were taken; they count as negative",
+        )
+    return rows
 
 
-def _variance(cells: pd.DataFrame, keys: list[str]) -> pd.Series:
-    """Variance of a group's sum: sites and months of a part share its rate, parts share nothing."""
-    per_part = [*keys, "part_id"] if "part_id" not in keys else keys
-    own = cells.assign(
-        chance=cells["vmr"] * cells["planned"], rate=np.sqrt(cells["rate_cv2"]) * cells["planned"]
-    )
-    sums = own.groupby(per_part)[["chance", "rate"]].sum()
-    return (sums["chance"] + sums["rate"] ** 2).groupby(level=keys).sum()
-
-
-def _reasons(out: pd.DataFrame) -> pd.Series:
-    pieces = out["planned"].map("{:,.1f} planned, ".format) + out["actual"].map("{:,.0f} taken".format)
-    bias = out["bias"].map(lambda share: "" if pd.isna(share) else f" ({share:+.0%})")
-    off = out["surprise"].abs() > SURPRISE_LIMIT
-    side = np.where(
-        out["error"] < 0, "more than chance explains: raise the rate", "less than chance explains: lower it"
-    )
-    steady = out["tracking_signal"].abs() > TRACKING_LIMIT
-    words = np.where(off, side, np.where(steady, "month after month to one side", "within chance"))
-    return pieces + bias + "; " + words
-
-
-def _score_overrides(cells: pd.DataFrame, overrides: pd.DataFrame | None) -> pd.DataFrame:
-    """Whether each override of the demand was nearer to what happened than the model."""
-    given = ["part_id", "site_id", "region_id", "month", "value", "who", "when", "why"]
-    columns = [*given, "rows", "model", "planned", "actual", "value_added", "helped"]
-    if overrides is None or overrides.empty:
-        return pd.DataFrame(columns=columns)
-    rows: list[dict[Any, Any]] = []
-    touched = cells[cells["model"] != cells["planned"]]
-    for one in overrides[(overrides["table"] == "demand") & (overrides["column"] == "mean")].to_dict(
-        "records"
-    ):
-        hit = touched
-        for name in ("part_id", "site_id", "region_id", "month"):
-            if not pd.isna(one[name]):
-                hit = hit[hit[name] == one[name]]
-        hit = hit[np.isclose(hit["planned"], float(one["value"]))]
-        if len(hit):
-            sums = hit[["model", "planned", "actual", "value_added"]].sum().to_dict()
-            rows.append(
-                {name: one[name] for name in given}
-                | {"rows": len(hit)}
-                | sums
-                | {"helped": sums["value_added"] > 0}
-            )
-    return pd.DataFrame(rows, columns=columns)
-
-
-def _corrections(cells: pd.DataFrame) -> pd.DataFrame:
-    """Factor per part from the model's own forecast, overrides left aside."""
-    weighted = cells.assign(
-        chance=cells["vmr"] * cells["model"], rate=np.sqrt(cells["rate_cv2"]) * cells["model"]
-    )
-    sums = weighted.groupby("part_id")[["model", "actual", "chance", "rate"]].sum()
-    known = sums["model"] > 0
-    vmr = (sums["chance"] / sums["model"]).where(known, 1.0)
-    spread = ((sums["rate"] / sums["model"]) ** 2).where(known, 0.0)
-    factor = rate_correction(sums["model"], sums["actual"], vmr, spread)
-    out = pd.DataFrame(
-        {
-            "part_id": sums.index,
-            "planned": sums["model"].to_numpy(),
-            "actual": sums["actual"].to_numpy(),
-            "factor": factor,
-        }
-    )
+def _part_factors(cells: pd.DataFrame) -> pd.DataFrame:
+    """Factor per part from the model's own forecast, corrections and overrides left aside."""
+    own = cells["own"]
+    weighted = cells.assign(planned=own, chance=cells["vmr"] * own, rate=np.sqrt(cells["rate_cv2"]) * own)
+    sums = weighted.groupby("part_id")[["planned", "actual", "chance", "rate"]].sum()
+    known = sums["planned"] > 0
+    vmr = (sums["chance"] / sums["planned"]).where(known, 1.0)
+    spread = ((sums["rate"] / sums["planned"]) ** 2).where(known, 0.0)
+    out = sums[["planned", "actual"]].reset_index()
+    out["factor"] = rate_correction(sums["planned"], sums["actual"], vmr, spread)
     out["reason"] = (
         out["actual"].map("{:,.0f} taken where ".format)
         + out["planned"].map("{:,.2f} were expected".format)
@@ -304,29 +317,33 @@ def _corrections(cells: pd.DataFrame) -> pd.DataFrame:
     return out
 
 
-def _lines(table: pd.DataFrame, laid: pd.DataFrame, levels: list[str]) -> tuple[str, ...]:
-    total = table.iloc[0]
-    bias = "" if pd.isna(total["bias"]) else f" ({total['bias']:+.1%})"
-    lines = [
-        f"{total['planned']:,.0f} pieces planned in {total['months']} months, "
-        f"{total['actual']:,.0f} taken{bias}"
-    ]
-    if levels:
-        kept = ", ".join(
-            f"{total[f'within_{level}']:.1%} at or below the {float(level[1:]):.0%} quantile"
-            for level in levels
-            if float(level[1:]) >= 0.8
-        )
-        lines.append(f"Of all parts, sites and months {kept}")
-    parts = table[table["group"] == "part"]
-    off = parts[parts["surprise"].abs() > SURPRISE_LIMIT]
-    lines.append(
-        f"{len(off)} of {len(parts)} parts are off by more than chance explains"
-        + (f", most money in {off.iloc[0]['part_id']}: {off.iloc[0]['reason']}" if len(off) else "")
+def _check_numbers(frame: pd.DataFrame, columns: Iterable[str], table: str, least: float) -> None:
+    """Refuse numbers that are missing, infinite or too small."""
+    problems = []
+    for name in columns:
+        value = pd.to_numeric(frame[name], errors="coerce").to_numpy(dtype=float)
+        wrong = ~np.isfinite(value) | (value < least)
+        rule = "is no finite number" if least == -np.inf else f"is no number of {least:g} or more"
+        problems += [
+            Problem(table, int(at) + 2, name, str(frame[name].iloc[at]), rule, "correct the row or drop it")
+            for at in np.flatnonzero(wrong)
+        ]
+    if problems:
+        raise DataError(problems)
+
+
+def _nothing_over(run: StoredForecast, last: pd.Timestamp) -> DataError:
+    months = run.table["month"]
+    first = f"{months.min():%Y-%m}" if len(months) else "none"
+    return DataError(
+        [
+            Problem(
+                "data",
+                0,
+                "",
+                f"{last:%Y-%m-%d}",
+                f"no month of the plan (first: {first}) is over",
+                "give data that reaches beyond the plan's first month",
+            )
+        ]
     )
-    if len(laid):
-        lines.append(
-            f"{int(laid['helped'].sum())} of {len(laid)} overrides were nearer than the model; together they "
-            f"saved {laid['value_added'].sum():,.1f} pieces of error"
-        )
-    return tuple(lines)

@@ -232,9 +232,26 @@ def model_mean(table: pd.DataFrame) -> pd.Series:
     return mean - table["from_correction"].fillna(0.0) if "from_correction" in table else mean
 
 
-def taken_until(data: Dataset, last: pd.Timestamp) -> pd.DataFrame:
-    """As `taken_from_shelves`, only months that are over by a day."""
+def taken_until(data: Dataset, last: pd.Timestamp, one_offs: bool = True) -> pd.DataFrame:
+    """What was taken from the shelves in months that are over by a day.
+
+    Parameters
+    ----------
+    data : Dataset
+    last : Timestamp
+    one_offs : bool
+        Count what planners have named one-off projects; no model is to foresee them.
+
+    Returns
+    -------
+    DataFrame
+        part_id, site_id, month, quantity [pieces]; sorted.
+    """
     taken = taken_from_shelves(data)
+    known = data.demand
+    if not one_offs and known["one_off"].fillna(0.0).any():
+        named = known[CELL].assign(quantity=-known["one_off"].fillna(0.0))
+        taken = pd.concat([taken, named]).groupby(CELL, sort=True)[["quantity"]].sum().reset_index()
     return taken[taken["month"] + pd.offsets.MonthEnd(0) <= last]
 
 

@@ -17,6 +17,8 @@ COVERED = 0.95
 LATELY = 12
 MUCH = 1.5
 LEAST_EXCESS = 1e-9
+# Losses nearer to each other than this are the same. [pieces]
+LEAST_SPREAD = 0.1
 
 
 def part_table(
@@ -107,7 +109,7 @@ def loser_table(
     for name in ("loss", "awaited", "spread"):
         sums[name] = sums[f"{name}_mean"].where(by_mean, sums[f"{name}_zero"])
     sums["excess"] = sums["loss_model"] - sums["loss"]
-    sums["surprise"] = (sums["excess"] - sums["awaited"]) / np.sqrt(sums["spread"])
+    sums["surprise"] = (sums["excess"] - sums["awaited"]) / np.sqrt(sums["spread"] + LEAST_SPREAD**2)
     lost = sums[sums["excess"] > LEAST_EXCESS]
     rows = lost.index.to_numpy(np.int64)
     out = panel.keys.iloc[rows].reset_index(drop=True)

@@ -127,7 +127,9 @@ def equal_stock_table(trials: Trials, groups: Groups, sums: FloatArray) -> pd.Da
         for group in range(len(groups.names)):
             x, y = (np.concatenate([[0.0], curve[group, own]]) for curve in (stock, fill))
             fills[group, :, number] = np.interp(held[group], x, y, right=np.nan)
-            needs[group, :, number] = np.interp(met[group], y, x, right=np.nan)
+            # Where more stock fills no more, the least of it counts.
+            rising = np.diff(y, prepend=-1.0) > 0
+            needs[group, :, number] = np.interp(met[group], y[rising], x[rising], right=np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
         more = np.where(held[:, :, None] > 0, needs / held[:, :, None] - 1, np.nan)
     values = {

@@ -29,8 +29,8 @@ _Numbers = TypeVar("_Numbers", NDArray[np.float64], NDArray[np.complex128])
 # Points of the longest grid on which a sum is laid out; what does not fit is rounded to the grid.
 MOST_POINTS = 4096
 LEAST_POINTS = 8
-# Numbers held at once. [float64]
-CHUNK = 2**19
+# Numbers worked on at once: what a core keeps near. [float64]
+CHUNK = 2**16
 # Probabilities nearer than this are equal; tails below it are dropped.
 SAME = 1e-10
 DRAWS = 1024
@@ -332,12 +332,11 @@ def _on_grid(places: FloatArray, chance: FloatArray, points: int) -> FloatArray:
 
 def _power(base: _Numbers, exponent: int) -> _Numbers:
     """Power by squaring: alike whatever the neighbours, and complex powers go through logarithms in numpy."""
-    out = np.ones_like(base)
-    while exponent:
-        if exponent & 1:
+    out = base
+    for bit in bin(exponent)[3:]:
+        out = out * out
+        if bit == "1":
             out = out * base
-        exponent >>= 1
-        base = base * base if exponent else base
     return out
 
 

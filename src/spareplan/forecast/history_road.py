@@ -149,8 +149,6 @@ def _facts(history: pd.DataFrame, series: pd.DataFrame, rate: np.ndarray) -> pd.
     length = (series["periods"] + series["unknown"]).to_numpy()
     text = [
         f"{pieces:g} pieces in {months:d} months of history{more}, {now:.2f} a month expected now"
-        for pieces, months, more, now in zip(
-            series["pieces"] - series["returned"], length, series_words(series, left_out), rate
-        )
+        for pieces, months, more, now in zip(series["pieces"], length, series_words(series, left_out), rate)
     ]
     return pd.Series(text, index=pd.MultiIndex.from_frame(series[PAIR]))

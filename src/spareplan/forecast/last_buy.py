@@ -29,6 +29,7 @@ from spareplan.forecast.unknown_machines import added, history_until_gone
 from spareplan.maths.distributions import quantile, sf
 from spareplan.maths.units import DAYS_PER_YEAR, months_after
 from spareplan.results import DemandForecast, assumptions_frame
+from spareplan.tables.supersession import newest_parts
 
 FloatArray = NDArray[np.float64]
 COLUMNS = [
@@ -163,14 +164,8 @@ def _carried(data: Any, today: pd.Timestamp) -> set[str]:
     plan = data.sales_plan
     sold = plan.loc[(plan["month"] > today) & (plan["units_sold"].fillna(0) > 0), "product_id"]
     fitted = data.fitment[data.fitment["product_id"].isin({*there, *sold})]
-    after = dict(zip(data.parts["part_id"], data.parts["superseded_by"]))
-    out = set()
-    for part in fitted["part_id"].unique():
-        here = part
-        while isinstance(after.get(here), str):
-            here = after[here]
-        out.add(here)
-    return out
+    moved = newest_parts(data.parts)
+    return {moved.get(part, part) for part in fitted["part_id"].unique()}
 
 
 def _remaining(
@@ -199,7 +194,7 @@ def _remaining(
         windows = road.windows if demand is None else _scaled(road.windows, demand, fitted, today, notes)
         notes += [*_law_notes(law, planned), *road.notes]
         known = remaining_demand(cohorts, windows, wanted, law, planned)
-    if not data.demand["part_id"].isin(wanted).any():
+    if not data.demand["part_id"].replace(newest_parts(data.parts)).isin(wanted).any():
         return known, known
     faded = history_until_gone(data, wanted, today, law, known.days)
     notes.append(

@@ -44,6 +44,7 @@ SERIES_COLUMNS = [
     "unknown",
     "demands",
     "pieces",
+    "issued",
     "returned",
     "adi",
     "cv2",
@@ -178,10 +179,11 @@ def series_life(history: pd.DataFrame, key: str | Sequence[str] = "part_id") -> 
     Returns
     -------
     DataFrame
-        A row per key, sorted: key, periods, unknown (periods with an unknown quantity), demands, pieces,
-        returned, adi, cv2, demand_class, state (STATES), since_last, longest_gap, gap_chance, trend, outliers
-        (how many), outlier_pieces (in all of them), outlier_usual (what is usual instead of one),
-        outlier_since (periods since the latest), outlier_periods (which), reason.
+        A row per key, sorted: key, periods, unknown (periods with an unknown quantity), demands, pieces
+        (returns taken off), issued, returned, adi, cv2, demand_class, state (STATES), since_last,
+        longest_gap, gap_chance, trend, outliers (how many), outlier_pieces (in all of them), outlier_usual
+        (what is usual instead of one), outlier_since (periods since the latest), outlier_periods (which),
+        reason.
 
     Raises
     ------
@@ -204,8 +206,10 @@ def series_life(history: pd.DataFrame, key: str | Sequence[str] = "part_id") -> 
         out[name] = getattr(life, name)
     out["longest_gap"], out["gap_chance"], out["trend"] = life.longest_gap, life.gap_chance, life.trend
     out["demand_class"] = demand_class(life.adi, life.cv2)
-    back = history[names].assign(returned=pd.to_numeric(history["quantity"]).clip(upper=0.0).abs())
-    out["returned"] = back.groupby(names, sort=True)["returned"].sum().to_numpy(float)
+    moved = pd.to_numeric(history["quantity"]).astype(float)
+    ways = history[names].assign(issued=moved.clip(lower=0.0), returned=moved.clip(upper=0.0).abs())
+    both = ways.groupby(names, sort=True)[["issued", "returned"]].sum()
+    out["issued"], out["returned"] = both["issued"].to_numpy(float), both["returned"].to_numpy(float)
     _add_one_offs(out, life.one_offs, _labels(history, panel))
     out["reason"] = _reasons(out)
     return out[[*names, *SERIES_COLUMNS]]
