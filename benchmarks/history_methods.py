@@ -9,7 +9,7 @@ import pandas as pd
 from history_panels import FloatArray, Window
 from numpy.typing import NDArray
 
-from spareplan.forecast import bootstrap, forecast_history, intermittent, pooling
+from spareplan.forecast import bootstrap, compound_sums, forecast_history, intermittent, pooling
 from spareplan.maths import distributions
 
 LEVELS = np.array([0.5, 0.8, 0.9, 0.95, 0.99])
@@ -108,6 +108,19 @@ def iid_bootstrap(window: Window) -> Forecast:
     return sums.mean, sums.quantiles
 
 
+def forgetting_mean(window: Window) -> Forecast:
+    """A mean that forgets as fast as past errors say, made a compound law."""
+    sums = compound_sums.forgetting_sums(window.demand, window.lead, LEVELS)
+    return sums.mean, sums.quantiles
+
+
+def forgetting_bootstrap(window: Window) -> Forecast:
+    """As the independent bootstrap, older periods drawn as seldom as past errors say."""
+    half_life = intermittent.best_half_lives(window.demand)
+    sums = bootstrap.iid_sums(window.demand, window.lead, LEVELS, half_life)
+    return sums.mean, sums.quantiles
+
+
 def block_bootstrap(window: Window) -> Forecast:
     """Sums of neighbouring periods of the part's own past."""
     return _by_lead(window, lambda demand, lead: bootstrap.block_sums(demand, lead, LEVELS))
@@ -150,6 +163,8 @@ SINGLE: dict[str, Method] = {
     "TSB + NB": negative_binomial(intermittent.tsb),
     "IMAPA + NB": negative_binomial(intermittent.imapa),
     "SBA + normal": textbook,
+    "forgetting mean": forgetting_mean,
+    "forgetting bootstrap": forgetting_bootstrap,
     "iid bootstrap": iid_bootstrap,
     "block bootstrap": block_bootstrap,
     "Willemain bootstrap": willemain_bootstrap,

@@ -194,6 +194,21 @@ def halves(panel: DemandPanel) -> list[DemandPanel]:
     ]
 
 
+def new_parts(
+    panel: DemandPanel, known: int, share: float = 0.2, seed: int = 0
+) -> Iterator[tuple[DemandPanel, IntArray]]:
+    """At every origin make some random parts new: of them only the last `known` periods are left.
+
+    Yields a panel of the one origin, and the rows of the new parts.
+    """
+    for origin in panel.origins:
+        rng = np.random.default_rng([seed, known, origin])
+        rows = np.sort(rng.choice(len(panel.demand), int(share * len(panel.demand)), replace=False))
+        demand = panel.demand.copy()
+        demand[rows, : origin - known] = np.nan
+        yield replace(panel, demand=demand, origins=(origin,), tuning=(), truth=None), rows
+
+
 def simulated_panels(
     seeds: Sequence[int] = (0,), kinds: Sequence[str] = tuple(KINDS), parts: int = 600
 ) -> Iterator[DemandPanel]:

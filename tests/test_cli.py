@@ -183,3 +183,40 @@ def test_last_buys_are_told_with_their_risk(network: Path) -> None:
     assert row["part_id"] == used
     assert 0 <= row["risk"] <= 0.1
     assert run("lastbuys", folder, "--risk", 1.5).returncode == 1
+
+
+def test_a_back_test_writes_scores_parts_and_losers_beside_its_forecasts(network: Path) -> None:
+    table = network.parent / "both.csv"
+    done = run("backtest", network, "--origins", 2, "--by", "region", "--csv", table)
+    assert done.returncode == 0, done.stderr
+    assert "Weighted quantile loss" in done.stdout and "by region" in done.stdout
+    scores, parts, losers = (
+        pd.read_csv(table.with_name(f"both_{name}.csv"), encoding="utf-8-sig", dtype={"part_id": str})
+        for name in ("scores", "parts", "losers")
+    )
+    assert {"all", "class", "region"} <= set(scores["cut"])
+    assert set(scores["forecast"]) == {"model", "mean", "sba", "tsb", "imapa", "zero"}
+    assert parts["part_id"].is_unique and {"loss_model", "loss_mean", "loss_zero", "bias"} <= set(parts)
+    assert {"state", "surprise", "money", "reason"} <= set(losers) and losers["money"].is_monotonic_decreasing
+
+
+def test_a_back_test_needs_no_machines(network: Path) -> None:
+    folder = network.parent / "no_machines"
+    folder.mkdir()
+    for name in ("parts", "sites", "regions"):
+        shutil.copy(network / f"{name}.csv", folder)
+    pairs = pd.read_csv(network / "parts.csv", dtype=str)[["part_id"]].head(6)
+    site = pd.read_csv(network / "sites.csv", dtype=str)["site_id"].iloc[1]
+    months = pd.DataFrame({"month": pd.date_range("2023-01-01", periods=30, freq="MS").strftime("%Y-%m-%d")})
+    rows = pairs.merge(months, how="cross").assign(site_id=site)
+    rows["quantity"] = [(7 * at) % 5 for at in range(len(rows))]
+    rows.to_csv(folder / "demand.csv", index=False)
+    table = network.parent / "history.csv"
+    done = run("backtest", folder, "--by", "part", "--csv", table)
+    assert done.returncode == 0, done.stderr
+    assert "From machines" not in done.stdout and "by part" in done.stdout
+    assert {"origin", "part_id", "site_id", "quantity", "q0.95"} <= set(pd.read_csv(table).columns)
+    assert run("backtest", folder, "--by", "colour").returncode == 2
+    rows[rows["month"] < "2023-05"].to_csv(folder / "demand.csv", index=False)
+    short = run("backtest", folder)
+    assert short.returncode == 1 and "leaves fewer" in short.stderr and "Traceback" not in short.stderr

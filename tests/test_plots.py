@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 
 import matplotlib as mpl
@@ -13,6 +14,8 @@ import pytest
 
 from spareplan import plots
 from spareplan.errors import DataError
+from spareplan.feedback import PlanScore, score_demand
+from spareplan.forecast.backtest import Backtest, backtest_demand
 from spareplan.forecast.lifetimes import fit_lifetimes
 from spareplan.forecast.survival import survival_curve
 from spareplan.maths.distributions import cdf, quantile
@@ -92,6 +95,31 @@ def curve() -> pd.DataFrame:
                          "what": ["curve", "curve", "this plan", "today"]})  # fmt: skip
 
 
+@cache
+def past_scores() -> Backtest:
+    rng = np.random.default_rng(5)
+    chance = rng.beta(0.8, 2, 150)[:, None]
+    quantity = np.where(rng.random((150, 40)) < chance, 1 + rng.poisson(3, (150, 40)), 0)
+    ids = [f"主油缸-{i:03d}" for i in range(150)]
+    history = pd.DataFrame(
+        {"part_id": np.repeat(ids, 40), "period": np.tile(np.arange(40), 150), "quantity": quantity.ravel()}
+    )
+    return backtest_demand(history, origins=3, resamples=100)
+
+
+@cache
+def scored() -> PlanScore:
+    rng = np.random.default_rng(6)
+    keys = pd.MultiIndex.from_product(
+        [["P-1", "P-2"], ["上海", "北京", "乌鲁木齐"], pd.date_range("2025-01-01", periods=6, freq="MS")],
+        names=["part_id", "site_id", "month"],
+    ).to_frame(index=False)
+    planned = keys.assign(mean=8.0, vmr=1.5, rate_cv2=0.04)
+    low = keys["site_id"] == "乌鲁木齐"
+    actual = keys.assign(quantity=rng.poisson(np.where(low, 2.0, 8.0)))
+    return score_demand(planned, actual)
+
+
 PICTURES: dict[str, Callable[[str], mpl.axes.Axes]] = {
     "fleet age": lambda said: plots.plot_fleet_age(machines(), products(), language=said),
     "life": lambda said: plots.plot_life(lives(), "主油缸", survival_curve(lives().spells), language=said),
@@ -103,6 +131,10 @@ PICTURES: dict[str, Callable[[str], mpl.axes.Axes]] = {
     "waterfall": lambda said: plots.plot_waterfall(moving(), "主油缸", language=said),
     "surprises": lambda said: plots.plot_surprises(surprising(), language=said),
     "sources": lambda said: plots.plot_sources(plan().demand, language=said),
+    "losses": lambda said: plots.plot_losses(past_scores(), language=said),
+    "calibration": lambda said: plots.plot_calibration(past_scores(), language=said),
+    "stock and fill": lambda said: plots.plot_stock_and_fill(past_scores(), language=said),
+    "losers": lambda said: plots.plot_losers(past_scores(), language=said),
     "grades": lambda said: plots.plot_grades(plan().grades, plan().inputs["parts"], language=said),
     "curve": lambda said: plots.plot_curve(plan().levels, curve(), language=said),
     "attainment": lambda said: plots.plot_attainment(plan().check, language=said),
@@ -136,14 +168,89 @@ def test_every_character_of_a_picture_has_a_glyph(name: str, language: str) -> N
     assert ax.get_title(loc="left") and (chinese or language == "en")
 
 
+PAGES: dict[str, Callable[[str], mpl.figure.Figure]] = {
+    "accuracy": lambda said: plots.plot_accuracy(past_scores(), language=said),
+    "plan score": lambda said: plots.plot_plan_score(scored(), language=said),
+}
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("name", PAGES)
+def test_every_character_of_a_page_has_a_glyph_and_no_panel_is_cut_off(name: str, language: str) -> None:
+    if not set(plots.CHINESE_FONTS) & set(plots.use_house_style()):
+        pytest.skip("no Chinese font is installed (Debian: fonts-wqy-microhei)")
+    figure = PAGES[name](language)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="Glyph")
+        figure.canvas.draw()
+    for ax in figure.get_axes():
+        for axes in (ax, *ax.child_axes):
+            box = axes.get_tightbbox()
+            assert box.x0 >= -1 and box.x1 <= figure.bbox.x1 + 1, axes.get_title(loc="left")
+            assert box.y0 >= -1 and box.y1 <= figure.bbox.y1 + 1, axes.get_title(loc="left")
+
+
+def test_a_page_of_accuracy_carries_the_numbers_of_its_report() -> None:
+    report = past_scores()
+    losses, calibration, stock, losers = plots.plot_accuracy(report).get_axes()
+    model = report.table[report.table["forecast"] == "model"]
+    drawn = losses.containers[0].lines[0].get_xdata()
+    assert drawn == pytest.approx(model["to_mean"].dropna().clip(0.5, 2))
+    bars = {bars.get_label(): bars for bars in calibration.containers}
+    rows = report.coverage.query("cut == 'all' and forecast == 'mean'")
+    tops = [bar.get_y() + bar.get_height() for bar in bars["Mean forecast"]]
+    assert tops == pytest.approx(rows["reached"].clip(upper=1 - 5e-4))
+    at = report.curve.query("cut == 'all' and forecast == 'model' and level == 0.95").iloc[0]
+    points = np.vstack(
+        [line.get_xydata() for line in stock.lines if line.get_marker() == "o" and len(line.get_xdata())]
+    )
+    assert np.isclose(points, [at["stock"], at["fill"]]).all(axis=1).any()
+    came = next(bars for bars in losers.containers if getattr(bars, "get_label", str)() == "What came")
+    assert [bar.get_width() for bar in came] == report.losers["demand"].head(8).tolist()
+
+
+def test_a_report_without_losers_says_so() -> None:
+    none = replace(past_scores(), losers=past_scores().losers.iloc[:0])
+    assert "None" in [text.get_text() for text in plots.plot_losers(none).texts]
+
+
+def test_losses_beyond_the_edge_are_told_in_numbers() -> None:
+    table = past_scores().table.copy()
+    table.loc[table["forecast"] == "sba", "to_mean"] = 7.3
+    ax = plots.plot_losses(replace(past_scores(), table=table))
+    assert "7.3 ▸" in [text.get_text() for text in ax.texts]
+    assert ax.get_xlim()[1] < 3
+
+
+def test_plan_and_actual_are_drawn_by_region_with_their_band() -> None:
+    score = scored()
+    figure = plots.plot_plan_score(score, most=2)
+    shown = [ax for ax in figure.get_axes() if ax.get_visible()]
+    regions = score.table.loc[score.table["group"] == "region", "region_id"].tolist()
+    assert [ax.get_title(loc="left").split(" · ")[0] for ax in shown] == regions[:2]
+    cells = score.cells[score.cells["region_id"] == regions[0]]
+    by_month = cells.groupby("month")[["planned", "actual"]].sum()
+    lines = {line.get_label(): line for line in shown[0].lines}
+    assert lines["Planned"].get_ydata().tolist() == by_month["planned"].tolist()
+    drawn = [*lines["Actual"].get_ydata(), *lines["Outside the band"].get_ydata()]
+    assert sorted(drawn) == sorted(by_month["actual"])
+    bar = shown[0].containers[0][0]
+    variance = 2 * (1.5 * 8.0 + 0.04 * 64.0)
+    assert bar.get_y() == quantile(0.1, 16.0, variance)
+    assert bar.get_y() + bar.get_height() == quantile(0.9, 16.0, variance)
+    signal = score.table.set_index("region_id").loc[regions[0], "tracking_signal"]
+    assert f"tracking signal {float(np.ravel(signal)[0]):+.1f}" in shown[0].get_title(loc="left")
+
+
 @pytest.mark.parametrize("name", PICTURES)
 def test_legends_stand_where_they_hide_no_data(name: str) -> None:
     ax = PICTURES[name]("en")
     ax.figure.canvas.draw()
     legend = ax.get_legend().get_window_extent()
     beside = legend.x0 >= ax.get_window_extent().x1
+    below = legend.y1 <= ax.get_window_extent().y0
     corner = name in ("curve", "head count")
-    assert beside or corner
+    assert beside or below or corner
     assert legend.x1 <= ax.figure.bbox.x1 + 1, "the legend runs out of the picture"
 
 
@@ -338,6 +445,13 @@ def test_a_given_axes_is_drawn_on() -> None:
         (lambda: plots.plot_surprises(surprising(), most=0), "most"),
         (lambda: plots.plot_fleet_age(machines().drop(columns="age_years"), products()), "age_years"),
         (lambda: plots.plot_fleet_age(machines().iloc[:0], products()), "nothing to draw"),
+        (lambda: plots.plot_losses(past_scores(), by="colour"), "colour"),
+        (lambda: plots.plot_calibration(past_scores(), group="colour"), "colour"),
+        (lambda: plots.plot_stock_and_fill(past_scores(), group="colour"), "colour"),
+        (lambda: plots.plot_losers(past_scores(), most=0), "most"),
+        (lambda: plots.plot_accuracy(plan().check), "report.table.*forecast"),
+        (lambda: plots.plot_plan_score(scored(), most=0), "most"),
+        (lambda: plots.plot_plan_score(replace(scored(), cells=scored().cells.iloc[:0])), "nothing to draw"),
         (lambda: plots.plot_grades(plan().grades, products()), "unit_cost"),
         (lambda: plots.plot_curve(plan().levels), "nothing to draw"),
         (lambda: plots.plot_curve(plan().levels, curve().drop(columns="what")), "what"),

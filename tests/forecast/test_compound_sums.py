@@ -7,7 +7,7 @@ import pytest
 from scipy import fft, stats
 
 from spareplan.errors import DataError
-from spareplan.forecast.compound_sums import compound_sums, own_sizes
+from spareplan.forecast.compound_sums import compound_sums, forgetting_sums, own_sizes
 from spareplan.forecast.intermittent import mean_demand, tsb
 from spareplan.maths import distributions
 
@@ -139,6 +139,25 @@ def test_sizes_are_those_of_the_demands_alone():
     assert size.tolist() == [3, 1, 5]
     assert demands.tolist() == [2, 0, 2]
     np.testing.assert_allclose(cv2, [2 / 9, 0, 0])
+
+
+def test_the_mean_forgets_what_the_past_says_should_be_forgotten():
+    rng = np.random.default_rng(12)
+    rising = rng.poisson(np.linspace(0.2, 6, 48), (100, 48)).astype(float)
+    sums = forgetting_sums(rising, 3, LEVELS)
+    assert sums.mean.mean() > 3 * 4.5
+    assert 3 * rising.mean() < 3 * 3.3
+    steady = rng.poisson(1.5, (100, 48)).astype(float)
+    kept = forgetting_sums(steady, 3, LEVELS)
+    np.testing.assert_allclose(kept.mean, 3 * steady.mean(axis=1), rtol=0.35)
+    covered = [(rng.poisson(4.5, 100) <= kept.quantiles[:, column]).mean() for column in range(5)]
+    assert covered[1] > 0.72 and covered[4] > 0.95
+
+
+@pytest.mark.parametrize("series", [[0.0] * 6, [np.nan] * 6, []])
+def test_a_part_never_asked_for_is_not_expected(series):
+    sums = forgetting_sums([series], 3, LEVELS)
+    assert (sums.mean[0], sums.variance[0], sums.none[0]) == (0, 0, 1)
 
 
 def test_wrong_arguments_are_refused(demand):

@@ -8,6 +8,7 @@ References
    50, 2101-2117 (compound laws).
 .. [3] Snyder, Ord & Beaumont (2012), Forecasting the intermittent demand for slow-moving inventories, Int. J.
    Forecasting 28, 485-496.
+.. [4] Kish (1965), Survey Sampling, section 11.7.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from spareplan.errors import problem_in_argument
 from spareplan.forecast import pooling
 from spareplan.forecast.bootstrap import DemandSums, read_ahead, read_levels
+from spareplan.forecast.intermittent import best_half_lives, mean_demand
 from spareplan.forecast.recursions import read_demand
 from spareplan.maths.intermittency import size_variation
 
@@ -106,6 +108,44 @@ def compound_sums(
     none = np.where(some, pooling.no_demand_chance(rates, whole), 1.0)
     quantiles = np.where(some[:, None], pooling.sum_quantiles(rates, whole, marks), 0.0)
     return DemandSums(ahead * rate, np.where(some, variance, 0.0), quantiles, none)
+
+
+def forgetting_sums(demand: ArrayLike, periods: ArrayLike, levels: Sequence[float]) -> DemandSums:
+    """Distribution of the sum around a mean that forgets as fast as the past says it should.
+
+    Parameters
+    ----------
+    demand : array-like, shape (n, c)
+        Oldest period first; NaN where unknown or not started. [pieces]
+    periods : int or array-like of int, shape (n,)
+        How many periods are summed, at least 1. [periods]
+    levels : sequence of float, k of them
+        Between 0 and 1.
+
+    Returns
+    -------
+    DemandSums
+        Quantiles are not rounded.
+
+    Raises
+    ------
+    DataError
+        Negative or infinite demand, levels outside 0 to 1, periods below 1.
+
+    Notes
+    -----
+    `best_half_lives`, `mean_demand` and `compound_sums` in a row. Weights that halve every h periods say as
+    much as 2 h / ln 2 equal ones [4]_, and never more than the periods that are known.
+
+    Examples
+    --------
+    >>> forgetting_sums([[0, 0, 2.0, 0] * 6], periods=3, levels=(0.5, 0.95)).mean.tolist()
+    [1.5]
+    """
+    half_life = best_half_lives(demand)
+    known = np.isfinite(np.asarray(demand, dtype=float)).sum(axis=1)
+    memory = np.maximum(np.minimum(2 * half_life / np.log(2), known), 1.0)
+    return compound_sums(mean_demand(demand, half_life), demand, periods, levels, memory)
 
 
 def own_sizes(

@@ -44,14 +44,14 @@ def demand_to_learn(data: Dataset, last_day: pd.Timestamp) -> pd.DataFrame:
     data : Dataset
         Uses demand, parts.superseded_by.
     last_day : Timestamp
-        Later months are not looked at.
+        Months that are not over by then are not looked at: half a month would pass for a weak one.
 
     Returns
     -------
     DataFrame
         part_id, site_id, month, quantity [pieces; NaN where unknown], one_off [pieces left out]; sorted.
     """
-    known = data.demand[data.demand["month"] <= last_day]
+    known = data.demand[data.demand["month"] + pd.offsets.MonthEnd(0) <= last_day]
     moved = newest_parts(data.parts)
     rows = known[CELL].assign(
         part_id=known["part_id"].map(lambda part: moved.get(part, part)) if moved else known["part_id"],
