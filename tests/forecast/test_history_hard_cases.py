@@ -230,7 +230,6 @@ def test_odd_row_labels_do_not_matter() -> None:
         pd.testing.assert_frame_equal(checked(frame.set_index(pd.Index(labels))), checked(frame))
 
 
-@pytest.mark.xfail(reason="the index is not dropped before grouping", strict=True)
 def test_an_index_named_like_the_key_does_not_matter() -> None:
     frame = history(lumpy(20, 24, 7))
     pd.testing.assert_frame_equal(
@@ -348,14 +347,12 @@ def test_an_exposure_that_never_changes_changes_little(value: float) -> None:
     assert np.median(np.abs(given["mean"] / usual["mean"] - 1)) < 0.1
 
 
-@pytest.mark.xfail(reason="an exposure that is unknown throughout changes forecasts", strict=True)
 def test_an_unknown_exposure_changes_nothing() -> None:
     frame = history(lumpy(40, 36, 15))
     usual, given = checked(frame), checked(frame, exposure=exposure_of(frame, np.nan))
     np.testing.assert_allclose(given["mean"], usual["mean"], rtol=1e-6)
 
 
-@pytest.mark.xfail(reason="an exposure of 0 throughout takes all demand away", strict=True)
 def test_an_exposure_that_never_was_above_zero_explains_nothing() -> None:
     frame = history(lumpy(40, 36, 15))
     usual, given = checked(frame), checked(frame, exposure=exposure_of(frame, 0.0))

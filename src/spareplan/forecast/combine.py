@@ -108,16 +108,18 @@ def _forecast(
     n, c = demand.shape
     mean, variance, quantiles = np.zeros(n), np.zeros(n), np.zeros((n, len(levels)))
     direct = direct_leads(ahead, c)
-    for lead in np.unique(direct):
+    leads = np.unique(direct)
+    for lead in leads:
         rows = np.flatnonzero(direct == lead)
-        out = combined_sums(demand, int(lead), rows, ahead[rows], levels, exposure, traits)
+        out = combined_sums(demand, int(lead), rows, ahead[rows], levels, exposure, traits, len(leads))
         mean[rows], variance[rows], quantiles[rows] = out.mean, out.variance, out.quantiles
     return mean, variance, quantiles
 
 
 def _filled(traits: FloatArray) -> FloatArray:
-    """Unknown traits lie below all known ones, so that a cut can part them from the rest."""
-    return np.where(np.isfinite(traits), traits, np.nanmin(traits, axis=0, initial=0.0) - 1.0)
+    """Unknown traits lie below all known ones, so that a cut can part them; columns without contrast go."""
+    filled = np.where(np.isfinite(traits), traits, np.nanmin(traits, axis=0, initial=0.0) - 1.0)
+    return filled[:, (filled != filled[:1]).any(axis=0)]
 
 
 def _read_levels(levels: Sequence[float]) -> FloatArray:
@@ -139,7 +141,7 @@ def _read_levels(levels: Sequence[float]) -> FloatArray:
 def _exposures(
     panel: Panel, exposure: pd.DataFrame | None, key: str | Sequence[str], longest: int
 ) -> tuple[Exposure | None, FloatArray]:
-    """What wears each series in the past and ahead, seasons included, and what is given now (log, column)."""
+    """What wears each series in the past and ahead, seasons included, and what is given now (a column)."""
     n, c = panel.demand.shape
     season = seasonal_index(panel.demand, longest)
     if exposure is None and season is None:
@@ -147,11 +149,12 @@ def _exposures(
     past, future, given = np.ones((n, c)), np.ones((n, longest)), np.zeros((n, 0))
     if exposure is not None:
         past, future = read_exposure(exposure, panel, key, longest)
-        known = np.isfinite(past).all(axis=1)
-        most = np.where(known, past.max(axis=1), np.nan)
+        most = np.nan_to_num(past.max(axis=1, initial=0.0))
+        # Pieces that nothing wore, as it seems, were worn by what is not known.
+        known = np.isfinite(past).all(axis=1) & ((most > 0) | ~(panel.demand > 0).any(axis=1))
         # Next to no machines still wear a part a little: rates per machine stay finite.
         past = np.maximum(past, np.where(most > 0, LEAST_EXPOSURE * most, 1.0)[:, None])
-        given = np.log1p(past[:, -1:])
+        given = np.where(known, past[:, -1], np.nan)[:, None]
         past, future = np.where(known[:, None], past, 1.0), np.where(known[:, None], future, 1.0)
     if season is not None:
         past, future = past * season[:c], future * season[c:]

@@ -29,7 +29,7 @@ COMPOUND_WINDOWS = 60.0
 # Share that the prior keeps from the pooled model whatever its evidence: no method wins everywhere.
 ALONE_SHARE = 0.6
 # How it is split over the compound laws and the own past.
-ALONE = (0.25, 0.25, 0.25, 0.25)
+ALONE = (0.3, 0.3, 0.3, 0.1)
 # Past origins on which members are tested; trees of the model tested there, and fewest origins that teach it.
 MOST_TESTS = 4
 TEST_TREES = 4
@@ -37,7 +37,9 @@ FEWEST_TRAINED = 3
 # Quantiles of the growth of exposure in the windows that teach; growth beyond them is made up for.
 GROWTH_SEEN = (0.02, 0.98)
 # Sums of other lengths are stretched from the longest of these below them.
-LEADS = (1, 2, 3, 4, 5, 6, 8, 10, 13, 17, 22, 28, 36, 47, 60, 78, 100, 130, 170, 220, 290, 370)
+LEADS = (1, 2, 3, 4, 6, 9, 13, 19, 28, 42, 63, 95, 142, 213, 320)
+# So many different lengths are learned each by itself.
+FEW_LEADS = 3
 
 
 def direct_leads(ahead: IntArray, length: int) -> IntArray:
@@ -54,7 +56,7 @@ def direct_leads(ahead: IntArray, length: int) -> IntArray:
     ndarray of int, shape (n,)
     """
     short = np.minimum(ahead, longest_lead(length))
-    if len(np.unique(short)) <= 3:
+    if len(np.unique(short)) <= FEW_LEADS:
         return short
     return np.asarray(LEADS)[np.searchsorted(LEADS, short, side="right") - 1]
 
@@ -67,6 +69,7 @@ def combined_sums(
     levels: FloatArray,
     exposure: Exposure | None,
     traits: FloatArray,
+    fits: int = 1,
 ) -> DemandSums:
     """Forecast sums of some series, learning from all.
 
@@ -85,7 +88,9 @@ def combined_sums(
     exposure : Exposure, optional
         What wears the parts, as far ahead as the longest sum.
     traits : ndarray, shape (n, d)
-        What else is known of the series and does not change, such as log unit cost.
+        What else is known of the series and does not change, such as unit cost.
+    fits : int
+        How many lengths of sums are learned of this panel: where many are, fewer windows teach each.
 
     Returns
     -------
@@ -103,7 +108,7 @@ def combined_sums(
     """
     n, c = demand.shape
     origins = training_origins(n, c, lead)
-    teachers = draw_series(n, len(origins))
+    teachers = draw_series(n, len(origins), fits)
     shown = None if exposure is None else exposure.of(teachers)
     past = History(demand[teachers], tick_length(lead, c), shown)
     whole = History(demand, tick_length(lead, c), exposure)

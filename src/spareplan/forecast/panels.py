@@ -71,6 +71,7 @@ def read_panel(history: pd.DataFrame, key: str | Sequence[str] = "part_id", tabl
     """
     names = [key] if isinstance(key, str) else list(key)
     _require(history, [*names, "period", "quantity"], table)
+    history = history.reset_index(drop=True)
     problems: list[Problem] = []
     for name in names:
         problems += _problems(history[name].isna(), history[name], table, name, "is empty", "give the key")
@@ -245,6 +246,7 @@ def read_exposure(
     """
     names = [key] if isinstance(key, str) else list(key)
     _require(exposure, [*names, "exposure"], "exposure")
+    exposure = exposure.reset_index(drop=True)
     problems: list[Problem] = []
     value = _numbers(exposure["exposure"], "exposure", "exposure", problems)
     problems += _problems(
@@ -308,6 +310,7 @@ def read_traits(traits: pd.DataFrame | None, panel: Panel, key: str | Sequence[s
         return np.zeros((len(panel.keys), 0))
     names = [key] if isinstance(key, str) else list(key)
     _require(traits, names, "traits")
+    traits = traits.reset_index(drop=True)
     problems: list[Problem] = []
     numbers = [str(name) for name in traits.columns if name not in names]
     values = [_numbers(traits[name], "traits", name, problems) for name in numbers]

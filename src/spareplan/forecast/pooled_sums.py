@@ -22,7 +22,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 # Below so many (series x periods) every period is an origin, above it sums do not overlap.
 OVERLAP_BELOW = 30_000
-MOST_WINDOWS = 100_000
+MOST_WINDOWS, ENOUGH_WINDOWS = 100_000, 20_000
 LEAST_WINDOWS = 30
 FEWEST_ORIGINS = 4
 # Sums longer than this part of the history are stretched from shorter ones, which have more origins.
@@ -150,7 +150,7 @@ def gather_windows(
     lead : int
         Length of the sums. [periods]
     traits : ndarray, shape (n, d)
-        What else is known of the series and does not change, such as log unit cost.
+        What else is known of the series and does not change, such as unit cost.
 
     Returns
     -------
@@ -207,20 +207,20 @@ def learn_sums(
     return SumModel(line, ranked, forest, whole / tame if tame > 0 else 1.0, evidence)
 
 
-def draw_series(series: int, origins: int) -> IntArray:
+def draw_series(series: int, origins: int, fits: int = 1) -> IntArray:
     """Series that teach: all, or as many at random as make the most windows that are needed.
 
     Parameters
     ----------
-    series, origins : int
-        Numbers of both.
+    series, origins, fits : int
+        Numbers of series, of origins, and of models that are fitted.
 
     Returns
     -------
     ndarray of int
         Positions, rising.
     """
-    wanted = MOST_WINDOWS // max(origins, 1)
+    wanted = max(MOST_WINDOWS // fits, ENOUGH_WINDOWS) // max(origins, 1)
     if series <= wanted:
         return np.arange(series)
     return np.sort(np.random.default_rng(SEED).choice(series, wanted, replace=False))

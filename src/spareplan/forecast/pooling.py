@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 FloatArray = NDArray[np.float64]
+Periods = FloatArray | NDArray[np.int64] | int
 # Weight of the panel in the variation of sizes. [demands]
 CV2_PSEUDO_DEMANDS = 3.0
 LEAST_SIZE_STRENGTH, MOST_SIZE_STRENGTH = 0.1, 10.0
@@ -112,7 +113,7 @@ def pool_rates(
     return CompoundRates(chance, chance_variance, size, size_variance, size_cv2)
 
 
-def sum_moments(rates: CompoundRates, periods: FloatArray | int) -> tuple[FloatArray, FloatArray]:
+def sum_moments(rates: CompoundRates, periods: Periods) -> tuple[FloatArray, FloatArray]:
     """Mean and variance of the demand over the next periods.
 
     Parameters
@@ -137,7 +138,7 @@ def sum_moments(rates: CompoundRates, periods: FloatArray | int) -> tuple[FloatA
     return mean, periods * within + np.square(periods) * shared
 
 
-def no_demand_chance(rates: CompoundRates, periods: FloatArray | int) -> FloatArray:
+def no_demand_chance(rates: CompoundRates, periods: Periods) -> FloatArray:
     """Probability that nothing is demanded over the next periods.
 
     Parameters
@@ -164,7 +165,7 @@ def no_demand_chance(rates: CompoundRates, periods: FloatArray | int) -> FloatAr
     return np.exp(np.minimum(log, 0.0))
 
 
-def sum_quantiles(rates: CompoundRates, periods: FloatArray | int, levels: FloatArray) -> FloatArray:
+def sum_quantiles(rates: CompoundRates, periods: Periods, levels: FloatArray) -> FloatArray:
     """Quantiles of the demand over the next periods.
 
     Parameters
