@@ -161,17 +161,34 @@ def simulate(
 @app.command()
 def accuracy(
     version: Version,
-    data: Annotated[str, typer.Option(help="a dataset that holds what really happened")],
+    data: Annotated[
+        str | None, typer.Argument(help="a dataset that holds what really happened", metavar="DATA")
+    ] = None,
+    data_option: Annotated[str | None, typer.Option("--data", hidden=True)] = None,
+    by: Annotated[str, typer.Option(help="total, region, part, who or month")] = "region",
+    language: Annotated[Language | None, typer.Option(help="otherwise that of the plan")] = None,
     store: Store = DEFAULT_STORE,
     csv: Annotated[Path | None, typer.Option(help="write the comparison to this CSV")] = None,
 ) -> None:
-    """Compare a stored plan with what really happened, per region and part."""
-    from spareplan.feedback import score_plan
+    """Compare a stored plan with what really happened, and say what follows for the next run."""
+    from spareplan.feedback import corrections_from, score_plan
+    from spareplan.language import word
     from spareplan.store import PlanStore
     from spareplan.tables.io import read_dataset
 
-    score = score_plan(PlanStore(store).get(version), read_dataset(data))
-    report(score, score.table.head(40), "Plan against actual", csv)
+    source = data or data_option
+    if source is None:
+        raise typer.BadParameter("name the dataset that holds what really happened", param_hint="DATA")
+    if by not in ("total", "region", "part", "who", "month"):
+        raise typer.BadParameter(f"{by!r} is none of total, region, part, who, month", param_hint="--by")
+    plans = PlanStore(store)
+    stored, records = plans.get(version), read_dataset(source)
+    score = score_plan(stored, records)
+    speaks = language.value if language else stored.config.language
+    out.print(score.note(speaks, corrections_from(plans, records)), markup=False)
+    if csv:
+        (score.planners if by == "who" else score.table).to_csv(csv, index=False, encoding="utf-8-sig")
+    show(score.shown(by, speaks).head(40), word("actuals", speaks))
 
 
 @app.command()
