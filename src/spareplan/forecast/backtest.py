@@ -27,7 +27,7 @@ from spareplan.forecast.backtest_trials import (
     classes_before,
     run_trials,
 )
-from spareplan.forecast.backtest_words import colleague_note
+from spareplan.forecast.backtest_words import SURE, colleague_note
 from spareplan.forecast.panels import Panel, read_panel, read_periods
 from spareplan.forecast.resampling import RESAMPLES
 from spareplan.results import Result, assumptions_frame
@@ -145,7 +145,7 @@ class Backtest(Result):
         return few[[*kept, "verdict", "bias", *figures]].reset_index(drop=True)
 
     def worst(self, most: int = 10) -> pd.DataFrame:
-        """Few columns of the worst losers, that fit on a screen.
+        """Few columns of the worst losers, that fit on a screen; what chance hardly explains comes first.
 
         Parameters
         ----------
@@ -157,7 +157,9 @@ class Backtest(Result):
         DataFrame
         """
         hidden = ["loss_model", "loss_mean", "loss_zero", "share", "reason"]
-        return self.losers.head(most).drop(columns=hidden)
+        chance = ~(self.losers["surprise"] > SURE)
+        order = np.argsort(chance.to_numpy(), kind="stable")
+        return self.losers.iloc[order].head(most).drop(columns=hidden)
 
 
 def backtest_demand(
