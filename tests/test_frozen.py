@@ -62,7 +62,8 @@ def test_orders_of_the_frozen_weeks_are_identical_and_the_rest_is_planned_anew(
 ) -> None:
     monday = pd.Timestamp("2026-07-06")
     until = monday + pd.Timedelta(weeks=5)
-    columns = [*["week", "part_id", "from_site_id", "to_site_id", "quantity", "kind", "value", "due_on", "position"]]
+    columns = ["week", "part_id", "from_site_id", "to_site_id", "kind"]
+    columns += ["quantity", "value", "due_on", "position"]
     issued, kept = before.orders.table, after.orders.table
     issued = issued[(issued["week"] >= monday) & (issued["week"] < until)][columns].reset_index(drop=True)
     kept = kept[kept["week"] < until]
