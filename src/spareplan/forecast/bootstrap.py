@@ -14,7 +14,6 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -22,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import fft, special
 
 from spareplan.errors import problem_in_argument
-from spareplan.forecast.recursions import period_weights, read_demand
+from spareplan.forecast.recursions import period_weights, read_ahead, read_demand, read_levels
 
 FloatArray = NDArray[np.float64]
 _Numbers = TypeVar("_Numbers", NDArray[np.float64], NDArray[np.complex128])
@@ -58,7 +57,7 @@ class DemandSums(NamedTuple):
 
 
 def iid_sums(
-    demand: ArrayLike, periods: ArrayLike, levels: Sequence[float], half_life: ArrayLike | None = None
+    demand: ArrayLike, periods: ArrayLike, levels: ArrayLike, half_life: ArrayLike | None = None
 ) -> DemandSums:
     """Distribution of the sum of periods drawn independently from a series' own past.
 
@@ -68,7 +67,7 @@ def iid_sums(
         Oldest period first; NaN where unknown or not started. [pieces]
     periods : int or array-like of int, shape (n,)
         How many periods are summed, at least 1. [periods]
-    levels : sequence of float, k of them
+    levels : array-like, shape (k,)
         Between 0 and 1.
     half_life : float or array-like, shape (n,), optional
         After so many periods a period is drawn half as often; None: all alike. [periods]
@@ -127,7 +126,7 @@ def iid_sums(
 
 
 def block_sums(
-    demand: ArrayLike, periods: int, levels: Sequence[float], half_life: ArrayLike | None = None
+    demand: ArrayLike, periods: int, levels: ArrayLike, half_life: ArrayLike | None = None
 ) -> DemandSums:
     """Distribution of past sums of so many neighbouring periods of a series.
 
@@ -137,7 +136,7 @@ def block_sums(
         Oldest period first; stretches with an unknown period are left out. [pieces]
     periods : int
         How many periods are summed, at least 1. [periods]
-    levels : sequence of float, k of them
+    levels : array-like, shape (k,)
         Between 0 and 1.
     half_life : float or array-like, shape (n,), optional
         After so many periods a stretch counts half; None: all alike. [periods]
@@ -186,7 +185,7 @@ def block_sums(
 
 
 def willemain_sums(
-    demand: ArrayLike, periods: int, levels: Sequence[float], draws: int = DRAWS, seed: int = 0
+    demand: ArrayLike, periods: int, levels: ArrayLike, draws: int = DRAWS, seed: int = 0
 ) -> DemandSums:
     """Distribution of the sum when demand comes in runs and sizes vary around those seen [1]_.
 
@@ -196,7 +195,7 @@ def willemain_sums(
         Oldest period first; NaN where unknown or not started. [pieces]
     periods : int
         How many periods are summed, at least 1. [periods]
-    levels : sequence of float, k of them
+    levels : array-like, shape (k,)
         Between 0 and 1.
     draws : int
         Simulated futures per series, at least 1; rounded up to a power of two, as evenly spread (Sobol)
@@ -245,24 +244,6 @@ def willemain_sums(
         out.none[rows] = (total == 0).mean(axis=1)
         out.quantiles[rows] = np.quantile(total, marks, axis=1, method="inverted_cdf").T
     return out
-
-
-def read_levels(function: str, levels: Sequence[float]) -> FloatArray:
-    """Check quantile levels: numbers between 0 and 1."""
-    marks = np.asarray(levels, dtype=float)
-    if marks.ndim != 1 or not ((marks > 0) & (marks < 1)).all():
-        remedy = "give levels such as (0.5, 0.9, 0.95)"
-        raise problem_in_argument(function, "levels", levels, "are no numbers between 0 and 1", remedy)
-    return marks
-
-
-def read_ahead(function: str, periods: ArrayLike, count: int) -> FloatArray:
-    """Check the number of periods to sum: whole, at least 1, one or one per series; shape (count,)."""
-    ahead = np.asarray(periods, dtype=float)
-    if ahead.shape not in ((), (count,)) or not ((ahead >= 1) & (ahead % 1 == 0)).all():
-        remedy = "give the number of periods, or one per series"
-        raise problem_in_argument(function, "periods", periods, "is no whole number from 1 up", remedy)
-    return np.broadcast_to(ahead, (count,))
 
 
 def _moments(pieces: FloatArray, chance: FloatArray) -> tuple[FloatArray, FloatArray]:
