@@ -21,6 +21,7 @@ from spareplan.errors import DataError, InfeasibleError, SpareplanError
 from spareplan.screen import err, out, problems_to, progress, refuse, report, show
 
 DONE, REFUSED, USAGE, INFEASIBLE, FAILED = range(5)
+PICTURES = (".png", ".pdf", ".svg")
 
 
 class Language(StrEnum):
@@ -201,19 +202,27 @@ def backtest(
         Path | None,
         typer.Option(help="write every forecast and what came here; scores, parts and losers beside it"),
     ] = None,
+    picture: Annotated[Path | None, typer.Option(help="draw the scores from history to this file")] = None,
+    language: Annotated[Language, typer.Option(help="of the picture")] = Language.en,
 ) -> None:
     """Forecast from past days and compare with what came, beside naive forecasts; say what loses to them."""
     from spareplan.forecast import backtest_demand, backtest_fleet
     from spareplan.maths.units import DAYS_PER_MONTH
     from spareplan.tables.io import read_dataset
 
-    dataset = read_dataset(data)
-    machines = bool(len(dataset.units) and len(dataset.replacements))
-    if machines:
-        fleet = backtest_fleet(dataset, origins=origins, days=days)
-        report(fleet, fleet.scores("part_class"), "From machines, by failures known before", csv)
+    if picture and picture.suffix not in PICTURES:
+        raise typer.BadParameter(f"{picture}: name a file that ends in {', '.join(PICTURES)}")
     months = max(round(days / DAYS_PER_MONTH), 1)
-    history = backtest_demand(dataset, periods=months, origins=origins)
+    with progress("back-test") as tell:
+        tell("reading", 0, 3)
+        dataset = read_dataset(data)
+        machines = bool(len(dataset.units) and len(dataset.replacements))
+        tell("from history", 1, 3)
+        history = backtest_demand(dataset, periods=months, origins=origins)
+        tell("from machines", 2, 3)
+        fleet = backtest_fleet(dataset, origins=origins, days=days) if machines else None
+    if fleet is not None:
+        report(fleet, fleet.scores("part_class"), "From machines, by failures known before", csv)
     if csv:
         if not machines:
             history.forecasts.to_csv(csv, index=False, encoding="utf-8-sig")
@@ -224,6 +233,10 @@ def backtest(
     show(history.shown(by.value).head(40), f"From history, sums of {months} months by {by.value}")
     if len(history.losers):
         show(history.worst(10), "Worse than naive, worst first")
+    if picture:
+        from spareplan.plots import plot_accuracy
+
+        plot_accuracy(history, language.value).savefig(picture, dpi=120)
 
 
 @app.command()

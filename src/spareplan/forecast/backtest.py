@@ -232,6 +232,14 @@ def backtest_demand(
     step = int(np.median(ahead))
     cuts = choose_origins(panel, step, int(origins), int(ahead.min()))
     trials = run_trials(history, panel, names, ahead, cuts, marks, exposure)
+    if not len(trials.row):
+        raise problem_in_argument(
+            "backtest_demand",
+            "history",
+            f"{len(panel.keys):,} series",
+            "has no series with a known past and a whole known sum after it",
+            "fill in unknown quantities, or test shorter sums",
+        )
     labels = _labels(trials, panel, names, cuts_given)
     losses = trial_losses(trials)
     part = pd.factorize(panel.keys[names[0]].to_numpy()[trials.row], sort=True)[0].astype(np.int64)
