@@ -108,6 +108,18 @@ def test_past_stretches_keep_the_runs_that_single_draws_lose():
     assert block_sums(turns, 4, (0.5,)).variance[0] == pytest.approx(0)
 
 
+def test_where_no_stretch_is_known_periods_are_drawn_anew(demand):
+    holes = demand.copy()
+    holes[5:9, ::2] = np.nan
+    for weights in (None, 3.0, np.linspace(2, 9, len(demand))):
+        sums, anew = (method(holes, 2, LEVELS, weights) for method in (block_sums, iid_sums))
+        whole = block_sums(demand, 2, LEVELS, weights)
+        for a, b, c in zip(sums, anew, whole):
+            np.testing.assert_array_equal(a[5:9], b[5:9])
+            np.testing.assert_allclose(np.delete(a, np.s_[5:9], 0), np.delete(c, np.s_[5:9], 0))
+    assert block_sums([[5.0, 5.0]], 3, (0.5,)).mean.tolist() == [15]
+
+
 def test_the_tail_beyond_the_worst_stretch_rises():
     sums = block_sums([[0, 0, 3.0, 0, 1, 0, 0, 5]], 2, (0.95, 0.99, 0.999))
     assert 5 <= sums.quantiles[0, 0] < sums.quantiles[0, 1] < sums.quantiles[0, 2] < 40

@@ -144,7 +144,7 @@ def block_sums(
     Returns
     -------
     DemandSums
-        All 0, and `none` 1, where no stretch is known.
+        Where no whole stretch is known, that of `iid_sums`.
 
     Raises
     ------
@@ -168,20 +168,26 @@ def block_sums(
     marks, length = read_levels(name, levels), int(read_ahead(name, periods, 1)[0])
     n, c = values.shape
     if c < length:
-        values, known = np.full((n, length), np.nan), np.zeros((n, length), bool)
+        return iid_sums(values, length, marks, half_life)
     pieces = np.lib.stride_tricks.sliding_window_view(np.where(known, values, 0.0), length, axis=1)
     seen = np.asarray(np.lib.stride_tricks.sliding_window_view(known, length, axis=1).all(axis=2))
     sums = np.where(seen, pieces.sum(axis=2), 0.0)
     chance = period_weights(name, seen, half_life)
     mean, variance = _moments(sums, chance)
-    none = np.where(seen.any(axis=1), np.where(sums > 0, 0.0, chance).sum(axis=1), 1.0)
+    none = np.where((sums > 0).any(axis=1), np.where(sums > 0, 0.0, chance).sum(axis=1), 1.0)
     order = np.argsort(np.where(seen, sums, -1.0), axis=1, kind="stable")
     sorted_sums, weight = np.take_along_axis(sums, order, 1), np.take_along_axis(chance, order, 1)
     middle = np.cumsum(weight, axis=1) - weight / 2
     quantiles = np.zeros((n, len(marks)))
     for column, level in enumerate(marks):
         quantiles[:, column] = _between(sorted_sums, middle, weight, level, np.sqrt(variance))
-    return DemandSums(mean, variance, np.where(marks <= none[:, None] + SAME, 0.0, quantiles), none)
+    quantiles[marks <= none[:, None] + SAME] = 0.0
+    out = DemandSums(mean, variance, quantiles, none)
+    short = np.flatnonzero(~seen.any(axis=1))
+    half = half_life if half_life is None or np.ndim(half_life) == 0 else np.asarray(half_life)[short]
+    for all_rows, anew in zip(out, iid_sums(values[short], length, marks, half)):
+        all_rows[short] = anew
+    return out
 
 
 def willemain_sums(
