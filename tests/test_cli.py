@@ -269,3 +269,19 @@ def test_a_back_test_needs_no_machines(network: Path) -> None:
     rows[rows["month"] < "2023-05"].to_csv(folder / "demand.csv", index=False)
     short = run("backtest", folder)
     assert short.returncode == 1 and "leaves fewer" in short.stderr and "Traceback" not in short.stderr
+
+
+def test_few_months_of_records_do_for_machines_and_it_is_said_that_history_has_no_scores(
+    network: Path,
+) -> None:
+    folder = network.parent / "few_months"
+    shutil.copytree(network, folder)
+    rows = pd.read_csv(folder / "replacements.csv", dtype=str)
+    late = pd.to_datetime(rows["replaced_on"]) > pd.to_datetime(rows["replaced_on"]).max() - pd.Timedelta(
+        days=200
+    )
+    rows[late].to_csv(folder / "replacements.csv", index=False)
+    (folder / "demand.csv").unlink(missing_ok=True)
+    done = run("backtest", folder, "--origins", 1)
+    assert done.returncode == 0, done.stderr
+    assert "no scores from history" in done.stderr and "From machines" in done.stdout

@@ -217,12 +217,21 @@ def backtest(
         tell("reading", 0, 3)
         dataset = read_dataset(data)
         machines = bool(len(dataset.units) and len(dataset.replacements))
-        tell("from history", 1, 3)
-        history = backtest_demand(dataset, periods=months, origins=origins)
-        tell("from machines", 2, 3)
+        tell("from machines", 1, 3)
         fleet = backtest_fleet(dataset, origins=origins, days=days) if machines else None
+        tell("from history", 2, 3)
+        try:
+            history = backtest_demand(dataset, periods=months, origins=origins)
+        except DataError as error:
+            # Few months may do for machines with their ages and not for sums of months.
+            if fleet is None or picture:
+                raise
+            history = None
+            err.print(f"no scores from history: {error}", markup=False)
     if fleet is not None:
         report(fleet, fleet.scores("part_class"), "From machines, by failures known before", csv)
+    if history is None:
+        return
     if csv:
         if not machines:
             history.forecasts.to_csv(csv, index=False, encoding="utf-8-sig")
