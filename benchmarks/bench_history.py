@@ -5,7 +5,7 @@
 panels      carparts, OIL, MAN at four origins, figures checked by the independent scorer beside the data;
             statsforecast in an environment of its own: the Python that SPAREPLAN_PEERS_PYTHON or PEERS_PYTHON
             names, else it is left out (python -m venv peers && peers/bin/pip install statsforecast)
-halves      first and last two years of OIL alone, MAN in weeks
+halves      first and last 24 periods of each real panel alone, MAN in weeks
 new         a fifth of the parts made new: only their last 1, 3 or 6 periods are left
 leads       every part's own lead time: MAN 7 or 16 weeks, OIL 1 to 16 months
 subsets     30 to 1,000 random parts of the real panels

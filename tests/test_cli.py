@@ -145,6 +145,51 @@ def test_plan_and_actual_are_compared(samples: Path, stored: str, network: Path,
     assert done.returncode in (0, 1) and "Traceback" not in done.stderr
 
 
+@pytest.fixture(scope="module")
+def earlier(network: Path) -> str:
+    """A store with the plan of two months before the records end, in Chinese."""
+    import spareplan as sp
+
+    last = sp.read_dataset(str(network)).as_of()
+    config = network.parent / "earlier.toml"
+    day = last - pd.offsets.MonthEnd(2)
+    config.write_text(f'{TINY}as_of = {day:%Y-%m-%d}\nlanguage = "zh"\n', encoding="utf-8")
+    url = f"sqlite:///{network.parent / 'earlier.db'}"
+    done = run("plan", network, "--config", config, "--store", url, "--author", "王伟")
+    assert done.returncode == 0, done.stderr
+    return url
+
+
+def test_the_note_on_plan_and_actual_speaks_the_language_of_the_plan(network: Path, earlier: str) -> None:
+    done = run("accuracy", 1, network, "--store", earlier)
+    assert done.returncode == 0, done.stderr
+    assert "2个月计划" in done.stdout and "大区" in done.stdout and "下次运行不作修正" in done.stdout
+    english = run("accuracy", 1, network, "--store", earlier, "--language", "en")
+    assert "pieces planned in 2 months" in english.stdout
+    assert "The next run corrects nothing" in english.stdout
+
+
+@pytest.mark.parametrize("by", ["total", "region", "part", "who", "month"])
+def test_plan_and_actual_are_shown_by_any_cut_and_written_whole(
+    network: Path, earlier: str, tmp_path: Path, by: str
+) -> None:
+    written = tmp_path / "score.csv"
+    done = run("accuracy", 1, "--data", network, "--store", earlier, "--by", by, "--csv", written)
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(written, encoding="utf-8-sig")
+    if by == "who":
+        assert "who" in table
+    else:
+        assert {"total", "month", "region", "part", "region and part"} <= set(table["group"])
+        assert {"planned", "actual", "bias", "tracking_signal", "tracking_limit", "reason"} <= set(table)
+
+
+def test_an_unknown_cut_or_a_missing_dataset_is_a_usage_error(network: Path, earlier: str) -> None:
+    assert run("accuracy", 1, network, "--store", earlier, "--by", "moon").returncode == 2
+    missing = run("accuracy", 1, "--store", earlier)
+    assert missing.returncode == 2 and "DATA" in missing.stderr
+
+
 def test_the_config_that_is_printed_is_read_again(tmp_path: Path) -> None:
     from spareplan import PlanConfig, read_config
 
@@ -187,8 +232,12 @@ def test_last_buys_are_told_with_their_risk(network: Path) -> None:
 
 def test_a_back_test_writes_scores_parts_and_losers_beside_its_forecasts(network: Path) -> None:
     table = network.parent / "both.csv"
-    done = run("backtest", network, "--origins", 2, "--by", "region", "--csv", table)
+    picture = table.with_suffix(".png")
+    asked = ["--by", "region", "--csv", table, "--picture", picture, "--language", "zh"]
+    done = run("backtest", network, "--origins", 2, *asked)
     assert done.returncode == 0, done.stderr
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+    assert run("backtest", network, "--picture", "scores.xyz").returncode == 2
     assert "Weighted quantile loss" in done.stdout and "by region" in done.stdout
     scores, parts, losers = (
         pd.read_csv(table.with_name(f"both_{name}.csv"), encoding="utf-8-sig", dtype={"part_id": str})
@@ -220,3 +269,19 @@ def test_a_back_test_needs_no_machines(network: Path) -> None:
     rows[rows["month"] < "2023-05"].to_csv(folder / "demand.csv", index=False)
     short = run("backtest", folder)
     assert short.returncode == 1 and "leaves fewer" in short.stderr and "Traceback" not in short.stderr
+
+
+def test_few_months_of_records_do_for_machines_and_it_is_said_that_history_has_no_scores(
+    network: Path,
+) -> None:
+    folder = network.parent / "few_months"
+    shutil.copytree(network, folder)
+    rows = pd.read_csv(folder / "replacements.csv", dtype=str)
+    late = pd.to_datetime(rows["replaced_on"]) > pd.to_datetime(rows["replaced_on"]).max() - pd.Timedelta(
+        days=200
+    )
+    rows[late].to_csv(folder / "replacements.csv", index=False)
+    (folder / "demand.csv").unlink(missing_ok=True)
+    done = run("backtest", folder, "--origins", 1)
+    assert done.returncode == 0, done.stderr
+    assert "no scores from history" in done.stderr and "From machines" in done.stdout

@@ -11,6 +11,7 @@ import pytest
 
 from spareplan.exceptions import EXCEPTION_COLUMNS, find_exceptions
 from spareplan.forecast.demand import forecast_demand
+from spareplan.language import word
 from spareplan.results import DemandForecast, Orders, StockLevels, assumptions_frame
 from spareplan.tables.dataset import Dataset
 from tests.small_data import levels
@@ -24,7 +25,7 @@ PATTERNS = {
     "new": [np.nan] * 45 + [2.0, 1.0, 2.0],
     "back": [2.0, -2.0, 3.0, -4.0] * 12,
 }
-KINDS = {"dead": "dead", "project": "one-off", "new": "new part", "back": "returns"}
+KINDS = {"dead": "dead", "project": "one-off", "new": "new part", "back": "returned pieces"}
 
 
 def dataset(patterns: dict[str, Any] = PATTERNS, **tables: Any) -> Dataset:
@@ -86,6 +87,11 @@ def test_each_odd_history_is_told_with_what_to_do(found: pd.DataFrame, part: str
     assert len(row) == 1
     assert row["message"].iloc[0].startswith(f"{part} at HQ: ")
     assert row["money"].iloc[0] > 0 and len(row["action"].iloc[0]) > 20
+
+
+@pytest.mark.parametrize("kind", [*KINDS.values(), "dying"])
+def test_each_kind_has_a_word_in_both_languages(kind: str) -> None:
+    assert word(kind, "en") != word(kind, "zh")
 
 
 def test_steady_histories_raise_nothing(found: pd.DataFrame) -> None:

@@ -12,6 +12,7 @@ from spareplan.maths.distributions import quantile
 from spareplan.results import Orders, PartGrades, assumptions_frame
 from spareplan.tables.dataset import Dataset
 from spareplan.tables.scopes import check_overrides
+from spareplan.tables.typed import read_overrides
 from tests.small_data import forecast, frame, levels
 
 TODAY = pd.Timestamp("2026-06-30")
@@ -241,3 +242,248 @@ def test_the_order_of_the_overrides_does_not_matter():
     again = overrides.apply_to_demand(model(), data(*rows[::-1]), TODAY).table
     pd.testing.assert_frame_equal(first.drop(columns="reason"), again.drop(columns="reason"))
     assert first.query("part_id == 'P'")["mean"].eq(4).all()
+
+
+def test_a_run_with_a_number_overridden_equals_one_whose_number_was_changed_by_hand():
+    """Two roads for a part's lead time: overridden, or written into the table."""
+    given = data(one("parts", "lead_time_days", 95, part_id="P"))
+    laid = overrides.apply_to_parts(given, TODAY)
+    by_hand = pd.DataFrame(PARTS)
+    by_hand.loc[0, "lead_time_days"] = 95
+    pd.testing.assert_frame_equal(laid.parts, data().with_tables(parts=by_hand).parts)
+    beside = overrides.beside_given(laid.parts, given.parts)
+    assert beside["model_lead_time_days"].tolist() == [30, 30]
+    assert [name for name in beside if name.startswith("model_")] == ["model_lead_time_days"]
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [("１２", 12.0), ("12", 12.0), (" 12 ", 12.0), ("1,234.5", 1234.5), ("1e1", 10.0), (7, 7.0)],
+)
+def test_a_number_is_read_in_any_width(given, read):
+    result = overrides.apply_to_demand(model(), data(one("demand", "mean", given, part_id="P")), TODAY)
+    assert (result.table.query("part_id == 'P'")["mean"] == read).all()
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "rule"),
+    [
+        ("mean", "1,200", "comma that may part thousands"),
+        ("mean", "NaN", "not"),
+        ("mean", "nan", "not"),
+        ("mean", "inf", "not"),
+        ("mean", "-3", "at least 0"),
+        ("mean", "10%", "percentage"),
+        ("mean", "十", "no number"),
+        ("mean", " ", "empty"),
+        ("mean", "¥10", "currency"),
+    ],
+)
+def test_what_is_no_number_is_refused_with_row_column_value_and_remedy(column, value, rule):
+    rows = pd.DataFrame([one("demand", column, 1), one("demand", column, value)])
+    with pytest.raises(DataError) as caught:
+        read_overrides(rows)
+    problem = caught.value.problems.iloc[0]
+    assert (problem["table"], problem["row"], problem["column"]) == ("overrides", 3, "value")
+    assert rule in problem["rule"] and problem["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("change", "column", "words"),
+    [
+        ({"part_id": "P9"}, "part_id", "not in parts"),
+        ({"site_id": "S9"}, "site_id", "not in sites"),
+        ({"region_id": "mars"}, "region_id", "not in regions"),
+        ({"month": "13/2026"}, "month", ""),
+        ({"why": ""}, "why", ""),
+        ({"who": None}, "who", ""),
+        ({"when": "soon"}, "when", ""),
+        ({"expires_on": "5/1/2026"}, "expires_on", ""),
+        ({"column": "variance"}, "column", "cannot be overridden in demand"),
+        ({"table": "weather"}, "table", ""),
+        ({"table": "levels", "column": "base_stock", "value": "2.5"}, "value", "whole"),
+        ({"table": "grades", "column": "planner", "value": "boss"}, "value", "none of the allowed"),
+        ({"table": "grades", "column": "tier", "value": "4"}, "value", "allowed"),
+        ({"table": "grades", "column": "target_fill_rate", "value": "95"}, "value", "at most 1"),
+        ({"reason": "typo"}, "reason", "is no column"),
+    ],
+)
+def test_a_typed_override_that_cannot_be_followed_is_refused_by_name(change, column, words):
+    rows = pd.DataFrame([one("demand", "mean", 3, part_id="P") | change])
+    with pytest.raises(DataError) as caught:
+        read_overrides(rows, data().tables)
+    problem = caught.value.problems.iloc[0]
+    assert problem["table"] == "overrides" and problem["column"] == column
+    assert words in problem["rule"] and problem["remedy"]
+    assert problem["row"] == (0 if column == "reason" else 2)
+
+
+def test_all_faults_are_named_at_once():
+    rows = pd.DataFrame([one("demand", "mean", "x", part_id="P9"), one("weather", "mean", 3)])
+    with pytest.raises(DataError) as caught:
+        read_overrides(rows, data().tables)
+    assert set(caught.value.problems["column"]) == {"value", "part_id", "table"}
+
+
+def test_chinese_headers_words_and_reasons_are_read():
+    rows = pd.DataFrame(
+        [
+            {
+                "表": "grades",
+                "列": "planner",
+                "物料编码": "P",
+                "调整值": "区域计划",
+                "调整人": "王磊",
+                "调整日期": "2026年6月1日",
+                "调整原因": "冬季封路,乌鲁木齐至少备两台",
+                "有效期至": "2026/12/31",
+            }
+        ]
+    )
+    read = read_overrides(rows, data().tables)
+    given = dataclasses.replace(data(), tables=dict(data().tables) | {"overrides": read})
+    table = pd.DataFrame({"part_id": ["P", "Q"], "planner": ["hq", "hq"], "reason": ["r", "r"]})
+    grades = overrides.apply_to_grades(PartGrades(table, assumptions_frame([])), given, TODAY).table
+    assert grades["planner"].tolist() == ["region", "hq"]
+    assert "王磊" in grades["reason"].iloc[0] and "冬季封路" in grades["reason"].iloc[0]
+
+
+def test_of_two_planners_on_one_cell_the_later_holds_and_both_are_told():
+    cell = {"part_id": "P", "site_id": "S1", "month": "2026-07-01"}
+    given = data(
+        one("demand", "mean", 10, who="Li", when="2026-06-10", **cell),
+        one("demand", "mean", 2, who="王磊", when="2026-06-12", **cell),
+    )
+    result = overrides.apply_to_demand(model(), given, TODAY)
+    assert changed(result)["mean"].tolist() == [2.0]
+    listed = overrides.list_overrides(given, TODAY, demand=result)
+    assert listed["status"].tolist() == ["overruled", "applied"]
+    assert listed["note"].tolist() == ["overruled by 王磊 on 2026-06-12 (2)", ""]
+    assert listed["model"].tolist() == ["4", "4"]
+    told = overrides.override_exceptions(listed, given.parts.set_index("part_id")["unit_cost"])
+    assert told["action"].tolist() == ["let the two planners agree on one number"]
+    assert told["money"].tolist() == [60.0]
+    # A planner's own second thought is no quarrel.
+    same = data(one("demand", "mean", 10, when="2026-06-10", **cell), one("demand", "mean", 2, **cell))
+    listed = overrides.list_overrides(same, TODAY, demand=overrides.apply_to_demand(model(), same, TODAY))
+    assert listed["status"].tolist() == ["overruled", "applied"]
+    assert overrides.override_exceptions(listed, pd.Series(dtype=float)).empty
+
+
+def test_a_decision_that_still_holds_somewhere_is_not_overruled():
+    given = data(
+        one("demand", "mean", 10, part_id="P", when="2026-06-10"),
+        one("demand", "mean", 2, part_id="P", site_id="S1", when="2026-06-12"),
+    )
+    listed = overrides.list_overrides(given, TODAY, demand=overrides.apply_to_demand(model(), given, TODAY))
+    assert listed["status"].tolist() == ["applied", "applied"]
+
+
+def test_an_expired_override_gives_the_number_back_to_the_model_and_says_until_when_it_counted():
+    given = data(one("demand", "mean", 10, part_id="P", expires_on="2026-06-29"))
+    result = overrides.apply_to_demand(model(), given, TODAY)
+    pd.testing.assert_frame_equal(result.table[model().table.columns], model().table)
+    listed = overrides.list_overrides(given, TODAY, demand=result).iloc[0]
+    assert (listed["status"], listed["note"]) == ("expired", "counted until 2026-06-29")
+
+
+def test_a_withdrawn_override_counts_no_more_and_says_who_took_it_back():
+    back = {"withdrawn_on": "2026-06-25", "withdrawn_by": "王伟", "withdrawn_why": "project stopped"}
+    given = data(one("demand", "mean", 10, part_id="P", **back))
+    assert changed(overrides.apply_to_demand(model(), given, TODAY)).empty
+    listed = overrides.list_overrides(given, TODAY, demand=model()).iloc[0]
+    assert listed["status"] == "withdrawn"
+    assert listed["note"] == "taken back on 2026-06-25 by 王伟: project stopped"
+
+
+def with_successor():
+    parts = pd.DataFrame(PARTS).assign(superseded_by=["Q", None])
+    return lambda *rows: data(*rows).with_tables(parts=parts)
+
+
+def test_an_override_of_a_superseded_part_goes_to_its_successor_where_only_that_one_is_planned():
+    given = with_successor()(one("demand", "mean", 10, part_id="P", site_id="S1", month="2026-08-01"))
+    only_new = dataclasses.replace(model(), table=model().table.query("part_id == 'Q'"))
+    only_new = dataclasses.replace(
+        only_new,
+        windows=model().windows.query("part_id == 'Q'"),
+        contributions=model().contributions.query("part_id == 'Q'"),
+    )
+    result = overrides.apply_to_demand(only_new, given, TODAY)
+    assert changed(result)[["part_id", "mean"]].values.tolist() == [["Q", 10.0]]
+    listed = overrides.list_overrides(given, TODAY, demand=result).iloc[0]
+    assert (listed["status"], listed["note"]) == ("applied", "Q took the place of P")
+    level = with_successor()(one("levels", "base_stock", 6, part_id="P", site_id="S1"))
+    fixed = overrides.fixed_levels(level, TODAY, result.table["part_id"])
+    assert fixed[["part_id", "site_id", "base_stock"]].values.tolist() == [["Q", "S1", 6.0]]
+    # Where the old part is still planned it keeps its number.
+    both = overrides.apply_to_demand(model(), given, TODAY)
+    assert set(changed(both)["part_id"]) == {"P"}
+
+
+def test_overrides_of_all_places_become_one_list():
+    own = data(one("demand", "mean", 5, part_id="P", when="2026-06-20"))
+    before = read_overrides(
+        pd.DataFrame(
+            [
+                one("demand", "mean", 7, part_id="P", when="2026-06-20"),
+                one("demand", "mean", 8, part_id="Q", when="2026-05-20"),
+                one("demand", "mean", 9, part_id="Q", when="2026-05-21"),
+            ]
+        )
+    )
+    typed = read_overrides(
+        pd.DataFrame(
+            [
+                one("demand", "mean", 8, part_id="Q", when="2026-05-20", withdrawn_on="2026-06-01",
+                    withdrawn_by="王伟"),
+                one("levels", "base_stock", 3, part_id="P", site_id="S1", who="王磊"),
+            ]
+        )
+    )  # fmt: skip
+    merged, lost = overrides.gather_overrides(own, typed, before)
+    table = merged.overrides.sort_values(["table", "part_id", "value"])
+    assert lost == []
+    assert table[["part_id", "value"]].values.tolist() == [["P", "5"], ["Q", "8"], ["Q", "9"], ["P", "3"]]
+    assert table["withdrawn_by"].notna().tolist() == [False, True, False, False]
+    again, _ = overrides.gather_overrides(merged, typed, before)
+    assert len(again.overrides) == 4
+    assert overrides.gather_overrides(own)[0] is own
+
+
+def test_overrides_of_what_the_data_no_longer_knows_are_left_out_by_name():
+    before = read_overrides(
+        pd.DataFrame([one("demand", "mean", 7, part_id="GONE"), one("demand", "mean", 1)])
+    )
+    merged, lost = overrides.gather_overrides(data(), before=before)
+    assert merged.overrides["value"].tolist() == ["1"]
+    assert len(lost) == 1 and "GONE is not in parts" in lost[0]["reason"] and "withdraw" in lost[0]["remedy"]
+
+
+def test_one_more_override_is_added_in_a_checked_copy():
+    given = data(one("demand", "mean", 5, part_id="P"))
+    more = overrides.add_override(given, "demand", "mean", 6, "Li", "opens", part_id="Q", month="2026-08")
+    assert more.overrides["value"].tolist() == ["5", "6"] and len(given.overrides) == 1
+    assert more.overrides["when"].iloc[1] == given.as_of()
+    mended = overrides.add_override(
+        more, "demand", "mean", 7, "Li", "opens later", part_id="Q", month="2026-08"
+    )
+    assert mended.overrides["value"].tolist() == ["5", "7"]
+    with pytest.raises(DataError, match="not in parts"):
+        overrides.add_override(given, "demand", "mean", 6, "Li", "opens", part_id="X")
+    with pytest.raises(DataError, match="is no column"):
+        overrides.add_override(given, "demand", "mean", 6, "Li", "opens", machine="Q")
+
+
+def test_a_file_of_overrides_is_read_from_csv_and_workbook(tmp_path):
+    rows = pd.DataFrame([one("demand", "mean", "１２", part_id="P", why="隧道开工")])
+    rows.to_csv(tmp_path / "mine.csv", index=False, encoding="gb18030")
+    rows.to_excel(tmp_path / "mine.xlsx", sheet_name="overrides", index=False)
+    for name in ("mine.csv", "mine.xlsx"):
+        read = read_overrides(tmp_path / name, data().tables)
+        assert read["why"].tolist() == ["隧道开工"] and read["when"].tolist() == [pd.Timestamp("2026-06-20")]
+    with pytest.raises(DataError, match="is no file"):
+        read_overrides(tmp_path / "none.csv")
+    rows.to_excel(tmp_path / "other.xlsx", sheet_name="stuff", index=False)
+    with pytest.raises(DataError, match="has no sheet overrides"):
+        read_overrides(tmp_path / "other.xlsx")

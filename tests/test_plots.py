@@ -205,8 +205,11 @@ def test_a_page_of_accuracy_carries_the_numbers_of_its_report() -> None:
         [line.get_xydata() for line in stock.lines if line.get_marker() == "o" and len(line.get_xdata())]
     )
     assert np.isclose(points, [at["stock"], at["fill"]]).all(axis=1).any()
+    worst = pd.concat(
+        [rows for _, rows in report.losers.groupby(~(report.losers["surprise"] > 2), sort=True)]
+    ).head(8)
     came = next(bars for bars in losers.containers if getattr(bars, "get_label", str)() == "What came")
-    assert [bar.get_width() for bar in came] == report.losers["demand"].head(8).tolist()
+    assert [bar.get_width() for bar in came] == worst["demand"].tolist()
 
 
 def test_a_report_without_losers_says_so() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import os
 import signal
@@ -16,7 +17,9 @@ import pytest
 import sqlalchemy as sa
 
 import spareplan as sp
+from spareplan.tables.typed import read_overrides
 from tests.plans import small_plan
+from tests.small_network import CONFIG, network
 
 NOON = dt.datetime(2026, 1, 5, 12, 0, tzinfo=dt.UTC)
 
@@ -188,3 +191,104 @@ def test_a_save_that_is_killed_leaves_nothing_behind(url: str) -> None:
         )
     store.save(small_plan(), "c")
     store.close()
+
+
+def typed(**more: object) -> pd.DataFrame:
+    row = {
+        "table": "demand", "column": "mean", "part_id": "00123", "site_id": "上海", "value": "９",
+        "who": "李敏", "why": "隧道开工", "month": "2026-02", "expires_on": "2026-03-31",
+    }  # fmt: skip
+    return pd.DataFrame([row | more])
+
+
+def test_overrides_are_kept_with_who_and_when_and_withdrawn_ones_stay_in_the_list(
+    store: sp.PlanStore,
+) -> None:
+    store.save(small_plan(), "王伟")
+    assert store.add_overrides(typed(), by="王伟") == [1]
+    assert store.add_overrides(typed()) == [], "the same decision is held once"
+    assert store.add_override("levels", "base_stock", 4, "王磊", "winter", part_id="主油缸") == 2
+    kept = store.overrides()
+    assert kept["override"].tolist() == [1, 2]
+    assert kept[["table", "column", "part_id", "site_id", "value", "who", "why", "entered_by"]].iloc[
+        0
+    ].tolist() == ["demand", "mean", "00123", "上海", "９", "李敏", "隧道开工", "王伟"]
+    assert kept["when"].eq(pd.Timestamp("2026-01-05")).all()
+    assert kept["month"].iloc[0] == pd.Timestamp("2026-02-01") and pd.isna(kept["month"].iloc[1])
+    assert (kept["entered_at"] == pd.Timestamp(NOON)).all()
+    store.withdraw_override(1, "HQ", "stopped")
+    kept = store.overrides()
+    assert kept["withdrawn_by"].iloc[0] == "HQ" and kept["withdrawn_why"].iloc[0] == "stopped"
+    assert kept["withdrawn_on"].iloc[0] == pd.Timestamp("2026-01-05") and pd.isna(
+        kept["withdrawn_on"].iloc[1]
+    )
+    assert store.override_status(kept).tolist() == ["withdrawn", "counts"]
+    with pytest.raises(sp.StoreError, match="was withdrawn by HQ already"):
+        store.withdraw_override(1, "HQ")
+    with pytest.raises(sp.StoreError, match="there is no override 9"):
+        store.withdraw_override(9, "HQ")
+    with pytest.raises(sp.StoreError, match="who is empty"):
+        store.withdraw_override(2, " ")
+
+
+def test_an_override_that_cannot_be_followed_is_not_kept(store: sp.PlanStore) -> None:
+    store.save(small_plan(), "a")
+    for change, words in (
+        ({"part_id": "P9"}, "not in parts"),
+        ({"value": "1,200"}, "comma"),
+        ({"value": "NaN"}, "no finite|finite"),
+        ({"column": "variance"}, "cannot be overridden"),
+        ({"who": ""}, "empty"),
+    ):
+        with pytest.raises(sp.DataError, match=words):
+            store.add_overrides(pd.concat([typed(), typed(**change)], ignore_index=True))
+    assert store.overrides().empty
+
+
+def test_what_is_issued_enters_the_list_and_comes_back_with_every_version(store: sp.PlanStore) -> None:
+    rows = pd.concat([typed(when="2025-12-20"), typed(when="2025-12-20", part_id="主油缸")])
+    plan = dataclasses.replace(small_plan(), inputs=small_plan().inputs | {"overrides": read_overrides(rows)})
+    version = store.save(plan, "a")
+    assert store.get(version).typed_overrides.empty and store.issued() is None
+    store.approve(version, "HQ")
+    store.issue(version, "HQ")
+    assert store.issued() == version
+    again = store.get(version)
+    assert again.version == version
+    kept = again.typed_overrides
+    assert kept["version"].tolist() == [version] * 2 and kept["entered_by"].tolist() == ["HQ"] * 2
+    assert kept["part_id"].tolist() == ["00123", "主油缸"]
+
+
+def test_overrides_of_the_store_reach_the_next_run_until_they_are_withdrawn(store: sp.PlanStore) -> None:
+    """The whole road: issue, type, run, withdraw, run; against the run whose number was written by hand."""
+    first = sp.make_plan(network(), CONFIG)
+    version = store.save(first, "planner")
+    store.approve(version, "HQ")
+    store.issue(version, "HQ")
+    number = store.add_override(
+        "parts", "lead_time_days", "９０", "李敏", "supplier moves", part_id="B-2", when="2026-06-03"
+    )
+    data = network(pd.Timestamp("2026-06-30"))
+    quiet = dataclasses.replace(CONFIG, learn_from_last=False)
+    plan = sp.make_plan(data, quiet, previous=store.get(version))
+    parts = data.parts.assign(lead_time_days=[45.0, 90.0, 10.0, 10.0])
+    by_hand = sp.make_plan(data.with_tables(parts=parts), quiet)
+    for name in ("demand", "grades", "levels", "orders"):
+        left, right = plan.tables()[name], by_hand.tables()[name]
+        pd.testing.assert_frame_equal(left, right, obj=name)
+    assert plan.inputs["parts"].set_index("part_id").loc["B-2", "model_lead_time_days"] == 20
+    listed = plan.inputs["applied_overrides"].iloc[0]
+    assert (listed["status"], listed["model"], listed["who"]) == ("applied", "20", "李敏")
+    # Without the plan before, the store alone hands them on.
+    alone = sp.make_plan(data, quiet, history=store)
+    assert alone.inputs["applied_overrides"]["status"].tolist() == ["applied"]
+    store.withdraw_override(number, "李敏", "he stays")
+    back = sp.make_plan(data, quiet, previous=store.get(version))
+    model = sp.make_plan(data, quiet)
+    for name in ("demand", "grades", "levels", "orders"):
+        pd.testing.assert_frame_equal(back.tables()[name], model.tables()[name], obj=name)
+    assert back.inputs["applied_overrides"]["status"].tolist() == ["withdrawn"]
+    changes = store.diff(store.save(plan, "a"), store.save(back, "a"))
+    told = changes[changes["table"] == "overrides"].set_index("column")
+    assert told.loc["status", ["before", "after"]].tolist() == ["applied", "withdrawn"]

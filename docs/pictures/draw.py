@@ -1,6 +1,7 @@
 """Draw the pictures of the documentation anew from the sample: all of them, or those that are named.
 
-``python docs/pictures/draw.py [pyramid life forecast sources waterfall surprises grades curve headcount]``
+``python docs/pictures/draw.py [pyramid life forecast sources waterfall surprises accuracy plan_and_actual
+grades curve headcount]``
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import pandas as pd
 
 import spareplan as sp
 from spareplan import plots
+from spareplan.feedback import score_demand
 from spareplan.forecast.look_back import surprises
 from spareplan.tables.taken import taken_from_shelves
 
@@ -36,6 +38,15 @@ def levels() -> Any:
     return sp.optimize_levels(DATA, demand(), sp.grade_parts(DATA, demand()))
 
 
+def plan_score() -> Any:
+    """Hold the forecast of half a year ago against what was taken since."""
+    planned = demand(6).table
+    planned = planned[planned["month"] <= DATA.as_of()]
+    taken = taken_from_shelves(DATA)
+    cost = DATA.parts.set_index("part_id")["unit_cost"]
+    return score_demand(planned, taken[taken["month"].isin(planned["month"])], DATA.network.region, cost)
+
+
 PICTURES = {
     "pyramid": lambda: plots.plot_age_pyramid(DATA),
     "life": lambda: plots.plot_life(demand(), PART, sp.forecast.survival_curve(demand().spells)),
@@ -43,6 +54,8 @@ PICTURES = {
     "sources": lambda: plots.plot_sources(demand()),
     "waterfall": lambda: plots.plot_waterfall(demand()),
     "surprises": lambda: plots.plot_surprises(surprises(demand(1), DATA, by="region"), most=12),
+    "accuracy": lambda: plots.plot_accuracy(sp.backtest_demand(DATA)),
+    "plan_and_actual": lambda: plots.plot_plan_score(plan_score()),
     "grades": lambda: plots.plot_grades(sp.grade_parts(DATA, demand()), DATA.parts),
     "curve": lambda: plots.plot_curve(levels()),
     "headcount": lambda: plots.plot_headcount(sp.size_headcount(DATA, demand(), levels())),

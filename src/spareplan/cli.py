@@ -21,6 +21,7 @@ from spareplan.errors import DataError, InfeasibleError, SpareplanError
 from spareplan.screen import err, out, problems_to, progress, refuse, report, show
 
 DONE, REFUSED, USAGE, INFEASIBLE, FAILED = range(5)
+PICTURES = (".png", ".pdf", ".svg")
 
 
 class Language(StrEnum):
@@ -161,17 +162,34 @@ def simulate(
 @app.command()
 def accuracy(
     version: Version,
-    data: Annotated[str, typer.Option(help="a dataset that holds what really happened")],
+    data: Annotated[
+        str | None, typer.Argument(help="a dataset that holds what really happened", metavar="DATA")
+    ] = None,
+    data_option: Annotated[str | None, typer.Option("--data", hidden=True)] = None,
+    by: Annotated[str, typer.Option(help="total, region, part, who or month")] = "region",
+    language: Annotated[Language | None, typer.Option(help="otherwise that of the plan")] = None,
     store: Store = DEFAULT_STORE,
     csv: Annotated[Path | None, typer.Option(help="write the comparison to this CSV")] = None,
 ) -> None:
-    """Compare a stored plan with what really happened, per region and part."""
-    from spareplan.feedback import score_plan
+    """Compare a stored plan with what really happened, and say what follows for the next run."""
+    from spareplan.feedback import corrections_from, score_plan
+    from spareplan.language import word
     from spareplan.store import PlanStore
     from spareplan.tables.io import read_dataset
 
-    score = score_plan(PlanStore(store).get(version), read_dataset(data))
-    report(score, score.table.head(40), "Plan against actual", csv)
+    source = data or data_option
+    if source is None:
+        raise typer.BadParameter("name the dataset that holds what really happened", param_hint="DATA")
+    if by not in ("total", "region", "part", "who", "month"):
+        raise typer.BadParameter(f"{by!r} is none of total, region, part, who, month", param_hint="--by")
+    plans = PlanStore(store)
+    stored, records = plans.get(version), read_dataset(source)
+    score = score_plan(stored, records)
+    speaks = language.value if language else stored.config.language
+    out.print(score.note(speaks, corrections_from(plans, records)), markup=False)
+    if csv:
+        (score.planners if by == "who" else score.table).to_csv(csv, index=False, encoding="utf-8-sig")
+    show(score.shown(by, speaks).head(40), word("actuals", speaks))
 
 
 @app.command()
@@ -184,19 +202,36 @@ def backtest(
         Path | None,
         typer.Option(help="write every forecast and what came here; scores, parts and losers beside it"),
     ] = None,
+    picture: Annotated[Path | None, typer.Option(help="draw the scores from history to this file")] = None,
+    language: Annotated[Language, typer.Option(help="of the picture")] = Language.en,
 ) -> None:
     """Forecast from past days and compare with what came, beside naive forecasts; say what loses to them."""
     from spareplan.forecast import backtest_demand, backtest_fleet
     from spareplan.maths.units import DAYS_PER_MONTH
     from spareplan.tables.io import read_dataset
 
-    dataset = read_dataset(data)
-    machines = bool(len(dataset.units) and len(dataset.replacements))
-    if machines:
-        fleet = backtest_fleet(dataset, origins=origins, days=days)
-        report(fleet, fleet.scores("part_class"), "From machines, by failures known before", csv)
+    if picture and picture.suffix not in PICTURES:
+        raise typer.BadParameter(f"{picture}: name a file that ends in {', '.join(PICTURES)}")
     months = max(round(days / DAYS_PER_MONTH), 1)
-    history = backtest_demand(dataset, periods=months, origins=origins)
+    with progress("back-test") as tell:
+        tell("reading", 0, 3)
+        dataset = read_dataset(data)
+        machines = bool(len(dataset.units) and len(dataset.replacements))
+        tell("from machines", 1, 3)
+        fleet = backtest_fleet(dataset, origins=origins, days=days) if machines else None
+        tell("from history", 2, 3)
+        try:
+            history = backtest_demand(dataset, periods=months, origins=origins)
+        except DataError as error:
+            # Few months may do for machines with their ages and not for sums of months.
+            if fleet is None or picture:
+                raise
+            history = None
+            err.print(f"no scores from history: {error}", markup=False)
+    if fleet is not None:
+        report(fleet, fleet.scores("part_class"), "From machines, by failures known before", csv)
+    if history is None:
+        return
     if csv:
         if not machines:
             history.forecasts.to_csv(csv, index=False, encoding="utf-8-sig")
@@ -207,6 +242,10 @@ def backtest(
     show(history.shown(by.value).head(40), f"From history, sums of {months} months by {by.value}")
     if len(history.losers):
         show(history.worst(10), "Worse than naive, worst first")
+    if picture:
+        from spareplan.plots import plot_accuracy
+
+        plot_accuracy(history, language.value).savefig(picture, dpi=120)
 
 
 @app.command()

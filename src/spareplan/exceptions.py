@@ -260,7 +260,7 @@ def _returned(series: pd.DataFrame) -> pd.DataFrame:
     frame = series[(series["returned"] > 0) & (series["returned"] >= series["issued"])]
     return _told(
         frame,
-        "returns",
+        "returned pieces",
         frame["returned"] * frame["unit_cost"],
         [f"{r:g} pieces came back, {q:g} were taken" for r, q in zip(frame["returned"], frame["issued"])],
         "check that returns are booked to the part and site that the pieces left from",

@@ -19,8 +19,9 @@ from spareplan.maths.units import DAYS_PER_WEEK
 from spareplan.results import DemandForecast, Plan, StockLevels, assumptions_frame
 from spareplan.tables.horizon import FrozenHorizon
 from spareplan.tables.schema import STAMP, TEXT
-from spareplan.tables.scopes import decision_keys, joined_text, may_enter
+from spareplan.tables.scopes import active_overrides, decision_keys, joined_text, keyed, may_enter, reached
 from spareplan.tables.shifts import CELL, PAIR, reason_last, shifted, with_pairs
+from spareplan.tables.supersession import newest_parts
 
 if TYPE_CHECKING:
     from spareplan.tables.dataset import Dataset
@@ -72,7 +73,9 @@ def frozen_horizon(previous: Plan | None, as_of: pd.Timestamp, weeks: int, most:
     return FrozenHorizon(first, weeks, ordered, previous.as_of, previous.version, known)
 
 
-def keep_months(demand: DemandForecast, previous: Plan, horizon: FrozenHorizon) -> DemandForecast:
+def keep_months(
+    demand: DemandForecast, previous: Plan, horizon: FrozenHorizon, data: Dataset, as_of: pd.Timestamp
+) -> DemandForecast:
     """Keep the published means of months inside the horizon.
 
     Parameters
@@ -81,6 +84,10 @@ def keep_months(demand: DemandForecast, previous: Plan, horizon: FrozenHorizon) 
         The model's, corrections included.
     previous : Plan
     horizon : FrozenHorizon
+    data : Dataset
+        Uses overrides: what those of the plan before added is left to them while they count.
+    as_of : Timestamp
+        Last known day.
 
     Returns
     -------
@@ -89,9 +96,16 @@ def keep_months(demand: DemandForecast, previous: Plan, horizon: FrozenHorizon) 
         and contributions follow the issued means.
     """
     issued = previous.demand.table
-    issued = issued.loc[horizon.holds_months(issued["month"]), [*CELL, "mean"]]
-    months = issued["month"].isin(demand.table["month"].unique())
-    issued = issued[months].rename(columns={"mean": "issued"})
+    inside = horizon.holds_months(issued["month"]) & issued["month"].isin(demand.table["month"]).to_numpy()
+    issued = issued[inside].reset_index(drop=True)
+    live = active_overrides(data.overrides, as_of, "demand")
+    live = live[decision_keys(live).isin(horizon.known)]
+    again = [rows for _, rows in reached(keyed(issued, data), live, newest_parts(data.parts))]
+    left = issued["mean"].copy()
+    if again and "from_override" in issued:
+        rows = np.unique(np.concatenate(again))
+        left.iloc[rows] -= issued["from_override"].iloc[rows]
+    issued = issued[CELL].assign(issued=left)
     if issued.empty:
         return demand
     asked = issued[issued["issued"] > 0]
@@ -131,13 +145,16 @@ class Held:
     orders : DataFrame
         Its orders that stay, with issued_on.
     at_once : DataFrame
-        part_id, site_id: shelves that planners released by a level decided since.
+        part_id, site_id: levels that planners decided since.
+    released : DataFrame
+        part_id, site_id: their shelves and those that supply them, which order anew.
     noted : list of dict
         Rows of an assumptions table.
     """
 
     orders: pd.DataFrame
     at_once: pd.DataFrame
+    released: pd.DataFrame
     noted: list[dict[str, Any]]
 
 
@@ -160,7 +177,9 @@ def hold(previous: Plan, data: Dataset, horizon: FrozenHorizon, fixed: pd.DataFr
     told = data.overrides.reset_index(drop=True)
     late = may_enter(told, horizon) & ~decision_keys(told).isin(horizon.known)
     at_once = fixed.loc[fixed["override"].isin(told.index[late]), PAIR]
-    return Held(orders, at_once, noted)
+    ways = {site: data.network.path_to_hq(site) for site in at_once["site_id"].unique()}
+    released = at_once.assign(site_id=at_once["site_id"].map(ways)).explode("site_id").drop_duplicates()
+    return Held(orders, at_once, released, noted)
 
 
 def orders_to_keep(

@@ -31,6 +31,8 @@ COMPARED = {
     "crew": (["region_id", "month", "skill"], ["required", "hire", "train"]),
     "grades": (["part_id"], ["planner", "tier", "target_fill_rate"]),
 }
+_DECISION = ["table", "column", "part_id", "site_id", "region_id", "month", "who", "when"]
+_OF_OVERRIDES = ["value", "expires_on", "status"]
 
 
 def take_apart(plan: Plan) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
@@ -176,6 +178,7 @@ def differences(old: Plan, new: Plan) -> pd.DataFrame:
         before, after = getattr(old, name), getattr(new, name)
         if before is not None and after is not None:
             found.append(_changes(name, before.table, after.table, keys, columns))
+    found.append(_override_changes(old.inputs.get("applied_overrides"), new.inputs.get("applied_overrides")))
     empty = pd.DataFrame(columns=["table", "key", "column", "before", "after", "change"])
     found = [frame for frame in found if len(frame)]
     return pd.concat(found, ignore_index=True) if found else empty
@@ -211,6 +214,19 @@ def _changes(
         )[~same]
         parts.append(part.reindex(part["change"].abs().sort_values(ascending=False, kind="stable").index))
     return pd.concat(parts, ignore_index=True)
+
+
+def _override_changes(before: pd.DataFrame | None, after: pd.DataFrame | None) -> pd.DataFrame:
+    """Overrides that came, ended or were mended, the cell and the planner telling them apart."""
+    sides = []
+    for side in (before, after):
+        frame = pd.DataFrame(columns=[*_DECISION, *_OF_OVERRIDES]) if side is None else side
+        sides.append(frame.reindex(columns=[*_DECISION, *_OF_OVERRIDES]).drop_duplicates(_DECISION))
+    if not len(sides[0]) and not len(sides[1]):
+        return pd.DataFrame()
+    for name in _DECISION:
+        sides = [side.assign(**{name: _words(side[name])}) for side in sides]
+    return _changes("overrides", sides[0], sides[1], _DECISION, _OF_OVERRIDES)
 
 
 def _words(column: pd.Series) -> pd.Series:

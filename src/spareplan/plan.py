@@ -87,7 +87,7 @@ def make_plan(
         corrections = corrections_from(past, data, as_of=as_of)
         demand = apply_corrections(demand, corrections)
     if previous is not None and horizon is not None:
-        demand = frozen.keep_months(demand, previous, horizon)
+        demand = frozen.keep_months(demand, previous, horizon, data, as_of)
     demand = planners.apply_to_demand(demand, data, as_of, horizon)
 
     say("grades")
@@ -97,7 +97,11 @@ def make_plan(
     say("stock levels")
     fixed = planners.fixed_levels(data, as_of, demand.table["part_id"])
     levels = optimize_levels(data, demand, grades, budget=config.budget, fixed=fixed, options=config.stocking)
-    levels = planners.apply_to_levels(levels, data, as_of)
+    unfixed = None
+    if len(fixed):
+        # The model's own number stands beside a planner's for ever: it is worth a second search.
+        unfixed = optimize_levels(data, demand, grades, budget=config.budget, options=config.stocking)
+    levels = planners.apply_to_levels(levels, data, as_of, unfixed)
     held = None
     if previous is not None and horizon is not None and horizon.order_weeks:
         held = frozen.hold(previous, data, horizon, fixed)
@@ -117,7 +121,7 @@ def make_plan(
         options=config.replenishment,
         kept=None if held is None else held.orders,
         kept_weeks=0 if horizon is None else horizon.order_weeks,
-        released=None if held is None else held.at_once,
+        released=None if held is None else held.released,
     )
     orders = planners.apply_to_orders(orders, data, as_of, horizon)
 

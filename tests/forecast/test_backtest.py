@@ -364,3 +364,36 @@ def test_a_class_that_loses_to_the_mean_is_an_action():
         "To do 2: tell the forecast what you know of the worst series, by an override: A (dead).",
         "To do 3: the mean is too high by 20% over all: ask what left the field in the tested months.",
     ]
+
+
+def test_unknown_months_everywhere_leave_nothing_to_test():
+    history = made_up(6).assign(quantity=lambda h: h["quantity"].astype(float))
+    history.loc[history["period"] >= 25, "quantity"] = np.nan
+    with pytest.raises(DataError, match="no series with a known past and a whole known sum"):
+        backtest_demand(history)
+
+
+def test_sums_with_an_unknown_month_are_left_out():
+    history = made_up(20).assign(quantity=lambda h: h["quantity"].astype(float))
+    history.loc[(history["part_id"] == "P0003") & (history["period"] == 38), "quantity"] = np.nan
+    rows = backtest_demand(history, origins=2).forecasts
+    assert rows.groupby("part_id").size().to_dict()["P0003"] == 1
+    assert rows.loc[rows["part_id"] == "P0003", "origin"].tolist() == [33]
+
+
+def test_months_of_a_dated_history_name_the_origins():
+    history = made_up(20)
+    months = pd.date_range("2022-01-01", periods=40, freq="MS")
+    dated = history.assign(period=months[history["period"]])
+    text = history.assign(period=months.strftime("%Y-%m").to_numpy()[history["period"]])
+    one, two, three = (
+        backtest_demand(frame, origins=2)
+        for frame in (dated, text, history.assign(period=months.to_period("M")[history["period"]]))
+    )
+    assert one.forecasts["origin"].unique().tolist() == [
+        pd.Timestamp("2024-10-01"),
+        pd.Timestamp("2025-01-01"),
+    ]
+    pd.testing.assert_frame_equal(one.forecasts, two.forecasts)
+    pd.testing.assert_frame_equal(one.forecasts, three.forecasts)
+    assert one.assumptions.set_index("name").loc["origins", "value"] == "2024-10, 2025-01"

@@ -31,7 +31,7 @@ def road_with(by_ages, by_rate, parts, by_history=np.nan):
             "cv2_rate": 0.01,
         }
     )
-    lifetimes = pd.DataFrame({"part_id": parts, "family": "f"})
+    lifetimes = pd.DataFrame({"part_id": parts, "family": "f", "n_failed": 9.0})
     return lambda origin, months, days: SimpleNamespace(windows=windows, lifetimes=lifetimes)
 
 

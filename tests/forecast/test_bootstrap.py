@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from spareplan.errors import DataError
 from spareplan.forecast.bootstrap import block_sums, iid_sums, willemain_sums
@@ -104,6 +108,18 @@ def test_past_stretches_keep_the_runs_that_single_draws_lose():
     assert block_sums(turns, 4, (0.5,)).variance[0] == pytest.approx(0)
 
 
+def test_where_no_stretch_is_known_periods_are_drawn_anew(demand):
+    holes = demand.copy()
+    holes[5:9, ::2] = np.nan
+    for weights in (None, 3.0, np.linspace(2, 9, len(demand))):
+        sums, anew = (method(holes, 2, LEVELS, weights) for method in (block_sums, iid_sums))
+        whole = block_sums(demand, 2, LEVELS, weights)
+        for a, b, c in zip(sums, anew, whole):
+            np.testing.assert_array_equal(a[5:9], b[5:9])
+            np.testing.assert_allclose(np.delete(a, np.s_[5:9], 0), np.delete(c, np.s_[5:9], 0))
+    assert block_sums([[5.0, 5.0]], 3, (0.5,)).mean.tolist() == [15]
+
+
 def test_the_tail_beyond_the_worst_stretch_rises():
     sums = block_sums([[0, 0, 3.0, 0, 1, 0, 0, 5]], 2, (0.95, 0.99, 0.999))
     assert 5 <= sums.quantiles[0, 0] < sums.quantiles[0, 1] < sums.quantiles[0, 2] < 40
@@ -182,3 +198,49 @@ def test_a_half_life_of_nothing_is_refused():
             method([[1.0]], 1, (0.5,), half_life=0)
     with pytest.raises(DataError, match="draws"):
         willemain_sums([[1.0]], 1, (0.5,), draws=0)
+
+
+HISTORIES = arrays(
+    float,
+    st.tuples(st.integers(1, 6), st.integers(1, 14)),
+    elements=st.one_of(st.just(0.0), st.integers(1, 40).map(float), st.just(np.nan)),
+)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(HISTORIES, st.integers(1, 5), st.sampled_from([1e-150, 1e-3, 0.7, 12.0, 1e9, 1e150]))
+def test_independent_sums_scale_with_the_unit(demand, periods, unit):
+    plain, scaled = iid_sums(demand, periods, LEVELS), iid_sums(demand * unit, periods, LEVELS)
+    np.testing.assert_allclose(scaled.mean, plain.mean * unit, rtol=1e-9)
+    np.testing.assert_allclose(scaled.none, plain.none)
+    np.testing.assert_allclose(scaled.quantiles, plain.quantiles * unit, rtol=1e-6)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(HISTORIES, st.integers(1, 5), st.randoms())
+def test_sums_are_distributions_whatever_the_history(demand, periods, random):
+    order = list(range(len(demand)))
+    random.shuffle(order)
+    most = np.where(np.isfinite(demand), demand, 0.0).max(axis=1)
+    for method in (iid_sums, block_sums):
+        sums = method(demand, periods, LEVELS)
+        assert (np.diff(sums.quantiles, axis=1) >= 0).all()
+        assert (sums.variance >= 0).all() and ((sums.none >= 0) & (sums.none <= 1)).all()
+        np.testing.assert_array_equal(sums.quantiles[sums.none >= 1], 0)
+        for a, b in zip(method(demand[order], periods, LEVELS), sums):
+            np.testing.assert_allclose(a, b[order], rtol=1e-12)
+        late = np.concatenate([np.full((len(demand), 3), np.nan), demand], axis=1)
+        for a, b in zip(method(late, periods, LEVELS), sums):
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+    assert (iid_sums(demand, periods, LEVELS).quantiles <= periods * most[:, None]).all()
+
+
+def test_series_of_all_sizes_keep_their_place_in_memory():
+    rng = np.random.default_rng(0)
+    demand = np.where(rng.random((4_000, 24)) < 0.2, rng.lognormal(3, 2, (4_000, 24)), 0.0)
+    tracemalloc.start()
+    iid_sums(demand, 3, LEVELS)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # Working arrays of a few times the table; the grid alone, 4,096 points a series, would be 170 times it.
+    assert peak < 12 * demand.nbytes

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from scipy import fft, stats
 
 from spareplan.errors import DataError
@@ -173,3 +176,33 @@ def test_wrong_arguments_are_refused(demand):
     ):
         with pytest.raises(DataError):
             compound_sums(*arguments)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    arrays(
+        float,
+        st.tuples(st.integers(1, 6), st.integers(1, 14)),
+        elements=st.one_of(st.just(0.0), st.integers(1, 40).map(float), st.just(np.nan)),
+    ),
+    st.integers(1, 24),
+    st.sampled_from([1e-6, 7.0, 1e12]),
+    st.randoms(),
+)
+def test_sums_are_distributions_whatever_the_history(demand, periods, unit, random):
+    order = list(range(len(demand)))
+    random.shuffle(order)
+    sums = forgetting_sums(demand, periods, LEVELS)
+    assert np.isfinite(sums.quantiles).all() and (np.diff(sums.quantiles, axis=1) >= 0).all()
+    assert (sums.variance >= 0).all() and ((sums.none >= 0) & (sums.none <= 1)).all()
+    assert (sums.quantiles[np.array(LEVELS) <= sums.none[:, None]] == 0).all()
+    late = np.concatenate([np.full((len(demand), 5), np.nan), demand], axis=1)
+    for a, b, c, d in zip(
+        sums,
+        forgetting_sums(late, periods, LEVELS),
+        forgetting_sums(demand[order], periods, LEVELS),
+        forgetting_sums(demand * unit, periods, LEVELS),
+    ):
+        np.testing.assert_allclose(b, a, rtol=1e-7, atol=1e-12)
+        np.testing.assert_allclose(c, a[order], rtol=1e-7, atol=1e-12)
+        assert d.shape == a.shape and np.isfinite(d).all()

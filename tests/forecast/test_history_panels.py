@@ -11,7 +11,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 import history_panels
+from history_methods import LEVELS, SINGLE, spareplan
 from history_panels import DemandPanel, halves, simulated_panels, subsets
+from history_scores import paired_interval, score_forecasts, verdict
 from history_simulated import KINDS, amounts, geometric_orders, heavy_orders, lots, noisy_counts
 
 
@@ -162,3 +164,74 @@ def test_real_panels_have_what_the_readme_of_the_data_says(test_data):
     assert (oil.lead.min(), oil.lead.max()) == (1, 16)
     # Four weeks make one of the scorer's buckets.
     np.testing.assert_array_equal(weeks.demand.reshape(3451, 37, 4).sum(axis=2), panels["man"].demand)
+
+
+def test_new_parts_keep_only_their_last_periods():
+    panel = kind("lumpy", parts=50)
+    for at, rows in history_panels.new_parts(panel, 3):
+        (window,) = at.windows()
+        known = np.isfinite(window.demand).sum(axis=1)
+        assert len(rows) == 10
+        np.testing.assert_array_equal(known, np.where(np.isin(np.arange(50), rows), 3, window.origin))
+        np.testing.assert_array_equal(
+            window.demand[rows, -3:], panel.demand[rows][:, : window.origin][:, -3:]
+        )
+    assert np.isfinite(panel.demand).all()
+
+
+def test_figures_are_those_of_the_definitions():
+    demand = np.array([[1.0, 0, 2, 4], [0, 0, 0, 0], [3, 3, 3, 6]])
+    panel = DemandPanel("few", demand, 2, origins=(2,))
+    quantiles = np.array([[5.0, 6, 7, 8, 9], [0, 0, 1, 1, 2], [3, 4, 5, 6, 9]])
+    mean = np.array([5.0, 0.5, 4.0])
+    scored = score_forecasts(panel, [(mean, quantiles)])
+    came = [6.0, 0.0, 9.0]
+    loss = [
+        sum(2 * (level * (y - q) if y > q else (1 - level) * (q - y)) for level, q in zip(LEVELS, row)) / 5
+        for y, row in zip(came, quantiles)
+    ]
+    np.testing.assert_allclose(scored.loss, loss)
+    assert scored.figures["wql"] == pytest.approx(sum(loss) / 15)
+    assert scored.figures["bias"] == pytest.approx(9.5 / 15 - 1)
+    # At .5: 0 of 3 below, 1 of 3 at or below; at .99: 2 of 3 below, all at or below.
+    assert scored.figures["calerr_0.5"] == pytest.approx(0.5 - 1 / 3)
+    assert scored.figures["calerr_0.99"] == 0
+    assert scored.figures["stock_0.95"] == pytest.approx((8 + 1 + 6) / 15)
+    assert scored.figures["fill_0.95"] == pytest.approx((6 + 0 + 6) / 15)
+
+
+def test_chance_is_told_from_a_real_difference():
+    rng = np.random.default_rng(0)
+    base = rng.gamma(1.0, 1.0, 500)
+    assert (
+        verdict(*paired_interval(base * rng.lognormal(0, 0.3, 500) / np.exp(0.045), base)) == "within noise"
+    )
+    assert verdict(*paired_interval(base * 1.05, base)) == "worse, real"
+    assert verdict(*paired_interval(base * 0.95, base)) == "better, real"
+    low, high = paired_interval(base * 0.95, base)
+    assert low == pytest.approx(-0.05)
+    assert high == pytest.approx(-0.05)
+
+
+def test_the_interval_covers_the_true_ratio_as_often_as_it_says():
+    rng = np.random.default_rng(1)
+    inside = 0
+    for _ in range(200):
+        base = rng.gamma(2.0, 1.0, 300)
+        low, high = paired_interval(base * rng.gamma(25.0, 1.1 / 25, 300), base, draws=400)
+        inside += low <= 0.1 <= high
+    assert 180 <= inside <= 199
+
+
+@pytest.mark.parametrize("label", ["mean + NB", "iid bootstrap", "Willemain bootstrap", "spareplan"])
+def test_methods_sum_over_each_parts_own_lead_time(label):
+    method = {"spareplan": spareplan(), **SINGLE}[label]
+    panel = kind("slow movers", parts=40)
+    leads = np.where(np.arange(40) % 2 == 0, 2, 5)
+    mixed = DemandPanel("leads", panel.demand, leads, origins=(30,))
+    mean, quantiles = method(next(mixed.windows()))
+    for lead in (2, 5):
+        alone = DemandPanel("lead", panel.demand, lead, origins=(30,))
+        one_mean, one_quantiles = method(next(alone.windows()))
+        np.testing.assert_allclose(mean[leads == lead], one_mean[leads == lead])
+        np.testing.assert_allclose(quantiles[leads == lead], one_quantiles[leads == lead])

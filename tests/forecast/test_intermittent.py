@@ -7,6 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from spareplan.errors import DataError
 from spareplan.forecast.intermittent import (
@@ -230,3 +233,49 @@ def test_wrong_arguments_are_refused():
         croston([1.0, 2.0])
     with pytest.raises(DataError):
         tsb([[-1.0]])
+
+
+HISTORIES = arrays(
+    float,
+    st.tuples(st.integers(1, 6), st.integers(1, 14)),
+    elements=st.one_of(st.just(0.0), st.integers(1, 40).map(float), st.just(np.nan)),
+)
+
+
+@settings(max_examples=80, deadline=None, derandomize=True)
+@given(HISTORIES, st.sampled_from([1e-6, 0.3, 7.0, 1e12]), st.randoms())
+def test_means_scale_with_the_unit_and_stay_within_what_was_seen(demand, unit, random):
+    order = list(range(len(demand)))
+    random.shuffle(order)
+    most = np.where(np.isfinite(demand), demand, 0.0).max(axis=1)
+    for method in METHODS:
+        mean = method(demand)
+        assert ((mean >= 0) & (mean <= most * (1 + 1e-12))).all()
+        np.testing.assert_allclose(method(demand * unit), mean * unit, rtol=1e-9)
+        np.testing.assert_allclose(method(demand[order]), mean[order], rtol=1e-12)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(HISTORIES, st.sampled_from(["ses", "croston", "sba", "tsb"]), st.randoms())
+def test_choices_do_not_depend_on_units_or_on_the_order_of_rows(demand, method, random):
+    order = list(range(len(demand)))
+    random.shuffle(order)
+    # Powers of two scale without rounding, so that ties stay ties.
+    assert (best_weights(demand * 1024, method) == best_weights(demand, method)).all()
+    assert (best_half_lives(demand * 1024) == best_half_lives(demand)).all()
+    alone = {"panel_periods": 0.0}
+    assert (
+        best_weights(demand[order], method, **alone) == best_weights(demand, method, **alone)[order]
+    ).all()
+    late = np.concatenate([np.full((len(demand), 4), np.nan), demand], axis=1)
+    assert (best_half_lives(late) == best_half_lives(demand)).all()
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(HISTORIES, st.integers(1, 6))
+def test_unknown_periods_in_between_are_skipped(demand, at):
+    """Smoothing goes on after a gap as if it had not been."""
+    place = min(at, demand.shape[1])
+    gap = np.insert(demand, [place] * 3, np.nan, axis=1)
+    for method in (mean_demand, ses, croston, sba, tsb):
+        np.testing.assert_allclose(method(gap), method(demand), rtol=1e-12)

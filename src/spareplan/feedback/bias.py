@@ -308,8 +308,8 @@ def as_rows(scope: str, bias: Bias, evidence: Evidence, least_runs: int) -> pd.D
     Returns
     -------
     DataFrame
-        Parts that are neither corrected nor off by more than twice their noise are left out: there may be a
-        hundred thousand.
+        Parts, and classes within regions, that are neither corrected nor off by more than twice their noise
+        are left out: there may be a hundred thousand.
     """
     half = bias.limit * bias.doubt
     out = bias.keys.assign(
@@ -332,7 +332,7 @@ def as_rows(scope: str, bias: Bias, evidence: Evidence, least_runs: int) -> pd.D
     )
     off = np.abs(bias.ratio) > 2.0 * bias.noise
     out["reason"] = _reasons(out, off, least_runs)
-    return out[bias.applies | off] if scope == "part" else out
+    return out[bias.applies | off] if scope in ("part", "region and class") else out
 
 
 def _reasons(out: pd.DataFrame, off: NDArray[np.bool_], least_runs: int) -> pd.Series:

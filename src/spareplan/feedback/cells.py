@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from spareplan.feedback.reading import model_mean, region_or_site
+from spareplan.feedback.reading import (
+    StoredForecast,
+    beside,
+    model_mean,
+    region_of_site,
+    region_or_site,
+)
 from spareplan.tables.taken import CELL
+
+if TYPE_CHECKING:
+    from spareplan.tables.dataset import Dataset
 
 PAIR = ["part_id", "site_id"]
 YEAR = 12
@@ -70,6 +81,36 @@ def compared_cells(
     both["value_added"] = (both["actual"] - both["kept"]).abs() - (both["actual"] - both["planned"]).abs()
     both["naive"], both["naive_year"] = _naive(both, history, begins)
     return both.sort_values(CELL, kind="stable").reset_index(drop=True)
+
+
+def plan_cells(
+    run: StoredForecast, data: Dataset, taken: pd.DataFrame, months: pd.DatetimeIndex
+) -> pd.DataFrame:
+    """Some months of a stored forecast beside what came, and beside what was naively to be expected.
+
+    Parameters
+    ----------
+    run : StoredForecast
+    data : Dataset
+    taken : DataFrame
+        part_id, site_id, month, quantity: all months of complete records. [pieces]
+    months : DatetimeIndex
+        Months to be compared.
+
+    Returns
+    -------
+    DataFrame
+        As `compared_cells`.
+    """
+    planned, actual = beside(run, data, taken, months)
+    before = taken[(taken["month"] + pd.offsets.MonthEnd(0)) <= run.as_of]
+    _, history = beside(run, data, before, pd.DatetimeIndex(before["month"].unique()))
+    region = region_of_site(data, run)
+    starts = data.regions.set_index("region_id")["records_from"].dropna()
+    month = starts.dt.to_period("M").dt.to_timestamp()
+    # Series.map cannot look dates up for sites that all lack a region.
+    begins = pd.Series(pd.to_datetime([month.get(name, pd.NaT) for name in region]), index=region.index)
+    return compared_cells(planned, actual, region, history, begins)
 
 
 def _naive(

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from spareplan.feedback.plan_score import PlanScore
 
 SHOWN_LEVEL = 0.8
+SHOWN = ("region_id", "part_id", "month", "who", "overrides", "helped", "planned", "actual", "bias",
+         "tracking_signal", "tracking_limit", "surprise", "value_added", "low", "high", "money", "finding",
+         "verdict")  # fmt: skip
 SHOWN_PARTS, SHOWN_REGIONS, SHOWN_CORRECTIONS = 3, 4, 5
 
 
@@ -53,6 +56,29 @@ def note_lines(score: PlanScore, language: str = "en", corrections: Corrections 
     return lines
 
 
+def shown_rows(rows: pd.DataFrame, language: str) -> pd.DataFrame:
+    """Columns of a cut that a planner looks at first, headers and actions in his language.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        From `PlanScore.by`.
+    language : {"en", "zh"}
+
+    Returns
+    -------
+    DataFrame
+    """
+    out = rows[[name for name in SHOWN if name in rows]].copy()
+    if "month" in out:
+        out["month"] = out["month"].dt.strftime("%Y-%m")
+    if "finding" in out:
+        out["finding"] = [word(f"note_action_{finding}", language) for finding in out["finding"]]
+    if "verdict" in out:
+        out["verdict"] = [word(f"note_{verdict.replace(' ', '_')}", language) for verdict in out["verdict"]]
+    return out.rename(columns={name: word(f"accuracy_{name}", language) for name in out})
+
+
 def _share(value: float, form: str) -> str:
     return "" if pd.isna(value) else f" ({value:{form}})"
 
@@ -76,13 +102,9 @@ def _naive(score: PlanScore, say: Any) -> list[str]:
     if STEPS["naive"] not in steps:
         return []
     model = steps[STEPS["own"]]
-    saved, noise = model["value_added"], model["noise"]
-    clear = abs(saved) > SURPRISE_LIMIT * noise
-    verdict = "helps" if clear and saved > 0 else "hurts" if clear else "within_luck"
-    naive = steps[STEPS["naive"]]["absolute_error"]
-    return [
-        say("naive", model=f"{model['absolute_error']:,.0f}", naive=f"{naive:,.0f}", verdict=say(verdict))
-    ]
+    if pd.isna(model["gain"]):
+        return []
+    return [say("naive", gain=f"{model['gain']:+.1%}", verdict=say(model["verdict"].replace(" ", "_")))]
 
 
 def _regions(table: pd.DataFrame, say: Any) -> list[str]:

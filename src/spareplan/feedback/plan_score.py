@@ -10,15 +10,13 @@ import numpy as np
 import pandas as pd
 
 from spareplan.errors import DataError, Problem
-from spareplan.feedback.cells import compared_cells
-from spareplan.feedback.note import note_lines
-from spareplan.feedback.planners import score_overrides
+from spareplan.feedback.cells import compared_cells, plan_cells
+from spareplan.feedback.note import note_lines, shown_rows
+from spareplan.feedback.planners import overridden_cells, score_overrides, score_planners
 from spareplan.feedback.reading import (
     StoredForecast,
-    beside,
     last_whole_day,
     months_over,
-    region_of_site,
     stored_forecast,
     taken_until,
 )
@@ -82,6 +80,27 @@ class PlanScore(Result):
         """
         return "\n".join(note_lines(self, language, corrections))
 
+    def shown(self, what: str = "region", language: str = "en") -> pd.DataFrame:
+        """Rows of one cut for the screen, the columns a planner looks at first, in his language.
+
+        Parameters
+        ----------
+        what : str
+            As in `by`.
+        language : {"en", "zh"}
+
+        Returns
+        -------
+        DataFrame
+            Worst money first.
+
+        Raises
+        ------
+        DataError
+            No such cut.
+        """
+        return shown_rows(self.by(what), language)
+
     def by(self, what: str) -> pd.DataFrame:
         """Rows of one cut.
 
@@ -140,16 +159,7 @@ def score_plan(plan: Plan, data: Dataset, as_of: Any = None) -> PlanScore:
     over = months_over(run.table["month"], run.as_of, last)
     if not len(over):
         raise _nothing_over(run, last)
-    taken = taken_until(data, last)
-    planned, actual = beside(run, data, taken, over)
-    before = taken[(taken["month"] + pd.offsets.MonthEnd(0)) <= run.as_of]
-    _, history = beside(run, data, before, pd.DatetimeIndex(before["month"].unique()))
-    region = region_of_site(data, run)
-    starts = data.regions.set_index("region_id")["records_from"].dropna()
-    month = starts.dt.to_period("M").dt.to_timestamp()
-    # Series.map cannot look dates up for sites that all lack a region.
-    begins = pd.Series(pd.to_datetime([month.get(name, pd.NaT) for name in region]), index=region.index)
-    cells = compared_cells(planned, actual, region, history, begins)
+    cells = plan_cells(run, data, taken_until(data, last), over)
     unit_cost = data.parts.set_index("part_id")["unit_cost"]
     return _scored(cells, unit_cost, run.overrides, _odd_rows(run, data, cells, last, as_of))
 
@@ -219,7 +229,7 @@ def _scored(
     overrides: pd.DataFrame | None,
     odd: list[dict[str, Any]],
 ) -> PlanScore:
-    laid, planners = score_overrides(cells, overrides, unit_cost)
+    touched, live = overridden_cells(cells, overrides, unit_cost)
     months = sorted(cells["month"].unique())
     assumed = assumptions_frame(
         [
@@ -246,8 +256,8 @@ def _scored(
         assumed,
         (),
         cells,
-        laid,
-        planners,
+        score_overrides(touched, live),
+        score_planners(touched),
         score_stairs(cells),
         score_coverage(cells),
         _part_factors(cells),

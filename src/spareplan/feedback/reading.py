@@ -65,7 +65,7 @@ def stored_forecast(plan: Plan, version: Any = None) -> StoredForecast:
     laid = kept.get("applied_overrides", kept.get("overrides", pd.DataFrame()))
     return StoredForecast(
         version,
-        pd.Timestamp(plan.demand.as_of),
+        pd.Timestamp(plan.demand.as_of).as_unit("us"),
         plan.demand.table,
         laid,
         kept.get("parts", pd.DataFrame()),
@@ -271,7 +271,7 @@ def _from_store(store: Any, latest_of_a_day: bool) -> list[StoredForecast]:
             store.table(version, name) if name in names else pd.DataFrame()
             for name in ("demand.table", laid, "inputs.parts", "inputs.sites")
         ]
-        runs.append(StoredForecast(version, pd.Timestamp(as_of), *kept))
+        runs.append(StoredForecast(version, pd.Timestamp(as_of).as_unit("us"), *kept))
     return runs
 
 

@@ -16,6 +16,7 @@ from spareplan.maths.accuracy import (
     tracking_limit,
     tracking_signal,
 )
+from spareplan.maths.distributions import cdf
 
 GROUPS: dict[str, list[str]] = {
     "total": [],
@@ -58,7 +59,7 @@ def score_groups(cells: pd.DataFrame, unit_cost: pd.Series | None) -> pd.DataFra
 
 
 def score_coverage(cells: pd.DataFrame) -> pd.DataFrame:
-    """Whether as many counts stay within the quantiles as was promised, for all and for each region.
+    """Whether as many counts stay within the quantiles as the plan promised, for all and for each region.
 
     Parameters
     ----------
@@ -67,50 +68,52 @@ def score_coverage(cells: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        region_id (missing: all), level, cells, parts, below, within (shares of part x site x month below, and
-        at or below, the quantile: of whole numbers the level lies between), low, high (where chance leaves
-        it, binomial or clustered by part, whichever is wider), verdict (as promised, too narrow, too wide),
-        reason.
+        region_id (missing: all), level, cells, parts, promised (share of part x site x month expected at or
+        below the quantile: of whole numbers more than the level), within (share that was), low, high (where
+        chance leaves it: counts one by one or clustered by part, whichever is wider), verdict (as promised,
+        too narrow, too wide), reason.
 
     References
     ----------
     .. [1] Kolassa (2016), Evaluating predictive count data distributions in retail sales forecasting, IJF 32.
     """
     levels = [str(name) for name in cells if str(name).startswith("q0.")]
-    rows: list[dict[str, Any]] = []
-    groups = [(None, cells), *((name, own) for name, own in cells.groupby("region_id", sort=True))]
     reach = float(special.ndtri(0.5 + 0.5 * CONFIDENCE))
-    for region, own in groups:
+    mean = cells["planned"].to_numpy(float)
+    variance = cells["vmr"].to_numpy(float) * mean + cells["rate_cv2"].to_numpy(float) * mean**2
+    kept = cells[["region_id", "part_id"]].copy()
+    for name in levels:
+        limit = cells[name].fillna(0.0).to_numpy(float)
+        kept[f"promised {name}"] = cdf(limit, mean, variance)
+        kept[name] = cells["actual"].to_numpy(float) <= limit
+    rows: list[dict[str, Any]] = []
+    for region, own in _all_and_each(kept):
         part = pd.factorize(own["part_id"])[0]
-        actual = own["actual"].to_numpy(float)
         for name in levels:
-            level, limit = float(name[1:]), own[name].fillna(0.0).to_numpy(float)
-            within, below = actual <= limit, actual < limit
-            binomial = np.sqrt(level * (1.0 - level) / len(own))
-            error = float(np.fmax(clustered_error(within, part), binomial))
+            promised, within = own[f"promised {name}"].to_numpy(float), own[name].to_numpy(float)
+            alone = np.sqrt((promised * (1.0 - promised)).sum()) / len(own)
+            error = float(np.fmax(clustered_error(within - promised, part), alone))
             rows.append(
                 {
                     "region_id": region,
-                    "level": level,
+                    "level": float(name[1:]),
                     "cells": len(own),
                     "parts": int(part.max()) + 1,
-                    "below": below.mean(),
+                    "promised": promised.mean(),
                     "within": within.mean(),
-                    "low": max(level - reach * error, 0.0),
-                    "high": min(level + reach * error, 1.0),
+                    "low": max(promised.mean() - reach * error, 0.0),
+                    "high": min(promised.mean() + reach * error, 1.0),
                 }
             )
-    names = ["region_id", "level", "cells", "parts", "below", "within", "low", "high"]
+    names = ["region_id", "level", "cells", "parts", "promised", "within", "low", "high"]
     out = pd.DataFrame(rows, columns=names)
-    out["verdict"] = np.where(
-        out["within"] < out["low"],
-        "too narrow",
-        np.where(out["below"] > out["high"], "too wide", "as promised"),
-    )
+    narrow, wide = out["within"] < out["low"] - 1e-12, out["within"] > out["high"] + 1e-12
+    out["verdict"] = np.where(narrow, "too narrow", np.where(wide, "too wide", "as promised"))
     out["reason"] = (
         out["within"].map("{:.1%} of ".format)
         + out["cells"].map("{:,} counts at or below the ".format)
         + out["level"].map("{:.0%} quantile, ".format)
+        + out["promised"].map("{:.1%} expected, ".format)
         + out["low"].map("chance allows {:.1%} to ".format)
         + out["high"].map("{:.1%}: ".format)
         + out["verdict"]
@@ -129,47 +132,58 @@ def score_stairs(cells: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         region_id (missing: all), step, planned [pieces], bias (of actual), absolute_error (sum over part,
-        site and month) [pieces], share (of actual), value_added (taken off by this step), noise (standard
-        error of it, clustered by part), reason. Steps that change nothing are left out; the model is held
-        against the mean of twelve months.
+        site and month) [pieces], squared_error [pieces²], value_added (absolute error taken off by this
+        step) [pieces], gain (share of the squared error taken off), noise (standard error of the gain,
+        clustered by part), verdict (helps, hurts, within luck), reason. Steps that change nothing are left
+        out.
+
+    Notes
+    -----
+    The verdict is by squared errors: of rare demand the absolute error is least for those who expect nothing.
 
     References
     ----------
     .. [1] Gilliland (2010), The Business Forecasting Deal: forecast value added.
+    .. [2] Kolassa (2020), Why the "best" point forecast depends on the error or accuracy measure, IJF 36.
     """
     steps = [name for name in STEPS if _moves(cells, name)]
     rows: list[dict[str, Any]] = []
-    groups = [(None, cells), *((name, own) for name, own in cells.groupby("region_id", sort=True))]
-    for region, own in groups:
+    for region, own in _all_and_each(cells):
         part = pd.factorize(own["part_id"])[0]
         actual = own["actual"].to_numpy(float)
-        before: np.ndarray | None = None
+        total, before = actual.sum(), None
         for name in steps:
             foreseen = own[name].to_numpy(float)
-            error = np.abs(foreseen - actual)
-            saved = np.full(len(own), np.nan) if before is None else before - error
-            total = actual.sum()
-            rows.append(
-                {
-                    "region_id": region,
-                    "step": STEPS[name],
-                    "planned": foreseen.sum(),
-                    "bias": foreseen.sum() / total - 1.0 if total > 0 else np.nan,
-                    "absolute_error": error.sum(),
-                    "share": error.sum() / total if total > 0 else np.nan,
-                    "value_added": saved.sum(),
-                    "noise": clustered_error(saved, part) * len(own) if before is not None else np.nan,
-                }
-            )
-            before = error
-    names = ["region_id", "step", "planned", "bias", "absolute_error", "share", "value_added", "noise"]
-    out = pd.DataFrame(rows, columns=names)
-    clear = out["value_added"].abs() > SURPRISE_LIMIT * out["noise"]
-    side = np.where(out["value_added"] > 0, "helps", "hurts")
-    words = out["value_added"].map("{:+,.1f} pieces of error saved; ".format)
-    words = words + np.where(clear, side, "within chance")
-    out["reason"] = words.where(out["value_added"].notna(), "where the stairs begin")
+            off = foreseen - actual
+            row = {
+                "region_id": region,
+                "step": STEPS[name],
+                "planned": foreseen.sum(),
+                "bias": foreseen.sum() / total - 1.0 if total > 0 else np.nan,
+                "absolute_error": np.abs(off).sum(),
+                "squared_error": (off**2).sum(),
+            }
+            if before is not None and (before**2).sum() > 0:
+                saved, size = before**2 - off**2, (before**2).sum()
+                row["value_added"] = (np.abs(before) - np.abs(off)).sum()
+                row["gain"] = saved.sum() / size
+                row["noise"] = clustered_error(saved, part) * len(own) / size
+            rows.append(row)
+            before = off
+    names = ["region_id", "step", "planned", "bias", "absolute_error", "squared_error", "value_added", "gain",
+             "noise"]  # fmt: skip
+    out = pd.DataFrame(rows).reindex(columns=names)
+    clear = out["gain"].abs() > SURPRISE_LIMIT * out["noise"]
+    out["verdict"] = np.where(clear, np.where(out["gain"] > 0, "helps", "hurts"), "within luck")
+    words = out["gain"].map("{:+.1%} of the squared error taken off; ".format) + out["verdict"]
+    out["reason"] = words.where(out["gain"].notna(), "where the stairs begin")
+    out["verdict"] = out["verdict"].where(out["gain"].notna(), None)
     return out
+
+
+def _all_and_each(cells: pd.DataFrame) -> list[tuple[Any, pd.DataFrame]]:
+    """All rows, and those of each region."""
+    return [(None, cells), *((name, own) for name, own in cells.groupby("region_id", sort=True))]
 
 
 def _moves(cells: pd.DataFrame, name: str) -> bool:

@@ -27,7 +27,7 @@ from spareplan.forecast.backtest_trials import (
     classes_before,
     run_trials,
 )
-from spareplan.forecast.backtest_words import colleague_note
+from spareplan.forecast.backtest_words import SURE, colleague_note
 from spareplan.forecast.panels import Panel, read_panel, read_periods
 from spareplan.forecast.resampling import RESAMPLES
 from spareplan.results import Result, assumptions_frame
@@ -145,7 +145,7 @@ class Backtest(Result):
         return few[[*kept, "verdict", "bias", *figures]].reset_index(drop=True)
 
     def worst(self, most: int = 10) -> pd.DataFrame:
-        """Few columns of the worst losers, that fit on a screen.
+        """Few columns of the worst losers, that fit on a screen; what chance hardly explains comes first.
 
         Parameters
         ----------
@@ -157,7 +157,9 @@ class Backtest(Result):
         DataFrame
         """
         hidden = ["loss_model", "loss_mean", "loss_zero", "share", "reason"]
-        return self.losers.head(most).drop(columns=hidden)
+        chance = ~(self.losers["surprise"] > SURE)
+        order = np.argsort(chance.to_numpy(), kind="stable")
+        return self.losers.iloc[order].head(most).drop(columns=hidden)
 
 
 def backtest_demand(
@@ -230,6 +232,14 @@ def backtest_demand(
     step = int(np.median(ahead))
     cuts = choose_origins(panel, step, int(origins), int(ahead.min()))
     trials = run_trials(history, panel, names, ahead, cuts, marks, exposure)
+    if not len(trials.row):
+        raise problem_in_argument(
+            "backtest_demand",
+            "history",
+            f"{len(panel.keys):,} series",
+            "has no series with a known past and a whole known sum after it",
+            "fill in unknown quantities, or test shorter sums",
+        )
     labels = _labels(trials, panel, names, cuts_given)
     losses = trial_losses(trials)
     part = pd.factorize(panel.keys[names[0]].to_numpy()[trials.row], sort=True)[0].astype(np.int64)

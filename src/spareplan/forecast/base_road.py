@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from spareplan.config import ForecastOptions
 from spareplan.forecast.blend import NO_BLEND, Blend, blended_spread, learn_blend
+from spareplan.forecast.blend_words import method_words, pair_facts
 from spareplan.forecast.clock import Clock, build_clock, records_begin
 from spareplan.forecast.exposure import FleetHistory, fleet_history
 from spareplan.forecast.field_ages import FieldAges
@@ -149,13 +150,13 @@ def installed_base_demand(
         table, windows = add_visits(table, windows, plan.demand, as_of)
         soon = plan.calendar["month"] <= horizon[-1]
         visits, notes = plan.calendar[soon].reset_index(drop=True), [*notes, *plan.notes]
-    words = _methods(lives, blend)
+    words = method_words(lives.lifetimes["part_id"], lives.lifetimes["n_failed"], blend)
     for frame in (table, windows):
         frame["method"] = frame["part_id"].map(words).to_numpy()
     return BaseRoad(
         table,
         windows,
-        _facts(fleet, lives, table, blend),
+        pair_facts(fleet, lives.lifetimes, table, blend),
         listed_spells(lives) if blend is not NO_BLEND else _nothing([]).spells,
         lives.lifetimes,
         [*notes, *lives.notes, *blend.notes, *sale_notes],
@@ -374,38 +375,3 @@ def _long(rows: list[_PartRows], what: str, columns: list[str], axis: str, times
     out.insert(0, "site_id", site)
     out.insert(0, "part_id", part)
     return out
-
-
-def _methods(lives: PartLives, blend: Blend) -> pd.Series:
-    """Which road each part follows, in words."""
-    parts = lives.lifetimes["part_id"]
-    own = np.where(lives.lifetimes["n_failed"] >= 6, "ages", "ages, pooled lives")
-    text = [f"installed base: {blend.words(part, by_ages)}" for part, by_ages in zip(parts, own)]
-    return pd.Series(text, index=parts.to_numpy())
-
-
-def _facts(fleet: FleetHistory, lives: PartLives, table: pd.DataFrame, blend: Blend) -> pd.Series:
-    """Machines and lives of each pair, in words."""
-    index = pd.MultiIndex.from_frame(table[PAIR].drop_duplicates())
-    now = fleet.machines.table[fleet.machines.table["in_service"].to_numpy(bool)]
-    present = now.groupby(["product_id", "site_id"]).size().rename("machines").reset_index()
-    there = fleet.fitted[["part_id", "product_id"]].merge(present, on="product_id")
-    machines = there.groupby(PAIR)["machines"].sum().reindex(index).fillna(0).astype(int)
-    law = lives.lifetimes
-    unit = {"hours": "h", "days": "days"}
-    text = {
-        part: f"life {scale:,.0f} {unit[clock]}, shape {shape:.1f}, {failed:.0f} failures"
-        + (", repaired in place" if kind == "repaired" else "")
-        + ("" if pd.isna(like) else f", like {like}")
-        + ("" if blend.of(part) > 0.99 and not blend.winner(part) else f"; {blend.reason(part)}")
-        for part, scale, shape, failed, clock, kind, like in zip(
-            *(law[name] for name in ("part_id", "scale", "shape", "n_failed", "clock", "kind", "like_part"))
-        )
-    }
-    return pd.Series(
-        [
-            f"{count} machines in service, {text[part]}"
-            for count, part in zip(machines, index.get_level_values(0))
-        ],
-        index=index,
-    )

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from spareplan.forecast.blend_words import WEIGHT_NOTE, back_test_notes, family_verdicts
+from spareplan.forecast.notes import note
 from spareplan.maths.distributions import pmf
 from spareplan.maths.units import DAYS_PER_MONTH, months_after
 from spareplan.tables.supersession import newest_parts
@@ -35,14 +37,12 @@ PRIOR_POWER = -0.3
 TEMPER_ALL, TEMPER_FAMILY = 1.0, 1.0
 # A surprise speaks against a road, but one part is not to drown all others. [probability]
 LEAST_CHANCE = 1e-4
-# Log likelihood that makes one road the winner. [nats]
-CLEAR = 2.0
+# Failures seen before the test that part the classes of evidence.
+CLASSES = (0, 1, 3, 6, 20)
 # Reports that must have come in before a quarter is tested.
 REPORTED_SHARE = 0.95
 # A road is told alone above the one share, and beside others from the other.
 LEADS, TOLD = 0.75, 0.15
-WEIGHT_NOTE = "weight of ages against the mean rate"
-RECORD_NOTE = "weight of the own record"
 
 
 class Blend(NamedTuple):
@@ -55,7 +55,7 @@ class Blend(NamedTuple):
     doubt : float
         Squared coefficient of variation that past forecasts missed beyond their own.
     tested : DataFrame
-        origin, part_id, family, by_ages, by_rate, by_history, actual: the back-test.
+        origin, part_id, family, n_failed, by_ages, by_rate, by_history, actual: the back-test.
     notes : list of dict
         Assumption rows.
     default, default_record : float
@@ -157,8 +157,8 @@ def learn_blend(data: Any, as_of: pd.Timestamp, begin: pd.Timestamp, origins: in
     -----
     For each part and origin the negative binomial probability of what happened is taken at eleven weights
     between the mean rate (0) and the ages (1): a line of predictive distributions, stacked by their
-    log score [1]_. The likelihood of all parts makes the prior of each family, whose own likelihood is added.
-    A part's weight is the mean under its family's. The doubt that is added to the rate's
+    log score [1]_. The likelihood of all parts makes the prior of each family and class, whose own is added.
+    A part's weight is the mean under its family's and class's. The doubt that is added to the rate's
     variation is the most likely one of a short list. Tests end where reports are nearly complete. Records
     under three months cannot be tested: then ages weigh from one half, on machines older than the records, up
     to all, on machines seen from new.
@@ -183,24 +183,26 @@ def learn_blend(data: Any, as_of: pd.Timestamp, begin: pd.Timestamp, origins: in
         return _untested(data, as_of, begin, origins)
     tested = pd.concat(tests, ignore_index=True)
     families, code = np.unique(tested["family"].to_numpy(str), return_inverse=True)
+    seen = np.searchsorted(CLASSES, np.round(tested["n_failed"].to_numpy(float)), side="right") - 1
     nodes = NODES if tested["by_history"].notna().any() else NODES[NODES[:, 2] == 0]
     doubt = _most_likely_doubt(tested)
     likelihood = _log_likelihood(tested, nodes, np.array([doubt]))[0]
-    evidence = np.stack([np.bincount(code, column, len(families)) for column in likelihood.T], axis=1)
-    weight = weigh_families(evidence, nodes) @ nodes
-    shared = _normalised(TEMPER_ALL * evidence.sum(axis=0) + prior_weight(nodes)) @ nodes
-    verdict = _verdicts(tested, families, code, evidence, nodes)
-    part = tested.drop_duplicates("part_id", keep="first")
-    row = np.searchsorted(families, part["family"].to_numpy(str))
-    names = part["part_id"]
+    by_family, by_class = _summed(likelihood, code, len(families)), _summed(likelihood, seen, len(CLASSES))
+    weight = weigh_families(by_family, nodes, by_class) @ nodes
+    shared = _normalised(TEMPER_ALL * likelihood.sum(axis=0) + prior_weight(nodes)) @ nodes
+    verdict = family_verdicts(tested, families, code, by_family, nodes, ROADS)
+    # The latest test stands first, so parts have the class they were in then.
+    part = (~tested.duplicated("part_id")).to_numpy()
+    names = tested.loc[part, "part_id"]
+    own = weight[code[part], seen[part]]
     return Blend(
-        dict(zip(names, weight[row, 0].tolist())),
+        dict(zip(names, own[:, 0].tolist())),
         doubt,
         tested,
-        _notes(tested, weight, doubt, length),
+        back_test_notes(tested, own, doubt, length),
         float(shared[0]),
-        dict(zip(names, verdict[row].tolist())),
-        dict(zip(names, weight[row, 2].tolist())),
+        dict(zip(names, verdict[code[part]].tolist())),
+        dict(zip(names, own[:, 2].tolist())),
         float(shared[2]),
     )
 
@@ -235,8 +237,10 @@ def prior_weight(nodes: np.ndarray) -> np.ndarray:
     return np.asarray(PRIOR_POWER * np.log(0.02 + 0.96 * nodes[:, roads]).sum(axis=1))
 
 
-def weigh_families(evidence: np.ndarray, nodes: np.ndarray = NODES[NODES[:, 2] == 0]) -> np.ndarray:
-    """Chances of each node in each family.
+def weigh_families(
+    evidence: np.ndarray, nodes: np.ndarray = NODES[NODES[:, 2] == 0], by_class: np.ndarray | None = None
+) -> np.ndarray:
+    """Chances of each node in each family (and class).
 
     Parameters
     ----------
@@ -244,27 +248,39 @@ def weigh_families(evidence: np.ndarray, nodes: np.ndarray = NODES[NODES[:, 2] =
         Log likelihood of what happened.
     nodes : ndarray, shape (nodes, 3)
         Weights of ages, mean rate and own record.
+    by_class : ndarray, shape (classes, nodes), optional
+        The same log likelihood, parted by how many failures had been seen before.
 
     Returns
     -------
-    ndarray, shape (families, nodes)
-        Rows that add up to 1: the likelihood of all families together is the prior of each.
+    ndarray, shape (families[, classes], nodes)
+        Rows that add up to 1: the likelihood of all together is the prior, to which that of the family and of
+        the class is added, so a thin family or class stays near all.
     """
     shared = TEMPER_ALL * evidence.sum(axis=0) + prior_weight(nodes)
-    return np.stack([_normalised(shared + TEMPER_FAMILY * row) for row in evidence])
+    own = shared + TEMPER_FAMILY * evidence
+    if by_class is not None:
+        own = own[:, None, :] + by_class[None, :, :]
+    return _normalised(own)
+
+
+def _summed(likelihood: np.ndarray, code: np.ndarray, size: int) -> np.ndarray:
+    return np.stack([np.bincount(code, column, size) for column in likelihood.T], axis=1)
 
 
 def _untested(data: Any, as_of: pd.Timestamp, begin: pd.Timestamp, origins: int) -> Blend:
     """Weights where records are too short for a test, or none is wanted."""
     if origins == 0:
         return NO_BLEND._replace(
-            notes=[_note(WEIGHT_NOTE, 1.0, "set by the user", "no back-test is made: ages alone")]
+            notes=[note(WEIGHT_NOTE, 1.0, "", "set by the user", "no back-test is made: ages alone")]
         )
     born = data.units.loc[data.units["commissioned_on"] <= as_of, "commissioned_on"]
     young = float((born >= begin).mean()) if len(born) else 1.0
     weight = 0.5 + 0.5 * young
     meaning = f"records are too short for a back-test; {young:.0%} of the machines are seen from new"
-    return NO_BLEND._replace(notes=[_note(WEIGHT_NOTE, round(weight, 2), "default", meaning)], default=weight)
+    return NO_BLEND._replace(
+        notes=[note(WEIGHT_NOTE, round(weight, 2), "", "default", meaning)], default=weight
+    )
 
 
 def _days_to_report(data: Any, as_of: pd.Timestamp) -> int:
@@ -292,8 +308,9 @@ def _one_test(forecast: Any, happened: pd.Series, origin: pd.Timestamp) -> pd.Da
     by_part = windows.groupby("part_id", sort=True)
     sums = by_part[list(ROADS)].sum(min_count=1)
     spread = by_part[["vmr", "rate_cv2", "cv2_rate", "cv2_history"]].first()
-    family = forecast.lifetimes.set_index("part_id")["family"]
-    out = sums.join(spread).assign(origin=origin, family=family)
+    known = forecast.lifetimes.set_index("part_id")
+    out = sums.join(spread).assign(origin=origin, family=known["family"], n_failed=known["n_failed"])
+    out["n_failed"] = out["n_failed"].fillna(0.0)
     out["family"] = out["family"].fillna("all parts").astype(str)
     out["actual"] = happened.reindex(out.index).fillna(0.0)
     return out.reset_index()
@@ -345,65 +362,5 @@ def blended_spread(
 
 
 def _normalised(log_weight: np.ndarray) -> np.ndarray:
-    weight = np.exp(log_weight - log_weight.max())
-    return np.asarray(weight / weight.sum())
-
-
-def _note(name: str, value: Any, origin: str, meaning: str) -> dict[str, Any]:
-    return {"stage": "forecast", "name": name, "value": value, "origin": origin, "meaning": meaning}
-
-
-def _verdicts(
-    tested: pd.DataFrame, families: np.ndarray, code: np.ndarray, evidence: np.ndarray, nodes: np.ndarray
-) -> np.ndarray:
-    """What the back-test said of each family, shape (families,)."""
-    alone = [int(np.flatnonzero(nodes[:, road] == 1)[0]) for road in range(3) if nodes[:, road].max() == 1]
-    names = np.array(["ages won", "mean rate won", "own record won", "a draw"], dtype=object)
-    ends = evidence[:, alone]
-    order = np.argsort(-ends, axis=1, kind="stable")
-    best, next_best = (np.take_along_axis(ends, order[:, [k]], axis=1)[:, 0] for k in (0, 1))
-    won = names[np.where(best - next_best > CLEAR, order[:, 0], 3)]
-    seen = np.bincount(code, tested["actual"].to_numpy(float), len(families))
-    off = [
-        np.bincount(code, (tested[name] - tested["actual"]).abs().fillna(0).to_numpy(float), len(families))
-        / np.maximum(seen, 1.0)
-        for name in ROADS[: len(alone)]
-    ]
-    words = ("by ages", "by the mean rate", "by the own record")
-    said = [
-        ", ".join(
-            f"{error:.0%} {how}" if number else f"{error:.0%} off {how}"
-            for number, (error, how) in enumerate(zip(errors, words))
-        )
-        for errors in zip(*off)
-    ]
-    return np.array([f"{word}: in the last quarters {text}" for word, text in zip(won, said)], dtype=object)
-
-
-def _notes(tested: pd.DataFrame, weights: np.ndarray, doubt: float, length: int) -> list[dict[str, Any]]:
-    origins = sorted(tested["origin"].unique())
-    said = ", ".join(f"{pd.Timestamp(origin):%Y-%m-%d}" for origin in origins)
-    seen = max(tested["actual"].sum(), 1.0)
-    words = {"by_ages": "by ages", "by_rate": "by the mean rate", "by_history": "by the own record"}
-    known = {name: how for name, how in words.items() if tested[name].notna().any()}
-    roads = ", ".join(
-        f"{how} {(tested[name] - tested['actual']).abs().sum() / seen:.0%} off per part and "
-        f"{tested[name].sum():.0f} expected"
-        for name, how in known.items()
-    )
-    text = f"{length} months after {said}: {roads}; {tested['actual'].sum():.0f} happened"
-    ages, record = weights[:, 0], weights[:, 2]
-    rows = [_note(WEIGHT_NOTE, f"{ages.min():.2f} to {ages.max():.2f}", "estimated by back-test", text)]
-    if "by_history" in known:
-        meaning = "what was taken of the part so far, per piece in service, pooled over all parts"
-        value = f"{record.min():.2f} to {record.max():.2f}"
-        rows.append(_note(RECORD_NOTE, value, "estimated by back-test", meaning))
-    return [
-        *rows,
-        _note(
-            "doubt that past forecasts missed",
-            doubt,
-            "estimated by back-test",
-            "squared coefficient of variation added to the rate of every part on known machines",
-        ),
-    ]
+    weight = np.exp(log_weight - log_weight.max(axis=-1, keepdims=True))
+    return np.asarray(weight / weight.sum(axis=-1, keepdims=True))

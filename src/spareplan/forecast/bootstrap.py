@@ -14,7 +14,6 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -22,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import fft, special
 
 from spareplan.errors import problem_in_argument
-from spareplan.forecast.recursions import period_weights, read_demand
+from spareplan.forecast.recursions import period_weights, read_ahead, read_demand, read_levels
 
 FloatArray = NDArray[np.float64]
 _Numbers = TypeVar("_Numbers", NDArray[np.float64], NDArray[np.complex128])
@@ -58,7 +57,7 @@ class DemandSums(NamedTuple):
 
 
 def iid_sums(
-    demand: ArrayLike, periods: ArrayLike, levels: Sequence[float], half_life: ArrayLike | None = None
+    demand: ArrayLike, periods: ArrayLike, levels: ArrayLike, half_life: ArrayLike | None = None
 ) -> DemandSums:
     """Distribution of the sum of periods drawn independently from a series' own past.
 
@@ -68,7 +67,7 @@ def iid_sums(
         Oldest period first; NaN where unknown or not started. [pieces]
     periods : int or array-like of int, shape (n,)
         How many periods are summed, at least 1. [periods]
-    levels : sequence of float, k of them
+    levels : array-like, shape (k,)
         Between 0 and 1.
     half_life : float or array-like, shape (n,), optional
         After so many periods a period is drawn half as often; None: all alike. [periods]
@@ -127,7 +126,7 @@ def iid_sums(
 
 
 def block_sums(
-    demand: ArrayLike, periods: int, levels: Sequence[float], half_life: ArrayLike | None = None
+    demand: ArrayLike, periods: int, levels: ArrayLike, half_life: ArrayLike | None = None
 ) -> DemandSums:
     """Distribution of past sums of so many neighbouring periods of a series.
 
@@ -137,7 +136,7 @@ def block_sums(
         Oldest period first; stretches with an unknown period are left out. [pieces]
     periods : int
         How many periods are summed, at least 1. [periods]
-    levels : sequence of float, k of them
+    levels : array-like, shape (k,)
         Between 0 and 1.
     half_life : float or array-like, shape (n,), optional
         After so many periods a stretch counts half; None: all alike. [periods]
@@ -145,7 +144,7 @@ def block_sums(
     Returns
     -------
     DemandSums
-        All 0, and `none` 1, where no stretch is known.
+        Where no whole stretch is known, that of `iid_sums`.
 
     Raises
     ------
@@ -169,24 +168,30 @@ def block_sums(
     marks, length = read_levels(name, levels), int(read_ahead(name, periods, 1)[0])
     n, c = values.shape
     if c < length:
-        values, known = np.full((n, length), np.nan), np.zeros((n, length), bool)
+        return iid_sums(values, length, marks, half_life)
     pieces = np.lib.stride_tricks.sliding_window_view(np.where(known, values, 0.0), length, axis=1)
     seen = np.asarray(np.lib.stride_tricks.sliding_window_view(known, length, axis=1).all(axis=2))
     sums = np.where(seen, pieces.sum(axis=2), 0.0)
     chance = period_weights(name, seen, half_life)
     mean, variance = _moments(sums, chance)
-    none = np.where(seen.any(axis=1), np.where(sums > 0, 0.0, chance).sum(axis=1), 1.0)
+    none = np.where((sums > 0).any(axis=1), np.where(sums > 0, 0.0, chance).sum(axis=1), 1.0)
     order = np.argsort(np.where(seen, sums, -1.0), axis=1, kind="stable")
     sorted_sums, weight = np.take_along_axis(sums, order, 1), np.take_along_axis(chance, order, 1)
     middle = np.cumsum(weight, axis=1) - weight / 2
     quantiles = np.zeros((n, len(marks)))
     for column, level in enumerate(marks):
         quantiles[:, column] = _between(sorted_sums, middle, weight, level, np.sqrt(variance))
-    return DemandSums(mean, variance, np.where(marks <= none[:, None] + SAME, 0.0, quantiles), none)
+    quantiles[marks <= none[:, None] + SAME] = 0.0
+    out = DemandSums(mean, variance, quantiles, none)
+    short = np.flatnonzero(~seen.any(axis=1))
+    half = half_life if half_life is None or np.ndim(half_life) == 0 else np.asarray(half_life)[short]
+    for all_rows, anew in zip(out, iid_sums(values[short], length, marks, half)):
+        all_rows[short] = anew
+    return out
 
 
 def willemain_sums(
-    demand: ArrayLike, periods: int, levels: Sequence[float], draws: int = DRAWS, seed: int = 0
+    demand: ArrayLike, periods: int, levels: ArrayLike, draws: int = DRAWS, seed: int = 0
 ) -> DemandSums:
     """Distribution of the sum when demand comes in runs and sizes vary around those seen [1]_.
 
@@ -196,7 +201,7 @@ def willemain_sums(
         Oldest period first; NaN where unknown or not started. [pieces]
     periods : int
         How many periods are summed, at least 1. [periods]
-    levels : sequence of float, k of them
+    levels : array-like, shape (k,)
         Between 0 and 1.
     draws : int
         Simulated futures per series, at least 1; rounded up to a power of two, as evenly spread (Sobol)
@@ -245,24 +250,6 @@ def willemain_sums(
         out.none[rows] = (total == 0).mean(axis=1)
         out.quantiles[rows] = np.quantile(total, marks, axis=1, method="inverted_cdf").T
     return out
-
-
-def read_levels(function: str, levels: Sequence[float]) -> FloatArray:
-    """Check quantile levels: numbers between 0 and 1."""
-    marks = np.asarray(levels, dtype=float)
-    if marks.ndim != 1 or not ((marks > 0) & (marks < 1)).all():
-        remedy = "give levels such as (0.5, 0.9, 0.95)"
-        raise problem_in_argument(function, "levels", levels, "are no numbers between 0 and 1", remedy)
-    return marks
-
-
-def read_ahead(function: str, periods: ArrayLike, count: int) -> FloatArray:
-    """Check the number of periods to sum: whole, at least 1, one or one per series; shape (count,)."""
-    ahead = np.asarray(periods, dtype=float)
-    if ahead.shape not in ((), (count,)) or not ((ahead >= 1) & (ahead % 1 == 0)).all():
-        remedy = "give the number of periods, or one per series"
-        raise problem_in_argument(function, "periods", periods, "is no whole number from 1 up", remedy)
-    return np.broadcast_to(ahead, (count,))
 
 
 def _moments(pieces: FloatArray, chance: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -13,16 +13,14 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spareplan.errors import problem_in_argument
 from spareplan.forecast import pooling
-from spareplan.forecast.bootstrap import DemandSums, read_ahead, read_levels
+from spareplan.forecast.bootstrap import DemandSums
 from spareplan.forecast.intermittent import best_half_lives, mean_demand
-from spareplan.forecast.recursions import read_demand
+from spareplan.forecast.recursions import read_ahead, read_demand, read_levels
 from spareplan.maths.intermittency import size_variation
 
 FloatArray = NDArray[np.float64]
@@ -37,7 +35,7 @@ def compound_sums(
     mean: ArrayLike,
     demand: ArrayLike,
     periods: ArrayLike,
-    levels: Sequence[float],
+    levels: ArrayLike,
     memory: ArrayLike = MEMORY,
 ) -> DemandSums:
     """Distribution of the sum of the next periods around a mean that some method forecast.
@@ -50,7 +48,7 @@ def compound_sums(
         History from which sizes are taken; oldest period first, NaN where unknown or not started. [pieces]
     periods : int or array-like of int, shape (n,)
         How many periods are summed, at least 1. [periods]
-    levels : sequence of float, k of them
+    levels : array-like, shape (k,)
         Between 0 and 1.
     memory : float or array-like, shape (n,)
         How many periods the mean rests on, (2 - alpha) / alpha after smoothing: few mean doubt. [periods]
@@ -110,7 +108,7 @@ def compound_sums(
     return DemandSums(ahead * rate, np.where(some, variance, 0.0), quantiles, none)
 
 
-def forgetting_sums(demand: ArrayLike, periods: ArrayLike, levels: Sequence[float]) -> DemandSums:
+def forgetting_sums(demand: ArrayLike, periods: ArrayLike, levels: ArrayLike) -> DemandSums:
     """Distribution of the sum around a mean that forgets as fast as the past says it should.
 
     Parameters
@@ -119,7 +117,7 @@ def forgetting_sums(demand: ArrayLike, periods: ArrayLike, levels: Sequence[floa
         Oldest period first; NaN where unknown or not started. [pieces]
     periods : int or array-like of int, shape (n,)
         How many periods are summed, at least 1. [periods]
-    levels : sequence of float, k of them
+    levels : array-like, shape (k,)
         Between 0 and 1.
 
     Returns

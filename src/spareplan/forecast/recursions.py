@@ -1,4 +1,7 @@
-"""Recursions behind the classic methods: what each would have forecast after every period of the past."""
+"""Recursions behind the classic methods: what each would have forecast after every period of the past.
+
+Beside them the checks of arguments that all forecasts from a matrix of histories share.
+"""
 
 from __future__ import annotations
 
@@ -69,6 +72,24 @@ def read_demand(function: str, demand: ArrayLike) -> tuple[FloatArray, NDArray[n
             "take returns off the demand before them",
         )
     return values, np.isfinite(values)
+
+
+def read_levels(function: str, levels: ArrayLike) -> FloatArray:
+    """Check quantile levels: numbers between 0 and 1."""
+    marks = np.asarray(levels, dtype=float)
+    if marks.ndim != 1 or not ((marks > 0) & (marks < 1)).all():
+        remedy = "give levels such as (0.5, 0.9, 0.95)"
+        raise problem_in_argument(function, "levels", levels, "are no numbers between 0 and 1", remedy)
+    return marks
+
+
+def read_ahead(function: str, periods: ArrayLike, count: int) -> FloatArray:
+    """Check the number of periods to sum: whole, at least 1, one or one per series; shape (count,)."""
+    ahead = np.asarray(periods, dtype=float)
+    if ahead.shape not in ((), (count,)) or not ((ahead >= 1) & (ahead % 1 == 0)).all():
+        remedy = "give the number of periods, or one per series"
+        raise problem_in_argument(function, "periods", periods, "is no whole number from 1 up", remedy)
+    return np.broadcast_to(ahead, (count,))
 
 
 def read_weight(function: str, argument: str, weight: ArrayLike, count: int) -> FloatArray:

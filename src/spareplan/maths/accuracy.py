@@ -74,8 +74,8 @@ def tracking_limit(errors: ArrayLike, confidence: float = 0.95) -> FloatArray:
     Notes
     -----
     Errors that are independent and normal around 0 have a sum whose ratio z to the root of their squares is
-    Student's t in disguise: t = z sqrt((n - 1) / (n - z²)). The usual limit of 4 is too wide for a few
-    periods and too narrow for a year.
+    Student's t in disguise: t = z sqrt((n - 1) / (n - z²)). The usual limit of 4 suits four periods; over
+    twelve, every third sound forecast exceeds it.
 
     References
     ----------

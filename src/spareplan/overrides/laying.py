@@ -160,13 +160,56 @@ def apply_to_grades(grades: PartGrades, data: Dataset, as_of: pd.Timestamp) -> P
     return _apply(grades, "grades", data, as_of)
 
 
-def apply_to_levels(levels: StockLevels, data: Dataset, as_of: pd.Timestamp) -> StockLevels:
+def apply_to_levels(
+    levels: StockLevels, data: Dataset, as_of: pd.Timestamp, model: StockLevels | None = None
+) -> StockLevels:
     """Say who set a base stock, and lay reorder points and order quantities over the levels.
 
-    Base stock itself enters the optimisation through `fixed_levels`, so that the rest is planned around it.
-    (Arguments and errors as in `apply_to_grades`.)
+    Parameters
+    ----------
+    levels : StockLevels
+        Base stocks of planners are in it already: they enter the optimisation through `fixed_levels`, so that
+        the rest is planned around them.
+    data, as_of
+        As in `apply_to_demand`.
+    model : StockLevels, optional
+        The same plan without them; its base stocks stand beside the planners' as model_base_stock, and what
+        theirs cost more or less is said in the assumptions.
+
+    Returns
+    -------
+    StockLevels
+
+    Raises
+    ------
+    DataError
+        An override that cannot be followed.
     """
-    return _apply(levels, "levels", data, as_of)
+    if model is None:
+        return _apply(levels, "levels", data, as_of)
+    own = model.table[[*PAIR, "base_stock"]].rename(columns={"base_stock": "model_base_stock"})
+    table = levels.table.merge(own, on=PAIR, how="left", validate="1:1")
+    # What the model plans around a planner's level is its own number too.
+    fixed = pd.MultiIndex.from_frame(fixed_levels(data, as_of, levels.table["part_id"])[PAIR])
+    free = ~pd.MultiIndex.from_frame(table[PAIR]).isin(fixed)
+    table["model_base_stock"] = table["model_base_stock"].fillna(0.0)
+    table.loc[free, "model_base_stock"] = table.loc[free, "base_stock"]
+    more = levels.cost - model.cost
+    noted = assumptions_frame(
+        [
+            {
+                "stage": "overrides",
+                "name": "levels set by planners cost",
+                "value": round(more, 2),
+                "unit": "money",
+                "origin": "computed",
+                "meaning": "base stock of this plan less that of the same plan without planners' levels",
+            }
+        ]
+    )
+    assumed = pd.concat([levels.assumptions, noted], ignore_index=True)
+    beside = dataclasses.replace(levels, table=reason_last(table), assumptions=assumed)
+    return _apply(beside, "levels", data, as_of)
 
 
 def apply_to_orders(
@@ -250,10 +293,13 @@ def _apply(
         column = one["column"]
         if f"model_{column}" not in table:
             table[f"model_{column}"] = table[column]
+        if not len(rows):
+            continue
         table[column] = laid(table[column], rows, one)
-        model = table[f"model_{column}"].iloc[rows].map(_shown)
-        said.iloc[rows] = f"; {column} set to {one['value']} by {one['who']} (model " + model.to_numpy() + ")"
-        said.iloc[rows] += f": {one['why']}"
+        model = table[f"model_{column}"].iloc[rows].map(_shown).astype(object)
+        said.iloc[rows] = (
+            f"; {column} set to {one['value']} by {one['who']} (model " + model + f"): {one['why']}"
+        )
     table["reason"] = (table["reason"].astype(object) + said).astype(TEXT)
     assumed = pd.concat([result.assumptions, assumptions_frame(_noted(name, live))], ignore_index=True)
     return dataclasses.replace(result, table=reason_last(table), assumptions=assumed)

@@ -44,6 +44,7 @@ STOCKED = ("model", "mean", "sba", "zero")
 # Relative losses beyond these are drawn at the edge, with their number.
 EDGES = (0.5, 2.0)
 MOST_LOSERS = 8
+SURPRISING = 2.0
 
 
 def plot_accuracy(report: Any, language: str = "en") -> Figure:
@@ -69,7 +70,7 @@ def plot_accuracy(report: Any, language: str = "en") -> Figure:
 
     _check(report)
     use_house_style()
-    figure = plt.figure(figsize=(14, 9.5))
+    figure = plt.figure(figsize=(14, 9.5), layout="constrained")
     # Two halves, so that long names of one row do not move the panels of the other.
     halves = np.ravel(np.asarray(figure.subfigures(2, 1)))
     first, second, third, fourth = (ax for half in halves for ax in half.subplots(1, 2))
@@ -127,7 +128,8 @@ def plot_losses(report: Any, by: str = "class", ax: Axes | None = None, language
                     linewidth=1.2, label=said(key, language))  # fmt: skip
         for x, where in zip(value[value > EDGES[1]], y[value > EDGES[1]]):
             ax.text(EDGES[1] * 1.02, where, f"{x:.1f} ▸", va="center", fontsize=7, color=colour)
-    ax.axvline(1.0, color=LOOKS["mean"][0], linestyle="--", linewidth=1.5)
+    colour, _, line, key = LOOKS["mean"]
+    ax.axvline(1.0, color=colour, linestyle=line, linewidth=1.5, label=said(key, language))
     ax.set_xscale("log")
     ax.set_xlim(EDGES[0], EDGES[1] * 1.15)
     ticks = [0.5, 0.6, 0.8, 1.0, 1.25, 1.6, 2.0]
@@ -140,7 +142,7 @@ def plot_losses(report: Any, by: str = "class", ax: Axes | None = None, language
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.grid(axis="y", visible=False)
     name_axes(ax, word("loss_to_mean", language), word("mean_forecast_is_1", language), "")
-    _legend_below(ax, 4)
+    _legend_below(ax, 5)
     return ax
 
 
@@ -289,7 +291,9 @@ def plot_losers(report: Any, most: int = MOST_LOSERS, ax: Axes | None = None, la
     if not isinstance(most, (int, np.integer)) or most < 1:
         raise problem_in_argument("plot_losers", "most", most, "is no number of rows", "give 1 or more")
     ax = new_axes(ax, height=1.6 + 0.4 * min(most, max(len(report.losers), 1)))
-    shown = report.losers.head(most)
+    # In hindsight something always does better; what chance hardly explains comes first.
+    chance = ~(report.losers["surprise"] > SURPRISING)
+    shown = report.losers.iloc[np.argsort(chance.to_numpy(), kind="stable")].head(most)
     bars = (
         ("demand", -0.27, RED, "xx", "what_came"),
         ("expected", 0.0, BLUE, "", "expected_by_model"),
@@ -325,7 +329,7 @@ def plot_losers(report: Any, most: int = MOST_LOSERS, ax: Axes | None = None, la
 
 def _draw_places(ax: Axes, bins: pd.DataFrame, language: str) -> None:
     """Histogram of the places of the counts in their distributions, right of the axes."""
-    inset = ax.inset_axes((1.1, 0.0, 0.34, 1.0))
+    inset = ax.inset_axes((1.1, 0.0, 0.32, 1.0))
     for forecast in ("mean", "model"):
         colour, _, line, _ = LOOKS[forecast]
         own = bins[bins["forecast"] == forecast].sort_values("low")
@@ -337,7 +341,7 @@ def _draw_places(ax: Axes, bins: pd.DataFrame, language: str) -> None:
     inset.axhline(1.0, color=BLACK, linewidth=1)
     inset.set_xlim(0, 1)
     inset.set_ylim(bottom=0)
-    inset.set_xticks([0, 0.5, 1.0], ["0", "0.5", "1"])
+    inset.set_xticks([0, 0.5, 1.0], ["0", "0.5", "1 "])
     inset.tick_params(labelsize=8)
     inset.set_title(word("place_in_distribution", language), fontsize=10, loc="left")
     inset.set_xlabel(word("flat_is_true", language), fontsize=8)

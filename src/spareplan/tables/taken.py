@@ -54,7 +54,7 @@ def demand_to_learn(data: Dataset, last_day: pd.Timestamp) -> pd.DataFrame:
     known = data.demand[data.demand["month"] + pd.offsets.MonthEnd(0) <= last_day]
     moved = newest_parts(data.parts)
     rows = known[CELL].assign(
-        part_id=known["part_id"].map(lambda part: moved.get(part, part)) if moved else known["part_id"],
+        part_id=known["part_id"].map(moved).fillna(known["part_id"]) if moved else known["part_id"],
         quantity=known["quantity"].astype(float) - known["one_off"].fillna(0.0),
         one_off=known["one_off"].fillna(0.0),
     )

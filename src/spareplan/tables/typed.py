@@ -69,7 +69,11 @@ def read_overrides(
     strange = [header for header in match_headers(raw)[2] if header not in LISTED]
     problems = [*raw.problems, *refused, *map(_unknown, strange)]
     tables = {name: table.empty() for name, table in INPUT_TABLES.items()} | {"overrides": draft.frame}
-    homes = {name: frame for name, frame in (known or {}).items() if name in HOMES}
+    homes = {
+        name: frame[[f"{name[:-1]}_id", "name"]].reindex(columns=INPUT_TABLES[name].names)
+        for name, frame in (known or {}).items()
+        if name in HOMES and len(frame)
+    }
     tables |= homes
     lost = [
         one
