@@ -103,6 +103,13 @@ def test_quantiles_are_whole_only_where_all_history_is():
     assert np.median(parts[whole > 3] / whole[whole > 3]) == pytest.approx(0.37, rel=0.15)
 
 
+def test_what_is_asked_for_does_not_change_the_answer():
+    history = made_up(80)
+    few, many = (forecast_history(history, 3, levels) for levels in ((0.95,), (0.99, 0.3, 0.95, 0.5)))
+    columns = ["part_id", "mean", "variance", "q0.95"]
+    pd.testing.assert_frame_equal(few[columns], many[columns])
+
+
 def test_periods_by_key_agree_with_the_same_number_for_all():
     history = made_up(150)
     ids = np.sort(history["part_id"].unique())

@@ -78,6 +78,20 @@ def test_moments_and_no_demand_chance_are_those_of_simulated_sums():
     np.testing.assert_allclose(quantiles, np.quantile(total, [0.5, 0.9, 0.95, 0.99]), rtol=0.06)
 
 
+def test_doubt_about_chance_and_size_adds_up_as_in_simulation():
+    rng = np.random.default_rng(8)
+    draws, periods, p, z = 400_000, 4, 0.3, 5.0
+    chance = rng.beta(3, 7, draws)
+    size = rng.gamma(4, z / 4, draws)
+    hits = rng.binomial(periods, chance)
+    cv2 = 0.5
+    total = np.where(hits > 0, size * rng.gamma(np.maximum(hits, 1) / cv2, cv2), 0.0)
+    one = (np.array([value]) for value in (p, p * (1 - p) / 11, z, z**2 / 4, cv2))
+    mean, variance = sum_moments(CompoundRates(*one), periods)
+    assert mean[0] == pytest.approx(total.mean(), rel=0.01)
+    assert variance[0] == pytest.approx(total.var(), rel=0.02)
+
+
 def test_fractions_of_a_unit_scale_the_forecast():
     _, demand = simulated_panel(100)
     levels = np.array([0.5, 0.9, 0.99])

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spareplan.errors import problem_in_argument
-from spareplan.forecast.combined_sums import combined_sums, direct_leads
+from spareplan.forecast.combined_sums import JUDGED, combined_sums, direct_leads
 from spareplan.forecast.history_features import Exposure
 from spareplan.forecast.history_season import seasonal_index
 from spareplan.forecast.panels import Panel, read_exposure, read_panel, read_periods, read_traits
@@ -85,10 +85,10 @@ def forecast_history(
         return out.assign(**dict.fromkeys(["mean", "variance", *names], 0.0))
     worn, given = _exposures(panel, exposure, key, int(ahead.max()))
     known = np.concatenate([given, read_traits(traits, panel, key)], axis=1)
-    mean, variance, quantiles = _forecast(panel.demand, ahead, marks, worn, _filled(known))
-    quantiles = np.maximum.accumulate(quantiles[:, np.argsort(marks)], axis=1)[
-        :, np.argsort(np.argsort(marks))
-    ]
+    # Members are weighed by their loss at the same levels whichever are asked for.
+    every = np.unique([*marks, *JUDGED])
+    mean, variance, quantiles = _forecast(panel.demand, ahead, every, worn, _filled(known))
+    quantiles = np.maximum.accumulate(quantiles, axis=1)[:, np.searchsorted(every, marks)]
     if rounded and panel.whole:
         quantiles = np.floor(quantiles + 0.5)
     out["mean"], out["variance"] = mean, variance
@@ -150,8 +150,7 @@ def _exposures(
     if exposure is not None:
         past, future = read_exposure(exposure, panel, key, longest)
         most = np.nan_to_num(past.max(axis=1, initial=0.0))
-        # Pieces that nothing wore, as it seems, were worn by what is not known.
-        known = np.isfinite(past).all(axis=1) & ((most > 0) | ~(panel.demand > 0).any(axis=1))
+        known = np.asarray(np.isfinite(past).all(axis=1), dtype=bool)
         # Next to no machines still wear a part a little: rates per machine stay finite.
         past = np.maximum(past, np.where(most > 0, LEAST_EXPOSURE * most, 1.0)[:, None])
         given = np.where(known, past[:, -1], np.nan)[:, None]

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spareplan.forecast import pooling
-from spareplan.forecast.bootstrap import DemandSums, iid_sums
+from spareplan.forecast.bootstrap import DemandSums
+from spareplan.forecast.compound_sums import forgetting_sums
 from spareplan.forecast.history_features import FEWEST_TICKS, Exposure, History, Snapshot, tick_length
 from spareplan.forecast.pooled_sums import (
+    SumModel,
     Windows,
     draw_series,
     gather_windows,
@@ -18,18 +20,20 @@ from spareplan.forecast.pooled_sums import (
     longest_lead,
     training_origins,
 )
-from spareplan.forecast.weighing import CLASS_EDGES, class_weights, history_class, past_losses
+from spareplan.forecast.weighing import CLASSES, class_weights, history_class, past_losses
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 # Weight of a period relative to the next in the compound laws, on histories of up to four years of months.
 MEMORIES = (0.9, 0.96, 1.0)
+# Levels at whose loss members are judged.
+JUDGED = (0.5, 0.8, 0.9, 0.95, 0.99)
 # How many effective windows of the pooled model the compound laws weigh as much as, before any back-test.
 COMPOUND_WINDOWS = 60.0
 # Share that the prior keeps from the pooled model whatever its evidence: no method wins everywhere.
 ALONE_SHARE = 0.6
 # How it is split over the compound laws and the own past.
-ALONE = (0.3, 0.3, 0.3, 0.1)
+ALONE = (0.25, 0.25, 0.25, 0.25)
 # Past origins on which members are tested; trees of the model tested there, and fewest origins that teach it.
 MOST_TESTS = 4
 TEST_TREES = 4
@@ -84,7 +88,7 @@ def combined_sums(
     ahead : ndarray of int, shape (m,)
         Length of their sums, `lead` or longer. [periods]
     levels : ndarray, shape (k,)
-        Rising, between 0 and 1.
+        Rising, between 0 and 1; those of `JUDGED` among them.
     exposure : Exposure, optional
         What wears the parts, as far ahead as the longest sum.
     traits : ndarray, shape (n, d)
@@ -115,30 +119,41 @@ def combined_sums(
     here, longer = _ahead(whole, past, origins, lead, rows, ahead)
     laws = _laws(demand, c, exposure, here)
     alone = _alone(demand, laws, exposure, here, rows, lead, longer, levels)
-    few = np.asarray(ALONE) / sum(ALONE)
     shots = past.snapshots(origins, lead) if origins else []
     windows = gather_windows(past, shots, origins, lead, traits[teachers])
     model = None if windows is None else learn_sums(windows, lead, levels)
-    if windows is None or model is None:
-        return _averaged(alone, np.tile(few, (len(rows), 1)), levels)
-    share = model.evidence / (model.evidence + COMPOUND_WINDOWS)
-    pooled_share = (1 - ALONE_SHARE) * share
-    prior = np.concatenate([[pooled_share], (1 - pooled_share) * few])
-    weights = np.tile(prior, (len(CLASS_EDGES) + 1, 1))
-    test = _tested(past, shots, origins, windows, lead, levels, traits[teachers])
+    weights = _prior(model)
+    taught = None if model is None else windows
+    test = _tested(past, shots, origins, taught, lead, levels, traits[teachers])
     if test is not None:
         said = [test.quantiles, *_alone_at(demand[teachers], shown, test, lead, levels)]
-        losses = past_losses(test.came, test.unit, said, levels)
-        weights = class_weights(losses, test.classes, (test.came > 0).astype(float), prior)
+        used = weights > 0
+        judged = np.isin(levels, JUDGED)
+        said = [quantiles[:, judged] for quantiles, use in zip(said, used) if use]
+        losses = past_losses(test.came, test.unit, said, levels[judged])
+        learned = class_weights(losses, test.classes, (test.came > 0).astype(float), weights[used])
+        weights = np.zeros((len(learned), len(used)))
+        weights[:, used] = learned
     now = whole.snapshots([c], lead, here)[0]
+    classes = np.zeros(n, dtype=np.int64)
+    classes[now.rows] = history_class(*now.record())
+    own = np.broadcast_to(weights, (CLASSES, len(ALONE) + 1))[classes[rows]]
+    if model is None:
+        return _averaged(alone, own[:, 1:], levels)
     pooled = _of_rows(model.predict(now, traits), now, n, rows)
     if (longer != lead).any():
         middle = pooling.CompoundRates(*(value[rows] for value in laws[len(laws) // 2]))
         pooled = stretch_sums(pooled, middle, lead, longer)
-    own = weights[history_class(whole.demands_before(c)[rows])]
     # The pooled model knows nothing of series of which nothing is known.
-    own[~np.isin(rows, now.rows)] = np.concatenate([[0.0], few])
+    own[~np.isin(rows, now.rows)] = _prior(None)
     return _averaged([pooled, *alone], own, levels)
+
+
+def _prior(model: SumModel | None) -> FloatArray:
+    """Weights before any back-test: pooled model first, then the members that stand alone."""
+    share = 0.0 if model is None else model.evidence / (model.evidence + COMPOUND_WINDOWS)
+    pooled = (1 - ALONE_SHARE) * share
+    return np.concatenate([[pooled], (1 - pooled) * np.asarray(ALONE) / sum(ALONE)])
 
 
 def _ahead(
@@ -181,7 +196,7 @@ def _alone(
 ) -> list[DemandSums]:
     """Forecasts of the members that need no past origins: compound laws, and the own past as it was."""
     some = [pooling.CompoundRates(*(value[rows] for value in law)) for law in laws]
-    past = iid_sums(demand[rows], lead, levels.tolist())
+    past = DemandSums(*(value[rows] for value in forgetting_sums(demand, lead, levels)))
     if exposure is not None:
         known = np.isfinite(demand[rows])
         worn = np.where(known, exposure.wear[rows, : demand.shape[1]], 0.0).sum(axis=1)
@@ -190,10 +205,10 @@ def _alone(
         longer_past = longer
     if (longer_past != lead).any():
         past = stretch_sums(past, some[-1], lead, longer_past)
-    return [*(compound_sums(law, longer, levels) for law in some), past]
+    return [*(law_sums(law, longer, levels) for law in some), past]
 
 
-def compound_sums(rates: pooling.CompoundRates, ahead: FloatArray, levels: FloatArray) -> DemandSums:
+def law_sums(rates: pooling.CompoundRates, ahead: FloatArray, levels: FloatArray) -> DemandSums:
     """Sums under compound rates.
 
     Parameters
@@ -261,30 +276,33 @@ def _tested(
     past: History,
     shots: list[Snapshot],
     origins: list[int],
-    windows: Windows,
+    windows: Windows | None,
     lead: int,
     levels: FloatArray,
     traits: FloatArray,
 ) -> _Test | None:
-    """Forecast the latest origins by a model that was taught before them."""
+    """What came after the latest origins, and what a pooled model that was taught before them had said."""
     if len(origins) <= FEWEST_TRAINED:
         return None
     recent = [i for i, t in enumerate(origins) if t >= origins[-1] - lead]
     at = [recent[i] for i in np.unique(np.linspace(0, len(recent) - 1, MOST_TESTS).astype(int))]
-    if origins[at[0]] - lead < origins[FEWEST_TRAINED - 1]:
-        at = at[-1:]
-    if origins[at[0]] - lead < origins[FEWEST_TRAINED - 1]:
-        return None
-    model = learn_sums(windows, lead, levels, before=origins[at[0]], trees=TEST_TREES)
-    if model is None:
-        return None
+    model = None
+    if windows is not None:
+        if origins[at[0]] - lead < origins[FEWEST_TRAINED - 1]:
+            at = at[-1:]
+        if origins[at[0]] - lead >= origins[FEWEST_TRAINED - 1]:
+            model = learn_sums(windows, lead, levels, before=origins[at[0]], trees=TEST_TREES)
+        if model is None:
+            return None
     rows = []
     for i in at:
         shot = shots[i]
         came = past.outcomes(origins[i], lead, shot.rows)
         known = np.isfinite(came)
-        quantiles = model.predict(shot, traits)[:, : len(levels)]
-        classes = history_class(past.demands_before(origins[i])[shot.rows])
+        quantiles = np.zeros((len(shot.rows), len(levels)))
+        if model is not None:
+            quantiles = model.predict(shot, traits)[:, : len(levels)]
+        classes = history_class(*shot.record())
         rows.append(
             _Test(
                 np.full(known.sum(), origins[i]),
@@ -331,6 +349,7 @@ def _averaged(members: list[DemandSums], weights: FloatArray, levels: FloatArray
     quantiles = sum(weight[:, None] * member.quantiles for member, weight in parts)
     none = sum(weight * member.none for member, weight in parts)
     mean = sum(weight * member.mean for member, weight in parts)
-    variance = sum(weight * member.variance for member, weight in parts)
+    # Averaging quantiles averages standard deviations where the members' laws are of one shape.
+    variance = np.square(sum(weight * np.sqrt(member.variance) for member, weight in parts))
     quantiles = np.where(levels <= np.asarray(none)[:, None], 0.0, quantiles)
     return DemandSums(np.asarray(mean), np.asarray(variance), quantiles, np.asarray(none))

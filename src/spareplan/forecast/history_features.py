@@ -43,6 +43,10 @@ class Snapshot:
     unit: FloatArray
     features: FloatArray
 
+    def record(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Demands so far, and ticks since the first and since the last of them."""
+        return self.features[:, 20], self.features[:, 17], self.features[:, 16]
+
 
 def tick_length(periods: int, length: int) -> float:
     """Periods in one tick of the clock on which features are measured.
@@ -111,10 +115,6 @@ class History:
     def typical_size(self, t: int) -> float:
         """Average the sizes of all demands of the panel before t geometrically; 1 where there were none."""
         return float(np.exp(self.log_size[t] / max(self.demands[t], 1.0)))
-
-    def demands_before(self, t: int) -> IntArray:
-        """Count the periods with demand before t, of every series."""
-        return np.count_nonzero(self.pieces[:, :t] > 0, axis=1)
 
     def snapshots(self, origins: list[int], lead: int, ahead: FloatArray | None = None) -> list[Snapshot]:
         """Take the features at rising origins in one pass through time.

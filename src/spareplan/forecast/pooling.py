@@ -128,13 +128,14 @@ def sum_moments(rates: CompoundRates, periods: Periods) -> tuple[FloatArray, Flo
 
     Notes
     -----
-    L independent periods given the rates, and rates that all periods share:
-    L (p z² (1 + cv2) - p² z²) + L² (var p z² + p² var z).
+    L independent periods given the rates, and rates that all periods share, both unsure and independent:
+    L (p E[z²] (1 + cv2) - E[p²] E[z²]) + L² (E[p²] E[z²] - p² z²), with E[p²] = p² + var p and so for z.
     """
     p, z = rates.chance, rates.size
     mean = periods * p * z
-    within = np.maximum(p * z**2 * (1 + rates.size_cv2) - p**2 * z**2, 0.0)
-    shared = rates.chance_variance * z**2 + p**2 * rates.size_variance
+    chance2, size2 = p**2 + rates.chance_variance, z**2 + rates.size_variance
+    within = np.maximum(p * size2 * (1 + rates.size_cv2) - chance2 * size2, 0.0)
+    shared = chance2 * size2 - (p * z) ** 2
     return mean, periods * within + np.square(periods) * shared
 
 
