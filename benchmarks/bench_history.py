@@ -306,13 +306,13 @@ def show(panel: DemandPanel, scored: Mapping[str, Scored], brief: bool = False) 
     if not brief:
         print(f"\n{panel.name}: {len(panel.demand):,} parts, origins {panel.origins}")
         print(
-            f"{'':27} loss   to spareplan (95 %)              bias   calerr .5   .8   .9  .95  .99  "
-            "stock.95 fill.95   CPU s  series/s"
+            f"{'':27} loss    to spareplan (95 %)                       bias     calerr .5   .8   .9  .95  "
+            ".99  stock.95 fill.95   CPU s  series/s"
         )
         for row in table.to_dict("records"):
             calibration = " ".join(f"{row[f'calerr_{level:g}']:.3f}" for level in LEVELS)
             print(
-                f"{row['method']:27}{row['wql']:.4f}  {against(row):32} {row['bias']:+.3f}    {calibration}"
+                f"{row['method']:27}{row['wql']:.4f}  {against(row):42} {row['bias']:+.3f}    {calibration}"
                 f"   {row['stock_0.95']:6.2f}   {row['fill_0.95']:.3f}  {row['seconds']:6.2f}"
                 f"  {series / max(row['seconds'], 1e-9):8,.0f}"
             )
