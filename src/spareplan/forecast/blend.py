@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from spareplan.forecast.blend_words import WEIGHT_NOTE, back_test_notes, family_verdicts
+from spareplan.forecast.blend_words import WEIGHT_NOTE, back_test_notes, family_verdicts, site_notes
 from spareplan.forecast.notes import note
+from spareplan.forecast.site_factors import SITES_ALIKE, SiteFactors, learn_site_factors
 from spareplan.maths.distributions import pmf
 from spareplan.maths.units import DAYS_PER_MONTH, months_after
 from spareplan.tables.supersession import newest_parts
@@ -64,6 +65,8 @@ class Blend(NamedTuple):
         part_id to what the back-test of its family said, in words.
     record : Mapping of str to float
         part_id to the weight of what was taken of it so far.
+    sites : SiteFactors
+        What sites take over what their machines let expect.
     """
 
     weight: Mapping[str, float]
@@ -74,6 +77,7 @@ class Blend(NamedTuple):
     verdicts: Mapping[str, str] = {}
     record: Mapping[str, float] = {}
     default_record: float = 0.0
+    sites: SiteFactors = SITES_ALIKE
 
     @property
     def reads_record(self) -> bool:
@@ -168,7 +172,7 @@ def learn_blend(data: Any, as_of: pd.Timestamp, begin: pd.Timestamp, origins: in
     .. [1] Yao, Vehtari, Simpson & Gelman (2018), Using stacking to average Bayesian predictive distributions,
        Bayesian Analysis 13.
     """
-    tests = []
+    tests, by_site = [], []
     end = as_of - pd.Timedelta(days=_days_to_report(data, as_of)) + pd.Timedelta(days=1)
     length, number_of_tests = lengths_of_tests((end - begin).days / DAYS_PER_MONTH, origins)
     for number in range(1, number_of_tests + 1):
@@ -178,7 +182,9 @@ def learn_blend(data: Any, as_of: pd.Timestamp, begin: pd.Timestamp, origins: in
         # One month and the window: no more edges than the test needs.
         forecast = road(origin, months_after(origin, 1), [(until - origin).days])
         if not forecast.windows.empty:
-            tests.append(_one_test(forecast, _happened(data, origin, until, as_of), origin))
+            came = _happened(data, origin, until, as_of)
+            tests.append(_one_test(forecast, came.groupby("part_id").sum(), origin))
+            by_site.append(_site_test(forecast, came, origin))
     if not tests:
         return _untested(data, as_of, begin, origins)
     tested = pd.concat(tests, ignore_index=True)
@@ -195,15 +201,19 @@ def learn_blend(data: Any, as_of: pd.Timestamp, begin: pd.Timestamp, origins: in
     part = (~tested.duplicated("part_id")).to_numpy()
     names = tested.loc[part, "part_id"]
     own = weight[code[part], seen[part]]
+    # Sites share as ages and mean rate let expect; that the own record knows no sites changes nothing.
+    shares = pd.DataFrame(own[:, :2], index=names)
+    factors = learn_site_factors(_mixed(by_site, shares), _batch(data, as_of))
     return Blend(
         dict(zip(names, own[:, 0].tolist())),
         doubt,
         tested,
-        back_test_notes(tested, own, doubt, length),
+        [*back_test_notes(tested, own, doubt, length), *site_notes(factors)],
         float(shared[0]),
         dict(zip(names, verdict[code[part]].tolist())),
         dict(zip(names, own[:, 2].tolist())),
         float(shared[2]),
+        factors,
     )
 
 
@@ -294,12 +304,35 @@ def _days_to_report(data: Any, as_of: pd.Timestamp) -> int:
 
 
 def _happened(data: Any, origin: pd.Timestamp, until: pd.Timestamp, as_of: pd.Timestamp) -> pd.Series:
-    """Pieces replaced after the origin on machines that were in service then, by part, as known today."""
-    old = data.units.loc[data.units["commissioned_on"] <= origin, "unit_id"]
+    """Pieces replaced after the origin on machines that were in service then, by part and site, as known."""
+    old = data.units.loc[data.units["commissioned_on"] <= origin, ["unit_id", "site_id"]]
     rows = data.replacements
     rows = rows[(rows["replaced_on"] > origin) & (rows["replaced_on"] < until + pd.Timedelta(days=1))]
-    rows = rows[rows["unit_id"].isin(old) & ~(rows["reported_on"] > as_of)]
-    return rows.groupby(rows["part_id"].replace(newest_parts(data.parts)))["quantity"].sum()
+    rows = rows[rows["unit_id"].isin(old["unit_id"]) & ~(rows["reported_on"] > as_of)]
+    part = rows["part_id"].replace(newest_parts(data.parts)).rename("part_id")
+    site = rows["unit_id"].map(old.set_index("unit_id")["site_id"]).rename("site_id")
+    return rows["quantity"].astype(float).groupby([part, site]).sum()
+
+
+def _batch(data: Any, as_of: pd.Timestamp) -> float:
+    """Pieces that go at one replacement, weighed by pieces."""
+    size = data.replacements.loc[data.replacements["replaced_on"] <= as_of, "quantity"].astype(float)
+    return float((size**2).sum() / size.sum()) if size.sum() > 0 else 1.0
+
+
+def _site_test(forecast: Any, happened: pd.Series, origin: pd.Timestamp) -> pd.DataFrame:
+    """What ages and mean rate let expect of each part at each site, and what happened."""
+    out = forecast.windows[["part_id", "site_id", "by_ages", "by_rate"]].assign(origin=origin)
+    pair = pd.MultiIndex.from_frame(out[["part_id", "site_id"]])
+    return out.assign(actual=happened.reindex(pair).fillna(0.0).to_numpy(float))
+
+
+def _mixed(by_site: list[pd.DataFrame], shares: pd.DataFrame) -> pd.DataFrame:
+    """Means by the weights of ages and mean rate; halves where the own record has all weight."""
+    rows = pd.concat(by_site, ignore_index=True)
+    weight = shares.reindex(rows["part_id"]).to_numpy(float) + 1e-9
+    mean = (weight * rows[["by_ages", "by_rate"]].to_numpy(float)).sum(axis=1) / weight.sum(axis=1)
+    return rows.assign(mean=mean)
 
 
 def _one_test(forecast: Any, happened: pd.Series, origin: pd.Timestamp) -> pd.DataFrame:
