@@ -121,6 +121,10 @@ def test_too_short_a_history_is_refused():
         backtest_demand(made_up(5, 8), periods=3)
     with pytest.raises(DataError):
         backtest_demand(made_up(5), periods=0)
+    with pytest.raises(DataError, match="between 0 and 1"):
+        backtest_demand(made_up(5), levels=(0.5, 1.5))
+    with pytest.raises(DataError, match="origins"):
+        backtest_demand(made_up(5), origins=0)
 
 
 def test_nothing_demanded_is_said_not_scored():
