@@ -222,7 +222,7 @@ def _score(cells: pd.DataFrame, name: str, by: list[str], unit_cost: pd.Series |
         keyed[f"within_{level}"] = (keyed["actual"] <= keyed[level].fillna(0.0)).astype(float)
     if within:
         out[within] = keyed.groupby(keys)[within].mean()
-    cost = 1.0 if unit_cost is None else keyed["part_id"].map(unit_cost).fillna(0.0)
+    cost = 1.0 if unit_cost is None else keyed["part_id"].map(unit_cost).astype(float).fillna(0.0)
     per_part = [*keys, "part_id"] if "part_id" not in keys else keys
     worth = keyed.assign(money=keyed["error"] * cost).groupby(per_part)["money"].sum().abs()
     out["money"] = worth.groupby(level=keys).sum()
