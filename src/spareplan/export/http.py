@@ -198,14 +198,13 @@ class _Plans:
         if not known:
             raise HTTPException(404, f"version {version} has nothing for {', '.join(wanted)}")
         cuts = [cut_plan(plan, one).sheets for one in known]
-        names = [name for name in SHEETS if name in cuts[0]]
-        whole = {"assumptions"}
-        return {
-            name: cuts[0][name]
-            if name in whole
-            else pd.concat([cut[name] for cut in cuts], ignore_index=True)
-            for name in names
+        names = [name for name in SHEETS if any(name in cut for cut in cuts)]
+        # What concerns all regions stands in every cut.
+        shared = {"assumptions", "overrides"}
+        tables = {
+            name: pd.concat([cut[name] for cut in cuts if name in cut], ignore_index=True) for name in names
         }
+        return {name: table.drop_duplicates() if name in shared else table for name, table in tables.items()}
 
 
 def _encoded(frame: pd.DataFrame, table: str, format: Format, plan: Plan) -> bytes:
