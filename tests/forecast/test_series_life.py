@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from spareplan.errors import DataError
 from spareplan.forecast.one_offs import find_one_offs
@@ -34,7 +37,7 @@ def state_of(*demand: float, panel: int = 0) -> str:
     return str(describe_series(np.vstack([series, beside])).state[0])
 
 
-# --------------------------------------------------------------------------------------------------- states
+# states
 
 
 @pytest.mark.parametrize(
@@ -145,7 +148,28 @@ def test_panels_without_series_or_periods_are_described_too() -> None:
     assert describe_series(np.empty((2, 0))).state.tolist() == ["never", "never"]
 
 
-# ------------------------------------------------------------------------------------------------- one-offs
+@settings(max_examples=150, deadline=None)
+@given(
+    arrays(
+        float,
+        st.tuples(st.integers(1, 6), st.integers(1, 30)),
+        elements=st.one_of(st.just(0.0), st.integers(-9, 60).map(float), st.just(float("nan"))),
+    )
+)
+def test_whatever_is_written_down_is_described(demand: np.ndarray) -> None:
+    life = describe_series(demand)
+    asked = life.demands > 0
+    assert set(life.state.tolist()) <= set(STATES)
+    assert ((life.state == "never") == ~asked).all()
+    assert np.isfinite(life.since_last[asked]).all() and np.isnan(life.since_last[~asked]).all()
+    assert ((life.gap_chance[asked] >= 0) & (life.gap_chance[asked] <= 1)).all()
+    assert (life.periods + life.unknown <= demand.shape[1]).all() and (life.pieces >= 0).all()
+    other = describe_series(demand[::-1] * 24.0)
+    assert other.state[::-1].tolist() == life.state.tolist()
+    np.testing.assert_allclose(other.gap_chance[::-1], life.gap_chance, rtol=1e-9)
+
+
+# one-offs
 
 
 @pytest.mark.parametrize("make", [lumpy, lognormal, compound])
@@ -263,7 +287,7 @@ def test_dead_series_of_real_parts_seldom_wake_up(test_data) -> None:
     assert kept["dying"] < 0.5
 
 
-# --------------------------------------------------------------------------------------------------- tables
+# tables
 
 
 def test_the_table_has_a_row_per_key_with_the_figures_of_the_panel() -> None:

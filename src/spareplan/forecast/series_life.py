@@ -26,6 +26,7 @@ from spareplan.maths.intermittency import demand_class, demand_intervals, size_v
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+STATE_WORDS = {"never": "never asked for", "single": "asked for once"}
 STATES = ("new", "starting", "steady", "growing", "dying", "dead", "never", "single")
 # Series younger than this are new; those whose first demand is younger than a year are starting. [periods]
 NEW_PERIODS, STARTING_PERIODS = 6, 12
@@ -233,7 +234,7 @@ def series_words(series: pd.DataFrame, left_out: FloatArray) -> list[str]:
     since, trend = series["since_last"].tolist(), series["trend"].tolist()
     out = []
     for at, state in enumerate(series["state"].tolist()):
-        said = [] if state == "steady" else [state]
+        said = [] if state == "steady" else [STATE_WORDS.get(state, state)]
         if state in ("dead", "dying") and since[at] >= DYING_SILENCE:
             said = [f"{state}: silent for {since[at]:.0f}"]
         elif state in ("growing", "dying"):
@@ -433,5 +434,5 @@ def _reasons(table: pd.DataFrame) -> list[str]:
             words[at] += f"; {returned:g} pieces came back"
     large, usual, when = column("outlier_pieces"), column("outlier_usual"), column("outlier_periods")
     for at in np.flatnonzero(table["outliers"].to_numpy() > 0).tolist():
-        words[at] += f"; {large[at]:g} pieces in {when[at]}, usual are {usual[at]:.3g}: a one-off project?"
+        words[at] += f"; {large[at]:g} pieces in {when[at]}, usual is {usual[at]:.3g}: a one-off project?"
     return words
