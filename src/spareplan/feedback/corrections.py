@@ -327,7 +327,8 @@ def _lines(table: pd.DataFrame, checks: pd.DataFrame, evidence: Evidence, least_
         lines.append(f"The largest: {name}, {largest['reason']}.")
     if len(tried):
         lines.append(
-            f"Corrected so, the regions' errors of {len(tried)} earlier runs would have been "
+            f"Corrected so, the regions' errors of {len(tried)} earlier run{'s' * (len(tried) > 1)} "
+            "would have been "
             f"{tried['error_corrected'].sum():,.0f} instead of {tried['error'].sum():,.0f} pieces."
         )
     return tuple(lines)
