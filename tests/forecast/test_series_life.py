@@ -12,7 +12,8 @@ from hypothesis.extra.numpy import arrays
 from spareplan.errors import DataError
 from spareplan.forecast.one_offs import find_one_offs
 from spareplan.forecast.panels import net_of_returns
-from spareplan.forecast.series_life import SERIES_COLUMNS, STATES, describe_series, series_life
+from spareplan.forecast.series_life import SERIES_COLUMNS, series_life
+from spareplan.forecast.series_states import STATES, describe_series
 from spareplan.maths.intermittency import demand_class, demand_intervals, size_variation
 from tests.forecast.panels_made import compound, lognormal, lumpy, real_panel
 
@@ -89,7 +90,7 @@ def test_silences_of_living_series_are_as_rare_as_they_are_called(a: float, b: f
 
 def test_the_chance_of_a_silence_is_the_beta_integral() -> None:
     """Brute force: (1 - p)^g averaged over the beta law of the rate, on a fine grid."""
-    from spareplan.forecast.series_life import _beta_moments
+    from spareplan.forecast.series_states import _beta_moments
 
     rng = np.random.default_rng(2)
     demand = np.where(rng.random((60, 30)) < rng.beta(1, 2, 60)[:, None], 1.0, 0.0)
