@@ -20,7 +20,6 @@ from spareplan.forecast.backtest_trials import (
     FORECASTS,
     MEAN,
     MODEL,
-    POINT_METHODS,
     ZERO,
     Trials,
     choose_origins,
@@ -380,7 +379,7 @@ def _assumptions(
             intermittent.SMOOTHING,
             "",
             "default",
-            f"weight of the newest value in {', '.join(name.upper() for name in list(POINT_METHODS)[1:])}",
+            "weight of the newest value in SBA and TSB; IMAPA takes what would have erred least before",
         ),
     ]
     keys = ("name", "value", "unit", "origin", "meaning")
