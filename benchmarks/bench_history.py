@@ -160,7 +160,8 @@ def show_by_lead(panel: DemandPanel, scored: Mapping[str, Scored]) -> None:
         rows = (leads >= low) & (leads < high)
         ours = scored[BASE].loss[rows]
         if ours.sum() > 0:
-            best = min(SINGLE, key=lambda label: scored[label].loss[rows].sum())
+            others = [label for label in scored if label not in REFERENCES]
+            best = min(others, key=lambda label: scored[label].loss[rows].sum())
             span = f"{low}" if high == low + 1 else f"{low} to {high - 1}"
             print(
                 f"  lead time {span}: {rows.sum():,} parts; {best} {relative(scored[best].loss[rows], ours)}"
