@@ -239,6 +239,8 @@ def test_a_back_test_writes_scores_parts_and_losers_beside_its_forecasts(network
     assert picture.read_bytes()[:4] == b"\x89PNG"
     assert run("backtest", network, "--picture", "scores.xyz").returncode == 2
     assert "Weighted quantile loss" in done.stdout and "by region" in done.stdout
+    # A pipe has no edge: no cell is cut short, no line folded.
+    assert "to_mean_high" in done.stdout and "…" not in done.stdout
     scores, parts, losers = (
         pd.read_csv(table.with_name(f"both_{name}.csv"), encoding="utf-8-sig", dtype={"part_id": str})
         for name in ("scores", "parts", "losers")
