@@ -75,6 +75,8 @@ METHODS: dict[str, Method] = {BASE: spareplan(), "spareplan unrounded": sparepla
 FEW = {label: method for label, method in METHODS.items() if label not in ("spareplan unrounded", "zero")}
 SUBSETS = {30: 3, 100: 2, 300: 1, 1000: 1}
 SUBSET_SEED = 7
+# Fewer draws of a panel say nothing about how draws differ.
+ENOUGH_DRAWS = 8
 NEW_PERIODS = (1, 3, 6)
 # Parts of a made-up panel, and how many times the draws asked for.
 SIMULATED = {600: 1, 60: 2}
@@ -335,7 +337,8 @@ def show_draws(name: str, drawn: list[dict[str, Scored]], by_part: bool) -> pd.D
         ratio = [scored[BASE].wql / scored[label].wql - 1 for scored in drawn]
         row = {"panel": name, "method": label, "wql": loss(label).sum() / came, "low": low, "high": high}
         row |= {"to_base": loss(label).sum() / loss(BASE).sum() - 1, "draws": len(drawn)}
-        row |= {"base_worst_draw": max(ratio), "difference": "" if label == BASE else verdict(low, high)}
+        told = verdict(low, high) if by_part or len(drawn) >= ENOUGH_DRAWS else "too few draws to tell"
+        row |= {"base_worst_draw": max(ratio), "difference": "" if label == BASE else told}
         rows.append(row)
     table = pd.DataFrame(rows)
     singles = table[table["method"].isin(SINGLE)]
