@@ -342,7 +342,7 @@ def show_draws(name: str, drawn: list[dict[str, Scored]], by_part: bool) -> pd.D
         rows.append(row)
     table = pd.DataFrame(rows)
     singles = table[table["method"].isin(SINGLE)]
-    best = singles.loc[singles["wql"].idxmin()]
+    best = singles.sort_values("wql").to_dict("records")[0]
     print(
         f"{name} ({len(drawn)} draws): spareplan {table['wql'][0]:.4f}; best other {best['method']} "
         f"{best['wql']:.4f}, {against(best)}; "
@@ -379,7 +379,7 @@ def show_all(table: pd.DataFrame) -> None:
     better = table[(table["to_base"] < 0) & ~table["method"].isin(REFERENCES)].sort_values("to_base")
     print("spareplan is not the best:" + ("" if len(better) else " nowhere"))
     for panel, rows in better.groupby("panel", sort=False):
-        best, real = rows.iloc[0], int((rows["difference"] == "better, real").sum())
+        best, real = rows.to_dict("records")[0], int((rows["difference"] == "better, real").sum())
         print(f"  {panel}: {best['method']} {against(best)}; {len(rows)} better, {real} of them for real")
 
 
