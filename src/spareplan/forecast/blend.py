@@ -1,7 +1,8 @@
-"""Ages against the mean rate: how far each family's forecast follows its lives is learned by back-test.
+"""Ages, mean rate or own record: how far a forecast follows each is learned by back-test.
 
 In a mature fleet the ages are nearly stationary and the mean rate is hard to beat; where fleets age, grow or
-were renewed together, it is badly wrong. Earlier origins of the same data tell which holds.
+were renewed together, it is badly wrong; where the work of the machines changed, only the record of late knows.
+Earlier origins of the same data tell which holds.
 """
 
 from __future__ import annotations
@@ -148,8 +149,9 @@ def learn_blend(data: Any, as_of: pd.Timestamp, begin: pd.Timestamp, origins: in
     origins : int
         How many quarters before `as_of` are tested, one after the other; months where records are short.
     road : callable
-        (origin, months, windows) to an installed-base forecast whose windows hold by_ages, by_rate, by_history
-        (NaN without a record), vmr, rate_cv2, cv2_rate and cv2_history per part and site. It may only see what was known at the origin (`known_at`).
+        (origin, months, windows) to an installed-base forecast whose windows hold by_ages, by_rate,
+        by_history (NaN without a record), vmr, rate_cv2, cv2_rate and cv2_history per part and site. It may
+        only see what was known at the origin (`known_at`).
 
     Returns
     -------
