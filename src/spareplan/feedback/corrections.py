@@ -63,12 +63,16 @@ class Corrections(Result):
         part_id, part_class.
     most : float
         Largest factor of a row, and one over the smallest.
+    runs, least_runs : int
+        Stored runs that were held against records, and how many are needed.
     """
 
     checks: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CHECKS))
     regions: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["site_id", "region_id"]))
     classes: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["part_id", "part_class"]))
     most: float = 2.0
+    runs: int = 0
+    least_runs: int = 3
 
     def factors(self, pairs: pd.DataFrame) -> pd.DataFrame:
         """Factor of parts at sites.
@@ -180,7 +184,9 @@ def corrections_from(
     known["part_class"] = known["part_class"].fillna(NO_CLASS)
     lines = _lines(table, checks, evidence, least_runs)
     assumed = _assumptions(table, evidence, least_runs, confidence, most, part_class is None)
-    return Corrections(table, assumed, lines, checks, regions, known, most)
+    return Corrections(
+        table, assumed, lines, checks, regions, known, most, len(evidence.runs), int(least_runs)
+    )
 
 
 def apply_corrections(demand: DemandForecast, corrections: Corrections) -> DemandForecast:
