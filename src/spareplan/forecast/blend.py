@@ -1,7 +1,7 @@
 """Ages, mean rate or own record: how far a forecast follows each is learned by back-test.
 
 In a mature fleet the ages are nearly stationary and the mean rate is hard to beat; where fleets age, grow or
-were renewed together, it is badly wrong; where the work of the machines changed, only the record of late knows.
+were renewed together, it is badly wrong; where the work of the machines changed, only late records know.
 Earlier origins of the same data tell which holds.
 """
 

@@ -264,7 +264,9 @@ def _weight(history: pd.DataFrame, machines: pd.DataFrame) -> float:
     return likeliest_weight(evidence)
 
 
-def _one_test(past: pd.DataFrame, ahead: pd.DataFrame, machines: pd.DataFrame, origin: pd.Timestamp) -> FloatArray:
+def _one_test(
+    past: pd.DataFrame, ahead: pd.DataFrame, machines: pd.DataFrame, origin: pd.Timestamp
+) -> FloatArray:
     """Log likelihood of each weight at one past origin."""
     keys = past[PAIR].drop_duplicates().sort_values(PAIR, ignore_index=True)
     part = np.unique(keys["part_id"].to_numpy(str), return_inverse=True)[1]
