@@ -29,7 +29,8 @@ def show(name: str, report: FleetBacktest, began: float) -> None:
     """Print the scores of one fleet, and how far it follows the ages."""
     weights = report.table.groupby("origin")[["weight", "weight_record"]].mean()
     said, record = (", ".join(f"{weight:.2f}" for weight in weights[column]) for column in weights)
-    print(f"\n{name}: weight of ages by origin {said}, of the own record {record}; {time.perf_counter() - began:.1f} s")
+    took = time.perf_counter() - began
+    print(f"\n{name}: weight of ages by origin {said}, of the own record {record}; {took:.1f} s")
     print(report.scores()[SHOWN].round(3).to_string(index=False))
     if (report.table["actual"] > report.table["actual_failures"]).any():
         failures = report.scores(what="failures")
@@ -114,7 +115,7 @@ def simulated() -> None:
     for (kind, months), part in every.groupby(["kind", "records"], sort=True):
         report = FleetBacktest(part.reset_index(drop=True), pd.DataFrame())
         scores = report.scores().set_index("forecast")
-        wape = scores["wape"].reindex(["published", "ages", "mean_rate"])
+        wape = scores["wape"].reindex(["published", "ages", "mean_rate", "own_record"])
         own = scores.loc["published"]
         rows.append(
             {
@@ -122,7 +123,7 @@ def simulated() -> None:
                 "records": f"{months} months",
                 **wape.to_dict(),
                 **own[["bias", "c80", "c95", "to_rate", "noise"]].to_dict(),
-                "weight": part["weight"].mean(),
+                **part[["weight", "weight_record"]].mean(),
             }
         )
     print(pd.DataFrame(rows).round(3).to_string(index=False))

@@ -75,6 +75,8 @@ METHODS: dict[str, Method] = {BASE: spareplan(), "spareplan unrounded": sparepla
 FEW = {label: method for label, method in METHODS.items() if label not in ("spareplan unrounded", "zero")}
 SUBSETS = {30: 3, 100: 2, 300: 1, 1000: 1}
 SUBSET_SEED = 7
+# Fewer draws of a panel say nothing about how draws differ.
+ENOUGH_DRAWS = 8
 NEW_PERIODS = (1, 3, 6)
 # Parts of a made-up panel, and how many times the draws asked for.
 SIMULATED = {600: 1, 60: 2}
@@ -160,7 +162,8 @@ def show_by_lead(panel: DemandPanel, scored: Mapping[str, Scored]) -> None:
         rows = (leads >= low) & (leads < high)
         ours = scored[BASE].loss[rows]
         if ours.sum() > 0:
-            best = min(SINGLE, key=lambda label: scored[label].loss[rows].sum())
+            others = [label for label in scored if label not in REFERENCES]
+            best = min(others, key=lambda label: scored[label].loss[rows].sum())
             span = f"{low}" if high == low + 1 else f"{low} to {high - 1}"
             print(
                 f"  lead time {span}: {rows.sum():,} parts; {best} {relative(scored[best].loss[rows], ours)}"
@@ -306,13 +309,13 @@ def show(panel: DemandPanel, scored: Mapping[str, Scored], brief: bool = False) 
     if not brief:
         print(f"\n{panel.name}: {len(panel.demand):,} parts, origins {panel.origins}")
         print(
-            f"{'':27} loss   to spareplan (95 %)              bias   calerr .5   .8   .9  .95  .99  "
-            "stock.95 fill.95   CPU s  series/s"
+            f"{'':27} loss    to spareplan (95 %)                       bias     calerr .5   .8   .9  .95  "
+            ".99  stock.95 fill.95   CPU s  series/s"
         )
         for row in table.to_dict("records"):
             calibration = " ".join(f"{row[f'calerr_{level:g}']:.3f}" for level in LEVELS)
             print(
-                f"{row['method']:27}{row['wql']:.4f}  {against(row):32} {row['bias']:+.3f}    {calibration}"
+                f"{row['method']:27}{row['wql']:.4f}  {against(row):42} {row['bias']:+.3f}    {calibration}"
                 f"   {row['stock_0.95']:6.2f}   {row['fill_0.95']:.3f}  {row['seconds']:6.2f}"
                 f"  {series / max(row['seconds'], 1e-9):8,.0f}"
             )
@@ -334,11 +337,12 @@ def show_draws(name: str, drawn: list[dict[str, Scored]], by_part: bool) -> pd.D
         ratio = [scored[BASE].wql / scored[label].wql - 1 for scored in drawn]
         row = {"panel": name, "method": label, "wql": loss(label).sum() / came, "low": low, "high": high}
         row |= {"to_base": loss(label).sum() / loss(BASE).sum() - 1, "draws": len(drawn)}
-        row |= {"base_worst_draw": max(ratio), "difference": "" if label == BASE else verdict(low, high)}
+        told = verdict(low, high) if by_part or len(drawn) >= ENOUGH_DRAWS else "too few draws to tell"
+        row |= {"base_worst_draw": max(ratio), "difference": "" if label == BASE else told}
         rows.append(row)
     table = pd.DataFrame(rows)
     singles = table[table["method"].isin(SINGLE)]
-    best = singles.loc[singles["wql"].idxmin()]
+    best = singles.sort_values("wql").to_dict("records")[0]
     print(
         f"{name} ({len(drawn)} draws): spareplan {table['wql'][0]:.4f}; best other {best['method']} "
         f"{best['wql']:.4f}, {against(best)}; "
@@ -375,7 +379,7 @@ def show_all(table: pd.DataFrame) -> None:
     better = table[(table["to_base"] < 0) & ~table["method"].isin(REFERENCES)].sort_values("to_base")
     print("spareplan is not the best:" + ("" if len(better) else " nowhere"))
     for panel, rows in better.groupby("panel", sort=False):
-        best, real = rows.iloc[0], int((rows["difference"] == "better, real").sum())
+        best, real = rows.to_dict("records")[0], int((rows["difference"] == "better, real").sum())
         print(f"  {panel}: {best['method']} {against(best)}; {len(rows)} better, {real} of them for real")
 
 

@@ -239,6 +239,8 @@ def test_a_back_test_writes_scores_parts_and_losers_beside_its_forecasts(network
     assert picture.read_bytes()[:4] == b"\x89PNG"
     assert run("backtest", network, "--picture", "scores.xyz").returncode == 2
     assert "Weighted quantile loss" in done.stdout and "by region" in done.stdout
+    # A pipe has no edge: no cell is cut short, no line folded.
+    assert "to_mean_high" in done.stdout and "…" not in done.stdout
     scores, parts, losers = (
         pd.read_csv(table.with_name(f"both_{name}.csv"), encoding="utf-8-sig", dtype={"part_id": str})
         for name in ("scores", "parts", "losers")
@@ -285,3 +287,60 @@ def test_few_months_of_records_do_for_machines_and_it_is_said_that_history_has_n
     done = run("backtest", folder, "--origins", 1)
     assert done.returncode == 0, done.stderr
     assert "no scores from history" in done.stderr and "From machines" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four parts at three sites, as CSV, with a config of frozen weeks."""
+    from tests.small_network import frames
+
+    folder = tmp_path_factory.mktemp("overrides") / "data"
+    folder.mkdir()
+    for name, table in frames().items():
+        table.to_csv(folder / f"{name}.csv", index=False, encoding="utf-8")
+    config = TINY.replace("weeks = 2", "weeks = 8") + "frozen_weeks = 4\n"
+    (folder.parent / "plan.toml").write_text(config, encoding="utf-8")
+    return folder
+
+
+def test_an_override_is_typed_followed_and_withdrawn_on_the_command_line(tiny: Path) -> None:
+    store = f"sqlite:///{tiny.parent / 'plans.db'}"
+    plan = ("plan", tiny, "--config", tiny.parent / "plan.toml", "--store", store, "--author", "王伟")
+    first = run(*plan)
+    assert first.returncode == 0, first.stderr
+    assert "follows" not in first.stdout.lower(), "there is no store yet"
+    for step in ("approve", "issue"):
+        assert run(step, 1, "--who", "HQ", "--store", store).returncode == 0
+    what = ("--table", "levels", "--column", "base_stock", "--part", "A-1", "--site", "东站")
+    who = ("--who", "李敏", "--why", "隧道开工", "--store", store)
+    added = run("override", "add", *what, "--value", "１１", "--until", "2026-12-31", *who)
+    assert added.returncode == 0 and "Overrides entered: 1." in added.stdout, added.stderr
+    refused = run("override", "add", *what, "--value", "1,200", *who)
+    assert refused.returncode == 1
+    assert "overrides[row 2].value = '1,200'" in refused.stderr and "write 1234.5" in refused.stderr
+    assert run("override", "add", "--part", "no such", *what[:4], "--value", 1, *who).returncode == 1
+    listed = run("override", "list", "--store", store).stdout
+    assert "levels.base_stock" in listed and "李敏" in listed and "2026-12-31" in listed
+    second = run(*plan)
+    assert second.returncode == 0, second.stderr
+    assert "The plan follows version 1 (issued), as of 2026-05-31." in second.stdout
+    assert "1 overrides: 1 inside the frozen horizon." in second.stdout
+    changes = run("diff", 1, 2, "--store", store).stdout
+    assert "A-1 · 东站" in changes and "李敏" in changes
+    file = tiny.parent / "more.csv"
+    file.write_text(
+        "表,列,物料编码,调整值,调整人,调整日期,调整原因\ndemand,mean,C-3,9,王磊,2026-06-02,冬季\n",
+        encoding="utf-8",
+    )
+    assert "Overrides entered: 2." in run("override", "add", "--file", file, "--store", store).stdout
+    assert run("override", "withdraw", 1, "--who", "李敏", "--why", "over", "--store", store).returncode == 0
+    assert run("override", "withdraw", 1, "--who", "李敏", "--store", store).returncode == 4
+    assert "李敏" not in run("override", "list", "--store", store).stdout
+    every = tiny.parent / "all.csv"
+    assert "withdrawn" in run("override", "list", "--all", "--csv", every, "--store", store).stdout
+    assert pd.read_csv(every)["withdrawn_by"].tolist()[0] == "李敏"
+    third = run(*plan, "--previous", "none")
+    assert "The plan follows no version." in third.stdout
+    assert "2 overrides: 1 applied, 1 withdrawn." in third.stdout
+    assert run(*plan, "--previous", "last").returncode == 1
+    assert run(*plan, "--previous", 9).returncode == 4

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from spareplan.errors import DataError
-from spareplan.feedback import Corrections, apply_corrections, corrections_from
+from spareplan.feedback import Corrections, apply_corrections, corrections_from, score_plan
 from spareplan.feedback.bias import Evidence, likelihood_gain, persistent_bias
 from spareplan.feedback.reading import model_mean
 from spareplan.maths.distributions import quantile
@@ -246,6 +246,18 @@ def test_reasons_and_assumptions_name_each_correction():
     assert float(named.loc["region 新疆", "value"]) == pytest.approx(live(found)["factor"].iloc[0], rel=1e-4)
     assert named.loc["runs", "value"] == "6" and named.loc["part_class", "value"] == "family"
     assert "region" in found.summary() and "新疆" in found.summary()
+
+
+def test_the_note_tells_what_the_next_run_will_correct() -> None:
+    plans, data = history(6, in_region(1.4))
+    score = score_plan(plans[3], data)
+    few, none, some = (corrections_from(*given) for given in ((plans[:2], data), history(6), (plans, data)))
+    assert "2 stored runs can be held against records, 3 are needed" in score.note("en", few)
+    assert "over 6 runs no bias stayed" in score.note("en", none)
+    assert "applies 1 corrections learned from 6 runs" in score.note("en", some)
+    chinese = score.note("zh", some)
+    assert "来自6次历史计划" in chinese and "新疆:×1." in chinese
+    assert "至少需要3次" in score.note("zh", few)
 
 
 def correction(**given: object) -> Corrections:

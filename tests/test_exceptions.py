@@ -118,6 +118,20 @@ def test_a_dead_part_is_told_once_and_costs_its_stock_or_its_level() -> None:
         assert pieces * 100 >= money > 0
 
 
+def test_a_dying_part_with_more_stock_than_it_will_need_is_told() -> None:
+    fading = [9.0, 8, 10, 9] * 9 + [2.0, 1, 2, 1] * 3
+    data = dataset({"fading": fading}, stock=stock_of({"fading": 60.0}))
+    demand = forecast_demand(data)
+    out = exceptions(data, demand).query("part_id == 'fading'")
+    left = demand.table.query("part_id == 'fading'")["mean"].sum()
+    row = out[out["kind"] == "dying"]
+    assert len(row) == 1 and "excess" not in set(out["kind"])
+    assert row["money"].iloc[0] == pytest.approx(100 * (60 - left))
+    assert "times as much as before" in row["message"].iloc[0] and "stop buying" in row["action"].iloc[0]
+    none = exceptions(data.with_tables(stock=stock_of({"fading": 1.0})), demand)
+    assert "dying" not in set(none["kind"])
+
+
 def test_a_dead_part_without_level_and_stock_is_nobodys_worry() -> None:
     data = dataset()
     assert "dead" not in set(exceptions(data, forecast_demand(data), base_stock=0.0)["kind"])

@@ -108,3 +108,41 @@ def test_every_source_has_a_meaning_and_words_in_both_languages(demand: DemandFo
 def test_a_forecast_without_sources_cannot_be_explained(demand: DemandForecast) -> None:
     with pytest.raises(DataError, match="has no contributions"):
         dataclasses.replace(demand, contributions=pd.DataFrame()).explain("P1", "S1")
+
+
+def test_a_level_tells_every_override_that_reached_it_and_what_became_of_it() -> None:
+    plan = small_plan()
+    told = pd.DataFrame(
+        {
+            "table": ["levels", "demand", "demand", "demand", "crew"],
+            "column": ["base_stock", "mean", "mean", "mean", "required"],
+            "part_id": ["00123", "00123", None, "主油缸", None],
+            "site_id": ["上海", None, None, "上海", None],
+            "region_id": [None, "华东", "西南", None, "华东"],
+            "month": pd.to_datetime([None, "2026-01-01", None, None, None]),
+            "value": ["3", "1.5", "9", "2", "4"],
+            "who": ["李敏", "王磊", "HQ", "HQ", "HQ"],
+            "when": pd.to_datetime(["2025-12-20", "2025-12-10", "2025-12-11", "2025-12-12", "2025-12-13"]),
+            "why": ["隧道开工", "winter", "x", "y", "z"],
+            "expires_on": pd.to_datetime(["2026-03-31", "2025-12-30", None, None, None]),
+            "status": ["applied", "expired", "applied", "applied", "applied"],
+            "model": ["1", "", "", "", ""],
+            "note": ["", "counted until 2025-12-30", "", "", ""],
+        }
+    )
+    levels = plan.levels.table.assign(model_base_stock=[2, 1, 0, 1])
+    plan = dataclasses.replace(
+        plan,
+        levels=dataclasses.replace(plan.levels, table=levels),
+        inputs=dict(plan.inputs) | {"applied_overrides": told},
+    )
+    why = explain_level(plan, "00123", "上海")
+    said = [line for line in why.lines if line.startswith("Override")]
+    assert said == [
+        "Override: demand.mean = 1.5 for 2026-01 by 王磊 on 2025-12-10, because: winter; until 2025-12-30; "
+        "expired (counted until 2025-12-30).",
+        "Override: levels.base_stock = 3 by 李敏 on 2025-12-20, because: 隧道开工; the model says 1; "
+        "until 2026-03-31.",
+    ]
+    assert "The model itself would hold 1." in why.lines
+    assert why.table.set_index("step")["value"]["the model's own level"] == 1

@@ -334,6 +334,14 @@ def test_of_two_overrides_on_a_number_the_later_one_made_it():
     assert score.overrides["who"].tolist() == ["Li"] and score.planners["who"].tolist() == ["Li"]
 
 
+def test_overrides_that_reach_no_month_compared_are_not_scored():
+    sites = pd.DataFrame([{"site_id": "S1", "region_id": "east"}])
+    later = pd.DataFrame([decision("Li", 7, part_id="P", month=pd.Timestamp("2027-01-01"))])
+    plan = plan_of([("P", "S1", MONTHS[0], 2.0)], sites=sites, overrides=later)
+    score = score_plan(plan, network(demand=actual([("P", "S1", MONTHS[0], 2)])))
+    assert score.overrides.empty and score.planners.empty and "who" in score.planners
+
+
 def test_a_correction_by_feedback_has_a_step_of_its_own_and_is_not_learned_from_again():
     plan = grid("P", mean=6.0).assign(from_correction=2.0)
     score = score_demand(plan, taken_as(plan, [6] * 6))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+from importlib import resources
+
 import pytest
 
 from spareplan.export.contract import CODED_COLUMNS, SHEETS
@@ -38,6 +41,11 @@ def test_every_allowed_value_of_a_coded_column_has_words() -> None:
             if column.name in CODED_COLUMNS:
                 for value in column.values:
                     assert is_chinese(word(value, "zh")), (table.name, value)
+
+
+def test_no_comma_cuts_a_word_short() -> None:
+    text = resources.files("spareplan").joinpath("language_words.csv").read_text(encoding="utf-8")
+    assert [row for row in csv.reader(text.splitlines()) if len(row) != 3] == []
 
 
 def test_plain_words_and_windows_are_understood() -> None:

@@ -25,13 +25,14 @@ def code_of(book: dict[str, Any]) -> list[str]:
     return ["".join(cell["source"]) for cell in book["cells"] if cell["cell_type"] == "code"]
 
 
-def test_the_five_notebooks_of_the_month_are_there() -> None:
+def test_the_six_notebooks_of_the_month_are_there() -> None:
     assert [path.stem for path in NOTEBOOKS] == [
         "01_monthly_forecast",
         "02_grading_thresholds",
         "03_stock_levels",
         "04_head_count",
         "05_regional_export",
+        "06_accuracy",
     ]
 
 

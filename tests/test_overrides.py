@@ -299,7 +299,7 @@ def test_what_is_no_number_is_refused_with_row_column_value_and_remedy(column, v
         ({"who": None}, "who", ""),
         ({"when": "soon"}, "when", ""),
         ({"expires_on": "5/1/2026"}, "expires_on", ""),
-        ({"column": "variance"}, "column", "cannot be overridden in demand"),
+        ({"column": "variance"}, "column", "no column of demand that can be overridden"),
         ({"table": "weather"}, "table", ""),
         ({"table": "levels", "column": "base_stock", "value": "2.5"}, "value", "whole"),
         ({"table": "grades", "column": "planner", "value": "boss"}, "value", "none of the allowed"),

@@ -237,7 +237,7 @@ def test_an_override_that_cannot_be_followed_is_not_kept(store: sp.PlanStore) ->
         ({"part_id": "P9"}, "not in parts"),
         ({"value": "1,200"}, "comma"),
         ({"value": "NaN"}, "no finite|finite"),
-        ({"column": "variance"}, "cannot be overridden"),
+        ({"column": "variance"}, "can be overridden"),
         ({"who": ""}, "empty"),
     ):
         with pytest.raises(sp.DataError, match=words):

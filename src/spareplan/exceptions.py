@@ -234,7 +234,7 @@ def _one_offs(series: pd.DataFrame) -> pd.DataFrame:
         "one-off",
         np.minimum(more, frame["base_stock"]) * frame["unit_cost"],
         [
-            f"{n:g} pieces in {w}, {u:.3g} are usual; the level of {b:g} counts on it"
+            f"{n:g} pieces in {w}, usual is {u:.3g}; the level of {b:g} counts on it"
             for n, w, u, b in zip(*(frame[name] for name in columns))
         ],
         "if it was a project that will not come again, write its pieces into demand.one_off",

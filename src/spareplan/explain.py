@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from spareplan.maths.distributions import quantile
 from spareplan.maths.units import DAYS_PER_MONTH
 from spareplan.results import DemandForecast, Plan
 from spareplan.tables.contributions import SOURCES, sources_in_order
+from spareplan.tables.supersession import newest_parts
 from spareplan.tables.windows import window_demand
 
 COLUMNS = {
@@ -137,11 +139,18 @@ def explain_level(plan: Plan, part_id: str, site_id: str) -> Explanation:
         lines.append(
             f"Order {order.quantity:g} in the week of {order.week:%Y-%m-%d} ({order.kind}): {order.reason}."
         )
-    for row in _overrides_of(plan, part_id, site_id).itertuples(index=False):
-        lines.append(
-            f"Override: {row.table}.{row.column} = {row.value} by {row.who} on {row.when:%Y-%m-%d}, "
-            f"because: {row.why}."
+    if "model_base_stock" in level and level["model_base_stock"] != stock:
+        steps.append(
+            ("the model's own level", float(level["model_base_stock"]), "pieces", "without planners' levels")
         )
+        lines.append(f"The model itself would hold {level['model_base_stock']:.0f}.")
+    if "in_force_from" in level and level.get("issued_base_stock") not in (None, stock):
+        issued, day = level["issued_base_stock"], level["in_force_from"]
+        if not pd.isna(issued) and not pd.isna(day):
+            steps.append(("issued base stock", float(issued), "pieces", f"in force until {day:%Y-%m-%d}"))
+            lines.append(f"It is in force from {day:%Y-%m-%d}; {issued:.0f} were issued before.")
+    for row in _overrides_of(plan, part_id, site_id).to_dict("records"):
+        lines.append(_override_line(row))
     return Explanation(pd.DataFrame(steps, columns=["step", "value", "unit", "meaning"]), tuple(lines))
 
 
@@ -213,7 +222,9 @@ def explain_demand(
     ]
     lines += _against_the_month_before(demand, rows, sums) if len(rows) == 1 else []
     if "model_mean" in rows and (model := float(rows["model_mean"].sum())) != mean:
-        steps.append(("the model's own number", model, "pieces", "before a planner's override"))
+        steps.append(
+            ("the model's own number", model, "pieces", "before frozen months and planners' overrides")
+        )
         lines.append(f"The model itself expects {model:,.2f}.")
     if "reason" in rows and len(rows) == 1:
         lines.append(f"Why: {rows['reason'].iloc[0]}.")
@@ -320,9 +331,38 @@ def _orders_of(plan: Plan, part_id: str, site_id: str) -> pd.DataFrame:
 
 
 def _overrides_of(plan: Plan, part_id: str, site_id: str) -> pd.DataFrame:
-    table = plan.inputs.get("overrides", pd.DataFrame())
+    """Overrides that reach a part at a site, those that count no more too, the first decided first."""
+    table = plan.inputs.get("applied_overrides", plan.inputs.get("overrides", pd.DataFrame()))
     if table.empty:
         return table
-    part = table["part_id"].isna() | (table["part_id"] == part_id)
-    site = table["site_id"].isna() | (table["site_id"] == site_id)
-    return table[part & site & (table["part_id"].notna() | table["site_id"].notna())]
+    sites = plan.inputs["sites"].set_index("site_id")
+    parts = {part_id, *_predecessors(plan, part_id)}
+    hit = table["part_id"].isna() | table["part_id"].isin(parts)
+    hit &= table["site_id"].isna() | (table["site_id"] == site_id)
+    hit &= table["region_id"].isna() | (table["region_id"] == sites["region_id"].get(site_id))
+    hit &= table["table"] != "crew"
+    return table[hit].sort_values("when", kind="stable")
+
+
+def _predecessors(plan: Plan, part_id: str) -> set[str]:
+    parts = plan.inputs["parts"]
+    if "superseded_by" not in parts:
+        return set()
+    return {old for old, new in newest_parts(parts).items() if new == part_id}
+
+
+def _override_line(row: dict[Hashable, Any]) -> str:
+    """One override with its scope in time, the model's number, and what became of it."""
+    when = "" if pd.isna(row["month"]) else f" for {row['month']:%Y-%m}"
+    said = f"Override: {row['table']}.{row['column']} = {row['value']}{when} by {row['who']} on "
+    said += f"{row['when']:%Y-%m-%d}, because: {row['why']}"
+    if row.get("model"):
+        said += f"; the model says {row['model']}"
+    if not pd.isna(row["expires_on"]):
+        said += f"; until {row['expires_on']:%Y-%m-%d}"
+    status, note = row.get("status", "applied"), row.get("note", "")
+    if status != "applied":
+        said += f"; {status}" + (f" ({note})" if note else "")
+    elif note:
+        said += f"; {note}"
+    return said + "."

@@ -92,8 +92,8 @@ def keep_months(
     Returns
     -------
     DemandForecast
-        With model_mean (the model's number) and from_frozen (issued less model); variance, quantiles, windows
-        and contributions follow the issued means.
+        With model_mean (the model's number), issued_mean and from_frozen (issued less model); variance,
+        quantiles, windows and contributions follow the issued means.
     """
     issued = previous.demand.table
     inside = horizon.holds_months(issued["month"]) & issued["month"].isin(demand.table["month"]).to_numpy()
@@ -102,9 +102,10 @@ def keep_months(
     live = live[decision_keys(live).isin(horizon.known)]
     again = [rows for _, rows in reached(keyed(issued, data), live, newest_parts(data.parts))]
     left = issued["mean"].copy()
-    if again and "from_override" in issued:
+    if again and "model_mean" in issued:
         rows = np.unique(np.concatenate(again))
-        left.iloc[rows] -= issued["from_override"].iloc[rows]
+        own = issued["model_mean"] if "issued_mean" not in issued else issued["issued_mean"]
+        left.iloc[rows] = own.fillna(issued["model_mean"]).iloc[rows]
     issued = issued[CELL].assign(issued=left)
     if issued.empty:
         return demand
@@ -121,7 +122,7 @@ def keep_months(
     )
     said = said.where(moved, f"; as issued ({horizon.words})").where(kept, "")
     table["reason"] = (table["reason"].astype(object) + said).astype(TEXT)
-    table = table.drop(columns="issued")
+    table = table.rename(columns={"issued": "issued_mean"})
     shift = shifted(demand, table, moved, table["from_frozen"], FROZEN_SOURCE)
     months_kept = sorted(table.loc[kept, "month"].unique())
     noted = {

@@ -62,6 +62,9 @@ def header(table: str, column: str, language: str = "en") -> str:
     for found in _tables_named(table):
         if column in found.names:
             return _heading(found[column], language)
+    if column.startswith("model_"):
+        own = header(table, column.removeprefix("model_"), language)
+        return f"{own} (model)" if language == "en" else f"模型{own}"
     quantile = _QUANTILE.fullmatch(column)
     if quantile:
         share = f"{100 * float(quantile[1]):g}"

@@ -173,12 +173,12 @@ def differences(old: Plan, new: Plan) -> pd.DataFrame:
         table, key (the row in words), column, before, after, change; the largest change first within a table
         and column. Rows that appear or vanish have an empty side.
     """
-    found = []
+    # What planners decided stands before what follows from it.
+    found = [_override_changes(old.inputs.get("applied_overrides"), new.inputs.get("applied_overrides"))]
     for name, (keys, columns) in COMPARED.items():
         before, after = getattr(old, name), getattr(new, name)
         if before is not None and after is not None:
             found.append(_changes(name, before.table, after.table, keys, columns))
-    found.append(_override_changes(old.inputs.get("applied_overrides"), new.inputs.get("applied_overrides")))
     empty = pd.DataFrame(columns=["table", "key", "column", "before", "after", "change"])
     found = [frame for frame in found if len(frame)]
     return pd.concat(found, ignore_index=True) if found else empty

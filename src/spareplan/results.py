@@ -89,7 +89,7 @@ class DemandForecast(Result):
         Good pieces that come back from repair: part_id, site_id, month, returned, from_past, reason. Demand
         stays gross: they reduce what is bought.
     tested : DataFrame, optional
-        Back-test behind the choice between ages and the mean rate.
+        Back-test behind the weights of ages, mean rate and own record (by_ages, by_rate, by_history).
     series : DataFrame, optional
         What each demand history is doing: part_id, site_id, state, demands that stand out, and more, as from
         `sp.forecast.series_life`.

@@ -67,7 +67,8 @@ def show(frame: Any, title: str) -> None:
     for row in frame.itertuples(index=False):
         table.add_row(*(_cell(value) for value in row))
     # A file or a pipe has no edge: nothing is cut off there.
-    out.print(table, width=None if out.is_terminal else PIPE_WIDTH)
+    wide = out if out.is_terminal else Console(file=out.file, highlight=False, width=PIPE_WIDTH)
+    wide.print(table)
 
 
 def _cell(value: Any) -> str:

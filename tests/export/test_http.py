@@ -131,3 +131,30 @@ def test_the_service_describes_itself_and_loads_nothing_from_elsewhere(service: 
     described = service.client.get("/openapi.json").json()
     assert "/versions/{version}/tables/{table}" in described["paths"]
     assert service.client.get("/docs").status_code == 404
+
+
+def test_headquarters_types_lists_and_withdraws_overrides(service: Service) -> None:
+    row = {
+        "table": "levels", "column": "base_stock", "part_id": "00123", "site_id": "上海", "value": 4,
+        "why": "隧道开工", "expires_on": "2030-12-31",
+    }  # fmt: skip
+    assert service.client.post("/overrides", json=[row], headers=service.east).status_code == 403
+    assert service.client.get("/overrides", headers=service.east).status_code == 403
+    made = service.client.post("/overrides", json=[row], headers=service.hq)
+    assert (made.status_code, made.json()) == (200, {"overrides": [1]})
+    (kept,) = service.client.get("/overrides", headers=service.hq).json()
+    assert (kept["who"], kept["value"], kept["why"], kept["status"]) == ("hq", "4", "隧道开工", "counts")
+    assert kept["expires_on"] == "2030-12-31" and kept["month"] is None
+    bad = service.client.post("/overrides", json=[row | {"value": "1,200"}], headers=service.hq)
+    assert bad.status_code == 422 and bad.json()["problems"][0]["column"] == "value"
+    unknown = service.client.post("/overrides", json=[row | {"part_id": "P9"}], headers=service.hq)
+    assert unknown.status_code == 422 and "not in parts" in unknown.json()["detail"]
+    step = "/overrides/1/withdraw"
+    assert service.client.post(step, json={"note": "x"}, headers=service.east).status_code == 403
+    back = service.client.post(step, json={"note": "stopped"}, headers=service.hq)
+    assert back.json() == {"status": "withdrawn"}
+    assert service.client.post(step, json={"note": ""}, headers=service.hq).status_code == 409
+    lost = service.client.post("/overrides/7/withdraw", json={"note": ""}, headers=service.hq)
+    assert lost.status_code == 404
+    (kept,) = service.client.get("/overrides", headers=service.hq).json()
+    assert (kept["status"], kept["withdrawn_by"], kept["withdrawn_why"]) == ("withdrawn", "hq", "stopped")

@@ -13,6 +13,7 @@ import pytest
 import spareplan as sp
 from spareplan.export.regional import HQ, cut_plan, merge_purchases, region_names
 from spareplan.export.writers import csv_bytes, workbook_bytes
+from spareplan.results import Plan
 from tests.plans import small_plan
 
 
@@ -118,7 +119,7 @@ def test_json_and_parquet_hold_what_the_plan_holds(tmp_path: Path) -> None:
     plan = small_plan()
     (path,) = sp.export_plan(plan, tmp_path, region="华东", format="json")
     body = json.loads(path.read_text(encoding="utf-8"))
-    assert (body["contract"], body["region_id"], body["as_of"]) == ("1.1", "华东", "2025-12-31")
+    assert (body["contract"], body["region_id"], body["as_of"]) == ("1.2", "华东", "2025-12-31")
     assert body["tables"]["levels"][0]["part_id"] == "00123"
     files = {path.stem: path for path in sp.export_plan(plan, tmp_path, region="华东", format="parquet")}
     levels = pd.read_parquet(files["levels"])
@@ -155,7 +156,7 @@ def test_a_failed_export_leaves_no_half_file(tmp_path: Path, monkeypatch: pytest
     def full(self: object, *_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(writers._Workbook, "add_table", full)
+    monkeypatch.setattr(writers.Workbook, "add_table", full)
     with pytest.raises(sp.ExportError, match="No space left"):
         sp.export_plan(small_plan(9), tmp_path, region="华东")
     assert [p.name for p in tmp_path.iterdir()] == [path.name] and path.read_bytes() == before
@@ -171,3 +172,78 @@ def test_sheet_names_are_short_unique_and_legal() -> None:
     )
     assert len({name.lower() for name in book.sheetnames}) == 4
     assert all(1 <= len(name) <= 31 and not set("[]:*?/\\") & set(name) for name in book.sheetnames)
+
+
+def overridden_plan() -> Plan:
+    """The small plan with a level, a demand and two planners' numbers of different regions."""
+    plan = small_plan()
+    levels = plan.levels.table.assign(model_base_stock=[2, 1, 0, 1])
+    demand = plan.demand.table.assign(model_mean=[1.0, 0.25], from_override=[0.5, 0.0])
+    orders = plan.orders.table.assign(model_quantity=[2, 4], issued_on=pd.Timestamp("2025-11-30"))
+    listed = pd.DataFrame(
+        {
+            "table": ["levels", "demand", "demand"],
+            "column": ["base_stock", "mean", "mean"],
+            "part_id": ["00123", "00123", None],
+            "site_id": ["上海", None, "HQ"],
+            "region_id": [None, "华东", None],
+            "month": pd.to_datetime([None, "2026-01-01", None]),
+            "value": ["3", "1.5", "9"],
+            "who": ["李敏", "王磊", "HQ"],
+            "when": pd.Timestamp("2025-12-20"),
+            "why": ["=隧道开工", "winter", "stock-taking"],
+            "expires_on": pd.to_datetime(["2026-03-31", None, None]),
+            "status": ["applied", "expired", "applied"],
+            "rows": [1.0, float("nan"), 1.0],
+            "model": ["1", "1", "4"],
+            "note": ["", "counted until 2025-12-31", ""],
+        }
+    )
+    return replace(
+        plan,
+        levels=replace(plan.levels, table=levels),
+        demand=replace(plan.demand, table=demand),
+        orders=replace(plan.orders, table=orders),
+        inputs=dict(plan.inputs) | {"applied_overrides": listed},
+    )
+
+
+def test_a_region_sees_the_models_number_beside_the_planners_with_who_why_and_until_when(
+    tmp_path: Path,
+) -> None:
+    plan = overridden_plan()
+    (path,) = sp.export_plan(plan, tmp_path, region="华东")
+    book = openpyxl.load_workbook(path)
+    sheet = book["Overrides"]
+    heads = [cell.value for cell in sheet[1]]
+    rows = [dict(zip(heads, [cell.value for cell in row])) for row in sheet.iter_rows(min_row=2)]
+    assert [row["Who"] for row in rows] == ["李敏", "王磊"], "headquarters' own is none of the region's"
+    first = rows[0]
+    assert (first["Model"], first["Value"], first["Why"]) == ("1", "3", "=隧道开工")
+    assert first["Expires on"] == pd.Timestamp("2026-03-31").to_pydatetime()
+    assert (rows[1]["Status"], rows[1]["Note"]) == ("expired", "counted until 2025-12-31")
+    levels = book["Stock levels"]
+    heads = [cell.value for cell in levels[1]]
+    column = heads.index("Base stock") + 1
+    assert heads[column] == "Base stock (model)"
+    marked = levels.cell(2, column)
+    assert marked.fill.start_color.rgb == "FFFFF2CC" and "Model: 1" in marked.comment.text
+    assert levels.cell(3, column).comment is None
+    orders = book["Orders by week"]
+    assert [cell.value for cell in orders[1]].count("Quantity (model)") == 1
+    forecast = pd.read_excel(path, sheet_name="Forecast", engine="calamine", dtype={"Part": str})
+    assert forecast["From overrides"].tolist() == [0.5, 0.0]
+    everything = cut_plan(plan, HQ).sheets["overrides"]
+    assert len(everything) == 3
+
+
+def test_overrides_travel_in_every_format_and_the_same_bytes_come_out(tmp_path: Path) -> None:
+    plan = overridden_plan()
+    (path,) = sp.export_plan(plan, tmp_path, region="华东", format="json")
+    tables = json.loads(path.read_text(encoding="utf-8"))["tables"]
+    assert [row["who"] for row in tables["overrides"]] == ["李敏", "王磊"]
+    assert [row["model_base_stock"] for row in tables["levels"]] == [1, 1]
+    one = sp.export_plan(plan, tmp_path / "one", language="zh")
+    two = sp.export_plan(plan, tmp_path / "two", language="zh")
+    assert [p.read_bytes() for p in one] == [p.read_bytes() for p in two]
+    assert "人工调整" in openpyxl.load_workbook(one[0]).sheetnames

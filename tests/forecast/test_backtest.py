@@ -121,6 +121,10 @@ def test_too_short_a_history_is_refused():
         backtest_demand(made_up(5, 8), periods=3)
     with pytest.raises(DataError):
         backtest_demand(made_up(5), periods=0)
+    with pytest.raises(DataError, match="between 0 and 1"):
+        backtest_demand(made_up(5), levels=(0.5, 1.5))
+    with pytest.raises(DataError, match="origins"):
+        backtest_demand(made_up(5), origins=0)
 
 
 def test_nothing_demanded_is_said_not_scored():
@@ -252,26 +256,26 @@ def test_losers_name_what_the_series_is_doing_and_what_it_costs():
     assert losers.loc["P0007", "surprise"] > 3
 
 
-def test_what_the_own_distribution_allows_is_what_simulation_gives():
+def test_what_the_own_distribution_allows_is_what_drawing_from_it_gives():
     history = made_up(50)
-    names = ["part_id"]
-    panel = read_panel(history, names)
+    panel = read_panel(history, ["part_id"])
     marks = np.array([0.5, 0.8, 0.9, 0.95, 0.99])
-    trials = run_trials(history, panel, names, np.full(50, 3), [37], marks, None)
-    mean, variance = awaited_excess(trials, "zero")
-    rng = np.random.default_rng(3)
-    drawn = rng.random((4_000, 1))
-    losses = np.zeros((2, 4_000, len(mean)))
+    trials = run_trials(history, panel, ["part_id"], np.full(50, 3), [37], marks, None)
+    mean, variance = awaited_excess(trials, "mean")
+    draws = 20_000
+    # Each probability counts as the level it is nearest to.
+    drawn = np.random.default_rng(3).random(draws)
+    nearest = np.abs(drawn[:, None] - trials.levels).argmin(axis=1)
     for place in range(len(mean)):
-        quantiles = trials.quantiles[0, place]
-        came = np.interp(drawn[:, 0], trials.levels, np.arange(len(quantiles)))
-        came = quantiles[np.round(came).astype(int)]
-        for number in (0, 1):
-            own = quantiles[trials.published] * (number == 0)
-            losses[number, :, place] = pinball_losses(came, np.tile(own, (len(came), 1)), marks).mean(axis=1)
-    apart = losses[0] - losses[1]
-    assert mean == pytest.approx(apart.mean(axis=0), abs=0.25 + 0.05 * np.abs(mean).max())
-    assert (mean <= 1e-9).all() and (variance >= 0).all()
+        own, other = (trials.quantiles[number, place][trials.published] for number in (0, 1))
+        outcomes = trials.quantiles[0, place].copy()
+        outcomes[-1] = max(outcomes[-1], 1)
+        came = outcomes[nearest]
+        apart = [pinball_losses(came, np.tile(row, (draws, 1)), marks).mean(axis=1) for row in (own, other)]
+        gain = apart[0] - apart[1]
+        assert mean[place] == pytest.approx(gain.mean(), abs=5 * np.sqrt(variance[place] / draws) + 1e-9)
+        assert variance[place] == pytest.approx(gain.var(), rel=0.35, abs=1e-4)
+    assert mean.mean() < 0
 
 
 def test_groups_may_be_several_columns_by_part_or_site():

@@ -8,10 +8,22 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import integrate, stats
 
 from spareplan.config import ForecastOptions
-from spareplan.forecast.blend import WEIGHTS, blended_spread, learn_blend, lengths_of_tests, weigh_families
+from spareplan.forecast.base_road import installed_base_demand
+from spareplan.forecast.blend import (
+    NO_BLEND,
+    NODES,
+    WEIGHTS,
+    blended_spread,
+    learn_blend,
+    lengths_of_tests,
+    prior_weight,
+    weigh_families,
+)
 from spareplan.forecast.demand import forecast_demand
+from spareplan.forecast.site_factors import SITES_ALIKE, SiteFactors, learn_site_factors
 from tests.forecast.fleets import TODAY, make_fleet
 
 
@@ -125,6 +137,31 @@ def test_families_lean_on_all_and_on_themselves():
     assert led[2] > 0.8
 
 
+def test_thin_classes_stay_near_all_and_clear_ones_go_their_way():
+    ages, rate = NODES[:, 0] * 30, NODES[:, 1] * 30
+    by_class = np.stack([np.zeros(len(NODES)), ages - ages.max(), rate * 4 - rate.max() * 4])
+    family = by_class.sum(axis=0, keepdims=True) / 10 + ages
+    thin, old, clear = weigh_families(family, NODES, by_class)[0] @ NODES
+    everyone = np.exp(2 * family[0] + prior_weight(NODES))
+    np.testing.assert_allclose(thin, everyone @ NODES / everyone.sum(), atol=1e-9)
+    assert old[0] > 0.8 and clear[1] > 0.8
+    np.testing.assert_allclose((thin.sum(), old.sum(), clear.sum()), 1.0)
+
+
+def test_the_own_record_gets_the_weight_where_it_told_right(fleet):
+    data, seen = fleet
+    right, wrong = seen.to_numpy(float), 2.0 * seen.to_numpy(float)
+    begin = pd.Timestamp("2022-01-01")
+    blend = learn_blend(data, TODAY, begin, 2, road_with(wrong, wrong, seen.index, by_history=right))
+    assert min(blend.record.values()) > 0.8
+    assert blend.words("P0") == "own record (own record won)"
+    assert blend.reads_record
+    np.testing.assert_allclose([sum(blend.three(part)) for part in seen.index], 1.0)
+    assert blend.two("P0")[2] == 0.0 and sum(blend.two("P0")) == pytest.approx(1.0)
+    table = blend.table(["P0", "a part nobody tested"])
+    assert table["own_record"].tolist() == [blend.record["P0"], blend.default_record]
+
+
 def test_records_too_short_to_test_trust_ages_on_machines_seen_from_new(fleet):
     data, _ = fleet
     road = road_with([1.0], [1.0], ["P0"])
@@ -139,6 +176,97 @@ def test_records_too_short_to_test_trust_ages_on_machines_seen_from_new(fleet):
         units=data.units.assign(commissioned_on=begin), replacements=data.replacements.iloc[:0]
     )
     assert learn_blend(new, TODAY, begin, 2, road).of("P0") == 1.0
+
+
+def with_a_calm_site(data):
+    """Two of three replacements at S1 never happen: its machines stand under a roof."""
+    at = data.replacements["unit_id"].map(data.units.set_index("unit_id")["site_id"])
+    keep = (at != "S1") | (np.arange(len(at)) % 3 == 0)
+    return data.with_tables(replacements=data.replacements[keep])
+
+
+def test_a_site_that_takes_less_than_its_machines_gets_less_and_the_total_stays(fleet):
+    data = with_a_calm_site(fleet[0])
+    options = ForecastOptions(backtest_origins=4)
+    told = forecast_demand(data, 3, TODAY, options)
+    blend = NO_BLEND._replace(default=0.0)
+    plain = installed_base_demand(data, TODAY, pd.DatetimeIndex(["2026-01-01"]), [91], options, blend)
+    window = told.windows[told.windows["days"] == 90.0]
+    share, by_machines = (
+        rows[rows["site_id"] == "S1"]["mean"].sum() / rows["mean"].sum() for rows in (window, plain.windows)
+    )
+    rows = data.replacements.merge(data.units[["unit_id", "site_id"]], on="unit_id")
+    truth = (rows["site_id"] == "S1").mean()
+    assert truth < 0.6 * by_machines
+    assert share == pytest.approx(truth, abs=0.45 * (by_machines - truth))
+    row = told.assumptions.set_index("name").loc["demand of sites over what their machines let expect"]
+    assert "S1 0." in row["meaning"]
+    assert (
+        told.table.loc[told.table["site_id"] == "S1", "reason"].str.contains("times what its machines").any()
+    )
+
+
+def test_factors_of_sites_move_places_not_totals(fleet):
+    months, options = pd.DatetimeIndex(["2026-01-01", "2026-02-01"]), ForecastOptions()
+    factors = SiteFactors({"S1": 0.5}, {"P2": {"S2": 3.0}})
+    plain, moved = (
+        installed_base_demand(fleet[0], TODAY, months, [59], options, NO_BLEND._replace(sites=sites))
+        for sites in (SITES_ALIKE, factors)
+    )
+    for name in ("table", "windows"):
+        one, two = (getattr(road, name).groupby("part_id")["mean"].sum() for road in (plain, moved))
+        np.testing.assert_allclose(one, two)
+    at = {
+        name: road.windows.set_index(["part_id", "site_id"])["mean"]
+        for name, road in (("plain", plain), ("moved", moved))
+    }
+    odds = {name: mean["P1", "S1"] / mean["P1", "S2"] for name, mean in at.items()}
+    assert odds["moved"] == pytest.approx(0.5 * odds["plain"])
+    odds = {name: mean["P2", "S1"] / mean["P2", "S2"] for name, mean in at.items()}
+    assert odds["moved"] == pytest.approx(0.5 / 3.0 * odds["plain"])
+
+
+def sites_of(truth, seed=7, parts=40):
+    rng = np.random.default_rng(seed)
+    names = np.array([f"S{i}" for i in range(len(truth))])
+    mean = rng.gamma(2.0, 3.0, (parts, len(truth)))
+    return pd.DataFrame(
+        {
+            "origin": TODAY,
+            "part_id": np.repeat([f"P{i}" for i in range(parts)], len(truth)),
+            "site_id": np.tile(names, parts),
+            "mean": mean.ravel(),
+            "actual": rng.poisson(mean * truth).ravel().astype(float),
+        }
+    )
+
+
+def test_sites_alike_stay_alike_and_others_are_found():
+    alike = learn_site_factors(sites_of(np.ones(8)), 1.0)
+    assert max(abs(value - 1) for value in alike.sites.values()) < 0.08
+    truth = np.array([0.4, 0.7, 1.0, 1.0, 1.2, 1.5, 1.0, 1.2])
+    found = learn_site_factors(sites_of(truth), 1.0)
+    np.testing.assert_allclose([found.sites[f"S{i}"] for i in range(8)], truth / truth.mean(), rtol=0.15)
+    assert found.strength < alike.strength
+
+
+def test_a_factor_is_the_mean_of_its_gamma_law_by_integration():
+    rows = pd.DataFrame(
+        {
+            "origin": TODAY,
+            "part_id": "P",
+            "site_id": ["A", "B"],
+            "mean": [5.0, 5.0],
+            "actual": [9.0, 1.0],
+        }
+    )
+    found = learn_site_factors(rows, 1.0)
+    law = stats.gamma(found.strength, scale=1 / found.strength)
+    moments = [
+        integrate.quad(lambda f: law.pdf(f) * stats.poisson.pmf(9, 5 * f) * f**power, 0, 20)[0]  # noqa: B023
+        for power in (0, 1)
+    ]
+    assert found.sites["A"] == pytest.approx(moments[1] / moments[0], rel=1e-6)
 
 
 def test_no_origins_means_ages_alone_and_says_so():

@@ -8,6 +8,8 @@ import pytest
 
 from spareplan.config import ForecastOptions
 from spareplan.errors import DataError
+from spareplan.forecast.base_road import installed_base_demand
+from spareplan.forecast.blend import NO_BLEND
 from spareplan.forecast.demand import SOURCES, forecast_demand
 from spareplan.forecast.renewal import expected_renewals
 from spareplan.maths.distributions import cdf
@@ -43,6 +45,30 @@ def test_a_years_demand_is_unbiased_and_its_intervals_cover(many, forecast):
     low = cdf(seen - 1, mean, variance)
     place = low + np.random.default_rng(0).random(len(seen)) * (cdf(seen, mean, variance) - low)
     assert ((place > 0.1) & (place < 0.9)).mean() == pytest.approx(0.8, abs=0.08)
+
+
+def test_every_way_to_forecast_is_tested_and_none_outvotes_what_was_right(many, forecast):
+    tested = forecast.tested
+    assert tested[["by_ages", "by_rate", "by_history"]].gt(0).all(axis=None)
+    total = tested[["by_ages", "by_rate", "by_history", "actual"]].sum()
+    assert total["by_history"] == pytest.approx(total["actual"], rel=0.1)
+    rows = forecast.assumptions.set_index("name")["value"]
+    assert "weight of the own record" in rows
+    year = forecast.lead_time_demand(365)
+    seen = actual(many[1], year)
+    parts = year.assign(seen=seen).groupby("part_id")[["mean", "seen"]].sum()
+    off = (parts["mean"] - parts["seen"]).abs().sum()
+    for weights in ({"default": 1.0}, {"default": 0.0}, {"default": 0.0, "default_record": 1.0}):
+        alone = installed_base_demand(
+            many[0],
+            TODAY,
+            pd.DatetimeIndex(["2026-01-01"]),
+            [365],
+            ForecastOptions(),
+            NO_BLEND._replace(**weights),
+        ).windows
+        by_part = alone.groupby("part_id")["mean"].sum()
+        assert off < 1.1 * (by_part - parts["seen"]).abs().sum()
 
 
 def test_sources_add_up_to_the_mean_and_variance_follows_its_pair(forecast):

@@ -105,6 +105,8 @@ def test_noise_of_a_comparison_falls_with_the_cells():
     # Standard error of the mean of 400 gains over 5 pieces a cell.
     assert paired_noise(gain, actual) == pytest.approx(2 / 5 / 20, rel=0.15)
     assert np.isnan(paired_noise(gain[:1], actual[:1]))
+    # Where most draws take nothing the others still tell.
+    assert paired_noise(np.array([1.0, -1.0, 1.0]), np.array([4.0, 0.0, 0.0])) < 1
 
 
 def test_impossible_tests_are_refused_by_name(fleet):

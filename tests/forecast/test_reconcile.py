@@ -18,6 +18,7 @@ from spareplan.forecast.reconcile import (
     share_strength,
     shared_spread,
     site_shares,
+    weight_evidence,
 )
 from spareplan.maths.units import DAYS_PER_MONTH
 from tests.forecast.fleets import TODAY, make_fleet
@@ -135,9 +136,11 @@ def test_the_weight_goes_to_what_was_right():
     total = np.bincount(part, truth)
     spread, whole = (np.ones(240), np.zeros(240)), (np.ones(60), np.zeros(60))
     even = np.full(240, 0.25)
-    sites = likeliest_weight(actual, truth, 1.6 * total, even, part, spread, whole)
-    parts = likeliest_weight(actual, 1.6 * truth, total, truth / total[part], part, spread, whole)
+    sites = likeliest_weight(weight_evidence(actual, truth, 1.6 * total, even, part, spread, whole))
+    shared = (1.6 * truth, total, truth / total[part])
+    parts = likeliest_weight(weight_evidence(actual, *shared, part, spread, whole))
     assert sites > 0.9 and parts < 0.1
+    assert likeliest_weight(np.zeros(11)) == pytest.approx(0.5)
 
 
 def test_spread_of_sites_and_part_come_out_where_both_can():

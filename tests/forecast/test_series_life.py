@@ -5,11 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from spareplan.errors import DataError
 from spareplan.forecast.one_offs import find_one_offs
 from spareplan.forecast.panels import net_of_returns
-from spareplan.forecast.series_life import SERIES_COLUMNS, STATES, describe_series, series_life
+from spareplan.forecast.series_life import SERIES_COLUMNS, series_life
+from spareplan.forecast.series_states import STATES, describe_series
 from spareplan.maths.intermittency import demand_class, demand_intervals, size_variation
 from tests.forecast.panels_made import compound, lognormal, lumpy, real_panel
 
@@ -34,7 +38,7 @@ def state_of(*demand: float, panel: int = 0) -> str:
     return str(describe_series(np.vstack([series, beside])).state[0])
 
 
-# --------------------------------------------------------------------------------------------------- states
+# states
 
 
 @pytest.mark.parametrize(
@@ -86,7 +90,7 @@ def test_silences_of_living_series_are_as_rare_as_they_are_called(a: float, b: f
 
 def test_the_chance_of_a_silence_is_the_beta_integral() -> None:
     """Brute force: (1 - p)^g averaged over the beta law of the rate, on a fine grid."""
-    from spareplan.forecast.series_life import _beta_moments
+    from spareplan.forecast.series_states import _beta_moments
 
     rng = np.random.default_rng(2)
     demand = np.where(rng.random((60, 30)) < rng.beta(1, 2, 60)[:, None], 1.0, 0.0)
@@ -145,7 +149,28 @@ def test_panels_without_series_or_periods_are_described_too() -> None:
     assert describe_series(np.empty((2, 0))).state.tolist() == ["never", "never"]
 
 
-# ------------------------------------------------------------------------------------------------- one-offs
+@settings(max_examples=150, deadline=None)
+@given(
+    arrays(
+        float,
+        st.tuples(st.integers(1, 6), st.integers(1, 30)),
+        elements=st.one_of(st.just(0.0), st.integers(-9, 60).map(float), st.just(float("nan"))),
+    )
+)
+def test_whatever_is_written_down_is_described(demand: np.ndarray) -> None:
+    life = describe_series(demand)
+    asked = life.demands > 0
+    assert set(life.state.tolist()) <= set(STATES)
+    assert ((life.state == "never") == ~asked).all()
+    assert np.isfinite(life.since_last[asked]).all() and np.isnan(life.since_last[~asked]).all()
+    assert ((life.gap_chance[asked] >= 0) & (life.gap_chance[asked] <= 1)).all()
+    assert (life.periods + life.unknown <= demand.shape[1]).all() and (life.pieces >= 0).all()
+    other = describe_series(demand[::-1] * 24.0)
+    assert other.state[::-1].tolist() == life.state.tolist()
+    np.testing.assert_allclose(other.gap_chance[::-1], life.gap_chance, rtol=1e-9)
+
+
+# one-offs
 
 
 @pytest.mark.parametrize("make", [lumpy, lognormal, compound])
@@ -207,6 +232,17 @@ def test_large_demands_that_come_again_and_again_belong_to_the_series() -> None:
     assert not (out.row == 0).any()
 
 
+def test_bolts_that_go_by_the_hundred_are_no_projects_beside_pumps() -> None:
+    demand = np.ones((300, 24)) * (np.arange(24) % 3 == 0)
+    demand[0], demand[1] = 0.0, 0.0
+    demand[0, 5], demand[1, [5, 9]] = 500.0, [140.0, 150.0]
+    assert not len(find_one_offs(demand).row)
+    demand[1, [12, 15]] = [145.0, 9000.0]
+    out = find_one_offs(demand)
+    assert out.row.tolist() == [1] and out.column.tolist() == [15]
+    assert out.usual[0] == pytest.approx(145.0)
+
+
 def test_less_than_three_times_the_usual_is_no_project() -> None:
     demand = np.ones((200, 24))
     demand[0, 5] = 2.9
@@ -234,7 +270,7 @@ def test_nothing_to_flag_in_panels_without_demand() -> None:
 def test_real_panels_are_not_flooded_with_flags(test_data, name: str) -> None:
     demand = net_of_returns(real_panel(test_data, name))
     out = find_one_offs(demand)
-    assert 0.001 < len(np.unique(out.row)) / len(demand) < 0.02
+    assert 0.001 < len(np.unique(out.row)) / len(demand) < 0.01
     # What is flagged is far above all others of its series.
     others = demand.copy()
     others[out.row, out.column] = 0.0
@@ -252,7 +288,7 @@ def test_dead_series_of_real_parts_seldom_wake_up(test_data) -> None:
     assert kept["dying"] < 0.5
 
 
-# --------------------------------------------------------------------------------------------------- tables
+# tables
 
 
 def test_the_table_has_a_row_per_key_with_the_figures_of_the_panel() -> None:

@@ -5,7 +5,7 @@ A column may be added (the minor number rises); renaming or dropping one raises 
 
 from __future__ import annotations
 
-CONTRACT_VERSION = "1.1"
+CONTRACT_VERSION = "1.2"
 
 _PART = ("part_id", "part_name")
 _SITE = ("site_id", "site_name")
@@ -17,10 +17,12 @@ _MOVE = (
     "to_site_id",
     "to_site_name",
     "quantity",
+    "model_quantity",
     "kind",
     "value",
     "plan",
     "priority",
+    "issued_on",
     "reason",
 )
 
@@ -45,8 +47,13 @@ SHEETS: dict[str, tuple[str, ...]] = {
         *_SITE,
         "region_id",
         "base_stock",
+        "model_base_stock",
+        "issued_base_stock",
+        "in_force_from",
         "reorder_point",
+        "model_reorder_point",
         "order_quantity",
+        "model_order_quantity",
         "on_hand",
         "demand_per_day",
         "ebo",
@@ -64,6 +71,7 @@ SHEETS: dict[str, tuple[str, ...]] = {
         *_SITE,
         "month",
         "mean",
+        "model_mean",
         "q0.5",
         "q0.9",
         "q0.95",
@@ -71,6 +79,9 @@ SHEETS: dict[str, tuple[str, ...]] = {
         "from_new_units",
         "from_history",
         "from_planned",
+        "from_correction",
+        "from_frozen",
+        "from_override",
         "method",
         "reason",
     ),
@@ -79,6 +90,7 @@ SHEETS: dict[str, tuple[str, ...]] = {
         "month",
         "skill",
         "required",
+        "model_required",
         "headcount",
         "gap",
         "utilisation",
@@ -124,23 +136,61 @@ SHEETS: dict[str, tuple[str, ...]] = {
         "abc",
         "demand_class",
         "tier",
+        "model_tier",
         "criticality",
+        "model_criticality",
         "planner",
+        "model_planner",
         "annual_value",
         "target_fill_rate",
+        "model_target_fill_rate",
         "target_wait_days",
+        "model_target_wait_days",
         "reason",
+    ),
+    "overrides": (
+        "table",
+        "column",
+        *_PART,
+        *_SITE,
+        "region_id",
+        "month",
+        "model",
+        "value",
+        "who",
+        "when",
+        "why",
+        "expires_on",
+        "status",
+        "rows",
+        "note",
+        "withdrawn_on",
+        "withdrawn_by",
     ),
     "service": ("group", "measure", "promised", "achieved", "low", "high", "kept"),
     "assumptions": ("stage", "name", "value", "unit", "origin", "meaning"),
     "left_out": ("what", "reason", "remedy"),
 }
+# Columns that stand only where the plan has them, as those that begin with model_ do.
+OPTIONAL_COLUMNS = frozenset(
+    {
+        "on_hand",
+        "products",
+        "issued_on",
+        "issued_base_stock",
+        "in_force_from",
+        "from_correction",
+        "from_frozen",
+        "from_override",
+    }
+)
 # What a region gets, in the order of its sheets; the summary stands before them.
 REGION_SHEETS = (
     "orders",
     "shipments",
     "levels",
     "exceptions",
+    "overrides",
     "forecast",
     "visits",
     "engineers",
@@ -152,6 +202,7 @@ HQ_SHEETS = (
     "shipments",
     "levels",
     "exceptions",
+    "overrides",
     "forecast",
     "visits",
     "last_buys",
@@ -166,6 +217,8 @@ CODED_COLUMNS = (
     "kind",
     "plan",
     "planner",
+    "model_planner",
+    "model_criticality",
     "skill",
     "lead_time_grade",
     "value_grade",

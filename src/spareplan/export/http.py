@@ -16,7 +16,7 @@ from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from spareplan import __version__
-from spareplan.errors import ExportError, StoreError
+from spareplan.errors import DataError, ExportError, StoreError
 from spareplan.export.contract import CONTRACT_VERSION, SHEETS
 from spareplan.export.regional import cut_plan, find_region, full_sheets, region_names
 from spareplan.export.writers import csv_bytes, records, workbook_bytes
@@ -72,8 +72,12 @@ def create_app(store: PlanStore) -> FastAPI:
 
     @app.exception_handler(StoreError)
     def refused(_request: Request, error: StoreError) -> JSONResponse:
-        missing = "there is no version" in str(error)
+        missing = str(error).startswith(("there is no version", "there is no override"))
         return JSONResponse({"detail": str(error)}, 404 if missing else 409)
+
+    @app.exception_handler(DataError)
+    def unread(_request: Request, error: DataError) -> JSONResponse:
+        return JSONResponse({"detail": str(error), "problems": records(error.problems)}, 422)
 
     @app.exception_handler(ExportError)
     def unknown(_request: Request, error: ExportError) -> JSONResponse:
@@ -147,6 +151,26 @@ def create_app(store: PlanStore) -> FastAPI:
         store.issue(version, known.name, note)
         return {"status": "issued"}
 
+    @app.get("/overrides")
+    def overrides(known: Headquarters) -> list[dict[str, Any]]:
+        """Overrides the store holds, those taken back too (HQ)."""
+        table = store.overrides()
+        return records(table.assign(status=store.override_status(table)))
+
+    @app.post("/overrides")
+    def add_overrides(known: Headquarters, rows: Annotated[list[dict[str, Any]], Body()]) -> dict[str, Any]:
+        """Keep overrides for the next run: columns of the input table overrides (HQ)."""
+        frame = pd.DataFrame(rows, dtype=object)
+        if "who" not in frame:
+            frame["who"] = known.name
+        return {"overrides": store.add_overrides(frame, by=known.name)}
+
+    @app.post("/overrides/{override}/withdraw")
+    def withdraw(override: int, known: Headquarters, note: Note = "") -> dict[str, str]:
+        """Take an override back (HQ)."""
+        store.withdraw_override(override, known.name, note)
+        return {"status": "withdrawn"}
+
     return app
 
 
@@ -198,14 +222,13 @@ class _Plans:
         if not known:
             raise HTTPException(404, f"version {version} has nothing for {', '.join(wanted)}")
         cuts = [cut_plan(plan, one).sheets for one in known]
-        names = [name for name in SHEETS if name in cuts[0]]
-        whole = {"assumptions"}
-        return {
-            name: cuts[0][name]
-            if name in whole
-            else pd.concat([cut[name] for cut in cuts], ignore_index=True)
-            for name in names
+        names = [name for name in SHEETS if any(name in cut for cut in cuts)]
+        # What concerns all regions stands in every cut.
+        shared = {"assumptions", "overrides"}
+        tables = {
+            name: pd.concat([cut[name] for cut in cuts if name in cut], ignore_index=True) for name in names
         }
+        return {name: table.drop_duplicates() if name in shared else table for name, table in tables.items()}
 
 
 def _encoded(frame: pd.DataFrame, table: str, format: Format, plan: Plan) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from spareplan.errors import ExportError
-from spareplan.export.contract import HQ_SHEETS, REGION_SHEETS, SHEETS
+from spareplan.export.contract import HQ_SHEETS, OPTIONAL_COLUMNS, REGION_SHEETS, SHEETS
 from spareplan.results import Plan
 
 HQ = "HQ"
@@ -126,7 +126,12 @@ def cut_plan(plan: Plan, region_id: str, whole: Mapping[str, pd.DataFrame] | Non
         ("engineers", whole["engineers"]["region_id"]),
     ):
         sheets[name] = whole[name] if region_id == HQ else _rows(whole[name], place, region_id)
-    order = HQ_SHEETS if region_id == HQ else REGION_SHEETS
+    sheets["overrides"] = _overrides_of(whole["overrides"], region, region_id)
+    order = [
+        name
+        for name in (HQ_SHEETS if region_id == HQ else REGION_SHEETS)
+        if name != "overrides" or len(sheets[name])
+    ]
     name = HQ if region_id == HQ else region_names(plan)[region_id]
     lines = plan.lines if region_id == HQ else tuple(_regional_lines(sheets))
     return RegionalPlan(
@@ -170,6 +175,7 @@ def full_sheets(plan: Plan) -> dict[str, pd.DataFrame]:
         "service": pd.DataFrame() if plan.check is None else plan.check.table,
         "assumptions": plan.assumptions,
         "left_out": plan.left_out,
+        "overrides": plan.inputs.get("applied_overrides", pd.DataFrame()),
     }
     return {name: _shaped(name, frame, parts, sites) for name, frame in tables.items()}
 
@@ -207,6 +213,19 @@ def _site_regions(plan: Plan) -> pd.Series:
     return sites.set_index("site_id")["region_id"].astype(object).fillna(HQ)
 
 
+def _overrides_of(overrides: pd.DataFrame, region: pd.Series, region_id: str) -> pd.DataFrame:
+    """Overrides that reach a region: its own, and those of all regions; headquarters sees every one."""
+    if region_id == HQ or overrides.empty:
+        return overrides
+    place = (
+        overrides["region_id"]
+        .astype(object)
+        .where(overrides["region_id"].notna(), overrides["site_id"].map(region))
+    )
+    own = (place == region_id) | (place.isna() & overrides["site_id"].isna())
+    return overrides[own.to_numpy(dtype=bool)].reset_index(drop=True)
+
+
 def _rows(frame: pd.DataFrame, place: pd.Series, region_id: str) -> pd.DataFrame:
     return frame[(place == region_id).to_numpy(dtype=bool)].reset_index(drop=True)
 
@@ -219,9 +238,12 @@ def _shaped(sheet: str, frame: pd.DataFrame, parts: pd.Series, sites: pd.Series)
     for column in ("site_id", "from_site_id", "to_site_id"):
         if column in frame:
             frame[column.replace("_id", "_name")] = frame[column].map(sites)
-    optional = {name for name in SHEETS[sheet] if name.startswith("q0.") or name in ("on_hand", "products")}
-    columns = [name for name in SHEETS[sheet] if name in frame or name not in optional]
+    columns = [name for name in SHEETS[sheet] if name in frame or not _is_optional(name)]
     return frame.reindex(columns=columns)
+
+
+def _is_optional(column: str) -> bool:
+    return column.startswith(("q0.", "model_")) or column in OPTIONAL_COLUMNS
 
 
 def _facts(plan: Plan, sheets: Mapping[str, pd.DataFrame]) -> list[tuple[str, Any]]:

@@ -63,12 +63,16 @@ class Corrections(Result):
         part_id, part_class.
     most : float
         Largest factor of a row, and one over the smallest.
+    runs, least_runs : int
+        Stored runs that were held against records, and how many are needed.
     """
 
     checks: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CHECKS))
     regions: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["site_id", "region_id"]))
     classes: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["part_id", "part_class"]))
     most: float = 2.0
+    runs: int = 0
+    least_runs: int = 3
 
     def factors(self, pairs: pd.DataFrame) -> pd.DataFrame:
         """Factor of parts at sites.
@@ -180,7 +184,9 @@ def corrections_from(
     known["part_class"] = known["part_class"].fillna(NO_CLASS)
     lines = _lines(table, checks, evidence, least_runs)
     assumed = _assumptions(table, evidence, least_runs, confidence, most, part_class is None)
-    return Corrections(table, assumed, lines, checks, regions, known, most)
+    return Corrections(
+        table, assumed, lines, checks, regions, known, most, len(evidence.runs), int(least_runs)
+    )
 
 
 def apply_corrections(demand: DemandForecast, corrections: Corrections) -> DemandForecast:
@@ -327,7 +333,8 @@ def _lines(table: pd.DataFrame, checks: pd.DataFrame, evidence: Evidence, least_
         lines.append(f"The largest: {name}, {largest['reason']}.")
     if len(tried):
         lines.append(
-            f"Corrected so, the regions' errors of {len(tried)} earlier runs would have been "
+            f"Corrected so, the regions' errors of {len(tried)} earlier run{'s' * (len(tried) > 1)} "
+            "would have been "
             f"{tried['error_corrected'].sum():,.0f} instead of {tried['error'].sum():,.0f} pieces."
         )
     return tuple(lines)

@@ -150,12 +150,14 @@ def _planners(score: PlanScore, say: Any) -> list[str]:
 
 def _next_run(corrections: Corrections, say: Any) -> list[str]:
     live = corrections.table[corrections.table["applies"].astype(bool)]
+    if corrections.runs < corrections.least_runs:
+        return [say("next_few", runs=corrections.runs, least=corrections.least_runs)]
     if live.empty:
-        return [say("next_none", runs=len(corrections.checks))]
+        return [say("next_none", runs=corrections.runs)]
     size = np.abs(np.log(live["factor"].to_numpy(dtype=float)))
     live = live.iloc[np.argsort(-size, kind="stable")]
     keys = ["region_id", "part_class", "part_id"]
-    lines = [say("next", count=len(live), runs=len(corrections.checks))]
+    lines = [say("next", count=len(live), runs=corrections.runs)]
     for one in live.head(SHOWN_CORRECTIONS).to_dict("records"):
         name = " ".join(str(one[key]) for key in keys if not pd.isna(one[key]))
         lines.append(

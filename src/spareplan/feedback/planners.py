@@ -56,7 +56,7 @@ def overridden_cells(
     for at, rows in reached(touched[list(SCOPE)], live):
         owner[rows] = at
     touched, owner = touched[owner >= 0], owner[owner >= 0]
-    cost = 1.0 if unit_cost is None else touched["part_id"].map(unit_cost).fillna(0.0)
+    cost = 1.0 if unit_cost is None else touched["part_id"].map(unit_cost).astype(float).fillna(0.0)
     touched = touched.assign(
         decision=live.loc[owner, "decision"].to_numpy(object),
         who=live.loc[owner, "who"].to_numpy(object),

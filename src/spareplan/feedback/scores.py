@@ -54,7 +54,9 @@ def score_groups(cells: pd.DataFrame, unit_cost: pd.Series | None) -> pd.DataFra
     DataFrame
         As `score_demand(...).table`.
     """
-    rows = [_score(cells, name, by, unit_cost) for name, by in GROUPS.items()]
+    # Text is coded once for all groups.
+    coded = cells.assign(**{name: cells[name].astype("category") for name in ("part_id", "region_id")})
+    rows = [_score(coded, name, by, unit_cost) for name, by in GROUPS.items()]
     return pd.concat([row for row in rows if len(row)], ignore_index=True)
 
 
@@ -202,7 +204,7 @@ def _score(cells: pd.DataFrame, name: str, by: list[str], unit_cost: pd.Series |
     # The months of a group that is a month are that one alone.
     axis = "month" if "month" not in by else "total"
     error = _by_month(keyed, "error", keys, axis)
-    out = keyed.groupby(keys)[["planned", "actual", "value_added"]].sum()
+    out = keyed.groupby(keys, observed=True)[["planned", "actual", "value_added"]].sum()
     error = error.reindex(out.index)
     signed = error.to_numpy(float)
     out["months"] = error.shape[1]
@@ -221,17 +223,18 @@ def _score(cells: pd.DataFrame, name: str, by: list[str], unit_cost: pd.Series |
         # Cells the plan did not know count as 0 planned.
         keyed[f"within_{level}"] = (keyed["actual"] <= keyed[level].fillna(0.0)).astype(float)
     if within:
-        out[within] = keyed.groupby(keys)[within].mean()
-    cost = 1.0 if unit_cost is None else keyed["part_id"].map(unit_cost).fillna(0.0)
+        out[within] = keyed.groupby(keys, observed=True)[within].mean()
+    cost = 1.0 if unit_cost is None else keyed["part_id"].map(unit_cost).astype(float).fillna(0.0)
     per_part = [*keys, "part_id"] if "part_id" not in keys else keys
-    worth = keyed.assign(money=keyed["error"] * cost).groupby(per_part)["money"].sum().abs()
-    out["money"] = worth.groupby(level=keys).sum()
-    known = keyed.groupby(keys)["in_plan"].any()
+    worth = keyed.assign(money=keyed["error"] * cost).groupby(per_part, observed=True)["money"].sum().abs()
+    out["money"] = worth.groupby(level=keys, observed=True).sum()
+    known = keyed.groupby(keys, observed=True)["in_plan"].any()
     out = out.reset_index().assign(group=name)
     for column, empty in (("region_id", None), ("part_id", None), ("month", pd.NaT)):
         if column not in out:
             out[column] = empty
     out["month"] = pd.to_datetime(out["month"])
+    out[["region_id", "part_id"]] = out[["region_id", "part_id"]].astype(object)
     out["finding"] = _findings(out, known.to_numpy(bool))
     out["action"] = out["finding"].map(ACTIONS)
     out["reason"] = _reasons(out)
@@ -253,8 +256,8 @@ def _variance(cells: pd.DataFrame, keys: list[str]) -> pd.Series:
     own = cells.assign(
         chance=cells["vmr"] * cells["planned"], rate=np.sqrt(cells["rate_cv2"]) * cells["planned"]
     )
-    sums = own.groupby(per_part)[["chance", "rate"]].sum()
-    return (sums["chance"] + sums["rate"] ** 2).groupby(level=keys).sum()
+    sums = own.groupby(per_part, observed=True)[["chance", "rate"]].sum()
+    return (sums["chance"] + sums["rate"] ** 2).groupby(level=keys, observed=True).sum()
 
 
 def _findings(out: pd.DataFrame, known: np.ndarray) -> np.ndarray:

@@ -20,7 +20,6 @@ from spareplan.forecast.backtest_trials import (
     FORECASTS,
     MEAN,
     MODEL,
-    POINT_METHODS,
     ZERO,
     Trials,
     choose_origins,
@@ -229,6 +228,14 @@ def backtest_demand(
     panel = read_panel(history, names)
     ahead = _ahead(periods, panel, names)
     marks = np.sort(np.asarray(levels, float))
+    if not marks.size or not ((marks > 0) & (marks < 1)).all():
+        raise problem_in_argument(
+            "backtest_demand",
+            "levels",
+            levels,
+            "are no numbers between 0 and 1",
+            "give some such as (0.5, 0.95)",
+        )
     step = int(np.median(ahead))
     cuts = choose_origins(panel, step, int(origins), int(ahead.min()))
     trials = run_trials(history, panel, names, ahead, cuts, marks, exposure)
@@ -372,7 +379,7 @@ def _assumptions(
             intermittent.SMOOTHING,
             "",
             "default",
-            f"weight of the newest value in {', '.join(name.upper() for name in list(POINT_METHODS)[1:])}",
+            "weight of the newest value in SBA and TSB; IMAPA takes what would have erred least before",
         ),
     ]
     keys = ("name", "value", "unit", "origin", "meaning")

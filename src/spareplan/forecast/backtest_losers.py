@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from spareplan.forecast.backtest_trials import FORECASTS, MEAN, MODEL, ZERO, Trials
 from spareplan.forecast.panels import Panel
 from spareplan.forecast.scores import pinball_losses
-from spareplan.forecast.series_life import describe_series
+from spareplan.forecast.series_states import describe_series
 
 FloatArray = NDArray[np.float64]
 COVERED = 0.95

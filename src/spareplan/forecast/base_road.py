@@ -312,6 +312,10 @@ def _one_part(
     told = _told(failing + leaving, pieces_used, record[0]) if record else failing + leaving
     whole = failing + leaving
     factor = (1 - history) + history * np.divide(told, whole, out=np.ones_like(whole), where=whole > 0)
+    own = blend.sites.of(part, names)[here][:, None]
+    # Sites change places, the part's total stays.
+    moved = (whole * own).sum(axis=0)
+    factor = factor * own * np.divide(whole.sum(axis=0), moved, out=np.ones_like(moved), where=moved > 0)
     failing, leaving = failing * factor, leaving * factor
     kept, lost = gather(failing * fleet.keep, here), gather(failing * (fleet.keep - 1), here)
     planned, new = gather(leaving * fleet.keep, here), gather(out.new, there)

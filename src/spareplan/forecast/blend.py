@@ -1,7 +1,8 @@
-"""Ages against the mean rate: how far each family's forecast follows its lives is learned by back-test.
+"""Ages, mean rate or own record: how far a forecast follows each is learned by back-test.
 
 In a mature fleet the ages are nearly stationary and the mean rate is hard to beat; where fleets age, grow or
-were renewed together, it is badly wrong. Earlier origins of the same data tell which holds.
+were renewed together, it is badly wrong; where the work of the machines changed, only late records know.
+Earlier origins of the same data tell which holds.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from spareplan.forecast.blend_words import WEIGHT_NOTE, back_test_notes, family_verdicts
+from spareplan.forecast.blend_words import WEIGHT_NOTE, back_test_notes, family_verdicts, site_notes
 from spareplan.forecast.notes import note
+from spareplan.forecast.past_quarters import batch_size, days_to_report, happened, mixed, site_test
+from spareplan.forecast.site_factors import SITES_ALIKE, SiteFactors, learn_site_factors
 from spareplan.maths.distributions import pmf
 from spareplan.maths.units import DAYS_PER_MONTH, months_after
-from spareplan.tables.supersession import newest_parts
 
 WEIGHTS = np.linspace(0.0, 1.0, 11)
 ROADS = ("by_ages", "by_rate", "by_history")
@@ -30,7 +32,7 @@ DOUBTS = np.array([0.0, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16])
 # short, shorter tests are far better than none.
 TEST_MONTHS = 3
 LEAST_RECORD_MONTHS = 2
-# A Dirichlet law with .7 for every road: centred, ready to go to any end.
+# Of the prior, a beta(.7, .7): centred, ready to go to either end.
 PRIOR_POWER = -0.3
 # Weight of the evidence of all together in a family's prior, and of its own beside it. Damping them, because
 # parts err together, did worse on made-up fleets, on those with shared shocks too.
@@ -39,8 +41,6 @@ TEMPER_ALL, TEMPER_FAMILY = 1.0, 1.0
 LEAST_CHANCE = 1e-4
 # Failures seen before the test that part the classes of evidence.
 CLASSES = (0, 1, 3, 6, 20)
-# Reports that must have come in before a quarter is tested.
-REPORTED_SHARE = 0.95
 # A road is told alone above the one share, and beside others from the other.
 LEADS, TOLD = 0.75, 0.15
 
@@ -64,6 +64,8 @@ class Blend(NamedTuple):
         part_id to what the back-test of its family said, in words.
     record : Mapping of str to float
         part_id to the weight of what was taken of it so far.
+    sites : SiteFactors
+        What sites take over what their machines let expect.
     """
 
     weight: Mapping[str, float]
@@ -74,6 +76,7 @@ class Blend(NamedTuple):
     verdicts: Mapping[str, str] = {}
     record: Mapping[str, float] = {}
     default_record: float = 0.0
+    sites: SiteFactors = SITES_ALIKE
 
     @property
     def reads_record(self) -> bool:
@@ -134,7 +137,7 @@ Road = Callable[[pd.Timestamp, pd.DatetimeIndex, list[int]], Any]
 
 
 def learn_blend(data: Any, as_of: pd.Timestamp, begin: pd.Timestamp, origins: int, road: Road) -> Blend:
-    """Back-test both roads at earlier origins and weigh them per family.
+    """Back-test all roads at earlier origins and weigh them per family and by failures seen.
 
     Parameters
     ----------
@@ -146,8 +149,9 @@ def learn_blend(data: Any, as_of: pd.Timestamp, begin: pd.Timestamp, origins: in
     origins : int
         How many quarters before `as_of` are tested, one after the other; months where records are short.
     road : callable
-        (origin, months, windows) to an installed-base forecast whose windows hold by_ages, by_rate, vmr,
-        rate_cv2 and cv2_rate per part and site. It may only see what was known at the origin (`known_at`).
+        (origin, months, windows) to an installed-base forecast whose windows hold by_ages, by_rate,
+        by_history (NaN without a record), vmr, rate_cv2, cv2_rate and cv2_history per part and site. It may
+        only see what was known at the origin (`known_at`).
 
     Returns
     -------
@@ -155,9 +159,9 @@ def learn_blend(data: Any, as_of: pd.Timestamp, begin: pd.Timestamp, origins: in
 
     Notes
     -----
-    For each part and origin the negative binomial probability of what happened is taken at eleven weights
-    between the mean rate (0) and the ages (1): a line of predictive distributions, stacked by their
-    log score [1]_. The likelihood of all parts makes the prior of each family and class, whose own is added.
+    For each part and origin the negative binomial probability of what happened is taken at every way to share
+    tenths among ages, mean rate and own record: predictive distributions stacked by their log score [1]_. The
+    likelihood of all parts makes the prior of each family and class, whose own is added.
     A part's weight is the mean under its family's and class's. The doubt that is added to the rate's
     variation is the most likely one of a short list. Tests end where reports are nearly complete. Records
     under three months cannot be tested: then ages weigh from one half, on machines older than the records, up
@@ -168,8 +172,8 @@ def learn_blend(data: Any, as_of: pd.Timestamp, begin: pd.Timestamp, origins: in
     .. [1] Yao, Vehtari, Simpson & Gelman (2018), Using stacking to average Bayesian predictive distributions,
        Bayesian Analysis 13.
     """
-    tests = []
-    end = as_of - pd.Timedelta(days=_days_to_report(data, as_of)) + pd.Timedelta(days=1)
+    tests, by_site = [], []
+    end = as_of - pd.Timedelta(days=days_to_report(data, as_of)) + pd.Timedelta(days=1)
     length, number_of_tests = lengths_of_tests((end - begin).days / DAYS_PER_MONTH, origins)
     for number in range(1, number_of_tests + 1):
         origin, until = (
@@ -178,7 +182,9 @@ def learn_blend(data: Any, as_of: pd.Timestamp, begin: pd.Timestamp, origins: in
         # One month and the window: no more edges than the test needs.
         forecast = road(origin, months_after(origin, 1), [(until - origin).days])
         if not forecast.windows.empty:
-            tests.append(_one_test(forecast, _happened(data, origin, until, as_of), origin))
+            came = happened(data, origin, until, as_of)
+            tests.append(_one_test(forecast, came.groupby("part_id").sum(), origin))
+            by_site.append(site_test(forecast, came, origin))
     if not tests:
         return _untested(data, as_of, begin, origins)
     tested = pd.concat(tests, ignore_index=True)
@@ -195,15 +201,19 @@ def learn_blend(data: Any, as_of: pd.Timestamp, begin: pd.Timestamp, origins: in
     part = (~tested.duplicated("part_id")).to_numpy()
     names = tested.loc[part, "part_id"]
     own = weight[code[part], seen[part]]
+    # Sites share as ages and mean rate let expect; that the own record knows no sites changes nothing.
+    shares = pd.DataFrame(own[:, :2], index=names)
+    factors = learn_site_factors(mixed(by_site, shares), batch_size(data, as_of))
     return Blend(
         dict(zip(names, own[:, 0].tolist())),
         doubt,
         tested,
-        back_test_notes(tested, own, doubt, length),
+        [*back_test_notes(tested, own, doubt, length), *site_notes(factors)],
         float(shared[0]),
         dict(zip(names, verdict[code[part]].tolist())),
         dict(zip(names, own[:, 2].tolist())),
         float(shared[2]),
+        factors,
     )
 
 
@@ -232,9 +242,23 @@ def lengths_of_tests(known_months: float, origins: int) -> tuple[int, int]:
 
 
 def prior_weight(nodes: np.ndarray) -> np.ndarray:
-    """Log density of each node, shape (nodes,), among the roads that any node follows."""
-    roads = nodes.max(axis=0) > 0
-    return np.asarray(PRIOR_POWER * np.log(0.02 + 0.96 * nodes[:, roads]).sum(axis=1))
+    """Log prior of each node, shape (nodes,): half for the ages, the rest shared by the roads without ages.
+
+    Mean rate and own record tell nearly the same: as two of three equals they would outvote the ages.
+    """
+    ages, record = nodes[:, 0], nodes[:, 2]
+    rest = 1 - ages
+    split = np.divide(record, rest, out=np.full(len(nodes), 0.5), where=rest > 0)
+    own = _towards_ends(split) if record.max(initial=0.0) > 0 else np.zeros(len(nodes))
+    # Nodes of one weight of the ages share what the prior gives to it.
+    level, at = np.unique(np.round(ages, 6), return_inverse=True)
+    shared = np.log(np.bincount(at, np.exp(own), len(level)))[at]
+    return np.asarray(_towards_ends(ages) + own - shared)
+
+
+def _towards_ends(weight: np.ndarray) -> np.ndarray:
+    """Log density of a beta(.7, .7) law, finite at its ends."""
+    return np.asarray(PRIOR_POWER * (np.log(0.02 + 0.96 * weight) + np.log(0.98 - 0.96 * weight)))
 
 
 def weigh_families(
@@ -281,25 +305,6 @@ def _untested(data: Any, as_of: pd.Timestamp, begin: pd.Timestamp, origins: int)
     return NO_BLEND._replace(
         notes=[note(WEIGHT_NOTE, round(weight, 2), "", "default", meaning)], default=weight
     )
-
-
-def _days_to_report(data: Any, as_of: pd.Timestamp) -> int:
-    """Days until most replacements are reported; 0 where reports carry no date of their own."""
-    rows = data.replacements
-    rows = rows[rows["reported_on"].notna() & (rows["reported_on"] <= as_of)]
-    if not len(rows):
-        return 0
-    delay = (rows["reported_on"] - rows["replaced_on"]).dt.days.quantile(REPORTED_SHARE)
-    return int(np.clip(np.ceil(delay), 0, 90))
-
-
-def _happened(data: Any, origin: pd.Timestamp, until: pd.Timestamp, as_of: pd.Timestamp) -> pd.Series:
-    """Pieces replaced after the origin on machines that were in service then, by part, as known today."""
-    old = data.units.loc[data.units["commissioned_on"] <= origin, "unit_id"]
-    rows = data.replacements
-    rows = rows[(rows["replaced_on"] > origin) & (rows["replaced_on"] < until + pd.Timedelta(days=1))]
-    rows = rows[rows["unit_id"].isin(old) & ~(rows["reported_on"] > as_of)]
-    return rows.groupby(rows["part_id"].replace(newest_parts(data.parts)))["quantity"].sum()
 
 
 def _one_test(forecast: Any, happened: pd.Series, origin: pd.Timestamp) -> pd.DataFrame:

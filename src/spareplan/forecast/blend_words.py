@@ -12,11 +12,15 @@ from spareplan.forecast.notes import note
 
 if TYPE_CHECKING:
     from spareplan.forecast.blend import Blend
+    from spareplan.forecast.site_factors import SiteFactors
 
 PAIR = ["part_id", "site_id"]
+SITES_NOTE = "demand of sites over what their machines let expect"
 WEIGHT_NOTE, RECORD_NOTE = "weight of ages against the mean rate", "weight of the own record"
 # Log likelihood that makes one road the winner. [nats]
 CLEAR = 2.0
+# From this on a site's factor is told.
+TELLING = 0.1
 # Failures from which a part's life is its own.
 ENOUGH = 6
 
@@ -104,6 +108,19 @@ def back_test_notes(
     ]
 
 
+def site_notes(factors: SiteFactors) -> list[dict[str, Any]]:
+    """Tell which sites take more or less than their machines let expect."""
+    if not factors.sites:
+        return []
+    low, high = (pick(factors.sites, key=lambda site: factors.sites[site]) for pick in (min, max))
+    text = (
+        f"within the total of each part; {low} {factors.sites[low]:.2f}, {high} {factors.sites[high]:.2f}; a "
+        f"factor of 1 is worth {factors.strength:.0f} pieces to a site, the site's own "
+        f"{factors.own_strength:.0f} to a part there"
+    )
+    return [note(SITES_NOTE, len(factors.sites), "sites", "estimated by back-test", text)]
+
+
 def method_words(parts: pd.Series, failed: pd.Series, blend: Blend) -> pd.Series:
     """Which road each part follows, in words, by part."""
     own = np.where(failed >= ENOUGH, "ages", "ages, pooled lives")
@@ -128,10 +145,16 @@ def pair_facts(fleet: FleetHistory, law: pd.DataFrame, table: pd.DataFrame, blen
             *(law[name] for name in ("part_id", "scale", "shape", "n_failed", "clock", "kind", "like_part"))
         )
     }
+    parts, sites = (index.get_level_values(level).to_numpy(object) for level in (0, 1))
+    factor = blend.sites.of_pairs(parts, sites)
+    here = [
+        f", takes {value:.2f} times what its machines let expect" if abs(value - 1) > TELLING else ""
+        for value in factor
+    ]
     return pd.Series(
         [
-            f"{count} machines in service, {text[part]}"
-            for count, part in zip(machines, index.get_level_values(0))
+            f"{count} machines in service{more}, {text[part]}"
+            for count, more, part in zip(machines, here, parts)
         ],
         index=index,
     )

@@ -96,8 +96,9 @@ def paired_noise(gain: FloatArray, actual: FloatArray, seed: int = 0) -> float:
     drawn = np.random.default_rng(seed).multinomial(
         len(gain), np.full(len(gain), 1 / len(gain)), size=RESAMPLES
     )
-    ratio = (drawn @ gain) / np.maximum(drawn @ actual, 1e-9)
-    return float(ratio.std(ddof=1))
+    # Draws in which nothing was taken have no ratio.
+    some = drawn @ actual > 0
+    return float(((drawn @ gain)[some] / (drawn @ actual)[some]).std(ddof=1))
 
 
 def score_fleet(table: pd.DataFrame, by: str | None, what: str, seed: int) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from spareplan.forecast.combine import forecast_history
 from spareplan.forecast.reconcile import (
+    WEIGHTS,
     likeliest_weight,
     pieces_per_demand,
     prior_shares,
@@ -18,6 +19,7 @@ from spareplan.forecast.reconcile import (
     share_strength,
     shared_spread,
     site_shares,
+    weight_evidence,
 )
 from spareplan.forecast.series_life import SERIES_COLUMNS, series_life, series_notes, series_words
 from spareplan.maths.units import DAYS_PER_MONTH, days_in_month
@@ -249,7 +251,7 @@ def _weight(history: pd.DataFrame, machines: pd.DataFrame) -> float:
     last = history["period"].max()
     first = history["period"].min()
     months = (last.year - first.year) * 12 + last.month - first.month + 1
-    found = []
+    evidence = np.zeros(len(WEIGHTS))
     for number in range(1, TESTS + 1):
         if months - number * TEST_MONTHS < LEAST_MONTHS:
             break
@@ -258,11 +260,14 @@ def _weight(history: pd.DataFrame, machines: pd.DataFrame) -> float:
         ahead = history[
             (history["period"] > origin) & (history["period"] <= origin + pd.DateOffset(months=TEST_MONTHS))
         ]
-        found.append(_one_test(past, ahead, machines, origin))
-    return float(np.mean(found)) if found else 0.5
+        evidence += _one_test(past, ahead, machines, origin)
+    return likeliest_weight(evidence)
 
 
-def _one_test(past: pd.DataFrame, ahead: pd.DataFrame, machines: pd.DataFrame, origin: pd.Timestamp) -> float:
+def _one_test(
+    past: pd.DataFrame, ahead: pd.DataFrame, machines: pd.DataFrame, origin: pd.Timestamp
+) -> FloatArray:
+    """Log likelihood of each weight at one past origin."""
     keys = past[PAIR].drop_duplicates().sort_values(PAIR, ignore_index=True)
     part = np.unique(keys["part_id"].to_numpy(str), return_inverse=True)[1]
     if past["period"].max() < origin:
@@ -275,10 +280,10 @@ def _one_test(past: pd.DataFrame, ahead: pd.DataFrame, machines: pd.DataFrame, o
     spreads = [_spread_of_sum(frame) for frame in (bottom, top)]
     several = np.bincount(part)[part] > 1
     if not several.any():
-        return 0.5
+        return np.zeros(len(WEIGHTS))
     number = np.unique(part[several], return_inverse=True)[1]
     kept = np.unique(part[several])
-    return likeliest_weight(
+    return weight_evidence(
         np.maximum(came.to_numpy(float)[several], 0.0),
         bottom["mean"].to_numpy(float)[several],
         top["mean"].to_numpy(float)[kept],

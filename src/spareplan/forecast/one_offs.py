@@ -24,6 +24,7 @@ FloatArray = NDArray[np.float64]
 FALSE_ALARM = 0.01
 # What is less than this many times the usual size is no project.
 LEAST_FACTOR = 3.0
+LEAST_DEMANDS = 3
 # A project is over after some periods; what lasts longer is a new level.
 LONGEST_PROJECT = 3
 # Large demands that come again and again belong to the series.
@@ -49,7 +50,7 @@ class OneOffs(NamedTuple):
     row, column : ndarray of int, shape (k,)
         Series and period, sorted.
     pieces, usual : ndarray, shape (k,)
-        What was demanded, and the size that is usual given the series' other demands. [pieces]
+        What was demanded, and the median of the series' other demands. [pieces]
     chance : ndarray, shape (k,)
         Chance of so large a demand among as many ordinary ones as the series has.
     """
@@ -81,8 +82,8 @@ def find_one_offs(demand: FloatArray, false_alarm: float = FALSE_ALARM) -> OneOf
     in units of their spread, shrunk likewise: r = (log y - m) / s. The largest twentieth of all r teaches how
     heavy the panel's tail is: its excesses are exponential, P(R > r) = 0.05 exp(-(r - u) / e), e from the
     median excess, which projects hardly move. A demand is flagged where k P(R > r) is below `false_alarm`, k
-    the demands of its series, unless it is less than three times the usual size, one of many, or the start of
-    a new level.
+    the demands of its series (three at least), unless it is less than three times the usual size, one of
+    many, or the start of a new level.
     """
     row, column = np.nonzero(demand > 0)
     if row.size == 0:
@@ -90,10 +91,13 @@ def find_one_offs(demand: FloatArray, false_alarm: float = FALSE_ALARM) -> OneOf
         return OneOffs(row, column, nothing, nothing, nothing)
     pieces = demand[row, column]
     count = np.bincount(row, minlength=len(demand))[row]
-    centre, scale = _expected_log_size(row, np.log(pieces), count)
+    others, centre, scale = _expected_log_size(row, np.log(pieces), count)
     residual = (np.log(pieces) - centre) / scale
-    chance = np.minimum(count * _tail_chance(residual), 1.0)
-    usual = np.exp(centre)
+    # Bolts come by the hundred and pumps one by one: a lone demand tells nothing of what is usual.
+    compared = count >= LEAST_DEMANDS
+    chance = np.ones(len(row))
+    chance[compared] = np.minimum(count[compared] * _tail_chance(residual[compared]), 1.0)
+    usual = np.exp(others)
     stands_out = (chance < false_alarm) & (pieces >= LEAST_FACTOR * usual)
     keep = stands_out & _passing(row, column, stands_out, count, demand.shape)
     return OneOffs(row[keep], column[keep], pieces[keep], usual[keep], chance[keep])
@@ -101,8 +105,8 @@ def find_one_offs(demand: FloatArray, false_alarm: float = FALSE_ALARM) -> OneOf
 
 def _expected_log_size(
     row: NDArray[np.int64], log_size: FloatArray, count: NDArray[np.int64]
-) -> tuple[FloatArray, FloatArray]:
-    """Centre and spread of the log size of each demand, given the other demands of its series."""
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Median of the other demands of its series; centre and spread of the log size of each, given those."""
     order = np.lexsort([log_size, row])
     place = np.empty(len(row), dtype=np.int64)
     place[order] = np.arange(len(row))
@@ -132,7 +136,7 @@ def _expected_log_size(
     prior = np.maximum(between**2, spread)
     known = np.where(more, (count - 1) / (MEDIAN_COST * variance), 0.0)
     centre = (np.where(more, others, 0.0) * known + typical / prior) / (known + 1 / prior)
-    return centre, np.sqrt(variance + 1 / (known + 1 / prior))
+    return others, centre, np.sqrt(variance + 1 / (known + 1 / prior))
 
 
 def _shared_spread(off: FloatArray, total: float, degrees: float) -> FloatArray:
@@ -143,7 +147,7 @@ def _shared_spread(off: FloatArray, total: float, degrees: float) -> FloatArray:
 
 def _tail_chance(residual: FloatArray) -> FloatArray:
     """Chance of a residual above each one; 1 below the tail."""
-    start = float(np.quantile(residual, 1 - TAIL_SHARE))
+    start = float(np.quantile(residual, 1 - TAIL_SHARE)) if len(residual) else NORMAL_START
     tail = residual[residual > start] - start
     # Of a small panel the largest may be the project itself.
     weight = max(len(tail) - 1, 0) / (len(tail) + TAIL_PRIOR)

@@ -12,8 +12,9 @@ IntArray = NDArray[np.int64]
 STRENGTHS = 2.0 ** np.arange(-1, 12)
 # Part of every prior share that is even: a site without a machine has demand, too.
 EVEN = 0.05
-# Weights of the sites' own forecasts against the part's, and how little of each is certain beforehand.
+# Weights of the sites' own forecasts against the part's.
 WEIGHTS = np.linspace(0.0, 1.0, 11)
+# A surprise speaks against a weight, but one site is not to drown all others.
 LEAST_CHANCE = 1e-6
 LEAST_VMR = 0.1
 
@@ -156,7 +157,7 @@ def reconciled(
     return np.asarray(weight * bottom + (1 - weight) * top[part] * share)
 
 
-def likeliest_weight(
+def weight_evidence(
     actual: FloatArray,
     bottom: FloatArray,
     top: FloatArray,
@@ -164,8 +165,8 @@ def likeliest_weight(
     part: IntArray,
     site_spread: tuple[FloatArray, FloatArray],
     part_spread: tuple[FloatArray, FloatArray],
-) -> float:
-    """Weight of the sites' own forecasts, by what past forecasts said of what came.
+) -> FloatArray:
+    """Log likelihood of each weight of the sites' own forecasts, by what came after past ones.
 
     Parameters
     ----------
@@ -179,9 +180,9 @@ def likeliest_weight(
 
     Returns
     -------
-    float
-        Mean of WEIGHTS under the likelihood of what came: half of the evidence from sites, half from totals,
-        as both are to be right and neither is independent of the other.
+    ndarray, shape (len(WEIGHTS),)
+        Half of the evidence from sites, half from totals: both are to be right, and neither is independent of
+        the other.
     """
     whole = np.bincount(part, actual, len(top)).astype(float)
     log = np.zeros(len(WEIGHTS))
@@ -191,7 +192,12 @@ def likeliest_weight(
         log[number] = (
             _log_chances(actual, mean, *site_spread).sum() + _log_chances(whole, total, *part_spread).sum()
         ) / 2
-    chance = np.exp(log - log.max())
+    return log
+
+
+def likeliest_weight(evidence: FloatArray) -> float:
+    """Mean of WEIGHTS under their log likelihood; one half where nothing is known."""
+    chance = np.exp(evidence - evidence.max())
     return float(WEIGHTS @ (chance / chance.sum()))
 
 

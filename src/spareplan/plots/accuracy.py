@@ -44,6 +44,11 @@ STOCKED = ("model", "mean", "sba", "zero")
 # Relative losses beyond these are drawn at the edge, with their number.
 EDGES = (0.5, 2.0)
 MOST_LOSERS = 8
+# Below the axes, under the ticks and the label. [inches]
+LEGEND_DEPTH = 0.55
+# The right part of the calibration, for the histogram; its left edge leaves room for numbers.
+HISTOGRAM = (0.74, 0.0, 0.26, 1.0)
+LEAST_SHARE, MOST_SHARE, LEAST_HEIGHT = 0.02, 1 - 5e-4, 1e-3
 SURPRISING = 2.0
 
 
@@ -155,7 +160,7 @@ def plot_calibration(report: Any, group: str = "all", ax: Axes | None = None, la
     group : str
         A group of the report, such as lumpy; "all": all series.
     ax : Axes, optional
-        Its right third takes the histogram of the places of the counts in their distributions, flat where the
+        Its right part takes the histogram of the places of the counts in their distributions, flat where the
         forecast says the truth.
     language : {"en", "zh"}
 
@@ -169,8 +174,7 @@ def plot_calibration(report: Any, group: str = "all", ax: Axes | None = None, la
         The report has no such group.
     """
     need(report.coverage, ("group", "forecast", "level", "below", "reached"), "plot_calibration", "report")
-    rows = report.coverage[report.coverage["group"] == group]
-    bins = report.pit[report.pit["group"] == group]
+    rows, bins = _of_group(report.coverage, group), _of_group(report.pit, group)
     if rows.empty:
         raise problem_in_argument(
             "plot_calibration", "group", group, "is no group of the report", "give one of its table"
@@ -178,22 +182,26 @@ def plot_calibration(report: Any, group: str = "all", ax: Axes | None = None, la
     ax = new_axes(ax)
     levels = np.sort(rows["level"].unique())
     place = np.arange(len(levels))
-    least = 0.02
     for forecast, shift in (("model", -0.16), ("mean", 0.16)):
         colour, _, _, key = LOOKS[forecast]
         own = rows[rows["forecast"] == forecast].sort_values("level")
-        low, high = (own[name].to_numpy(float).clip(least, 1 - 5e-4) for name in ("below", "reached"))
+        low, high = (own[name].to_numpy(float).clip(LEAST_SHARE, MOST_SHARE) for name in ("below", "reached"))
         ax.bar(place + shift, high - low, bottom=low, width=0.26, color=colour, alpha=0.75, edgecolor="white",
                hatch="" if forecast == "model" else "//", label=said(key, language))  # fmt: skip
+        flat = high - low < LEAST_HEIGHT
+        ax.hlines(
+            high[flat], place[flat] + shift - 0.13, place[flat] + shift + 0.13, color=colour, linewidth=4
+        )
     ax.hlines(
         levels, place - 0.38, place + 0.38, color=BLACK, linewidth=2, label=word("level_promised", language)
     )
     ax.set_yscale("logit")
-    ax.set_ylim(least, 1 - 5e-4)
+    ax.set_ylim(LEAST_SHARE, MOST_SHARE)
     ticks = [0.02, 0.1, 0.5, 0.8, 0.9, 0.95, 0.99, 0.999]
     ax.set_yticks(ticks, [percent(tick) for tick in ticks])
     ax.set_yticks([], minor=True)
     ax.set_xticks(place, [percent(level) for level in levels])
+    ax.set_xlim(-0.6, -0.6 + (len(levels) + 0.2) / (HISTOGRAM[0] - 0.07))
     ax.grid(axis="x", visible=False)
     name_axes(
         ax,
@@ -229,7 +237,7 @@ def plot_stock_and_fill(
         The report has no such group.
     """
     need(report.curve, ("group", "forecast", "level", "stock", "fill"), "plot_stock_and_fill", "report")
-    rows = report.curve[(report.curve["group"] == group) & report.curve["stock"].notna()]
+    rows = _of_group(report.curve, group).dropna(subset="stock")
     if rows.empty:
         raise problem_in_argument(
             "plot_stock_and_fill", "group", group, "is no group of the report with demand",
@@ -327,9 +335,15 @@ def plot_losers(report: Any, most: int = MOST_LOSERS, ax: Axes | None = None, la
     return ax
 
 
+def _of_group(table: pd.DataFrame, group: str) -> pd.DataFrame:
+    """Rows of a group, of the first cut that has one of this name."""
+    rows = table[table["group"] == group]
+    return rows[rows["cut"] == rows["cut"].iloc[0]] if len(rows) else rows
+
+
 def _draw_places(ax: Axes, bins: pd.DataFrame, language: str) -> None:
-    """Histogram of the places of the counts in their distributions, right of the axes."""
-    inset = ax.inset_axes((1.1, 0.0, 0.32, 1.0))
+    """Histogram of the places of the counts in their distributions, in the right part of the axes."""
+    inset = ax.inset_axes(HISTOGRAM)
     for forecast in ("mean", "model"):
         colour, _, line, _ = LOOKS[forecast]
         own = bins[bins["forecast"] == forecast].sort_values("low")
@@ -341,7 +355,7 @@ def _draw_places(ax: Axes, bins: pd.DataFrame, language: str) -> None:
     inset.axhline(1.0, color=BLACK, linewidth=1)
     inset.set_xlim(0, 1)
     inset.set_ylim(bottom=0)
-    inset.set_xticks([0, 0.5, 1.0], ["0", "0.5", "1 "])
+    inset.set_xticks([0, 0.5, 1.0], ["0", "0.5", "1"])
     inset.tick_params(labelsize=8)
     inset.set_title(word("place_in_distribution", language), fontsize=10, loc="left")
     inset.set_xlabel(word("flat_is_true", language), fontsize=8)
@@ -349,7 +363,11 @@ def _draw_places(ax: Axes, bins: pd.DataFrame, language: str) -> None:
 
 def _legend_below(ax: Axes, columns: int) -> None:
     """Put the legend under the axes, where it hides no data and panels stay wide."""
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=columns, fontsize=9)
+    from matplotlib.transforms import ScaledTranslation
+
+    below = ax.transAxes + ScaledTranslation(0, -LEGEND_DEPTH, ax.figure.dpi_scale_trans)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), bbox_transform=below, ncols=columns, fontsize=9,
+              borderaxespad=0)  # fmt: skip
 
 
 def _short(value: float) -> str:

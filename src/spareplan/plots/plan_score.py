@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 MOST_REGIONS = 6
 PLAN_BAND = 0.8
-TRACKING_LIMIT = 4.0
 
 
 def plot_plan_score(score: Any, most: int = MOST_REGIONS, language: str = "en") -> Figure:
@@ -112,7 +111,7 @@ def _draw_region(ax: Axes, months: pd.DataFrame, fact: pd.Series, language: str)
                 markeredgecolor="white", label=word(key, language))  # fmt: skip
     signal = float(fact["tracking_signal"])
     text = f"{fact['region_id']} · {word('tracking_signal', language)} {signal:+.1f}"
-    ax.set_title(text, fontsize=10, color=RED if abs(signal) > TRACKING_LIMIT else BLACK)
+    ax.set_title(text, fontsize=10, color=RED if abs(signal) > float(fact["tracking_limit"]) else BLACK)
     month_ticks(ax, months["month"])
     ax.set_xlim(-0.6, len(months) - 0.4)
     ax.set_ylim(bottom=0)

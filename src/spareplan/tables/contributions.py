@@ -16,6 +16,7 @@ SOURCES = {
     "planned replacements": "pieces replaced before they fail",
     "past demand": "what the history of demand lets expect",
     "correction by feedback": "what earlier forecasts kept missing and the model does not learn",
+    "issued number kept": "what keeping the issued number of a frozen month adds or takes away",
     "override": "what a planner put in place of the model's number",
     "planner's override": "what a planner put in place of the model's number",
 }

@@ -21,9 +21,7 @@ from spareplan.tables.network import circles, echelons
 from spareplan.tables.parse import parse_column
 from spareplan.tables.raw import Finding
 from spareplan.tables.schema import Column
-
-OVERRIDABLE = ("parts", "demand", "grades", "levels", "orders", "crew")
-NEVER_OVERRIDDEN = ("reason", "region_id", "evaluation", "method")
+from spareplan.tables.scopes import OPEN_COLUMNS
 
 
 def find(tables: Tables, given: frozenset[str]) -> list[Finding]:
@@ -230,22 +228,19 @@ def override_targets(overrides: pd.DataFrame) -> list[Finding]:
     ):
         if pd.isna(name) or pd.isna(wanted):
             continue
-        if name not in OVERRIDABLE:
+        if name not in OPEN_COLUMNS:
             found.append(
                 Finding(
                     "overrides",
                     int(at),
                     "table",
                     "is no result that can be overridden",
-                    f"use one of: {', '.join(OVERRIDABLE)}",
+                    f"use one of: {', '.join(OPEN_COLUMNS)}",
                 )
             )
             continue
-        known = {
-            column.name: column
-            for column in (PLAN_TABLES.get(name) or INPUT_TABLES[name]).columns
-            if not column.key and column.name not in NEVER_OVERRIDDEN
-        }
+        home = PLAN_TABLES.get(name) or INPUT_TABLES[name]
+        known = {column: home[column] for column in OPEN_COLUMNS[name]}
         if wanted not in known:
             found.append(
                 Finding(
