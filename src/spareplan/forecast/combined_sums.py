@@ -119,6 +119,7 @@ def combined_sums(
     here, longer = _ahead(whole, past, origins, lead, rows, ahead)
     laws = _laws(demand, c, exposure, here)
     alone = _alone(demand, laws, exposure, here, rows, lead, longer, levels)
+    alone = [*map(_with_total, alone, _excess(demand, laws, exposure, here)), alone[-1]]
     shots = past.snapshots(origins, lead) if origins else []
     windows = gather_windows(past, shots, origins, lead, traits[teachers])
     model = None if windows is None else learn_sums(windows, lead, levels)
@@ -179,9 +180,36 @@ def _laws(
     demand: FloatArray, length: int, exposure: Exposure | None, ahead: FloatArray
 ) -> list[pooling.CompoundRates]:
     """Compound laws of every memory; `length` [periods] is that of the whole history."""
-    slower = 1 / max(length / FEWEST_TICKS, 1.0)
     wear = None if exposure is None else exposure.wear[:, : demand.shape[1]]
-    return [pooling.pool_rates(demand, memory**slower, wear, ahead) for memory in MEMORIES]
+    return [pooling.pool_rates(demand, discount, wear, ahead) for discount in _discounts(length)]
+
+
+def _discounts(length: int) -> list[float]:
+    return [memory ** (1 / max(length / FEWEST_TICKS, 1.0)) for memory in MEMORIES]
+
+
+def _excess(
+    demand: FloatArray, laws: list[pooling.CompoundRates], exposure: Exposure | None, ahead: FloatArray
+) -> list[float]:
+    """What the series were demanded over what each law expects of them all together.
+
+    Sizes that shrink towards the usual one leave the few large orders out of the mean.
+    """
+    out = []
+    c = demand.shape[1]
+    weights = [discount ** np.arange(c - 1, -1, -1.0) for discount in _discounts(c)]
+    known = np.isfinite(demand)
+    time = known if exposure is None else known * exposure.wear / ahead[:, None]
+    for law, weight in zip(laws, weights):
+        seen = time @ weight
+        rate = np.where(known, demand, 0.0) @ weight / np.where(seen > 0, seen, 1.0)
+        expected = pooling.sum_moments(law, 1)[0][seen > 0].sum()
+        out.append(float(rate.sum() / expected) if expected > 0 else 1.0)
+    return out
+
+
+def _with_total(sums: DemandSums, excess: float) -> DemandSums:
+    return sums._replace(mean=sums.mean * excess)
 
 
 def _alone(
