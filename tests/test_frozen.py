@@ -180,6 +180,16 @@ def test_an_emergency_may_still_be_added_and_says_so(before: Plan) -> None:
     assert routine["issued_on"].notna().all()
 
 
+def test_issued_emergencies_stay_and_are_not_given_twice() -> None:
+    stock = pd.DataFrame({"part_id": ["C-3", "C-3"], "site_id": ["HQ", "东站"], "on_hand": [40, 0],
+                          "backorders": [0, 6]})  # fmt: skip
+    first = sp.make_plan(network(stock=stock), FROZEN)
+    assert (first.orders.table["kind"] == "emergency").any()
+    again = sp.make_plan(network(stock=stock), FROZEN, previous=first)
+    same(first, again)
+    assert frozen(again).query("kind == 'emergency'")["issued_on"].eq(LAST).all()
+
+
 def test_an_old_decision_does_not_reach_into_the_frozen_months_and_a_new_one_does(before: Plan) -> None:
     month = {"part_id": "A-1", "site_id": "东站", "month": "2026-07-01"}
     late = later(overrides=pd.DataFrame([override(value=20, when="2026-05-31", **month)]))

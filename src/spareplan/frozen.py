@@ -61,7 +61,7 @@ def frozen_horizon(previous: Plan | None, as_of: pd.Timestamp, weeks: int, most:
             "previous",
             f"{previous.as_of:%Y-%m-%d}",
             f"is a plan of a later day than {as_of:%Y-%m-%d}",
-            "give the plan that was issued before, or newer data",
+            "give an earlier plan or none, or newer data",
         )
     if weeks <= 0:
         return None

@@ -15,7 +15,6 @@ from spareplan.forecast.base_road import installed_base_demand
 from spareplan.forecast.blend import (
     NO_BLEND,
     NODES,
-    WEIGHTS,
     blended_spread,
     learn_blend,
     lengths_of_tests,
@@ -25,6 +24,8 @@ from spareplan.forecast.blend import (
 from spareplan.forecast.demand import forecast_demand
 from spareplan.forecast.site_factors import SITES_ALIKE, SiteFactors, learn_site_factors
 from tests.forecast.fleets import TODAY, make_fleet
+
+WEIGHTS = np.linspace(0.0, 1.0, 11)
 
 
 def road_with(by_ages, by_rate, parts, by_history=np.nan):
@@ -81,7 +82,7 @@ def test_two_roads_that_agree_share_the_weight(fleet):
     np.testing.assert_allclose(list(blend.weight.values()), 0.5, atol=0.1)
     assert blend.words("P0") == "ages and mean rate (a draw)"
     assert blend.of("a part nobody tested") == pytest.approx(blend.default)
-    np.testing.assert_allclose(blend.weights(["P0", "?"]), [blend.of("P0"), blend.default])
+    np.testing.assert_allclose(blend.table(["P0", "?"])["ages"], [blend.of("P0"), blend.default])
 
 
 def test_quarters_follow_one_another_and_see_only_their_past(fleet):

@@ -20,7 +20,6 @@ from spareplan.forecast.site_factors import SITES_ALIKE, SiteFactors, learn_site
 from spareplan.maths.distributions import pmf
 from spareplan.maths.units import DAYS_PER_MONTH, months_after
 
-WEIGHTS = np.linspace(0.0, 1.0, 11)
 ROADS = ("by_ages", "by_rate", "by_history")
 # Every way to share tenths among ages, mean rate and own record.
 NODES = (
@@ -96,10 +95,6 @@ class Blend(NamedTuple):
         """Weights where one part has no record to go by."""
         ages, rate, _ = self.three(part)
         return (ages / (ages + rate), rate / (ages + rate), 0.0) if ages + rate > 0 else (0.0, 1.0, 0.0)
-
-    def weights(self, parts: Iterable[str]) -> np.ndarray:
-        """Weights of the ages for many parts, shape (parts,)."""
-        return np.array([self.weight.get(part, self.default) for part in parts], dtype=float)
 
     def table(self, parts: Iterable[str]) -> pd.DataFrame:
         """Weights of many parts: part_id, ages, mean_rate, own_record."""

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 FloatArray = NDArray[np.float64]
+# Probabilities nearer to each other than this are the same.
+NO_STEP = 1e-12
 
 
 def count_places(counts: ArrayLike, quantiles: ArrayLike, levels: ArrayLike) -> tuple[FloatArray, FloatArray]:
@@ -71,7 +73,8 @@ def pit_histogram(below: ArrayLike, reached: ArrayLike, edges: ArrayLike) -> Flo
     low, high = np.asarray(below, dtype=float)[:, None], np.asarray(reached, dtype=float)[:, None]
     marks = np.asarray(edges, dtype=float)
     wide = high - low
-    inside = np.clip((marks - low) / np.where(wide > 0, wide, 1.0), 0.0, 1.0)
+    step = wide > NO_STEP
+    inside = np.clip((marks - low) / np.where(step, wide, 1.0), 0.0, 1.0)
     # A step without width lies where it is; the last edge closes the last bin.
     at = (marks > low) | (marks >= 1.0)
-    return np.diff(np.where(wide > 0, inside, at.astype(float)), axis=1)
+    return np.diff(np.where(step, inside, at.astype(float)), axis=1)

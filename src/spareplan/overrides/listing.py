@@ -79,15 +79,15 @@ def list_overrides(
         enters = may_enter(mine, horizon) if horizon is not None else pd.Series(True, index=mine.index)
         fresh = ~decision_keys(mine).isin(horizon.known if horizon is not None else [])
         laid = {at: _allowed(hit, held, bool(enters[at]), name) for at, hit in hits.items()}
+        rivals = _rivals(laid, mine, len(keys))
         for at, hit in hits.items():
             rows[at] = len(hit)
             model[at] = _models(table, mine.loc[at], hit)
-            rival = _overruled_by(at, laid, mine)
             inside = held is not None and bool(held[hit].any())
             if not len(hit):
                 status[at] = UNMATCHED
-            elif rival:
-                status[at], note[at] = OVERRULED, rival
+            elif at in rivals:
+                status[at], note[at] = OVERRULED, rivals[at]
             elif inside and not enters[at]:
                 note[at] = "not decided after the plan that was issued; decide it anew to change that"
                 status[at] = APPLIED if len(laid[at]) and name != "levels" else HELD
@@ -131,22 +131,21 @@ def _models(table: pd.DataFrame, one: pd.Series, hit: NDArray[np.int64]) -> str:
     return f"{values.astype(float).mean():.4g}"
 
 
-def _overruled_by(at: Any, laid: dict[Any, NDArray[np.int64]], live: pd.DataFrame) -> str:
-    """Say which later decisions hold on all rows of an override; empty where one row is still its own."""
-    left, by = set(laid[at].tolist()), []
-    if not left:
-        return ""
-    order = list(live.index)
-    for later in order[order.index(at) + 1 :]:
-        if live.loc[later, "column"] == live.loc[at, "column"] and left & set(laid[later].tolist()):
-            left -= set(laid[later].tolist())
-            by.append(later)
-    if left or not by:
-        return ""
-    said = [
-        f"{live.loc[one, 'who']} on {live.loc[one, 'when']:%Y-%m-%d} ({live.loc[one, 'value']})" for one in by
-    ]
-    return "overruled by " + ", ".join(said)
+def _rivals(laid: dict[Any, NDArray[np.int64]], live: pd.DataFrame, rows: int) -> dict[Any, str]:
+    """Overrides that hold on no row of theirs any more, and the later decisions that do."""
+    found = {}
+    for _, same in live.groupby("column", sort=False):
+        holds = np.full(rows, -1)
+        order = list(same.index)
+        for place, at in enumerate(order):
+            holds[laid[at]] = place
+        for place, at in enumerate(order):
+            by = np.unique(holds[laid[at]])
+            if len(by) and place not in by:
+                later = same.loc[[order[one] for one in by]]
+                said = later["who"].astype(str) + " on " + later["when"].dt.strftime("%Y-%m-%d")
+                found[at] = "overruled by " + ", ".join(said + " (" + later["value"].astype(str) + ")")
+    return found
 
 
 def override_exceptions(listed: pd.DataFrame, unit_cost: pd.Series) -> pd.DataFrame:
