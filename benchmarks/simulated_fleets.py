@@ -1,10 +1,10 @@
 """Made-up fleets of many kinds, on which the rules of the blend were tuned; no field data among them.
 
 Kinds: mature fleets whose ages hardly move (Weibull lives, or a hazard that is nothing and then flat, with or
-without planned replacement), young growing fleets, fleets put in service together, infant failures, lognormal
-lives, rates that drift over the calendar for reasons no age explains, quarters that are hard on all parts,
-failures at a constant rate, machines whose written ages are those of others, and a level that changed for good
-within the last year and a half, for whole families, as when the work of the machines changes.
+without planned replacement), young growing fleets, fleets put in service together, infant failures,
+lognormal lives, rates that drift over the calendar for reasons no age explains, quarters hard on all parts,
+failures at a constant rate, machines whose written ages are those of others, and a level that changed
+for good within the last year and a half, for whole families, as when the work of the machines changes.
 """
 
 from __future__ import annotations

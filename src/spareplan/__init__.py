@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from spareplan.classify import grade_parts
     from spareplan.config import PlanConfig, Thresholds, read_config
     from spareplan.export.writers import export_plan
-    from spareplan.feedback import score_plan
+    from spareplan.feedback import apply_corrections, corrections_from, score_plan, score_versions
     from spareplan.forecast.backtest import backtest_demand
     from spareplan.forecast.demand import forecast_demand
+    from spareplan.overrides import add_override, list_overrides
     from spareplan.plan import compare_plans, make_plan
     from spareplan.staffing.headcount import size_headcount
     from spareplan.stocking.levels import optimize_levels
@@ -41,6 +42,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "list_overrides": "spareplan.overrides",
+    "add_override": "spareplan.overrides",
+    "apply_corrections": "spareplan.feedback",
+    "corrections_from": "spareplan.feedback",
+    "score_versions": "spareplan.feedback",
     "forecast": "spareplan.forecast",
     "stocking": "spareplan.stocking",
     "staffing": "spareplan.staffing",
@@ -77,12 +83,16 @@ __all__ = [
     "SpareplanError",
     "StoreError",
     "Thresholds",
+    "add_override",
+    "apply_corrections",
     "backtest_demand",
     "compare_plans",
+    "corrections_from",
     "export_plan",
     "forecast",
     "forecast_demand",
     "grade_parts",
+    "list_overrides",
     "make_plan",
     "make_sample",
     "optimize_levels",
@@ -90,6 +100,7 @@ __all__ = [
     "read_config",
     "read_dataset",
     "score_plan",
+    "score_versions",
     "simulate_levels",
     "size_headcount",
     "staffing",

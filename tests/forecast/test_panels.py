@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from spareplan.errors import DataError
-from spareplan.forecast.panels import net_of_returns, read_exposure, read_panel, read_periods
+from spareplan.forecast.panel_arguments import read_exposure, read_periods
+from spareplan.forecast.panels import net_of_returns, read_panel
 
 
 def table(rows, columns=("part_id", "period", "quantity")):

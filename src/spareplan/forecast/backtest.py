@@ -27,7 +27,8 @@ from spareplan.forecast.backtest_trials import (
     run_trials,
 )
 from spareplan.forecast.backtest_words import SURE, colleague_note
-from spareplan.forecast.panels import Panel, read_panel, read_periods
+from spareplan.forecast.panel_arguments import read_periods
+from spareplan.forecast.panels import Panel, read_panel
 from spareplan.forecast.resampling import RESAMPLES
 from spareplan.results import Result, assumptions_frame
 from spareplan.tables.dataset import Dataset

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from spareplan.errors import problem_in_argument
 from spareplan.forecast.combined_sums import JUDGED, combined_sums, direct_leads
 from spareplan.forecast.history_features import Exposure
-from spareplan.forecast.history_season import seasonal_index
-from spareplan.forecast.panels import Panel, read_exposure, read_panel, read_periods, read_traits
+from spareplan.forecast.history_season import CYCLES, MONTHS, seasonal_index
+from spareplan.forecast.panel_arguments import read_exposure, read_periods, read_traits
+from spareplan.forecast.panels import Panel, read_panel
 
 FloatArray = NDArray[np.float64]
 LEAST_EXPOSURE = 0.01
@@ -143,7 +144,7 @@ def _exposures(
 ) -> tuple[Exposure | None, FloatArray]:
     """What wears each series in the past and ahead, seasons included, and what is given now (a column)."""
     n, c = panel.demand.shape
-    season = seasonal_index(panel.demand, longest)
+    season = seasonal_index(panel.demand, longest, MONTHS if panel.monthly else CYCLES)
     if exposure is None and season is None:
         return None, np.zeros((n, 0))
     past, future, given = np.ones((n, c)), np.ones((n, longest)), np.zeros((n, 0))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spareplan.forecast.combine import forecast_history
+from spareplan.forecast.history_profile import Profile, season_profile, with_traits
 from spareplan.forecast.reconcile import (
     WEIGHTS,
     likeliest_weight,
@@ -32,10 +32,10 @@ PAIR = ["part_id", "site_id"]
 LONG_SUM = 12
 # Sums by which sites and totals are weighed, how many of them, and the record they need before. [months]
 TEST_MONTHS, TESTS, LEAST_MONTHS = 3, 2, 12
+# What tells kindred parts. [money, days, pieces]
+TRAITS = ["unit_cost", "lead_time_days", "pack_size"]
 # A month's weight in the shares of sites relative to the next one.
 SHARE_MEMORY = 0.97
-# Rates of the months ahead over the flat one, by key and month.
-Profile = Callable[[pd.DataFrame, pd.DatetimeIndex], FloatArray]
 
 
 class HistoryRoad(NamedTuple):
@@ -96,7 +96,7 @@ def history_demand(
         Windows. [days]
     profile : callable, optional
         (part_id and site_id, months) to rates over the flat one, shape (pairs, months), 1 on average; None:
-        every month alike.
+        the season that all parts share, if there is one.
     weight : float, optional
         Of the sites' own forecasts against their part's, 0 to 1; None: learned by back-test.
     strength : float, optional
@@ -126,7 +126,9 @@ def history_demand(
         )
     history = history.rename(columns={"month": "period"})
     series = series_life(history, PAIR)
-    sites = _forecast_sites(history, machine_shares(data, as_of), weight, strength)
+    traits = data.parts[["part_id", *TRAITS]]
+    sites = _forecast_sites(history, traits, machine_shares(data, as_of), weight, strength)
+    profile = season_profile(_totals(history)) if profile is None else profile
     shape = np.ones((len(sites.keys), len(horizon))) if profile is None else profile(sites.keys, horizon)
     months = days_in_month(horizon) / DAYS_PER_MONTH * shape
     begin = (horizon[0] - as_of).days - 1
@@ -180,20 +182,24 @@ def machine_shares(data: Any, as_of: pd.Timestamp) -> pd.DataFrame:
 
 
 def _forecast_sites(
-    history: pd.DataFrame, machines: pd.DataFrame, weight: float | None, strength: float | None
+    history: pd.DataFrame,
+    traits: pd.DataFrame,
+    machines: pd.DataFrame,
+    weight: float | None,
+    strength: float | None,
 ) -> _Sites:
     """Forecast sites and totals, and bring them together."""
     keys = history[PAIR].drop_duplicates().sort_values(PAIR, ignore_index=True)
     part = np.unique(keys["part_id"].to_numpy(str), return_inverse=True)[1]
-    bottom, site_pair = _rates(history, PAIR)
-    top, part_pair = _rates(_totals(history), ["part_id"])
+    bottom, site_pair = _rates(history, PAIR, traits)
+    top, part_pair = _rates(_totals(history), ["part_id"], traits)
     prior = _prior(keys, part, history, machines)
     alone = np.bincount(part)[part] == 1
     if alone.all():
         # A part at one site is its total; nothing is to be shared.
         return _Sites(keys, part, bottom, site_pair, part_pair, 1.0, float("nan"))
     strength, share = _shares(history, keys, part, prior, strength)
-    weight = _weight(history, machines) if weight is None else weight
+    weight = _weight(history, traits, machines) if weight is None else weight
     rate = np.where(alone, bottom, reconciled(bottom, top, share, part, weight))
     return _Sites(keys, part, rate, site_pair, part_pair, weight, strength)
 
@@ -203,10 +209,11 @@ def _totals(history: pd.DataFrame) -> pd.DataFrame:
     return history.groupby(["part_id", "period"])[["quantity"]].sum(min_count=1).reset_index()
 
 
-def _rates(history: pd.DataFrame, key: list[str]) -> tuple[FloatArray, tuple[FloatArray, FloatArray]]:
+def _rates(
+    history: pd.DataFrame, key: list[str], traits: pd.DataFrame
+) -> tuple[FloatArray, tuple[FloatArray, FloatArray]]:
     """Mean per month of every key, and the pair (vmr, cv2) of its spread."""
-    one = forecast_history(history, periods=1, levels=(0.5,), key=key)
-    many = forecast_history(history, periods=LONG_SUM, levels=(0.5,), key=key)
+    one, many = (_sums(history, periods, key, traits) for periods in (1, LONG_SUM))
     moments = [frame[name].to_numpy(float) for frame in (one, many) for name in ("mean", "variance")]
     return np.maximum(moments[2] / LONG_SUM, 0.0), _pair(*moments)
 
@@ -246,7 +253,12 @@ def _shares(
     return strength, site_shares(taken, prior, part, strength)
 
 
-def _weight(history: pd.DataFrame, machines: pd.DataFrame) -> float:
+def _sums(history: pd.DataFrame, periods: int, key: list[str], traits: pd.DataFrame) -> pd.DataFrame:
+    told = with_traits(history[key].drop_duplicates(), traits)
+    return forecast_history(history, periods, (0.5,), key, traits=told)
+
+
+def _weight(history: pd.DataFrame, traits: pd.DataFrame, machines: pd.DataFrame) -> float:
     """Weight of the sites' own forecasts against the part's, by what past forecasts said."""
     last = history["period"].max()
     first = history["period"].min()
@@ -260,12 +272,16 @@ def _weight(history: pd.DataFrame, machines: pd.DataFrame) -> float:
         ahead = history[
             (history["period"] > origin) & (history["period"] <= origin + pd.DateOffset(months=TEST_MONTHS))
         ]
-        evidence += _one_test(past, ahead, machines, origin)
+        evidence += _one_test(past, ahead, traits, machines, origin)
     return likeliest_weight(evidence)
 
 
 def _one_test(
-    past: pd.DataFrame, ahead: pd.DataFrame, machines: pd.DataFrame, origin: pd.Timestamp
+    past: pd.DataFrame,
+    ahead: pd.DataFrame,
+    traits: pd.DataFrame,
+    machines: pd.DataFrame,
+    origin: pd.Timestamp,
 ) -> FloatArray:
     """Log likelihood of each weight at one past origin."""
     keys = past[PAIR].drop_duplicates().sort_values(PAIR, ignore_index=True)
@@ -273,8 +289,8 @@ def _one_test(
     if past["period"].max() < origin:
         # A last month in which nobody asked for anything still ends every series.
         past = pd.concat([past, past.iloc[:1].assign(period=origin, quantity=0.0)], ignore_index=True)
-    bottom = forecast_history(past, TEST_MONTHS, (0.5,), PAIR)
-    top = forecast_history(_totals(past), TEST_MONTHS, (0.5,), "part_id")
+    bottom = _sums(past, TEST_MONTHS, PAIR, traits)
+    top = _sums(_totals(past), TEST_MONTHS, ["part_id"], traits)
     share = _shares(past, keys, part, _prior(keys, part, past, machines))[1]
     came = ahead.groupby(PAIR)["quantity"].sum().reindex(pd.MultiIndex.from_frame(keys)).fillna(0.0)
     spreads = [_spread_of_sum(frame) for frame in (bottom, top)]

@@ -10,6 +10,7 @@ from spareplan.forecast.history_quantiles import largest_ratio
 
 FloatArray = NDArray[np.float64]
 # Periods of a year of months, four-week buckets and weeks.
+MONTHS = (12,)
 CYCLES = (12, 13, 52)
 HARMONICS = 3
 # Chance that a panel without a season is taken to have one, all cycles together.
@@ -17,7 +18,9 @@ FALSE_ALARM = 0.002
 FEWEST_CYCLES = 2
 
 
-def seasonal_index(demand: FloatArray, periods: int) -> FloatArray | None:
+def seasonal_index(
+    demand: FloatArray, periods: int, cycles: tuple[int, ...] = CYCLES
+) -> FloatArray | None:
     """Find the season of a panel, if it has one beyond doubt.
 
     Parameters
@@ -26,6 +29,8 @@ def seasonal_index(demand: FloatArray, periods: int) -> FloatArray | None:
         Oldest period first, NaN where unknown or not started. [pieces]
     periods : int
         How many periods to carry it on after the history.
+    cycles : tuple of int
+        Lengths of a year that are tried. [periods]
 
     Returns
     -------
@@ -45,11 +50,11 @@ def seasonal_index(demand: FloatArray, periods: int) -> FloatArray | None:
     """
     total = _panel_totals(demand)
     best: tuple[float, FloatArray] | None = None
-    for cycle in CYCLES:
+    for cycle in cycles:
         found = _fit_cycle(total, cycle, demand.shape[1] + periods)
         if found is not None and (best is None or found[0] < best[0]):
             best = found
-    return None if best is None or best[0] > FALSE_ALARM / len(CYCLES) else best[1]
+    return None if best is None or best[0] > FALSE_ALARM / len(cycles) else best[1]
 
 
 def _panel_totals(demand: FloatArray) -> FloatArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -178,7 +179,7 @@ def reason_last(table: pd.DataFrame) -> pd.DataFrame:
     return table[[name for name in table if name != "reason"] + ["reason"]] if "reason" in table else table
 
 
-def say(table: pd.DataFrame, rows: NDArray[np.int64] | NDArray[np.bool_], words: pd.Series | str) -> None:
+def say(table: pd.DataFrame, rows: NDArray[Any], words: pd.Series | str) -> None:
     """Add words to the reasons of some rows, in place.
 
     Parameters
