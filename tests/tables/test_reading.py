@@ -168,7 +168,8 @@ def test_a_written_folder_reads_back_the_same(plain: Dataset, tmp_path) -> None:
     write_folder({name: plain.tables[name] for name in plain.given}, tmp_path)
     assert_same(read_dataset(tmp_path), plain)
     text = (tmp_path / "demand.csv").read_text(encoding="utf-8")
-    assert text.splitlines()[1] == "P-3,上海,2024-01-01,5"
+    # The last column: no piece was a one-off.
+    assert text.splitlines()[1] == "P-3,上海,2024-01-01,5,0"
     assert (tmp_path / "replacements.csv").read_text().splitlines()[2] == "U2,P-2,2024-02-11,2,,true,,"
     assert (tmp_path / "work_orders.csv").read_text(encoding="utf-8").splitlines()[1].count(
         "2024-05-02 08:30:00"

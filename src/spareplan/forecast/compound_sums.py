@@ -70,11 +70,11 @@ def compound_sums(
     panel. Where the mean exceeds one demand per period, demands are larger instead. Then, over L periods,
 
         P(0) = E[(1 - p)^L],
-        Var = L (p z² (1 + cv2) - p² z²) + L² (var p z² + p² var z),
+        Var = L (p E[z²] (1 + cv2) - E[p²] E[z²]) + L² (E[p²] E[z²] - p² z²),
 
     and what is demanded, if anything, follows a gamma law with these moments (`pooling`). On three panels
-    this loses within 0.6 % of what the exact compound law loses (beta-binomial number of demands, shifted
-    negative binomial sizes), and so does a negative binomial of the same mean and variance.
+    this loses within 1.5 %, mostly 0.5 %, of what the exact compound law loses (beta-binomial number of
+    demands, shifted negative binomial sizes), and so does a negative binomial of the same moments.
 
     Examples
     --------

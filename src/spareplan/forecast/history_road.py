@@ -126,7 +126,7 @@ def history_demand(
         )
     history = history.rename(columns={"month": "period"})
     series = series_life(history, PAIR)
-    traits = data.parts[["part_id", *TRAITS]]
+    traits = data.parts.reindex(columns=["part_id", *TRAITS])
     sites = _forecast_sites(history, traits, machine_shares(data, as_of), weight, strength)
     profile = season_profile(_totals(history)) if profile is None else profile
     shape = np.ones((len(sites.keys), len(horizon))) if profile is None else profile(sites.keys, horizon)

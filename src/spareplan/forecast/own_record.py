@@ -204,12 +204,16 @@ def _log_chance(came: FloatArray, ahead: FloatArray, shape: FloatArray, inverse:
 
 def _batch(fleet: FleetHistory) -> FloatArray:
     """Variance over mean of each part's pieces where events come at random: mean square over mean size."""
-    part, size = (
-        fleet.events[name].to_numpy(kind) for name, kind in (("part", np.int64), ("quantity", float))
-    )
+    part, size = fleet.events["part"].to_numpy(np.int64), _fitted_pieces(fleet)
     count = len(fleet.parts)
     pieces, squares = np.bincount(part, size, count), np.bincount(part, size**2, count)
     return np.where(pieces > 0, squares / np.maximum(pieces, 1e-300), 1.0)
+
+
+def _fitted_pieces(fleet: FleetHistory) -> FloatArray:
+    """Pieces of every replacement, no more than its machine carries."""
+    carried = fleet.touched["quantity"].to_numpy(float)[fleet.events["pair"].to_numpy(np.int64)]
+    return np.minimum(fleet.events["quantity"].to_numpy(float), carried)
 
 
 def _exposure(
@@ -252,5 +256,5 @@ def _taken(fleet: FleetHistory, begin: FloatArray, edges: FloatArray) -> FloatAr
     use = (when >= begin[machine] - 1e-6) & (month >= 0) & (month < len(edges) - 1)
     months = len(edges) - 1
     flat: IntArray = events["part"].to_numpy(np.int64)[use] * months + month[use]
-    pieces = np.bincount(flat, events["quantity"].to_numpy(float)[use], len(fleet.parts) * months)
+    pieces = np.bincount(flat, _fitted_pieces(fleet)[use], len(fleet.parts) * months)
     return np.asarray(pieces.reshape(len(fleet.parts), months))
