@@ -141,7 +141,12 @@ def explain_level(plan: Plan, part_id: str, site_id: str) -> Explanation:
         )
     if "model_base_stock" in level and level["model_base_stock"] != stock:
         steps.append(
-            ("the model's own level", float(level["model_base_stock"]), "pieces", "without planners' levels")
+            (
+                "the model's own level",
+                float(level["model_base_stock"]),
+                "pieces",
+                "at the shadow prices of this plan",
+            )
         )
         lines.append(f"The model itself would hold {level['model_base_stock']:.0f}.")
     if "in_force_from" in level and level.get("issued_base_stock") not in (None, stock):

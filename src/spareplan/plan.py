@@ -97,11 +97,7 @@ def make_plan(
     say("stock levels")
     fixed = planners.fixed_levels(data, as_of, demand.table["part_id"])
     levels = optimize_levels(data, demand, grades, budget=config.budget, fixed=fixed, options=config.stocking)
-    unfixed = None
-    if len(fixed):
-        # The model's own number stands beside a planner's for ever: it is worth a second search.
-        unfixed = optimize_levels(data, demand, grades, budget=config.budget, options=config.stocking)
-    levels = planners.apply_to_levels(levels, data, as_of, unfixed)
+    levels = planners.apply_to_levels(levels, data, as_of)
     held = None
     if previous is not None and horizon is not None and horizon.order_weeks:
         held = frozen.hold(previous, data, horizon, fixed)

@@ -136,6 +136,22 @@ def test_a_planners_level_stays_and_the_rest_is_planned_around_it(plan_input):
     assert set(caught.value.problems["column"]) == {"part_id", "base_stock"}
 
 
+def test_the_models_own_level_stands_beside_a_planners(plan_input):
+    data, demand, grades = plan_input
+    free = sp.optimize_levels(data, demand, grades)
+    assert "model_base_stock" not in free.table
+    pair = ["part_id", "site_id"]
+    much = free.table.query("base_stock > 0").drop_duplicates("part_id")[[*pair, "base_stock"]].head(6)
+    held = sp.optimize_levels(data, demand, grades, fixed=much.assign(base_stock=much["base_stock"] + 6))
+    both = held.table.merge(much.rename(columns={"base_stock": "unfixed"}), on=pair, how="left")
+    touched = both["unfixed"].notna()
+    assert (both.loc[~touched, "model_base_stock"] == both.loc[~touched, "base_stock"]).all()
+    # What planners hold too much of leaves the prices of the others nearly where they were.
+    own = both.loc[touched]
+    assert (own["model_base_stock"] < own["base_stock"]).all()
+    assert (own["model_base_stock"] - own["unfixed"]).abs().max() <= 2
+
+
 def test_a_budget_below_the_least_names_the_least(plan_input):
     data, demand, grades = plan_input
     levels = sp.optimize_levels(data, demand, grades)

@@ -160,56 +160,48 @@ def apply_to_grades(grades: PartGrades, data: Dataset, as_of: pd.Timestamp) -> P
     return _apply(grades, "grades", data, as_of)
 
 
-def apply_to_levels(
-    levels: StockLevels, data: Dataset, as_of: pd.Timestamp, model: StockLevels | None = None
-) -> StockLevels:
+def apply_to_levels(levels: StockLevels, data: Dataset, as_of: pd.Timestamp) -> StockLevels:
     """Say who set a base stock, and lay reorder points and order quantities over the levels.
 
     Parameters
     ----------
     levels : StockLevels
         Base stocks of planners are in it already: they enter the optimisation through `fixed_levels`, so that
-        the rest is planned around them.
+        the rest is planned around them, and the model's own stand beside them as model_base_stock.
     data, as_of
         As in `apply_to_demand`.
-    model : StockLevels, optional
-        The same plan without them; its base stocks stand beside the planners' as model_base_stock, and what
-        theirs cost more or less is said in the assumptions.
 
     Returns
     -------
     StockLevels
+        What planners' base stocks tie up beside the model's is said in the assumptions.
 
     Raises
     ------
     DataError
         An override that cannot be followed.
     """
-    if model is None:
+    if "model_base_stock" not in levels.table:
         return _apply(levels, "levels", data, as_of)
-    own = model.table[[*PAIR, "base_stock"]].rename(columns={"base_stock": "model_base_stock"})
-    table = levels.table.merge(own, on=PAIR, how="left", validate="1:1")
-    # What the model plans around a planner's level is its own number too.
-    fixed = pd.MultiIndex.from_frame(fixed_levels(data, as_of, levels.table["part_id"])[PAIR])
-    free = ~pd.MultiIndex.from_frame(table[PAIR]).isin(fixed)
-    table["model_base_stock"] = table["model_base_stock"].fillna(0.0)
-    table.loc[free, "model_base_stock"] = table.loc[free, "base_stock"]
-    more = levels.cost - model.cost
+    table = levels.table
+    cost = table["part_id"].map(data.parts.set_index("part_id")["unit_cost"])
+    more = ((table["base_stock"] - table["model_base_stock"]) * cost).sum()
     noted = assumptions_frame(
         [
             {
                 "stage": "overrides",
-                "name": "levels set by planners cost",
-                "value": round(more, 2),
+                "name": "levels set by planners tie up",
+                "value": round(float(more), 2),
                 "unit": "money",
                 "origin": "computed",
-                "meaning": "base stock of this plan less that of the same plan without planners' levels",
+                "meaning": "more than what the model would hold there at the shadow prices of this plan",
             }
         ]
     )
     assumed = pd.concat([levels.assumptions, noted], ignore_index=True)
-    beside = dataclasses.replace(levels, table=reason_last(table), assumptions=assumed)
-    return _apply(beside, "levels", data, as_of)
+    return _apply(
+        dataclasses.replace(levels, table=reason_last(table), assumptions=assumed), "levels", data, as_of
+    )
 
 
 def apply_to_orders(

@@ -25,7 +25,7 @@ from spareplan.stocking.in_window import (
 )
 from spareplan.stocking.leadtime import network_tables, pipeline_rates
 from spareplan.stocking.marginal import best_for_budget, draw_curve
-from spareplan.stocking.pricing import MODELS, Pipelines
+from spareplan.stocking.pricing import MODELS, Pipelines, price
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.publish import level_lines, level_table, service_table, shadow_price_table
 from spareplan.stocking.reading import read_pipelines
@@ -150,8 +150,9 @@ def optimize_levels(
     Returns
     -------
     StockLevels
-        With tier in `.table`, site_id and tier in `.service` and `.shadow_prices`; `.curve()` draws money
-        against service through this plan, with today's settings as a point.
+        With tier in `.table` (and model_base_stock, where levels are fixed: what the shadow prices of this
+        plan let the model hold there), site_id and tier in `.service` and `.shadow_prices`; `.curve()` draws
+        money against service through this plan, with today's settings as a point.
 
     Raises
     ------
@@ -194,11 +195,25 @@ def optimize_levels(
         least_budget=None if budget is None else found.cost,
         draw_curve=partial(draw_curve, pipelines, promises, found, today=today),
     )
+    if len(tables.limits):
+        result.table["model_base_stock"] = _own_levels(forest, tables, promises, found, options.method)
     if len(tables.windows):
         result.table["in_window"] = in_window
         service = service_table(promised, found.state)
         result = replace(result, service=pd.concat([service, windows], ignore_index=True))
     return with_plan_columns(result, data, grades, tables, promises)
+
+
+def _own_levels(
+    forest: Forest, tables: PlanTables, promises: Promises, found: Found, method: str
+) -> np.ndarray:
+    """Base stocks as in the table, and where planners set one the model's own at the prices of this plan."""
+    free = read_pipelines(tables.sites, tables.parts, tables.rates, method)[1]
+    own = price(free, *promises.worth(found.prices), guess=found.levels).levels
+    back = np.argsort(free.forest_rows, kind="stable")
+    rows = pd.MultiIndex.from_arrays([forest.part_ids.take(forest.part), forest.site_ids.take(forest.site)])
+    fixed = rows.isin(pd.MultiIndex.from_frame(tables.limits[["part_id", "site_id"]]))
+    return np.where(fixed, own[back], found.levels[back])
 
 
 def _with_windows(
