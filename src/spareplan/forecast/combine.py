@@ -1,4 +1,4 @@
-"""One pooled forecast of demand sums from history alone."""
+"""One robust forecast of demand sums from history alone."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ def forecast_history(
     rounded : bool
         Round quantiles to whole pieces where all history is whole.
     traits : DataFrame, optional
-        Key, and columns of numbers that tell kindred parts, such as unit cost or lead time; NaN: unknown.
+        Key, and columns of numbers that tell kindred parts, such as unit cost or lead time; NaN is unknown,
+        keys without a row are unknown.
 
     Returns
     -------
@@ -61,10 +62,16 @@ def forecast_history(
 
     Notes
     -----
-    Three models are averaged. What followed on past origins of all series is ranked by a log-linear index
-    (`history_quantiles`) and sorted into the leaves of a quantile forest (`forest`); both learn the tail from
-    kindred parts. Where few effective windows can teach, an empirical-Bayes compound law (`pooling`) takes
-    over. Sums longer than a quarter of the history are stretched from shorter ones.
+    Quantiles of five members are averaged. What followed on past origins of all series is ranked by a
+    log-linear index (`history_quantiles`) and sorted into the leaves of a quantile forest (`forest`, which
+    sees traits and exposure, too); together they are one member, which learns the tail from kindred parts.
+    Three are empirical-Bayes compound laws of different memory (`pooling`), one the series' own past
+    (`compound_sums.forgetting_sums`). Weights come from a back-test inside, class of series by class
+    (`combined_sums`, `weighing`). A season of the whole panel counts as exposure (`history_season`).
+    Exposure that grows more than it ever did stretches the sum, as more periods would. Sums longer than a
+    quarter of the history, and where many lengths are wanted those between the rungs of a ladder, are
+    stretched from shorter ones. Means add up to what the panel was demanded: the largest orders, which no
+    quantile follows, are in them.
 
     References
     ----------

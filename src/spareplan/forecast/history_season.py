@@ -18,9 +18,7 @@ FALSE_ALARM = 0.002
 FEWEST_CYCLES = 2
 
 
-def seasonal_index(
-    demand: FloatArray, periods: int, cycles: tuple[int, ...] = CYCLES
-) -> FloatArray | None:
+def seasonal_index(demand: FloatArray, periods: int, cycles: tuple[int, ...] = CYCLES) -> FloatArray | None:
     """Find the season of a panel, if it has one beyond doubt.
 
     Parameters
