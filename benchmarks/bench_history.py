@@ -81,7 +81,7 @@ NEW_PERIODS = (1, 3, 6)
 # Parts of a made-up panel, and how many times the draws asked for.
 SIMULATED = {600: 1, 60: 2}
 # Not what anybody could do instead.
-REFERENCES = ("spareplan", "spareplan unrounded", "spareplan, machines known", "knows the rates")
+REFERENCES = ("spareplan", "spareplan unrounded", "spareplan, told more", "knows the rates")
 SIZES = (3_000, 30_000, 300_000)
 
 
@@ -125,7 +125,7 @@ def bench_panels(scorer: ModuleType, draws: int) -> Iterable[pd.DataFrame]:
     for panel in panels:
         methods = dict(METHODS)
         if panel.exposure is not None:
-            methods["spareplan, machines known"] = spareplan(exposed=True)
+            methods["spareplan, told more"] = spareplan(exposed=True)
         scored = {label: score_method(panel, method) for label, method in methods.items()}
         for label, (forecasts, seconds) in peers.get(panel.name, {}).items():
             scored[label] = score_forecasts(panel, forecasts, seconds)
@@ -176,7 +176,7 @@ def bench_new(scorer: ModuleType, draws: int) -> Iterable[pd.DataFrame]:
     for panel in real_panels(scorer):
         methods = dict(FEW)
         if panel.exposure is not None:
-            methods["spareplan, machines known"] = spareplan(exposed=True)
+            methods["spareplan, told more"] = spareplan(exposed=True)
         for known in NEW_PERIODS:
             drawn = [
                 {label: only(score_method(at, method), at, rows) for label, method in methods.items()}
@@ -211,7 +211,7 @@ def bench_simulated(scorer: ModuleType | None, draws: int) -> Iterable[pd.DataFr
         for panel in simulated_panels(range(REPORT_SEEDS, REPORT_SEEDS + draws * more), parts=parts):
             scored = score_all(panel)
             if panel.exposure is not None:
-                scored["spareplan, machines known"] = score_method(panel, spareplan(exposed=True))
+                scored["spareplan, told more"] = score_method(panel, spareplan(exposed=True))
             scored["knows the rates"] = truth(panel)
             by_kind.setdefault(f"{panel.name}, {parts} parts", []).append(scored)
     tables = [show_draws(kind, drawn, by_part=True) for kind, drawn in by_kind.items()]

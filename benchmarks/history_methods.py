@@ -32,19 +32,26 @@ def long_table(demand: FloatArray) -> pd.DataFrame:
 
 
 def spareplan(rounded: bool = True, exposed: bool = False) -> Method:
-    """`forecast_history`, told the machines in service or not."""
+    """`forecast_history`, told the machines in service and the price, or not."""
 
     def forecast(window: Window) -> Forecast:
         ids = part_ids(len(window.demand))
         periods = window.lead if isinstance(window.lead, int) else pd.Series(window.lead, index=ids)
-        exposure = None
+        exposure = traits = None
+        if exposed and window.price is not None:
+            traits = pd.DataFrame({"part_id": ids, "price": window.price})
         if exposed and window.exposure is not None:
             rows, at = np.nonzero(np.isfinite(window.exposure))
             exposure = pd.DataFrame(
                 {"part_id": ids[rows], "period": at, "exposure": window.exposure[rows, at]}
             )
         out = forecast_history(
-            long_table(window.demand), periods, tuple(LEVELS), exposure=exposure, rounded=rounded
+            long_table(window.demand),
+            periods,
+            tuple(LEVELS),
+            exposure=exposure,
+            rounded=rounded,
+            traits=traits,
         )
         return out["mean"].to_numpy(), out[COLUMNS].to_numpy()
 

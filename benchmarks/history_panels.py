@@ -41,6 +41,7 @@ class Window(NamedTuple):
     lead: int | IntArray
     came: FloatArray
     exposure: FloatArray | None
+    price: FloatArray | None = None
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ class DemandPanel:
                 self.lead if isinstance(self.lead, int) else lead,
                 came,
                 exposure,
+                None if self.price is None else self.price[rows],
             )
 
     def take(self, rows: NDArray[np.int64], name: str) -> DemandPanel:
