@@ -17,7 +17,6 @@ from spareplan.tables.part_facts import annual_demand, history_patterns, part_ti
 if TYPE_CHECKING:
     from spareplan.tables.dataset import Dataset
 
-PLANNERS = ("hq", "hq_routine_region_emergency", "region", "third_party")
 COMPARED = ("planner", "lead_time_grade", "value_grade", "abc", "demand_class", "target_fill_rate")
 _ROUNDING = 1e-9
 _COLUMNS = [

@@ -11,9 +11,6 @@ from numpy.typing import NDArray
 from spareplan.errors import DataError, Problem
 
 FloatArray = NDArray[np.float64]
-# Columns of the sums that scores are made of; one more of each of the last five per level.
-WHOLE_SUMS = ("cells", "demand", "error")
-LEVEL_SUMS = ("loss", "reached", "below", "stock", "fill")
 
 
 def quantile_columns(frame: pd.DataFrame) -> list[tuple[float, str]]:
