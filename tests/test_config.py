@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from spareplan import DataError, PlanConfig, Thresholds, read_config
-from spareplan.config import config_from, config_text, option_rows
+from spareplan.config import StockingOptions, config_from, config_text, option_rows
+from spareplan.results import assumptions_frame
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
@@ -25,6 +26,26 @@ def test_the_defaults_written_out_are_the_defaults(tmp_path: Path) -> None:
     path = tmp_path / "plan.toml"
     path.write_text(config_text(), encoding="utf-8")
     assert read_config(path) == PlanConfig()
+
+
+def test_caps_of_regions_survive_plan_toml(tmp_path: Path) -> None:
+    caps = {"华东": 1_250_000.0, 'north "1"': 0.0}
+    config = PlanConfig(stocking=StockingOptions(region_caps=caps))
+    path = tmp_path / "plan.toml"
+    path.write_text(config_text(config), encoding="utf-8")
+    assert read_config(path) == config
+    section = "[stocking.region_caps]\n\"华东\" = 1250000\n"
+    path.write_text(section, encoding="utf-8")
+    assert read_config(path).stocking.region_caps == {"华东": 1_250_000.0}
+    rows = {row["name"]: row for row in option_rows("stocking", config.stocking)}
+    shown = assumptions_frame([rows["region_caps"]])["value"].iloc[0]
+    assert shown == '华东: 1.25e+06, north "1": 0'
+
+
+def test_a_cap_below_nothing_is_refused_with_its_region(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        config_from({"stocking": {"region_caps": {"华东": -1}}}, "plan.toml")
+    assert caught.value.problems["column"].tolist() == ["stocking.region_caps.华东"]
 
 
 def test_all_faults_of_a_config_are_told_at_once_with_the_nearest_known_key() -> None:

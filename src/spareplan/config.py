@@ -12,7 +12,7 @@ import difflib
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
@@ -114,6 +114,39 @@ class StockingOptions:
     )
     holding_rate: float = _option(
         0.20, "share per year", "yearly cost of holding stock, as a share of its value", gt=0, le=1
+    )
+    short_budget: Literal["refuse", "best_service"] = _option(
+        "refuse", "", "a budget below what the promises need: refuse it, or give the best service it buys"
+    )
+    change_must_save: float = _option(
+        0.25,
+        "pieces",
+        "least saving of a changed level, in holding cost of so many pieces of the part; below it the level "
+        "of the plan before stays",
+        ge=0,
+        le=10,
+    )
+    max_months_of_demand: float | None = _option(
+        None,
+        "months",
+        "no level above the pieces on the way and so many months of demand, or one piece; empty: no ceiling",
+        gt=0,
+        le=1200,
+    )
+    keep_shelf_life: bool = _option(
+        True, "", "no level above the pieces on the way and the demand of the part's shelf life, or one piece"
+    )
+    vital_pieces: int = _option(
+        0, "pieces", "least level of vital parts wherever they are asked for", ge=0, le=1000
+    )
+    own_promise: bool = _option(
+        True,
+        "",
+        "parts promised something else than their tier (vital parts, planners' targets) keep it among "
+        "themselves; else it only weighs in the promise of the tier",
+    )
+    region_caps: dict[str, Annotated[float, Field(ge=0)]] | None = _option(
+        None, "money", "most money in base stock at the sites of a region, by region_id; empty: no cap"
     )
 
 
@@ -435,6 +468,8 @@ def _toml(value: Any) -> str:
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_toml(str(key))} = {_toml(item)}" for key, item in value.items()) + "}"
     return repr(value)
 
 

@@ -391,6 +391,8 @@ def _text(value: Any) -> str:
         return f"{value:g}"
     if isinstance(value, (list, tuple)):
         return ", ".join(_text(item) for item in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_text(item)}" for key, item in value.items())
     if dataclasses.is_dataclass(value):
         return type(value).__name__
     return str(value)
