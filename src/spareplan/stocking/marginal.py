@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from spareplan.errors import problem_in_argument
-from spareplan.stocking.finding import Found
+from spareplan.stocking.finding import Found, find_levels
 from spareplan.stocking.policy import expected_backorders
 from spareplan.stocking.pricing import Pipelines, Priced, measure, price
 from spareplan.stocking.promises import Promises
@@ -18,6 +19,8 @@ from spareplan.stocking.trim import money
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 STEPS = 40
+# With few parts whole pieces matter; beyond this many rows what an exchange gains is below its time.
+EXCHANGE_ROWS, EXCHANGE_STEPS = 300, 12
 
 
 def waiting_promise(pipelines: Pipelines) -> Promises:
@@ -91,6 +94,11 @@ def best_for_budget(
     except KeyboardInterrupt:
         interrupted = True
     levels = spend_rest(pipelines, promise, best.levels, budget)
+    if len(pipelines.stop) <= EXCHANGE_ROWS and not interrupted:
+        least = max(
+            ((priced.value.sum() - budget) / worth for worth, priced in visited if worth > 0), default=0.0
+        )
+        levels = exchange(pipelines, promise, levels, budget, float(least))
     state = measure(pipelines, levels)
     used = promise.used(state)
     bounds = [(float(p.value.sum() - u * used[0]), u) for u, p in visited]
@@ -124,6 +132,43 @@ def spend_rest(pipelines: Pipelines, promise: Promises, levels: IntArray, budget
             if cost[row] <= left:
                 levels[row] += 1
                 left -= cost[row]
+    return levels
+
+
+def exchange(
+    pipelines: Pipelines, promise: Promises, levels: IntArray, budget: float, least: float
+) -> IntArray:
+    """Better a budget's plan of few parts: the smallest use of the promise that the budget still pays for.
+
+    Parameters
+    ----------
+    pipelines : Pipelines
+    promise : Promises
+        One promise, as from `waiting_promise`.
+    levels : ndarray of int, shape (rows,)
+        A plan within the budget. [pieces]
+    budget : float
+        [money]
+    least : float
+        Use that no plan within the budget goes below.
+
+    Returns
+    -------
+    ndarray of int, shape (rows,)
+        A plan within the budget that uses at most as much.
+    """
+    high = float(promise.used(measure(pipelines, levels))[0])
+    low = max(least, 0.0)
+    for _ in range(EXCHANGE_STEPS):
+        if high - low <= 1e-4 * high:
+            break
+        middle = (low + high) / 2
+        found = find_levels(pipelines, replace(promise, allowed=np.array([middle])))
+        if found.cost <= budget:
+            levels = found.levels
+            high = float(promise.used(found.state)[0])
+        else:
+            low = middle
     return levels
 
 
