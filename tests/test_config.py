@@ -34,7 +34,7 @@ def test_caps_of_regions_survive_plan_toml(tmp_path: Path) -> None:
     path = tmp_path / "plan.toml"
     path.write_text(config_text(config), encoding="utf-8")
     assert read_config(path) == config
-    section = "[stocking.region_caps]\n\"华东\" = 1250000\n"
+    section = '[stocking.region_caps]\n"华东" = 1250000\n'
     path.write_text(section, encoding="utf-8")
     assert read_config(path).stocking.region_caps == {"华东": 1_250_000.0}
     rows = {row["name"]: row for row in option_rows("stocking", config.stocking)}
