@@ -45,8 +45,11 @@ class Forest:
         Share of the parent's demand that this site's orders are.
     lead : ndarray, shape (n,)
         Parent (at HQ: supplier) to site. [days]
+    own_repaired : ndarray, shape (n,)
+        Share of the site's own failed pieces that is repaired there. [share]
     repair_share, repair_days : ndarray, shape (n,)
-        Share of all demand arriving that is repaired at the site, and how long that takes. [share, days]
+        The same as a share of all demand arriving, and how long a repair takes: orders of the sites below
+        bring no failed piece, so none of them is repaired here. [share, days]
     return_share, return_days : ndarray, shape (n,)
         At HQ: share of the rest that comes back as a repaired piece instead of a bought one. [share, days]
     vmr : ndarray, shape (n,)
@@ -75,6 +78,7 @@ class Forest:
     demand: FloatArray
     share: FloatArray
     lead: FloatArray
+    own_repaired: FloatArray
     repair_share: FloatArray
     repair_days: FloatArray
     return_share: FloatArray
@@ -227,43 +231,59 @@ def read_forest(
     if problems:
         raise DataError(problems)
 
-    width = len(tree.ids)
-    code = part * width + site
-    marked = np.zeros((len(part_ids), width), dtype=bool)
-    marked.ravel()[code] = True
-    for child in range(width - 1, 0, -1):
+    marked = np.zeros((len(part_ids), len(tree.ids)), dtype=bool)
+    marked[part, site] = True
+    for child in range(len(tree.ids) - 1, 0, -1):
         # Children stand behind their parents, so that marks climb to HQ in one pass.
         marked[:, tree.parent[child]] |= marked[:, child]
-    every = np.flatnonzero(marked.ravel())
-    place = np.cumsum(marked.ravel()) - 1
-    row_part, row_site = every // width, every % width
+    row_part, row_site = np.nonzero(marked)
+    count = len(row_part)
+    place = (np.cumsum(marked) - 1).reshape(marked.shape)
     parent_site = tree.parent[row_site]
-    parent = np.where(parent_site >= 0, place[row_part * width + np.maximum(parent_site, 0)], -1)
-    at = place[code]
+    top = parent_site < 0
+    parent = place[row_part, parent_site]
+    parent[top] = -1
+    at = place[part, site]
+    del place
 
     def spread_out(values: FloatArray, default: float) -> FloatArray:
-        out = np.full(len(every), default)
+        if (values == default).all():
+            # A view of one number: tables of millions of rows seldom give every column.
+            return np.broadcast_to(np.float64(default), count)
+        out = np.full(count, default)
         out[at] = values
         return out
 
-    top = parent_site < 0
+    nothing = np.broadcast_to(np.float64(0.0), count)
     own_rows = spread_out(own, 0.0)
     own_vmr, own_cv2 = spread_out(vmr, 1.0), spread_out(cv2, 0.0)
-    share_site = spread_out(repaired, 0.0)
-    demand, excess, spread = own_rows.copy(), own_rows * (own_vmr - 1), own_rows * np.sqrt(own_cv2)
+    own_repaired = spread_out(repaired, 0.0)
+    repairs, lumps, wobbles = ((values > 0).any() for values in (repaired, abs(vmr - 1), cv2))
+    demand = own_rows.copy()
+    excess = own_rows * (own_vmr - 1) if lumps else nothing
+    spread = own_rows * np.sqrt(own_cv2) if wobbles else nothing
+    # A failed piece is repaired where it failed; what the site keeps of its own stream never goes up.
+    # Thinning a compound stream keeps the square of the share of its excess variance.
+    kept = (own_repaired * demand, (1 - (1 - own_repaired) ** 2) * excess, own_repaired * spread)
     depth_rows = tree.depth[row_site]
     for depth in range(int(tree.depth.max()), 0, -1):
         rows = np.flatnonzero(depth_rows == depth)
-        keep = 1 - share_site[rows]
-        # Thinning a compound stream keeps the square of the share of its excess variance.
-        np.add.at(demand, parent[rows], keep * demand[rows])
-        np.add.at(excess, parent[rows], keep**2 * excess[rows])
-        np.add.at(spread, parent[rows], keep * spread[rows])
+        for stream, stays in zip((demand, excess, spread), kept):
+            if stream is not nothing:
+                np.add.at(stream, parent[rows], stream[rows] - stays[rows])
+    del kept
+    share = demand[parent]
     with np.errstate(invalid="ignore", divide="ignore"):
-        share = np.where(top | (demand[parent] <= 0), 0.0, (1 - share_site) * demand / demand[parent])
-    wild_parts = np.zeros(len(part_ids), dtype=bool)
-    wild_parts[part[(own > 0) & ((vmr > 1) | (cv2 > 0))]] = True
-    stock, least, most = stocked(every)
+        repair_share = np.where(demand > 0, own_repaired * own_rows / demand, 0.0) if repairs else nothing
+        share = np.where(top | (share <= 0), 0.0, (1 - repair_share) * demand / share)
+    wild = (own > 0) & ((vmr > 1) | (cv2 > 0))
+    overdispersed = np.broadcast_to(np.bool_(False), count)
+    if wild.any():
+        wild_parts = np.zeros(len(part_ids), dtype=bool)
+        wild_parts[part[wild]] = True
+        overdispersed = wild_parts[row_part]
+    stock, least, most = stocked(row_part, row_site)
+    back = bool((returned > 0).any())
     return Forest(
         part_ids=part_ids,
         site_ids=tree.ids,
@@ -273,17 +293,18 @@ def read_forest(
         depth=depth_rows,
         own=own_rows,
         demand=demand,
-        share=np.minimum(share, 1.0),
+        share=np.minimum(share, 1.0, out=share),
         lead=np.where(top, lead[row_part], tree.lead[row_site]),
-        repair_share=share_site,
-        repair_days=np.nan_to_num(spread_out(repaired_days, 0.0)),
-        return_share=np.where(top, returned[row_part], 0.0),
-        return_days=np.where(top, np.nan_to_num(returned_days[row_part]), 0.0),
+        own_repaired=own_repaired,
+        repair_share=repair_share,
+        repair_days=spread_out(np.nan_to_num(repaired_days), 0.0),
+        return_share=np.where(top, returned[row_part], 0.0) if back else nothing,
+        return_days=np.where(top, np.nan_to_num(returned_days[row_part]), 0.0) if back else nothing,
         vmr=own_vmr,
         rate_cv2=own_cv2,
         excess=excess,
         spread=spread,
-        overdispersed=wild_parts[row_part],
+        overdispersed=overdispersed,
         stock=stock,
         least=least,
         most=most,

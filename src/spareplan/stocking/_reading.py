@@ -14,6 +14,8 @@ from spareplan.errors import Problem
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
+# Rows whose labels are looked up at once: enough to be quick, few enough to need little memory.
+BLOCK_ROWS = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -112,9 +114,13 @@ def read_sites(sites: pd.DataFrame, problems: list[Problem]) -> SiteTree | None:
 
 def read_levels(
     levels: pd.DataFrame | None, part_ids: pd.Index, tree: SiteTree, problems: list[Problem]
-) -> Callable[[IntArray], tuple[IntArray, IntArray, IntArray]]:
+) -> Callable[[IntArray, IntArray], tuple[IntArray, IntArray, IntArray]]:
+    def nothing(row_part: IntArray, row_site: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+        none = np.broadcast_to(np.int64(0), len(row_part))
+        return none, none, none
+
     if levels is None or not len(levels):
-        return lambda every: tuple(np.zeros(len(every), dtype=np.int64) for _ in range(3))  # type: ignore[return-value]
+        return nothing
     part, site = places("levels", levels, part_ids, tree.ids, problems)
     point, quantity = (
         _levels_column(levels, name, low, problems)
@@ -141,7 +147,7 @@ def read_levels(
         "sites below the headquarters order one for one: give base_stock alone",
     )
     if problems:
-        return lambda every: (every, every, every)
+        return nothing
     # Below HQ the base stock rules; a reorder point of S - 1 beside it says the same.
     batches &= (tree.depth[site] == 0) | empty
     stock = np.where(empty, point + quantity, stock)
@@ -150,7 +156,8 @@ def read_levels(
     whole = stock.astype(np.int64)
     code = part * len(tree.ids) + site
 
-    def at_rows(every: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+    def at_rows(row_part: IntArray, row_site: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+        every = row_part * len(tree.ids) + row_site
         place = np.minimum(np.searchsorted(every, code), max(len(every) - 1, 0))
         known = every[place] == code if len(every) else np.zeros(len(code), dtype=bool)
         out = np.zeros((3, len(every)), dtype=np.int64)
@@ -200,8 +207,7 @@ def places(
 ) -> tuple[IntArray, IntArray]:
     if not part_ids.is_unique:
         return np.zeros(len(frame), dtype=np.int64), np.zeros(len(frame), dtype=np.int64)
-    part = part_ids.get_indexer(pd.Index(frame["part_id"]))
-    site = site_ids.get_indexer(pd.Index(frame["site_id"]))
+    part, site = positions(frame["part_id"], part_ids), positions(frame["site_id"], site_ids)
     problems += rows_problem(
         table, frame, "part_id", part < 0, "is not in parts", "add the part or drop the row"
     )
@@ -210,12 +216,27 @@ def places(
     )
     # Counting codes is much faster than comparing labels; the labels are compared where something is wrong.
     known = (part >= 0) & (site >= 0)
-    code = part[known].astype(np.int64) * len(site_ids) + site[known]
-    seen = np.zeros(len(part_ids) * len(site_ids), dtype=bool)
-    seen[code] = True
-    if not known.all() or np.count_nonzero(seen) < len(code):
+    every = bool(known.all())
+    seen = np.zeros((len(part_ids), len(site_ids)), dtype=bool)
+    seen[part if every else part[known], site if every else site[known]] = True
+    if not every or np.count_nonzero(seen) < len(part):
         problems += doubled(table, frame, ["part_id", "site_id"])
-    return part.astype(np.int64), site.astype(np.int64)
+    return part, site
+
+
+def positions(labels: pd.Series, ids: pd.Index) -> IntArray:
+    """Positions of labels in unique `ids`; -1 where a label is unknown or empty.
+
+    Labels are looked up once per block and value, so that millions of rows cost no Python object each.
+    """
+    if isinstance(labels.dtype, pd.CategoricalDtype):
+        known = np.r_[ids.get_indexer(labels.cat.categories), -1]
+        return known[labels.cat.codes.to_numpy()]
+    out = np.empty(len(labels), dtype=np.int64)
+    for begin in range(0, len(labels), BLOCK_ROWS):
+        codes, unique = pd.factorize(labels.iloc[begin : begin + BLOCK_ROWS])
+        out[begin : begin + BLOCK_ROWS] = np.r_[ids.get_indexer(unique), -1][codes]
+    return out
 
 
 def missing_columns(table: str, frame: pd.DataFrame, columns: list[str]) -> list[Problem]:
@@ -251,9 +272,17 @@ def numbers(
     high: float = np.inf,
     default_rows: BoolArray | None = None,
 ) -> FloatArray:
-    """A column as numbers from 0 to `high`; empty ones become `default`, or a problem where there is none."""
+    """A column as numbers from 0 to `high`; empty ones become `default`, or a problem where there is none.
+
+    A column that is absent takes no memory, and one without faults is not copied: read them, never write.
+    """
     if column not in frame:
-        return np.full(len(frame), np.nan if default is None else default)
+        return np.broadcast_to(np.float64(np.nan if default is None else default), len(frame))
+    if frame[column].dtype == np.float64 and len(frame):
+        plain: FloatArray = frame[column].to_numpy()
+        # Comparisons with NaN are false, so an empty cell takes the long way.
+        if plain.min() >= 0 and plain.max() <= min(high, np.finfo(float).max):
+            return plain
     values = pd.to_numeric(frame[column], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     empty = frame[column].isna().to_numpy()
     allowed = empty & (default is not None) | (empty & default_rows if default_rows is not None else False)
