@@ -41,16 +41,22 @@ def three_echelon_cases(folder):
         yield tables(case["parent"], case["L"], case["lam_ext"], case["S"]), case
 
 
-def brute_force(parent, lead, demand, stock, reach=60):
-    """Law of the pieces on order at every site, by whole laws and scipy's binomial."""
+def brute_force(parent, lead, demand, stock, reach=60, repaired=None, repair_days=None):
+    """Law of the pieces on order at every site, by whole laws and scipy's binomial.
+
+    `repaired`: share of each site's own failures that comes back to its shelf after `repair_days`.
+    """
     size = len(parent)
     total = np.array(demand, dtype=float)
+    stays = total * (np.zeros(size) if repaired is None else repaired)
+    days = np.zeros(size) if repair_days is None else repair_days
     for n in range(size - 1, 0, -1):
-        total[parent[n]] += total[n]
+        total[parent[n]] += total[n] - stays[n]
+    up = total - stays
     counts = np.arange(reach)
     laws = []
     for n in range(size):
-        local = stats.poisson.pmf(counts, total[n] * lead[n])
+        local = stats.poisson.pmf(counts, up[n] * lead[n] + stays[n] * days[n])
         if parent[n] < 0:
             laws.append(local)
             continue
@@ -61,7 +67,7 @@ def brute_force(parent, lead, demand, stock, reach=60):
             backlog[max(k - short, 0)] += chance
         waiting = np.zeros(reach)
         for b, chance in enumerate(backlog):
-            waiting += chance * stats.binom.pmf(counts, b, total[n] / total[parent[n]])
+            waiting += chance * stats.binom.pmf(counts, b, up[n] / total[parent[n]])
         laws.append(np.convolve(waiting, local)[:reach])
     ebo = [float((np.maximum(counts - s, 0) * law).sum()) for s, law in zip(stock, laws)]
     fill = [float(law[:s].sum()) for s, law in zip(stock, laws)]

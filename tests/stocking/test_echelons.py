@@ -100,6 +100,37 @@ def test_any_tree_with_demand_anywhere_equals_brute_force(seed):
         assert row["on_hand"] - row["ebo"] == pytest.approx(stock[n] - row["pipeline"], abs=1e-9)
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_repair_where_a_piece_failed_equals_brute_force(seed):
+    parent, lead, demand, stock = random_tree(seed)
+    draw = np.random.default_rng(100 + seed)
+    share, days = draw.choice([0.0, 0.3, 1.0], len(parent)), draw.uniform(0, 12, len(parent))
+    share[-1] = 0.4
+    ebo, fill, total = networks.brute_force(parent, lead, demand, stock, repaired=share, repair_days=days)
+    sites, parts, rates, levels = networks.tables(parent, lead, demand, stock)
+    names = [f"S{n:02d}" for n in range(len(parent))]
+    repairs = pd.DataFrame({"site_id": names, "repair_share_site": share, "repair_days_site": days})
+    table = evaluate_levels(sites, parts, rates.merge(repairs, on="site_id"), levels).set_index("site_id")
+    for n in np.flatnonzero((total > 0) & (np.isin(names, table.index))):
+        row = table.loc[names[n]]
+        assert row["ebo"] == pytest.approx(ebo[n], abs=1e-9)
+        assert row["fill_rate"] == pytest.approx(fill[n], abs=1e-9)
+        above, near = parent[n], False
+        while above >= 0:
+            near |= share[above] * demand[above] > 0
+            above = parent[above]
+        assert row["evaluation"] == ("near_exact" if near else "exact")
+
+
+def test_an_order_from_below_is_never_repaired_on_its_way():
+    sites, parts, rates, levels = networks.tables([-1, 0, 1], [30.0, 4, 2], [0, 0.0, 0.3], [3, 2, 1])
+    shop = pd.DataFrame({"part_id": ["P1"], "site_id": ["S01"], "demand_per_day": [0.0]})
+    repairing = pd.concat([rates, shop]).assign(repair_share_site=[0.0, 0.9], repair_days_site=1.0)
+    pd.testing.assert_frame_equal(
+        evaluate_levels(sites, parts, repairing, levels), evaluate_levels(sites, parts, rates, levels)
+    )
+
+
 @pytest.mark.parametrize("method", ["exact", "two_moment", "metric"])
 def test_one_site_is_the_single_site_policy(method):
     given = networks.tables([-1], [12.0], [0.2], [4])

@@ -75,8 +75,9 @@ def test_the_tables_go_straight_into_the_evaluation(data):
     rates = pipeline_rates(data, Forecast({("A", "S"): 0.2, ("B", "S"): 0.1}))
     levels = pd.DataFrame({"part_id": ["A"], "site_id": ["HQ"], "base_stock": [4]})
     table = evaluate_levels(sites, parts, rates, levels).set_index(["part_id", "site_id"])
+    # The depot repairs what fails there, and nothing fails there; the station's orders pass on whole.
     demand_at_depot = 0.2 * 0.9
-    assert table.loc[("A", "HQ"), "pipeline"] == pytest.approx(demand_at_depot * 0.8 * (0.5 * 60 + 0.5 * 20))
+    assert table.loc[("A", "HQ"), "pipeline"] == pytest.approx(demand_at_depot * (0.5 * 60 + 0.5 * 20))
     assert list(parts["part_id"]) == ["A", "B"]
     assert parts["repair_days"].tolist() == [20, 10]
 

@@ -48,6 +48,29 @@ def test_repair_at_sites_and_at_headquarters_agrees():
     assert (misfits((sites, parts, rates, levels), years=2000) <= 2).all(axis=None)
 
 
+@pytest.mark.parametrize(
+    "hq, depot, lead, share, days", [(3, 4, 5.0, 0.5, 30.0), (1, 2, 15.0, 0.5, 2.0), (3, 0, 5.0, 0.9, 60.0)]
+)
+def test_a_depot_that_repairs_its_own_failures_agrees(hq, depot, lead, share, days):
+    sites, parts, rates, levels = networks.tables(
+        [-1, 0, 1, 1], [20.0, lead, 2, 2], [0, 0.2, 0.1, 0.05], [hq, depot, 1, 0]
+    )
+    rates = rates.assign(
+        repair_share_site=rates["site_id"].map({"S01": share}).fillna(0.0), repair_days_site=days
+    )
+    simulated = simulate(sites, parts, rates, levels, years=2000, seed=5)
+    values, widths = wide(simulated).loc["P1"], wide(simulated, "half_width").loc["P1"]
+    formula = evaluate_levels(sites, parts, rates, levels).set_index("site_id")
+    # The depot and all above it are exact, the sites below nearly so.
+    top = ["S00", "S01"]
+    away = (values - formula[values.columns])[["ebo", "on_hand"]] / widths[["ebo", "on_hand"]]
+    assert not (away.loc[top].abs() > 2).any(axis=None)
+    assert (formula.loc[top, "evaluation"] == "exact").all()
+    below = formula.drop(top)
+    assert (below["evaluation"] == "near_exact").all()
+    np.testing.assert_allclose(below["mean_wait_days"], values["mean_wait_days"].drop(top), rtol=0.09)
+
+
 @pytest.mark.parametrize("point, quantity", [(12, 6), (-1, 3), (0, 25)])
 def test_order_quantities_at_headquarters_agree(point, quantity):
     sites, parts, rates, levels = networks.tables(*TREE)

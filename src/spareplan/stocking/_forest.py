@@ -148,6 +148,21 @@ class Forest:
             return np.where(self.demand > 0, 1 + np.maximum(self.excess, 0.0) / self.demand, 1.0)
 
     @property
+    def below_repair(self) -> BoolArray:
+        """Rows below a site that repairs failures of its own: what such a site owes is of mixed age.
+
+        Its repairs take another time than its orders, so that the kinds of the demands that wait there are no
+        independent tosses any more, and the binomial split of its backorders is nearly, not fully, exact.
+        """
+        out = np.zeros(len(self), dtype=bool)
+        if (self.repair_share > 0).any():
+            for depth in range(1, int(self.depth.max(initial=0)) + 1):
+                rows = self.rows_at(depth)
+                above = self.parent[rows]
+                out[rows] = out[above] | (self.repair_share[above] > 0)
+        return out
+
+    @property
     def has_children(self) -> BoolArray:
         """Rows that supply another row."""
         out = np.zeros(len(self), dtype=bool)

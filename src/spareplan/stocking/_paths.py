@@ -225,7 +225,8 @@ def climb(forest: Forest, runs: Runs, own: Events, seed: int) -> list[Events]:
         child = np.concatenate([own.child[mine], orders.child])
         order = np.lexsort((time, row))
         row, time, child = row[order], time[order], child[order]
-        repaired = _coins(forest, runs, row, forest.repair_share, seed, depth)
+        # Only a piece that failed here can be repaired here; the orders of the echelon below bring none.
+        repaired = _coins(forest, runs, row, forest.own_repaired, seed, depth) & (child < 0)
         echelons[depth] = Events(row, time, child, repaired)
         up = np.flatnonzero(~repaired)
         orders = Events(runs.parent[row[up]], time[up], up, repaired[up])

@@ -1,9 +1,12 @@
 """Backorders through the tree of sites: exact, two-moment and METRIC evaluation of given levels.
 
-Every site follows one-for-one replenishment, first come first served; HQ may order in quantities. With l
-the demand arriving at a site, L the time from its parent, r the share repaired at the site in T days, p the
-site's share of the parent's demand and B the parent's backorders, the pieces on order at the site are
-N = Poisson(l ((1 - r) L + r T)) + Binomial(B, p), and its own backorders are (N - S)+.
+Every site follows one-for-one replenishment, first come first served; HQ may order in quantities. A failed
+piece is repaired where it failed: of a site's own demand d the share r comes back in T days, while an order
+of a site below is for a good piece, brings none to repair and always goes on to the parent. With l all demand
+arriving at a site, u = l - r d its orders, L the time from its parent, p the share of the parent's demand
+that u is and B the parent's backorders, the pieces on order at the site are
+N = Poisson(u L + r d T) + Binomial(B, p), and its own backorders are (N - S)+. The split of B is exact where
+the parent repairs nothing of its own; below a site that does, it is nearly so (`evaluation` says it).
 
 By Palm's theorem only the mean of a lead time matters for a Poisson stream, so repair shares enter as
 mixtures, and the spread of lead times changes neither backorders nor fill rates (only the law of the wait,
@@ -308,8 +311,8 @@ def evaluate_levels(
         that share of HQ's orders is covered by a repaired piece instead of a bought one.
     rates : DataFrame
         part_id, site_id, demand_per_day; optional vmr, rate_cv2 (demand that varies more than Poisson),
-        repair_share_site, repair_days_site (share of all demand arriving at the site, its children's too,
-        that is repaired there and never seen by the parent).
+        repair_share_site, repair_days_site (share of the site's own failures that is repaired there and
+        never seen by the parent; orders of the sites below are for good pieces, and none is repaired).
     levels : DataFrame
         part_id, site_id, base_stock; at HQ optionally reorder_point and order_quantity (together they replace
         base_stock: results are averaged over the positions R+1 .. R+Q, which is exact). Missing rows are 0;
@@ -326,7 +329,8 @@ def evaluate_levels(
         A row per part x every site from each demanding site up to HQ, sorted by part as in `parts` and by
         echelon: part_id, site_id, base_stock, ebo, fill_rate, ready_rate, mean_wait_days, on_hand E(S - N)+,
         pipeline E N (all ordered, not yet received), evaluation, and wait_le_<t> per time. Fill and waits are
-        of all demand arriving at the site; NaN where there is none.
+        of all demand arriving at the site; NaN where there is none. evaluation is the method that was used,
+        or "near_exact" below a site that repairs failures of its own.
 
     Raises
     ------
@@ -358,7 +362,7 @@ def evaluate_levels(
     service, exact = evaluate_forest(forest, method)
     table = service_table(forest, service)
     other = "metric" if method == "metric" else "two_moment"
-    table["evaluation"] = np.where(exact, "exact", other)
+    table["evaluation"] = np.where(exact, np.where(forest.below_repair, "near_exact", "exact"), other)
     if len(times):
         from spareplan.stocking.waiting import wait_shares
 

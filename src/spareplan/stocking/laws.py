@@ -104,10 +104,8 @@ def thin(backorders: FloatArray, share: float, reach: int) -> FloatArray:
     rest = size[:, None] - count
     log_factorial = special.gammaln(np.arange(size[-1] + 2) + 1.0)
     ways = log_factorial[size][:, None] - log_factorial[count] - log_factorial[np.maximum(rest, 0)]
-    chance = np.exp(
-        ways + count * np.log(share) + rest * np.log1p(-share) + np.log(backorders[size])[:, None]
-    )
-    out[: top + 1] = np.where(rest >= 0, chance, 0.0).sum(axis=0)
+    logs = ways + count * np.log(share) + rest * np.log1p(-share) + np.log(backorders[size])[:, None]
+    out[: top + 1] = np.exp(np.where(rest >= 0, logs, -np.inf)).sum(axis=0)
     return out
 
 
