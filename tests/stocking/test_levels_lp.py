@@ -56,7 +56,7 @@ def test_pricing_finds_the_minimum_over_all_levels():
     box = np.array(list(itertools.product(range(6), range(4), range(4), range(4), range(4))))
     for _ in range(4):
         worth = promises.worth(rng.uniform(0, 400, len(promises)))
-        found = price(pipelines, *worth)
+        found = price(pipelines, worth)
         for part in range(3):
             rows = slice(pipelines.starts[part], pipelines.starts[part + 1])
             done = measure(pipelines.take(np.full(len(box), part)), box.ravel())
@@ -72,7 +72,7 @@ def test_pricing_finds_the_minimum_over_all_levels():
 def test_a_quick_walk_never_beats_the_certain_search():
     pipelines, promises = network(40)
     worth = promises.worth(np.full(len(promises), 300.0))
-    certain, walked = price(pipelines, *worth), price(pipelines, *worth, quick=True)
+    certain, walked = price(pipelines, worth), price(pipelines, worth, quick=True)
     assert (walked.value >= certain.value - 1e-9).all()
     assert walked.value.sum() <= certain.value.sum() * 1.01
 
@@ -89,7 +89,7 @@ def test_master_and_bound_meet_and_the_money_is_that_of_the_columns():
     # Two roads: the objective is the money of the shares, and shares of a part add up to one.
     assert master.shares @ columns.cost[: len(master.shares)] == pytest.approx(master.objective, rel=1e-9)
     assert np.bincount(columns.part[: len(master.shares)], weights=master.shares) == pytest.approx(1.0)
-    again = price(pipelines, *promises.worth(search.prices))
+    again = price(pipelines, promises.worth(search.prices))
     assert bound_at(promises, search.prices, again) == pytest.approx(search.bound, rel=1e-12)
 
 
@@ -118,7 +118,7 @@ def test_any_prices_give_a_bound_below_any_plan_that_keeps_the_promises():
     rng = np.random.default_rng(1)
     for _ in range(10):
         prices = search.prices * rng.uniform(0.2, 3.0, len(promises))
-        assert bound_at(promises, prices, price(pipelines, *promises.worth(prices))) <= money(
+        assert bound_at(promises, prices, price(pipelines, promises.worth(prices))) <= money(
             pipelines, levels
         )
 
@@ -143,7 +143,7 @@ def test_parts_can_be_taken_in_any_order_and_more_than_once():
     worth = promises.worth(np.full(len(promises), 200.0))
     chosen = np.array([4, 1, 1])
     some, rows = pipelines.take(chosen), pipelines.rows_of(chosen)
-    whole, part = price(pipelines, *worth), price(some, worth[0][rows], worth[1][rows])
+    whole, part = price(pipelines, worth), price(some, worth.take(rows))
     assert part.value == pytest.approx(whole.value[chosen], rel=1e-14)
     assert (part.levels == whole.levels[rows]).all()
     assert replace(some, depth=some.depth).starts[-1] == len(rows)

@@ -14,75 +14,53 @@ import math
 import numpy as np
 from numba import njit
 
+from spareplan.stocking._counts import fill_counts, thin_all
+
 EXACT, TWO_MOMENT, METRIC = 0, 1, 2
 SPANS = 128
 # Rows of the work space of one level of the tree.
-THINNED, OWN, AT, LATE, PMF, CDF, LOSS, SPREAD, MISSED, BACK, CROSS = range(11)
-WORK_ROWS = 11
+THINNED, OWN, AT, SEEN, PMF, CDF, LOSS, SPREAD, MISSED, BACK, CROSS, LATES, LAW, SCRATCH, SPARE = range(15)
+WORK_ROWS = 15
 # Columns of a row: figures (F, see `pricing.Pipelines`) and whole numbers (N). One array each, because a call
 # with a score of arrays costs more than the pricing of a small site.
-MEAN, EXCESS, SHARE, LATE_MEAN, TIED, AHEAD, LUMP, WORTH, CHANCE = range(9)
-STOP, LOW, HIGH, STOCK = range(4)
+(
+    MEAN,
+    EXCESS,
+    SHARE,
+    TIED,
+    AHEAD,
+    LUMP,
+    COST,
+    WORTH,
+    CHANCE,
+    LATENESS,
+    LATE_MEAN,
+    LATE_EXCESS,
+    LATE_TIED,
+) = range(13)
+STOP, LOW, HIGH, STOCK, UP = range(5)
 # What is asked: the certain minimum, the measures of given levels, a quick walk without certainty.
 SEARCH, WRITE, QUICK = 0, 1, 2
 FIRST, WALK, DOWN, FREE, SPAN, STEP = 0, 1, 2, 3, 4, 5
-
-
-@njit(cache=True, nogil=True)
-def fill_counts(mean, variance, out, size):
-    """Pmf of 0..size-1, Poisson or negative binomial, started at the mode so that nothing underflows."""
-    out[:size] = 0.0
-    if mean <= 0.0:
-        out[0] = 1.0
-        return
-    if variance > mean * (1.0 + 1e-9):
-        keep = mean / variance
-        shape = mean * keep / (1.0 - keep)
-        top = int(max(0.0, math.floor((shape - 1.0) * (1.0 - keep) / keep)))
-        top = min(top, size - 1)
-        out[top] = math.exp(
-            math.lgamma(shape + top)
-            - math.lgamma(shape)
-            - math.lgamma(top + 1.0)
-            + shape * math.log(keep)
-            + top * math.log1p(-keep)
-        )
-        for k in range(top, size - 1):
-            out[k + 1] = out[k] * (shape + k) * (1.0 - keep) / (k + 1.0)
-        for k in range(top, 0, -1):
-            out[k - 1] = out[k] * k / ((shape + k - 1.0) * (1.0 - keep))
-    else:
-        top = min(int(mean), size - 1)
-        out[top] = math.exp(top * math.log(mean) - mean - math.lgamma(top + 1.0))
-        for k in range(top, size - 1):
-            out[k + 1] = out[k] * mean / (k + 1.0)
-        for k in range(top, 0, -1):
-            out[k - 1] = out[k] * k / mean
-
-
-@njit(cache=True, nogil=True)
-def thin_all(source, length, chance, out):
-    """Pmf of Binomial(B, chance), B ~ source[:length], by Horner's scheme: all terms positive, no underflow.
-
-    Returns how many entries it has; those beyond have less than 1e-18 in all.
-    """
-    size = min(length, int(length * chance + 10.0 * math.sqrt(length * chance) + 32.0))
-    out[:size] = 0.0
-    for b in range(length - 1, -1, -1):
-        for k in range(min(length - 1 - b, size - 1), 0, -1):
-            out[k] = out[k] * (1.0 - chance) + out[k - 1] * chance
-        out[0] = out[0] * (1.0 - chance) + source[b]
-    return size
+ROW, STOCKED, LENGTH = range(3)
 
 
 # Sums may be taken in another order, the same for every call, so that they run on vectors.
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
-def _leaf(row, lev, h, model, e, ev, tie, F, N, out, write, back, length, wk):
-    """Best stock of a site without children: the cheapest, whatever the shape of the fill rate."""
+def _leaf(row, lev, model, F, N, out, write, nodes, state, batch, wk):
+    """Best stock of a site without children: the cheapest, whatever the shape of what it is worth."""
+    e, ev, tie, length = 0.0, 0.0, 0.0, 1
+    back = wk[lev, BACK]
+    if lev > 0:
+        e, ev, tie = state[lev - 1, 0], state[lev - 1, 1], state[lev - 1, 2]
+        back, length = wk[lev - 1, BACK], nodes[lev - 1, LENGTH]
+    h = F[row, COST]
     mean = F[row, MEAN] + F[row, SHARE] * e
-    price, weight = F[row, WORTH], F[row, CHANCE]
-    low, high = N[row, LOW], N[row, HIGH]
-    if not write and low == 0 and weight == 0.0 and price * mean <= h:
+    price, weight, lateness = F[row, WORTH], F[row, CHANCE], F[row, LATENESS]
+    low, high, up = N[row, LOW], N[row, HIGH], N[row, UP]
+    if up < 0:
+        lateness = 0.0
+    if not write and low == 0 and weight == 0.0 and lateness == 0.0 and price * mean <= h:
         N[row, STOCK] = 0
         return price * mean
     exact = model == EXACT
@@ -92,16 +70,18 @@ def _leaf(row, lev, h, model, e, ev, tie, F, N, out, write, back, length, wk):
     odds = 0.0
     full = False
     keep, shape = 0.0, 0.0
-    own_late = own
-    apart = F[row, LATE_MEAN] != F[row, MEAN]
-    full_late = False
-    mean_late, shape_late = 0.0, 0.0
+    seen, own_seen = mean, own
+    apart, full_seen = False, False
+    shape_seen = 0.0
     if exact:
         odds = F[row, SHARE] / (1.0 - F[row, SHARE]) if F[row, SHARE] < 1.0 else 0.0
-        if F[row, SHARE] >= 1.0:
+        if length == 1:
+            full = True
+            thinned[0] = 1.0
+        elif F[row, SHARE] >= 1.0:
             full = True
             thinned[:length] = back[:length]
-        elif length > 1 and -(length - 1) * math.log1p(-F[row, SHARE]) > 600.0:
+        elif -(length - 1) * math.log1p(-F[row, SHARE]) > 600.0:
             full = True
             length = thin_all(back, length, F[row, SHARE], thinned)
         else:
@@ -114,16 +94,11 @@ def _leaf(row, lev, h, model, e, ev, tie, F, N, out, write, back, length, wk):
             fill_counts(F[row, MEAN], F[row, MEAN], own, size)
         else:
             own[0] = math.exp(-F[row, MEAN])
-        if apart:
-            own_late = wk[lev, LATE]
-            own_late[0] = math.exp(-F[row, LATE_MEAN])
     else:
         if model == TWO_MOMENT:
             variance = orders_variance(row, e, ev, tie, F)
-            mean_late = seen_mean(row, e, tie, F)
-            apart = mean_late != mean
-        else:
-            mean_late = F[row, LATE_MEAN] + F[row, SHARE] * e
+            seen = seen_mean(row, e, tie, F)
+            apart = seen != mean
         if variance > mean * (1.0 + 1e-9):
             keep = mean / variance
             shape = mean * keep / (1.0 - keep)
@@ -137,29 +112,41 @@ def _leaf(row, lev, h, model, e, ev, tie, F, N, out, write, back, length, wk):
             own[0] = math.exp(start)
         if apart:
             # Counts that an arriving piece finds keep the ratio of variance to mean.
-            own_late = wk[lev, LATE]
-            shape_late = mean_late * keep / (1.0 - keep) if shape > 0.0 else 0.0
-            start = shape_late * math.log(keep) if shape > 0.0 else -mean_late
-            full_late = start < -600.0
-            if full_late:
-                fill_counts(mean_late, mean_late * variance / mean, own_late, own_late.shape[0])
+            own_seen = wk[lev, SEEN]
+            shape_seen = seen * keep / (1.0 - keep) if shape > 0.0 else 0.0
+            start = shape_seen * math.log(keep) if shape > 0.0 else -seen
+            full_seen = start < -600.0
+            if full_seen:
+                fill_counts(seen, seen * variance / mean, own_seen, own_seen.shape[0])
             else:
-                own_late[0] = math.exp(start)
+                own_seen[0] = math.exp(start)
+    # Pieces still to come when the window closes: a law that grows with the loop, or one laid out before it.
+    late, late_all, late_size, grows = 0.0, 0.0, 0, False
+    law, still = wk[lev, LAW], F[row, LATE_MEAN]
+    if up >= 0 and (write or lateness > 0.0):
+        grows = exact and up == 0
+        if grows:
+            late, late_all = 1.0, 1.0
+            if still > 600.0:
+                late_size = law.shape[0]
+                fill_counts(still, still, law, late_size)
+            else:
+                law[0] = math.exp(-still)
+        else:
+            late_size, late, late_all = late_law(row, lev, model, F, N, nodes, state, batch, wk)
     best, chosen = np.inf, low
     best_ebo, best_miss, best_over, best_under, best_at, best_below = mean, 1.0, 1.0, 1.0, 0.0, 0.0
+    best_late, best_late_at, best_late_below = 0.0, 0.0, 0.0
     cdf, ebo, miss, below = 0.0, mean, 1.0, 0.0
-    cdf_late = 0.0
+    cdf_seen, cdf_late, late_below = 0.0, 0.0, 0.0
     k = 0
     limit = own.shape[0] - 2
     while True:
         # Probability of exactly k pieces outstanding.
-        here = 0.0
-        here_late = 0.0
+        here, here_seen, here_late = 0.0, 0.0, 0.0
         if exact:
             if k > 0 and size == 0:
                 own[k] = own[k - 1] * F[row, MEAN] / k
-            if k > 0 and apart:
-                own_late[k] = own_late[k - 1] * F[row, LATE_MEAN] / k
             if not full:
                 total = 0.0
                 if k < length:
@@ -172,31 +159,41 @@ def _leaf(row, lev, h, model, e, ev, tie, F, N, out, write, back, length, wk):
             last = min(k, length - 1)
             for j in range(last + 1):
                 here += thinned[j] * own[k - j]
-            if apart:
+            here_seen = here
+            if grows:
+                if k > 0 and late_size == 0:
+                    law[k] = law[k - 1] * still / k
                 for j in range(last + 1):
-                    here_late += thinned[j] * own_late[k - j]
-            else:
-                here_late = here
+                    here_late += thinned[j] * law[k - j]
+            elif k < late_size:
+                here_late = law[k]
         else:
             if k > 0 and size == 0:
                 if shape > 0.0:
                     own[k] = own[k - 1] * (shape + k - 1.0) * (1.0 - keep) / k
                 else:
                     own[k] = own[k - 1] * mean / k
-            if k > 0 and apart and not full_late:
+            if k > 0 and apart and not full_seen:
                 if shape > 0.0:
-                    own_late[k] = own_late[k - 1] * (shape_late + k - 1.0) * (1.0 - keep) / k
+                    own_seen[k] = own_seen[k - 1] * (shape_seen + k - 1.0) * (1.0 - keep) / k
                 else:
-                    own_late[k] = own_late[k - 1] * mean_late / k
+                    own_seen[k] = own_seen[k - 1] * seen / k
             here = own[k]
-            here_late = own_late[k] if apart else here
+            here_seen = own_seen[k] if apart else here
+            if k < late_size:
+                here_late = law[k]
+        next_late = max(0.0, late_all - cdf_late - here_late)
+        if next_late < 1e-15:
+            next_late = 0.0
         if k >= low:
-            cost = h * k + price * ebo + weight * miss
+            cost = h * k + price * ebo + weight * miss + lateness * late
             if cost < best:
                 best, chosen = cost, k
-                best_ebo, best_miss, best_at, best_below = ebo, miss, here_late, below
+                best_ebo, best_miss, best_at, best_below = ebo, miss, here_seen, below
                 best_over, best_under = max(0.0, 1.0 - cdf - here), max(0.0, 1.0 - cdf)
+                best_late, best_late_at, best_late_below = late, late - next_late, late_below
         cdf += here
+        cdf_seen += here_seen
         cdf_late += here_late
         tail = max(0.0, 1.0 - cdf)
         if tail < 1e-15:
@@ -204,18 +201,20 @@ def _leaf(row, lev, h, model, e, ev, tie, F, N, out, write, back, length, wk):
         if k >= high or k >= limit:
             break
         if k >= low:
-            if weight == 0.0:
+            if weight == 0.0 and lateness == 0.0:
                 if price * tail <= h:
                     break
-            elif price * tail <= 0.5 * h and weight * miss <= 0.5 * h:
+            elif price * tail <= 0.5 * h and weight * miss + lateness * late <= 0.5 * h:
                 break
             if h * k >= best:
                 break
         ebo = max(0.0, ebo - tail)
-        miss = max(0.0, 1.0 - cdf_late)
+        miss = max(0.0, 1.0 - cdf_seen)
         if miss < 1e-15:
             miss = 0.0
-        below = here_late
+        late_below = late - next_late
+        late = next_late
+        below = here_seen
         k += 1
     N[row, STOCK] = chosen
     if write:
@@ -225,7 +224,100 @@ def _leaf(row, lev, h, model, e, ev, tie, F, N, out, write, back, length, wk):
         out[row, 3] = best_under
         out[row, 4] = best_at
         out[row, 5] = best_below
+        if out.shape[1] > 6:
+            out[row, 6] = best_late
+            out[row, 7] = best_late_at
+            out[row, 8] = best_late_below
     return best
+
+
+@njit(cache=True, nogil=True)
+def late_law(row, lev, model, F, N, nodes, state, batch, wk):
+    """Law of the pieces still to come ahead of a tagged one when its window closes, in wk[lev, LAW].
+
+    It starts at the site on the way up in whose lead time the window ends, and comes down: at every site as
+    many as it stocks are served, a share of the others is ours. Returns the entries of the law, the chance
+    that the tagged piece is late at a site without stock, and the mass from which entries are taken off.
+    """
+    a = lev - N[row, UP]
+    law, other, spare = wk[lev, LAW], wk[lev, SCRATCH], wk[lev, SPARE]
+    room = law.shape[0]
+    start = row if a == lev else nodes[a, ROW]
+    still = F[row, LATE_MEAN]
+    if model == EXACT:
+        size = min(room, int(still + 12.0 * math.sqrt(still) + 40.0))
+        if a > 0 and nodes[a - 1, LENGTH] > 1:
+            alone = size
+            fill_counts(still, still, other, alone)
+            count = thin_all(wk[a - 1, BACK], nodes[a - 1, LENGTH], F[start, SHARE], spare)
+            size = min(room, alone + count)
+            law[:size] = 0.0
+            for j in range(count):
+                for k in range(min(alone, size - j)):
+                    law[j + k] += spare[j] * other[k]
+        else:
+            fill_counts(still, still, law, size)
+        for above in range(a, lev):
+            s = nodes[above, STOCKED]
+            spread = batch if above == 0 else 1
+            lowest = s - spread + 1
+            left = size - lowest
+            if left <= 0:
+                return 0, 0.0, 0.0
+            for k in range(left):
+                total = 0.0
+                for q in range(lowest, min(s, size - 1 - k) + 1):
+                    total += law[k + q]
+                other[k] = total / spread
+            child = row if above + 1 == lev else nodes[above + 1, ROW]
+            size = thin_all(other, left, F[child, SHARE], law)
+        mass = 0.0
+        for k in range(size):
+            mass += law[k]
+        return size, mass, mass
+    e, ev, tie = 0.0, 0.0, 0.0
+    if a > 0:
+        e, ev, tie = state[a - 1, 0], state[a - 1, 1], state[a - 1, 2]
+    share = F[start, SHARE]
+    mean = still + share * e
+    seen, variance = mean, mean
+    if model == TWO_MOMENT and mean > 0.0:
+        split = F[start, LUMP] * share * (1.0 - share) * e + share * share * ev
+        variance = still + F[row, LATE_EXCESS] + split + 2.0 * still * share * tie
+        seen = mean + F[row, LATE_TIED] + F[start, AHEAD] - F[start, TIED] + share * tie
+    found = seen * variance / mean if mean > 0.0 else seen
+    size = _reach(seen, found, room)
+    fill_counts(seen, found, law, size)
+    pending = 1.0
+    for above in range(a, lev):
+        s = nodes[above, STOCKED]
+        spread = batch if above == 0 else 1
+        first, second, owed = 0.0, 0.0, 0.0
+        for q in range(s - spread + 1, s + 1):
+            one = 0.0
+            for k in range(q, size):
+                first += law[k] * (k - q)
+                second += law[k] * (k - q) ** 2
+                one += law[k]
+            owed += pending if q == 0 else one
+        e, ev = first / spread, max(0.0, second / spread - (first / spread) ** 2)
+        pending = owed / spread
+        child = row if above + 1 == lev else nodes[above + 1, ROW]
+        share = F[child, SHARE]
+        mean = share * e
+        variance = mean
+        if model == TWO_MOMENT:
+            variance = F[child, LUMP] * share * (1.0 - share) * e + share * share * ev
+        size = _reach(mean, variance, room)
+        fill_counts(mean, variance, law, size)
+    return size, pending, 1.0
+
+
+@njit(cache=True, nogil=True)
+def _reach(mean, variance, room):
+    """Entries of a law of counts beyond which nothing is left."""
+    wide = mean + 12.0 * math.sqrt(max(variance, mean)) + 40.0 * max(1.0, variance / max(mean, 1e-12)) + 20.0
+    return min(int(wide), room)
 
 
 @njit(cache=True, nogil=True)
@@ -238,12 +330,12 @@ def orders_variance(row, e, ev, tie, F):
 @njit(cache=True, nogil=True)
 def seen_mean(row, e, tie, F):
     """Pieces on order that an arriving piece finds: more than the mean where rates or order sizes vary."""
-    return F[row, LATE_MEAN] + F[row, AHEAD] + F[row, SHARE] * (e + tie)
+    return F[row, MEAN] + F[row, AHEAD] + F[row, SHARE] * (e + tie)
 
 
 @njit(cache=True, nogil=True)
-def _enter(row, lev, model, batch, e, ev, tie, F, back, length, wk):
-    """Tabulate a site with children for every stock: pmf, expected backlog, its variance, chance to miss."""
+def _enter(row, lev, model, batch_top, F, N, nodes, state, wk):
+    """Tabulate a site with children for every stock: pmf, expected backlog, its variance, misses, lates."""
     pmf, cdf, loss, spread, missed = (
         wk[lev, PMF],
         wk[lev, CDF],
@@ -252,6 +344,11 @@ def _enter(row, lev, model, batch, e, ev, tie, F, back, length, wk):
         wk[lev, MISSED],
     )
     thinned, own = wk[lev, THINNED], wk[lev, OWN]
+    e, ev, tie, length = 0.0, 0.0, 0.0, 1
+    batch = batch_top
+    if lev > 0:
+        e, ev, tie = state[lev - 1, 0], state[lev - 1, 1], state[lev - 1, 2]
+        length, batch = nodes[lev - 1, LENGTH], 1
     room = pmf.shape[0]
     mean = F[row, MEAN] + F[row, SHARE] * e
     variance = mean + F[row, EXCESS]
@@ -259,12 +356,9 @@ def _enter(row, lev, model, batch, e, ev, tie, F, back, length, wk):
         variance += F[row, SHARE] * F[row, SHARE] * max(0.0, ev - e)
     elif model == TWO_MOMENT:
         variance = orders_variance(row, e, ev, tie, F)
-    size = int(
-        mean + 12.0 * math.sqrt(max(variance, mean)) + 40.0 * max(1.0, variance / max(mean, 1e-12)) + 20.0
-    )
-    size = min(size, room)
+    size = _reach(mean, variance, room)
     if model == EXACT and length > 1:
-        length = thin_all(back, length, F[row, SHARE], thinned)
+        length = thin_all(wk[lev - 1, BACK], length, F[row, SHARE], thinned)
         alone = min(room, int(F[row, MEAN] + 12.0 * math.sqrt(F[row, MEAN]) + 40.0))
         size = min(room, length + alone)
         fill_counts(F[row, MEAN], F[row, MEAN], own, alone)
@@ -296,33 +390,29 @@ def _enter(row, lev, model, batch, e, ev, tie, F, back, length, wk):
         tail += pmf[k]
         second = second + 2.0 * first + tail
         first = first + tail
-    mean_late = F[row, LATE_MEAN] + F[row, SHARE] * e
     if model == TWO_MOMENT:
-        mean_late = seen_mean(row, e, tie, F)
-    if mean_late != mean:
-        if model != EXACT:
-            fill_counts(mean_late, mean_late * variance / mean if mean > 0.0 else mean_late, own, size)
+        seen = seen_mean(row, e, tie, F)
+        if seen != mean:
+            fill_counts(seen, seen * variance / mean if mean > 0.0 else seen, own, size)
             running = 0.0
             for k in range(size):
                 missed[k] = max(0.0, 1.0 - running)
                 running += own[k]
-        else:
-            fill_counts(F[row, LATE_MEAN], F[row, LATE_MEAN], own, size)
-            running = 0.0
-            for k in range(size):
-                missed[k] = max(0.0, 1.0 - running)
-                if length > 1:
-                    for j in range(min(k, length - 1) + 1):
-                        running += thinned[j] * own[k - j]
-                else:
-                    running += own[k]
+    lates = wk[lev, LATES]
+    if N[row, UP] >= 0:
+        count, late, running = late_law(row, lev, model, F, N, nodes, state, batch_top, wk)
+        law = wk[lev, LAW]
+        for k in range(size):
+            lates[k] = late
+            running -= law[k] if k < count else 0.0
+            late = running if running > 1e-15 else 0.0
     cross = wk[lev, CROSS]
     for k in range(size):
         # E[B (N - E N)]: how much more is short when more is on order.
         cross[k] = spread[k] + (k - mean) * loss[k]
     if batch > 1:
         # (R, Q): the inventory position is spread evenly over the batch; every measure is the mean.
-        for values in (loss, spread, missed, cross):
+        for values in (loss, spread, missed, cross, lates):
             running = 0.0
             for k in range(size):
                 own[k] = values[k]
@@ -378,93 +468,62 @@ def _highest(best, right, h, top):
 
 
 @njit(cache=True, nogil=True)
-def price_part(begin, end, h, model, batch_top, F, N, out, mode, wk, kept, free):
+def price_part(begin, end, model, batch_top, F, N, out, mode, wk, kept, free):
     """Least cost of one part at its worths; its stock goes in as a guess and comes out as the answer."""
     depth = wk.shape[0]
     write = mode == WRITE
-    rows = np.zeros(depth, np.int64)
-    stocks = np.zeros(depth, np.int64)
+    # Of every level: its row, the stock looked at, and the entries of its backlog; expected backlog, variance
+    # and covariance with the common rate.
+    nodes = np.zeros((depth, 3), np.int64)
+    state = np.zeros((depth, 3))
     first = np.zeros(depth, np.int64)
     highest = np.zeros(depth, np.int64)
     child = np.zeros(depth, np.int64)
     sizes = np.zeros(depth, np.int64)
-    lengths = np.ones(depth, np.int64)
     phase = np.zeros(depth, np.int64)
     below = np.zeros(depth)
-    loss = np.zeros(depth)
-    spread = np.zeros(depth)
-    tie = np.zeros(depth)
     best = np.zeros(depth)
     chosen = np.zeros(depth, np.int64)
     last = np.zeros(depth)
     held = np.zeros(depth, np.int64)
     spans = np.zeros((depth, SPANS, 2), np.int64)
     rights = np.zeros((depth, SPANS))
-    nothing = np.ones(1)
     for row in range(begin, end):
         free[row] = -1.0
     if N[begin, STOP] == begin + 1 and batch_top == 1:
-        return _leaf(begin, 0, h, model, 0.0, 0.0, 0.0, F, N, out, write, nothing, 1, wk)
+        return _leaf(begin, 0, model, F, N, out, write, nodes, state, 1, wk)
     lev = 0
-    rows[0] = begin
+    nodes[0, ROW] = begin
     entering = True
     value = 0.0
     while True:
-        row = rows[lev]
+        row = nodes[lev, ROW]
+        h = F[row, COST]
         batch = batch_top if lev == 0 else 1
         evaluate = False
         if entering:
             entering = False
-            if lev == 0:
-                sizes[0] = _enter(row, 0, model, batch, 0.0, 0.0, 0.0, F, nothing, 1, wk)
-            else:
-                sizes[lev] = _enter(
-                    row,
-                    lev,
-                    model,
-                    1,
-                    loss[lev - 1],
-                    spread[lev - 1],
-                    tie[lev - 1],
-                    F,
-                    wk[lev - 1, BACK],
-                    lengths[lev - 1],
-                    wk,
-                )
+            sizes[lev] = _enter(row, lev, model, batch_top, F, N, nodes, state, wk)
             best[lev] = np.inf
             phase[lev] = FIRST
             held[lev] = 0
             low = max(N[row, LOW], batch - 1)
-            stocks[lev] = min(max(N[row, STOCK], low), max(low, min(N[row, HIGH], sizes[lev] + batch)))
+            top = max(low, min(N[row, HIGH], sizes[lev] + batch))
+            nodes[lev, STOCKED] = min(max(N[row, STOCK], low), top)
             evaluate = True
         elif child[lev] < N[row, STOP]:
             c = child[lev]
             if N[c, STOP] == c + 1:
-                below[lev] += _leaf(
-                    c,
-                    lev + 1,
-                    h,
-                    model,
-                    loss[lev],
-                    spread[lev],
-                    tie[lev],
-                    F,
-                    N,
-                    out,
-                    write,
-                    wk[lev, BACK],
-                    lengths[lev],
-                    wk,
-                )
+                below[lev] += _leaf(c, lev + 1, model, F, N, out, write, nodes, state, batch_top, wk)
                 child[lev] = c + 1
             else:
                 lev += 1
-                rows[lev] = c
+                nodes[lev, ROW] = c
                 entering = True
             continue
         else:
             # One stock has been priced: keep it if it is the best, then choose the next to look at.
-            s, total = stocks[lev], below[lev]
+            s, total = nodes[lev, STOCKED], below[lev]
             low = max(N[row, LOW], batch - 1)
             top = max(low, min(N[row, HIGH], sizes[lev] + batch - 2))
             better = False
@@ -479,14 +538,14 @@ def price_part(begin, end, h, model, batch_top, F, N, out, mode, wk, kept, free)
                 first[lev], last[lev], highest[lev] = s, total, s
                 phase[lev] = WALK
                 if not write and s + 1 <= top and h * (s + 1) < best[lev]:
-                    stocks[lev], evaluate = s + 1, True
+                    nodes[lev, STOCKED], evaluate = s + 1, True
             elif phase[lev] == WALK:
                 highest[lev] = s
                 if better and s + 1 <= top:
-                    stocks[lev], evaluate = s + 1, True
+                    nodes[lev, STOCKED], evaluate = s + 1, True
             elif phase[lev] == STEP:
                 if better and s - 1 >= low:
-                    stocks[lev], evaluate = s - 1, True
+                    nodes[lev, STOCKED], evaluate = s - 1, True
             elif phase[lev] == DOWN:
                 first[lev], last[lev] = s, total
             elif phase[lev] == SPAN:
@@ -503,21 +562,21 @@ def price_part(begin, end, h, model, batch_top, F, N, out, mode, wk, kept, free)
                 if phase[lev] == WALK and mode == QUICK:
                     phase[lev] = STEP
                     if chosen[lev] == first[lev] and first[lev] - 1 >= low:
-                        stocks[lev], evaluate = first[lev] - 1, True
+                        nodes[lev, STOCKED], evaluate = first[lev] - 1, True
                 elif phase[lev] == WALK:
                     phase[lev] = DOWN
                 if phase[lev] == DOWN:
                     # Below the first guess nothing costs less beside its own price than at the guess.
                     s = _highest(best[lev], last[lev], h, first[lev] - 1)
                     if s >= low:
-                        stocks[lev], evaluate = s, True
+                        nodes[lev, STOCKED], evaluate = s, True
                     elif highest[lev] >= top:
                         phase[lev], held[lev] = SPAN, 0
                     elif free[row] >= 0.0:
                         phase[lev] = FREE
                     else:
                         phase[lev] = FREE
-                        stocks[lev], evaluate = sizes[lev] + batch, True
+                        nodes[lev, STOCKED], evaluate = sizes[lev] + batch, True
                 if phase[lev] == FREE and not evaluate:
                     phase[lev] = SPAN
                     spans[lev, 0, 0], spans[lev, 0, 1], rights[lev, 0] = highest[lev] + 1, top, free[row]
@@ -528,14 +587,14 @@ def price_part(begin, end, h, model, batch_top, F, N, out, mode, wk, kept, free)
                     b = _highest(best[lev], rights[lev, n], h, spans[lev, n, 1])
                     if b >= spans[lev, n, 0]:
                         spans[lev, n, 1] = b
-                        stocks[lev], evaluate = (spans[lev, n, 0] + b) // 2, True
+                        nodes[lev, STOCKED], evaluate = (spans[lev, n, 0] + b) // 2, True
             if not evaluate:
                 N[row, STOCK] = chosen[lev]
                 for r in range(row + 1, N[row, STOP]):
                     N[r, STOCK] = kept[lev, r - begin]
                 value = best[lev]
                 if write:
-                    _record(row, lev, chosen[lev], sizes[lev], batch, out, wk)
+                    _record(row, lev, chosen[lev], sizes[lev], N, out, wk)
                 if lev == 0:
                     return value
                 lev -= 1
@@ -543,24 +602,27 @@ def price_part(begin, end, h, model, batch_top, F, N, out, mode, wk, kept, free)
                 child[lev] = N[child[lev], STOP]
                 continue
         if evaluate:
-            s, size = stocks[lev], sizes[lev]
-            lengths[lev] = _release(s, lev, batch, size, wk)
-            loss[lev] = wk[lev, LOSS, s] if s < size else 0.0
-            spread[lev] = wk[lev, SPREAD, s] if s < size else 0.0
+            s, size = nodes[lev, STOCKED], sizes[lev]
+            nodes[lev, LENGTH] = _release(s, lev, batch, size, wk)
+            inside = s < size
+            state[lev, 0] = wk[lev, LOSS, s] if inside else 0.0
+            state[lev, 1] = wk[lev, SPREAD, s] if inside else 0.0
             if model == TWO_MOMENT:
-                tie[lev] = rate_tie(row, lev, wk[lev, CROSS, s] if s < size else 0.0, loss, spread, tie, F)
-            below[lev] = F[row, WORTH] * loss[lev] + F[row, CHANCE] * (
-                wk[lev, MISSED, s] if s < size else 0.0
-            )
+                state[lev, 2] = rate_tie(row, lev, wk[lev, CROSS, s] if inside else 0.0, F, state)
+            below[lev] = F[row, WORTH] * state[lev, 0]
+            if inside:
+                below[lev] += F[row, CHANCE] * wk[lev, MISSED, s]
+                if N[row, UP] >= 0:
+                    below[lev] += F[row, LATENESS] * wk[lev, LATES, s]
             child[lev] = row + 1
 
 
 @njit(cache=True, nogil=True)
-def rate_tie(row, lev, crossed, loss, spread, tie, F):
+def rate_tie(row, lev, crossed, F, state):
     """Covariance of a site's backlog and the rate common to all sites: its slope on orders times theirs."""
     e, ev, above = 0.0, 0.0, 0.0
     if lev > 0:
-        e, ev, above = loss[lev - 1], spread[lev - 1], tie[lev - 1]
+        e, ev, above = state[lev - 1, 0], state[lev - 1, 1], state[lev - 1, 2]
     slope = F[row, TIED] + F[row, SHARE] * above
     if slope <= 0.0:
         return 0.0
@@ -568,7 +630,7 @@ def rate_tie(row, lev, crossed, loss, spread, tie, F):
 
 
 @njit(cache=True, nogil=True)
-def _record(row, lev, s, size, batch, out, wk):
+def _record(row, lev, s, size, N, out, wk):
     """Measures of a site with children at its stock."""
     out[row, 0] = wk[lev, LOSS, s] if s < size else 0.0
     out[row, 1] = wk[lev, MISSED, s] if s < size else 0.0
@@ -577,16 +639,19 @@ def _record(row, lev, s, size, batch, out, wk):
     above = wk[lev, MISSED, s + 1] if s + 1 < size else 0.0
     out[row, 4] = max(0.0, out[row, 1] - above)
     out[row, 5] = max(0.0, wk[lev, MISSED, s - 1] - out[row, 1]) if 0 < s <= size else 0.0
+    if out.shape[1] > 6 and N[row, UP] >= 0:
+        out[row, 6] = wk[lev, LATES, s] if s < size else 0.0
+        above = wk[lev, LATES, s + 1] if s + 1 < size else 0.0
+        out[row, 7] = max(0.0, out[row, 6] - above)
+        out[row, 8] = max(0.0, wk[lev, LATES, s - 1] - out[row, 6]) if 0 < s <= size else 0.0
 
 
 @njit(cache=True, nogil=True)
-def price_parts(
-    first, last, starts, costs, models, batches, F, N, out, mode, values, free, depth, room, width
-):
+def price_parts(first, last, starts, models, batches, F, N, out, mode, values, free, depth, room, width):
     """Price the parts first..last-1: fills stock, values and, in mode WRITE, measures."""
     wk = np.zeros((depth, WORK_ROWS, room))
     kept = np.zeros((depth, width), np.int64)
     for i in range(first, last):
         values[i] = price_part(
-            starts[i], starts[i + 1], costs[i], models[i], batches[i], F, N, out, mode, wk, kept, free
+            starts[i], starts[i + 1], models[i], batches[i], F, N, out, mode, wk, kept, free
         )

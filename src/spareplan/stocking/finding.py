@@ -58,6 +58,7 @@ def find_levels(
     promises: Promises,
     prices: FloatArray | None = None,
     progress: Callable[[str, int, int], None] | None = None,
+    eased: Promises | None = None,
 ) -> Found:
     """Cheapest whole levels that keep every promise.
 
@@ -70,6 +71,8 @@ def find_levels(
         Prices of a similar plan, to start from.
     progress : callable, optional
         Called with (step, done, all).
+    eased : Promises, optional
+        Easier promises under which the lower bound is taken, where some are told on the safe side only.
 
     Returns
     -------
@@ -81,19 +84,23 @@ def find_levels(
         No levels that keep every promise were found.
     """
     search, starts, road = price_promises(pipelines, promises, prices, progress)
-    found = _best_trimmed(pipelines, promises, search, starts)
-    levels, state = found
+    levels, state = _best_trimmed(pipelines, promises, search, starts)
     cost = money(pipelines, levels)
     if len(pipelines.stop) <= FEW_ROWS and not search.interrupted and cost > search.bound * (1 + 1e-6):
         levels = search_whole(pipelines, promises, levels, cost, search.prices, search.bound)
         state = measure(pipelines, levels)
         cost = money(pipelines, levels)
+    bound = search.bound
+    if eased is not None and not search.interrupted:
+        bound = price_promises(pipelines, eased, search.prices)[0].bound
+    elif eased is not None:
+        bound = 0.0
     # Rounding may lift a tight bound past the cost it proves.
     return Found(
         levels,
         state,
         cost,
-        min(max(search.bound, floor_money(pipelines)), cost),
+        min(max(bound, floor_money(pipelines)), cost),
         search.prices,
         road,
         search.interrupted,

@@ -13,23 +13,21 @@ import pandas as pd
 from spareplan.config import StockingOptions, option_rows
 from spareplan.errors import InfeasibleError, problem_in_argument
 from spareplan.results import PartGrades, StockLevels, assumptions_frame
-from spareplan.stocking._forest import Forest
-from spareplan.stocking.finding import Found, find_levels, floor_money, price_promises
-from spareplan.stocking.in_window import (
-    group_fill,
-    lifted,
-    needed_fill,
-    shortened,
-    window_service,
-    window_shares,
-)
+from spareplan.stocking.asked import Asked, read_wishes
+from spareplan.stocking.finding import Found, find_levels, floor_money
+from spareplan.stocking.in_window import served_in_window, with_windows
 from spareplan.stocking.leadtime import network_tables, pipeline_rates
 from spareplan.stocking.marginal import best_for_budget, draw_curve
 from spareplan.stocking.pricing import MODELS, Pipelines, price
 from spareplan.stocking.promises import Promises
-from spareplan.stocking.publish import level_lines, level_table, service_table, shadow_price_table
+from spareplan.stocking.publish import (
+    level_lines,
+    level_table,
+    service_table,
+    shadow_price_table,
+    with_reached_windows,
+)
 from spareplan.stocking.reading import read_pipelines
-from spareplan.stocking.targets import read_targets, refuse_unreachable
 from spareplan.stocking.wishes import PlanTables, plan_tables, today_levels
 
 if TYPE_CHECKING:
@@ -49,6 +47,7 @@ def solve_levels(
     engine: str = "local",
     progress: Progress | None = None,
     limits: pd.DataFrame | None = None,
+    caps: pd.DataFrame | None = None,
 ) -> StockLevels:
     """Stock levels that keep every target for the least money, on any tree of sites.
 
@@ -63,8 +62,9 @@ def solve_levels(
     rates : DataFrame
         part_id, site_id, demand_per_day; optional vmr, rate_cv2, repair_share_site, repair_days_site.
     targets : DataFrame, optional
-        site_id [, group], target_wait_days and/or target_fill_rate: over the site's own demand, weighted by
-        it. Sites without a target are free. [days, share]
+        site_id [, group], target_wait_days, target_fill_rate and/or target_in_window (the share served within
+        window_days): over the site's own demand, weighted by it. Sites without a target are free. [days,
+        share]
     budget : float, optional
         Most money. Without targets: the least demand x wait for the money. With targets: they stay hard.
         [money]
@@ -77,6 +77,9 @@ def solve_levels(
         Called with (step, done, all).
     limits : DataFrame, optional
         part_id, site_id, at_least and/or at_most (empty: none): floors and ceilings of base stock. [pieces]
+    caps : DataFrame, optional
+        region_id, cap: what the base stock of a region's sites may cost in all (sites carry region_id).
+        [money]
 
     Returns
     -------
@@ -99,23 +102,19 @@ def solve_levels(
         raise problem_in_argument(
             "solve_levels", "budget", budget, "is no amount of money", "give 0 or more, or None"
         )
-    forest, pipelines = read_pipelines(sites, parts, rates, method, limits)
-    promises = read_targets(targets, parts, forest, pipelines)
-    refuse_unreachable(pipelines, promises)
-    if len(promises) or budget is None:
-        found = find_levels(pipelines, promises, progress=progress)
+    asked = read_wishes(sites, parts, rates, targets, method, limits, caps)
+    if len(asked.promises) or budget is None:
+        found = find_levels(asked.pipelines, asked.promises, progress=progress, eased=asked.eased)
     else:
-        refuse_floors(pipelines, budget)
-        found = best_for_budget(pipelines, budget, progress)
-    refuse_budget(found, promises, budget)
+        refuse_floors(asked.pipelines, budget)
+        found = best_for_budget(asked.pipelines, budget, progress)
+    refuse_budget(found, asked.promises, budget)
     return stock_levels(
-        forest,
-        pipelines,
-        promises,
+        asked,
         found,
-        assumptions_frame(_assumptions(method, pipelines, budget)),
-        least_budget=found.cost if budget is not None and len(promises) else None,
-        draw_curve=partial(draw_curve, pipelines, promises, found),
+        assumptions_frame(_assumptions(method, asked.pipelines, budget)),
+        least_budget=found.cost if budget is not None and len(asked.promises) else None,
+        draw_curve=partial(draw_curve, asked.pipelines, asked.promises, found),
     )
 
 
@@ -127,6 +126,7 @@ def optimize_levels(
     fixed: pd.DataFrame | None = None,
     options: StockingOptions | None = None,
     progress: Progress | None = None,
+    caps: pd.DataFrame | None = None,
 ) -> StockLevels:
     """Stock levels of all parts at all sites that keep the promise of every site x tier for the least money.
 
@@ -146,6 +146,8 @@ def optimize_levels(
         None: the defaults.
     progress : callable, optional
         Called with (step, done, all).
+    caps : DataFrame, optional
+        region_id, cap: what the base stock of a region's sites may cost in all. [money]
 
     Returns
     -------
@@ -169,92 +171,47 @@ def optimize_levels(
     sites, parts = network_tables(data)
     rates = pipeline_rates(data, demand)
     tables = plan_tables(sites, parts, rates, data.parts, grades.table, fixed, options)
-    forest, pipelines = read_pipelines(
-        tables.sites, tables.parts, tables.rates, options.method, tables.limits
+    asked = read_wishes(
+        tables.sites,
+        tables.parts,
+        tables.rates,
+        with_windows(tables.targets, tables.windows),
+        options.method,
+        tables.limits,
+        caps,
     )
-    promised = read_targets(tables.targets, tables.parts, forest, pipelines)
-    refuse_unreachable(pipelines, promised)
-    if not len(promised):
-        refuse_floors(pipelines, budget)
-    found, promises, in_window, windows = _with_windows(
-        forest, pipelines, promised, tables, options.method, progress
-    )
-    refuse_budget(found, promises, budget)
-    today = today_levels(data.stock, forest, pipelines)
+    if not len(asked.promises):
+        refuse_floors(asked.pipelines, budget)
+    found = find_levels(asked.pipelines, asked.promises, progress=progress, eased=asked.eased)
+    refuse_budget(found, asked.promises, budget)
+    today = today_levels(data.stock, asked.forest, asked.pipelines)
     assumptions = [
         *option_rows("stocking", options),
-        *_assumptions(options.method, pipelines, budget)[1:],
+        *_assumptions(options.method, asked.pipelines, budget)[1:],
         *tables.implied,
     ]
     result = stock_levels(
-        forest,
-        pipelines,
-        promises,
+        asked,
         found,
         assumptions_frame(assumptions),
         least_budget=None if budget is None else found.cost,
-        draw_curve=partial(draw_curve, pipelines, promises, found, today=today),
+        draw_curve=partial(draw_curve, asked.pipelines, asked.promises, found, today=today),
     )
     if len(tables.limits):
-        result.table["model_base_stock"] = _own_levels(forest, tables, promises, found, options.method)
-    if len(tables.windows):
-        result.table["in_window"] = in_window
-        service = service_table(promised, found.state)
-        result = replace(result, service=pd.concat([service, windows], ignore_index=True))
-    return with_plan_columns(result, data, grades, tables, promises)
+        result.table["model_base_stock"] = _own_levels(asked, tables, found, options.method)
+    return with_plan_columns(result, data, grades, tables, asked.promises)
 
 
-def _own_levels(
-    forest: Forest, tables: PlanTables, promises: Promises, found: Found, method: str
-) -> np.ndarray:
+def _own_levels(asked: Asked, tables: PlanTables, found: Found, method: str) -> np.ndarray:
     """Base stocks as in the table, and where planners set one the model's own at the prices of this plan."""
     free = read_pipelines(tables.sites, tables.parts, tables.rates, method)[1]
-    own = price(free, *promises.worth(found.prices), guess=found.levels).levels
+    free = replace(free, windows=asked.pipelines.windows)
+    own = price(free, asked.promises.worth(found.prices), guess=found.levels).levels
+    forest = asked.forest
     back = np.argsort(free.forest_rows, kind="stable")
     rows = pd.MultiIndex.from_arrays([forest.part_ids.take(forest.part), forest.site_ids.take(forest.site)])
     fixed = rows.isin(pd.MultiIndex.from_frame(tables.limits[["part_id", "site_id"]]))
     return np.where(fixed, own[back], found.levels[back])
-
-
-def _with_windows(
-    forest: Forest,
-    pipelines: Pipelines,
-    promised: Promises,
-    tables: PlanTables,
-    method: str,
-    progress: Progress | None,
-) -> tuple[Found, Promises, np.ndarray, pd.DataFrame]:
-    """Levels that keep window promises as well: by fill rate first, then by no more than needed."""
-    if not len(tables.windows):
-        return find_levels(pipelines, promised, progress=progress), promised, np.empty(0), pd.DataFrame()
-    window = tables.parts["window_days"].to_numpy(dtype=float)[forest.part]
-    groups = tables.parts["group"]
-    fill = tables.windows["target_in_window"].to_numpy(dtype=float)
-    bound = max(price_promises(pipelines, promised)[0].bound, _window_bound(tables, method))
-    best: tuple[Found, Promises, np.ndarray, pd.DataFrame] | None = None
-    for _ in range(2):
-        targets = lifted(tables.targets, tables.windows, fill)
-        promises = read_targets(targets, tables.parts, forest, pipelines)
-        refuse_unreachable(pipelines, promises)
-        found = find_levels(pipelines, promises, progress=progress)
-        shares = window_shares(forest, pipelines, found.levels, window, method)
-        service = window_service(forest, shares, groups, tables.windows)
-        if best is None or (service["kept"].all() and found.cost < best[0].cost):
-            # Either bound leaves out promises or eases them, so both hold for all of them.
-            best = replace(found, bound=min(bound, found.cost)), promises, shares, service
-        if found.interrupted:
-            break
-        fill = needed_fill(group_fill(forest, pipelines, found, groups, tables.windows), service)
-    assert best is not None
-    return best
-
-
-def _window_bound(tables: PlanTables, method: str) -> float:
-    """Least money for the windows, told by fill rates over ways shortened by the windows."""
-    sites, targets = shortened(tables.sites, tables.targets, tables.windows)
-    forest, pipelines = read_pipelines(sites, tables.parts, tables.rates, method, tables.limits)
-    promises = read_targets(targets, tables.parts, forest, pipelines)
-    return price_promises(pipelines, promises)[0].bound
 
 
 def with_plan_columns(
@@ -274,19 +231,12 @@ def with_plan_columns(
     return replace(result, table=table, service=service, shadow_prices=prices)
 
 
-def stock_levels(
-    forest: Forest,
-    pipelines: Pipelines,
-    promises: Promises,
-    found: Found,
-    assumptions: pd.DataFrame,
-    **more: Any,
-) -> StockLevels:
+def stock_levels(asked: Asked, found: Found, assumptions: pd.DataFrame, **more: Any) -> StockLevels:
     """Assemble the result from levels that were found.
 
     Parameters
     ----------
-    forest, pipelines, promises, found
+    asked, found
         As they came.
     assumptions : DataFrame
         Of the result.
@@ -297,14 +247,21 @@ def stock_levels(
     -------
     StockLevels
     """
-    table = level_table(forest, pipelines, promises, found)
-    service = service_table(promises, found.state)
-    prices = shadow_price_table(promises, found.prices)
-    lines = level_lines(table, service, found)
+    table = level_table(asked.forest, asked.pipelines, asked.promises, found)
+    service = service_table(asked.promises, found.state)
+    if asked.pipelines.windows is not None:
+        shares = served_in_window(
+            asked.forest, asked.pipelines, found.state, asked.window_days, asked.exact, asked.method
+        )
+        back = np.argsort(asked.pipelines.forest_rows, kind="stable")
+        table["in_window"] = shares[back]
+        own, window_days = asked.pipelines.own, asked.window_days
+        service = with_reached_windows(service, asked.promises, shares, own, window_days)
+    prices = shadow_price_table(asked.promises, found.prices)
     return StockLevels(
         table=table,
         assumptions=assumptions,
-        lines=lines,
+        lines=level_lines(table, service, found),
         cost=found.cost,
         lower_bound=found.bound,
         service=service,

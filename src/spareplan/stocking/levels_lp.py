@@ -230,7 +230,7 @@ def generate_columns(
     master = solve_master(columns, fine)
     try:
         for step in range(rounds):
-            priced = price(pipelines, *promises.worth(master.prices), guess=search.priced.levels)
+            priced = price(pipelines, promises.worth(master.prices), guess=search.priced.levels)
             bound = bound_at(promises, master.prices, priced)
             search.priced, search.last = priced, master.prices
             if bound > search.bound:

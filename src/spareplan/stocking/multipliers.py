@@ -27,6 +27,8 @@ FloatArray = NDArray[np.float64]
 FIRST_SLOPE, STEEPEST, FLATTEST = -0.9, -2.0, -0.3
 LONGEST_STEP = 2.5
 NO_PRICE = 1e-12
+# Below this share of the unit cost a cap is free.
+NO_CAP_PRICE = 1e-6
 
 
 @dataclass
@@ -82,10 +84,9 @@ def first_prices(pipelines: Pipelines, promises: Promises) -> FloatArray:
     money = np.zeros(len(promises))
     weight = np.zeros(len(promises))
     cost = pipelines.row_cost
-    for promise, factor in (
-        (promises.wait_promise, promises.wait_factor),
-        (promises.miss_promise, promises.miss_factor),
-    ):
+    for promise, factor in promises.kinds[:3]:
+        if promise is None:
+            continue
         rows = np.flatnonzero((promise >= 0) & (factor > 0))
         own = pipelines.own[rows]
         money += np.bincount(promise[rows], weights=own * cost[rows], minlength=len(promises))
@@ -133,9 +134,10 @@ def search_prices(
     # Promises that hold without any stock cost nothing and keep price 0.
     start = without_prices(pipelines)
     used = promises.used(start)
-    open_ = used > promises.allowed * (1 + 1e-12)
+    cap = promises.is_cap
+    open_ = (used > promises.allowed * (1 + 1e-12)) | cap
     now = np.where(open_, first_prices(pipelines, promises) if prices is None else prices, 0.0)
-    now = np.where(open_ & (now <= 0), NO_PRICE, now)
+    now = np.where(open_ & (now <= 0) & ~cap, NO_PRICE, now)
     search = Search(
         np.zeros(len(promises)),
         bound_at(promises, np.zeros(len(promises)), start),
@@ -143,7 +145,7 @@ def search_prices(
         now,
         [start] if keep else [],
     )
-    if not open_.any():
+    if not (open_ & ~cap).any():
         return search
     allowed = np.maximum(promises.allowed, 1e-300)
     slope = np.full(len(promises), FIRST_SLOPE)
@@ -151,12 +153,12 @@ def search_prices(
     if before is not None:
         guess = before.priced.levels
         slope = slope if before.slope is None else before.slope
-        now = np.where(open_, np.maximum(before.last, NO_PRICE), 0.0)
+        now = np.where(open_, np.where(cap, before.last, np.maximum(before.last, NO_PRICE)), 0.0)
     seen_at: tuple[FloatArray, FloatArray] | None = None
     highest = search.bound if not quick else -np.inf
     try:
         for step in range(rounds):
-            priced = price(pipelines, *promises.worth(now), guess=guess, quick=quick)
+            priced = price(pipelines, promises.worth(now), guess=guess, quick=quick)
             guess = priced.levels
             used = promises.used(priced)
             bound = bound_at(promises, now, priced)
@@ -181,7 +183,10 @@ def search_prices(
             search.slope = slope
             seen_at = (np.log(np.maximum(now, 1e-300)), ratio)
             step_log = np.clip(-ratio / slope, -LONGEST_STEP, LONGEST_STEP)
-            now = np.where(open_, now * np.exp(step_log), 0.0)
+            moved_on = now * np.exp(step_log)
+            # A cap costs nothing until it binds.
+            begins = np.clip(np.exp(np.minimum(ratio, 1.0)) - 1, 1e-3, 1.0) * (ratio > 0)
+            now = np.where(open_, np.where(cap & (now <= NO_CAP_PRICE), begins, moved_on), 0.0)
     except KeyboardInterrupt:
         search.interrupted = True
     return search
@@ -198,7 +203,7 @@ def certify(pipelines: Pipelines, promises: Promises, search: Search) -> None:
         Its bound is lifted, and its levels are replaced by the certain minimum.
     """
     try:
-        priced = price(pipelines, *promises.worth(search.prices), guess=search.priced.levels)
+        priced = price(pipelines, promises.worth(search.prices), guess=search.priced.levels)
     except KeyboardInterrupt:
         search.interrupted = True
         return

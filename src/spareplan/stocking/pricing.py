@@ -1,12 +1,14 @@
 """Price the levels of parts: for given worth of a backorder and of a miss, the cheapest stock on any tree.
 
-For one part, with unit cost h and, at every site n, v_n the worth of one expected backorder and w_n the
-worth of certainty to miss, the kernels find
+For one part and, at every site n, h_n the money of a piece, v_n the worth of one expected backorder, w_n the
+worth of certainty to miss and z_n that of certainty to be late, the kernels find
 
-    min over S of  sum_n [ h S_n + v_n EBO_n(S) + w_n P(N_n >= S_n) ].
+    min over S of  sum_n [ h_n S_n + v_n EBO_n(S) + w_n P(N_n >= S_n) + z_n P(W_n > t_n) ].
 
 Given the stock upstream, sites without children separate, and there the best stock is found by one pass over
-the pmf. At a site with children, Phi(s) = everything but its own money never rises with s, because more stock
+the pmf. How a window t is looked at: `windows`.
+
+At a site with children, Phi(s) = everything but its own money never rises with s, because more stock
 makes every backlog downstream stochastically smaller. So on a span a..b no stock costs less than
 h a + Phi(b): spans that cannot beat the best are dropped and the rest is halved. The minimum is exact, not a
 local one, and its sum over the parts makes the Lagrangian bound of `multipliers` valid [1]_.
@@ -25,8 +27,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +42,50 @@ MODELS = {"exact": 0, "two_moment": 1, "metric": 2}
 ANY_STOCK = 1 << 40
 # Parts per call of a kernel: enough to keep it busy, few enough to hear an interrupt.
 CHUNK_ROWS = 60_000
+
+
+def nothing() -> FloatArray:
+    """Array of what is not asked for."""
+    return np.empty(0)
+
+
+class Windows(NamedTuple):
+    """How far each row's window reaches, as the kernels ask it (arrays of shape (rows,)).
+
+    Parameters
+    ----------
+    up : ndarray of int
+        Steps up to the site in whose lead time the window ends; 0: the site's own, -1: nothing is ever late.
+    mean, excess, tied : ndarray
+        Pieces ordered there before a tagged one and still on the way when the window closes: mean, variance
+        beyond it, and covariance with the common rate. [pieces, pieces², pieces]
+    """
+
+    up: IntArray
+    mean: FloatArray
+    excess: FloatArray
+    tied: FloatArray
+
+
+class Worth(NamedTuple):
+    """What is paid at every row (arrays of shape (rows,), None: nothing).
+
+    Parameters
+    ----------
+    backorder, miss, late : ndarray or None
+        v, w and z of the module's formula. [money per piece, money, money]
+    cost_factor : ndarray or None
+        A piece costs so many times its unit cost here. [ratio]
+    """
+
+    backorder: FloatArray | None = None
+    miss: FloatArray | None = None
+    late: FloatArray | None = None
+    cost_factor: FloatArray | None = None
+
+    def take(self, rows: IntArray) -> Worth:
+        """Worth of some rows."""
+        return Worth(*(None if values is None else values[rows] for values in self))
 
 
 @dataclass(frozen=True)
@@ -60,8 +106,6 @@ class Pipelines:
         Pieces on the way without the parent's backlog, and their variance beyond Poisson. [pieces, pieces²]
     share : ndarray, shape (rows,)
         Share of the parent's demand that this site orders.
-    late : ndarray, shape (rows,)
-        As `mean`, for the promise that is measured by misses: equal to `mean` for a fill rate. [pieces]
     wild : ndarray, shape (rows, 3)
         What overdispersed demand adds: covariance of `mean` and the common rate [pieces], pieces on order
         that an
@@ -72,6 +116,8 @@ class Pipelines:
         Demand of the site itself, and all that arrives. [pieces per day]
     forest_rows : ndarray of int, shape (rows,)
         Row of the forest each row came from.
+    windows : Windows, optional
+        Of the promises to serve within some days.
     """
 
     starts: IntArray
@@ -82,7 +128,6 @@ class Pipelines:
     mean: FloatArray
     excess: FloatArray
     share: FloatArray
-    late: FloatArray
     wild: FloatArray
     least: IntArray
     most: IntArray
@@ -91,6 +136,7 @@ class Pipelines:
     forest_rows: IntArray
     depth: int
     room: int
+    windows: Windows | None = None
 
     @property
     def part(self) -> IntArray:
@@ -114,7 +160,6 @@ class Pipelines:
                 "mean",
                 "excess",
                 "share",
-                "late",
                 "wild",
                 "least",
                 "most",
@@ -124,6 +169,8 @@ class Pipelines:
             )
         }
         changed |= {name: getattr(self, name)[parts] for name in ("unit_cost", "model", "batch")}
+        if self.windows is not None:
+            changed["windows"] = Windows(*(values[rows] for values in self.windows))
         return replace(self, starts=starts, stop=self.stop[rows] - shift, **changed)
 
     def rows_of(self, parts: IntArray) -> IntArray:
@@ -151,13 +198,16 @@ class Priced:
     ebo : ndarray
         Expected backorders. [pieces]
     miss : ndarray
-        P(N >= S): chance that a demand is not met from the shelf (in the window, where one is promised).
+        P(N >= S): chance that a demand is not met from the shelf.
     over, under : ndarray
         P(N > S) and P(N > S - 1): backorders that one piece more saves, and one piece less costs.
     at, below : ndarray
         P(N = S) and P(N = S - 1): misses that one piece more saves, and one piece less costs.
     value : ndarray
         Least cost per part at the multipliers. [money]
+    late, late_at, late_below : ndarray
+        P(W > t) in the row's window, how much of it one piece more saves, and one piece less costs; empty
+        where no windows are asked for.
     """
 
     levels: IntArray
@@ -168,6 +218,9 @@ class Priced:
     at: FloatArray
     below: FloatArray
     value: FloatArray
+    late: FloatArray = field(default_factory=nothing)
+    late_at: FloatArray = field(default_factory=nothing)
+    late_below: FloatArray = field(default_factory=nothing)
 
 
 def lay_out(forest: Forest, unit_cost: FloatArray, method: str, batch: IntArray | None = None) -> Pipelines:
@@ -238,7 +291,6 @@ def lay_out(forest: Forest, unit_cost: FloatArray, method: str, batch: IntArray 
         mean=mean,
         excess=excess,
         share=share,
-        late=mean.copy(),
         wild=np.stack([forest.rate_tie, forest.seen_ahead, forest.parent_lump], axis=1)[order],
         least=least,
         most=np.full(len(order), ANY_STOCK),
@@ -252,8 +304,7 @@ def lay_out(forest: Forest, unit_cost: FloatArray, method: str, batch: IntArray 
 
 def price(
     pipelines: Pipelines,
-    backorder_worth: FloatArray,
-    miss_worth: FloatArray,
+    worth: Worth,
     guess: IntArray | None = None,
     progress: Callable[[int, int], None] | None = None,
     quick: bool = False,
@@ -263,8 +314,8 @@ def price(
     Parameters
     ----------
     pipelines : Pipelines
-    backorder_worth, miss_worth : ndarray, shape (rows,)
-        v and w of the module's formula. [money per piece, money]
+    worth : Worth
+        Of backorders, misses and lateness, and what a piece costs at each row.
     guess : ndarray of int, shape (rows,), optional
         Where to start looking; changes the time, never the answer. [pieces]
     progress : callable, optional
@@ -280,27 +331,27 @@ def price(
         # Above the leaves about as much as is on the way; a far guess costs many steps.
         guess = np.where(pipelines.is_leaf, 0, pipelines.mean).astype(np.int64)
     levels = np.clip(guess, pipelines.least, pipelines.most)
-    found = _run(pipelines, backorder_worth, miss_worth, levels, QUICK if quick else SEARCH, progress)
+    found = _run(pipelines, worth, levels, QUICK if quick else SEARCH, progress)
     measured = measure(pipelines, found.levels)
     return replace(measured, levels=found.levels, value=found.value)
 
 
 def measure(pipelines: Pipelines, levels: IntArray) -> Priced:
-    """Backorders and misses of given levels (rows of `pipelines`); `value` is the money."""
-    nothing = np.zeros(len(levels))
-    return _run(pipelines, nothing, nothing, np.array(levels, dtype=np.int64), WRITE, None)
+    """Backorders, misses and lateness of given levels (rows of `pipelines`); `value` is the money."""
+    return _run(pipelines, Worth(), np.array(levels, dtype=np.int64), WRITE, None)
 
 
 def _run(
     pipelines: Pipelines,
-    v: FloatArray,
-    w: FloatArray,
+    worth: Worth,
     levels: IntArray,
     mode: int,
     progress: Callable[[int, int], None] | None,
 ) -> Priced:
     parts, rows = len(pipelines.unit_cost), len(levels)
-    out = np.zeros((rows if mode == WRITE else 0, 6))
+    windows = pipelines.windows
+    measures = 0 if mode != WRITE else 6 if windows is None else 9
+    out = np.zeros((rows if measures else 0, measures))
     values = np.zeros(parts)
     width = int(np.diff(pipelines.starts).max(initial=1))
     cuts = np.searchsorted(pipelines.starts, np.arange(0, rows + CHUNK_ROWS, CHUNK_ROWS))
@@ -311,23 +362,30 @@ def _run(
 
         begin, end = pipelines.starts[first], pipelines.starts[last]
         here = slice(begin, end)
-        figures = np.empty((end - begin, 9))
-        for column, values_of in enumerate(
-            (pipelines.mean, pipelines.excess, pipelines.share, pipelines.late)
-        ):
+        figures = np.zeros((end - begin, 13))
+        for column, values_of in enumerate((pipelines.mean, pipelines.excess, pipelines.share)):
             figures[:, column] = values_of[here]
-        figures[:, 4:7] = pipelines.wild[here]
-        figures[:, 7], figures[:, 8] = v[here], w[here]
-        whole = np.empty((end - begin, 4), np.int64)
+        figures[:, 3:6] = pipelines.wild[here]
+        counts = np.diff(pipelines.starts[first : last + 1])
+        figures[:, 6] = np.repeat(pipelines.unit_cost[first:last], counts)
+        if worth.cost_factor is not None:
+            figures[:, 6] *= worth.cost_factor[here]
+        for column, paid in enumerate(worth[:3], start=7):
+            if paid is not None:
+                figures[:, column] = paid[here]
+        whole = np.full((end - begin, 5), -1, np.int64)
         whole[:, 0] = pipelines.stop[here] - begin
         whole[:, 1] = levels[here] if mode == WRITE else pipelines.least[here]
         whole[:, 2] = levels[here] if mode == WRITE else pipelines.most[here]
         whole[:, 3] = levels[here]
+        if windows is not None:
+            whole[:, 4] = windows.up[here]
+            for column, given in enumerate(windows[1:], start=10):
+                figures[:, column] = given[here]
         _pricing.price_parts(
             0,
             last - first,
             pipelines.starts[first : last + 1] - begin,
-            pipelines.unit_cost[first:last],
             pipelines.model[first:last],
             pipelines.batch[first:last],
             figures,
@@ -353,10 +411,8 @@ def _run(
                 done += count
                 if progress:
                     progress(done, parts)
-    if mode != WRITE:
-        out = np.zeros((0, 6))
-    ebo, miss, over, under, at, below = out.T
-    return Priced(levels, ebo, miss, over, under, at, below, values)
+    columns = [out[:, k] for k in range(measures)] or [nothing()] * 6
+    return Priced(levels, *columns[:6], values, *columns[6:])
 
 
 def _preorder(forest: Forest) -> IntArray:

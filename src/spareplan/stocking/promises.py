@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from spareplan.stocking.pricing import Pipelines, Priced
+from spareplan.stocking.pricing import Pipelines, Priced, Worth, nothing
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -16,24 +18,34 @@ IntArray = NDArray[np.int64]
 KEPT_WITHIN = 1e-9
 
 
+class Kind(NamedTuple):
+    """Promise of each row (-1: none; None: no such promises), and its use per unit of the measure."""
+
+    promise: IntArray | None
+    factor: FloatArray
+
+
 @dataclass(frozen=True)
 class Promises:
     """Groups of part x site rows that share a promise.
 
-    A wait promise uses sum of own/demand EBO <= target wait x own demand (Little's law); a fill promise uses
-    sum of own P(miss) <= (1 - target) x own demand. Both fall as stock rises.
+    All promises are of one kind to the linear programme: what is used may not exceed what is allowed. A wait
+    promise uses own/demand EBO of every row, in all target wait x own demand (Little's law); a fill promise
+    own P(miss), in all (1 - target) x own demand; a window promise own P(W > t) likewise. A cap uses the
+    money of every piece at its sites. The first three fall as stock rises.
 
     Parameters
     ----------
     table : DataFrame
-        A row per promise: group, site_id, measure ("mean_wait_days", "fill_rate", "in_window"), target, and
-        the own demand it covers (demand_per_day). [days or share, pieces per day]
+        A row per promise: group, site_id, part_group, measure ("mean_wait_days", "fill_rate", "in_window",
+        "money"), target, and the own demand it covers (demand_per_day). [days, share or money, pieces per
+        day]
     allowed : ndarray, shape (promises,)
-        What may be used. [pieces; pieces per day]
-    wait_promise, miss_promise : ndarray of int, shape (rows,)
+        What may be used. [pieces; pieces per day; money]
+    wait_promise, miss_promise, late_promise, cap_promise : ndarray of int, shape (rows,)
         Promise of each row of the pipelines; -1: none.
-    wait_factor, miss_factor : ndarray, shape (rows,)
-        Use per expected backorder, and per certainty to miss.
+    wait_factor, miss_factor, late_factor, cap_factor : ndarray, shape (rows,)
+        Use per expected backorder, per certainty to miss and to be late, and per piece.
     """
 
     table: pd.DataFrame
@@ -42,59 +54,93 @@ class Promises:
     miss_promise: IntArray
     wait_factor: FloatArray
     miss_factor: FloatArray
+    late_promise: IntArray | None = None
+    late_factor: FloatArray = field(default_factory=nothing)
+    cap_promise: IntArray | None = None
+    cap_factor: FloatArray = field(default_factory=nothing)
 
     def __len__(self) -> int:
         return len(self.allowed)
 
+    @property
+    def is_cap(self) -> NDArray[np.bool_]:
+        """Which promises are caps on money."""
+        return (self.table["measure"] == "money").to_numpy(dtype=bool)
+
+    def take(self, rows: IntArray) -> Promises:
+        """Lay the same promises on some rows, in any order, also more than once."""
+        laid = {
+            name: None if values is None or not len(values) else values[rows]
+            for name, values in (
+                (f"{kind}_{what}", getattr(self, f"{kind}_{what}"))
+                for kind in ("wait", "miss", "late", "cap")
+                for what in ("promise", "factor")
+            )
+        }
+        return replace(self, **{name: values for name, values in laid.items() if values is not None})
+
     def used(self, priced: Priced) -> FloatArray:
         """What levels use of each promise."""
-        return self.used_by(priced.ebo, priced.miss)
-
-    def used_by(self, ebo: FloatArray, miss: FloatArray) -> FloatArray:
-        """What backorders and misses use of each promise."""
         out = np.zeros(len(self))
-        for rows, promise, factor, measure in self._kinds(ebo, miss):
-            out += np.bincount(promise, weights=factor * measure[rows], minlength=len(self))
+        for promise, factor, measure in self.uses(priced):
+            out += np.bincount(promise, weights=factor * measure, minlength=len(self))
         return out
 
     def used_by_part(self, priced: Priced, pipelines: Pipelines) -> tuple[IntArray, IntArray, FloatArray]:
         """What each part uses: part, promise and amount, one entry per part x promise (sorted, summed)."""
         part = pipelines.part
-        keys, amounts = [], []
-        for rows, promise, factor, measure in self._kinds(priced.ebo, priced.miss):
-            keys.append(part[rows] * len(self) + promise)
-            amounts.append(factor * measure[rows])
-        key = np.concatenate(keys) if keys else np.empty(0, np.int64)
-        unique, inverse = np.unique(key, return_inverse=True)
-        amount = (
-            np.bincount(inverse, weights=np.concatenate(amounts), minlength=len(unique))
-            if keys
-            else np.empty(0)
-        )
-        owner: IntArray = np.asarray(unique // len(self), dtype=np.int64)
-        promises: IntArray = np.asarray(unique % len(self), dtype=np.int64)
+        keys, amounts = [np.empty(0, np.int64)], [np.empty(0)]
+        for kind, amount in self._kinds(priced):
+            rows = np.flatnonzero(kind.promise >= 0)
+            keys.append(part[rows] * len(self) + kind.promise[rows])
+            amounts.append(kind.factor[rows] * amount[rows])
+        unique, inverse = np.unique(np.concatenate(keys), return_inverse=True)
+        amount = np.bincount(inverse, weights=np.concatenate(amounts), minlength=len(unique))
+        owner: IntArray = np.asarray(unique // max(len(self), 1), dtype=np.int64)
+        promises: IntArray = np.asarray(unique % max(len(self), 1), dtype=np.int64)
         return owner, promises, np.asarray(amount, dtype=float)
 
-    def worth(self, prices: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Worth of a backorder and of a miss at every row for given prices of the promises."""
+    def worth(self, prices: FloatArray) -> Worth:
+        """Worth of a backorder, a miss and lateness at every row, and of a piece, for given prices."""
         padded = np.r_[prices, 0.0]
-        return padded[self.wait_promise] * self.wait_factor, padded[self.miss_promise] * self.miss_factor
+        paid = [
+            padded[kind.promise] * kind.factor if kind.promise is not None else None for kind in self.kinds
+        ]
+        cap = None if self.cap_promise is None else 1.0 + padded[self.cap_promise]
+        return Worth(*paid[:3], cap)
 
     def reached(self, used: FloatArray) -> FloatArray:
-        """Use of the promises in their own measure: mean wait in days, or share met."""
+        """Use of the promises in their own measure: mean wait in days, share met, money."""
         with np.errstate(invalid="ignore", divide="ignore"):
             per_piece = used / self.table["demand_per_day"].to_numpy()
-        return np.where(self.table["measure"] == "mean_wait_days", per_piece, 1 - per_piece)
+        measure = self.table["measure"].to_numpy()
+        return np.where(
+            measure == "money", used, np.where(measure == "mean_wait_days", per_piece, 1 - per_piece)
+        )
 
     def kept(self, used: FloatArray) -> NDArray[np.bool_]:
         """Which promises are kept."""
         return used <= self.allowed * (1 + KEPT_WITHIN)
 
-    def _kinds(self, ebo: FloatArray, miss: FloatArray):  # type: ignore[no-untyped-def]
-        for promise, factor, measure in (
-            (self.wait_promise, self.wait_factor, ebo),
-            (self.miss_promise, self.miss_factor, miss),
-        ):
-            rows = np.flatnonzero(promise >= 0)
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """Wait, miss, late and cap: promise and factor of every row."""
+        return (
+            Kind(self.wait_promise, self.wait_factor),
+            Kind(self.miss_promise, self.miss_factor),
+            Kind(self.late_promise, self.late_factor),
+            Kind(self.cap_promise, self.cap_factor),
+        )
+
+    def uses(self, priced: Priced) -> Iterator[tuple[IntArray, FloatArray, FloatArray]]:
+        """Promise, factor and measure of the rows of each kind that is promised."""
+        for kind, measure in self._kinds(priced):
+            rows = np.flatnonzero(kind.promise >= 0)
             if len(rows):
-                yield rows, promise[rows], factor[rows], measure
+                yield kind.promise[rows], kind.factor[rows], measure[rows]
+
+    def _kinds(self, priced: Priced) -> Iterator[tuple[Any, NDArray[Any]]]:
+        measures = (priced.ebo, priced.miss, priced.late, priced.levels)
+        for kind, measure in zip(self.kinds, measures):
+            if kind.promise is not None:
+                yield kind, measure

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -12,24 +14,14 @@ from spareplan.stocking.pricing import MODELS, Pipelines, Priced
 from spareplan.stocking.promises import Promises
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 # Beyond this many rows the reason names the site's rule only: a sentence per row would fill the memory.
 SENTENCE_ROWS = 3_000_000
-LEVEL_COLUMNS = [
-    "part_id",
-    "site_id",
-    "region_id",
-    "base_stock",
-    "reorder_point",
-    "order_quantity",
-    "demand_per_day",
-    "ebo",
-    "fill_rate",
-    "mean_wait_days",
-    "in_window",
-    "value",
-    "planner",
-    "evaluation",
-    "reason",
+KINDS_OF_REASON = [
+    "no piece pays for itself here at the promised service",
+    "the last piece pays for itself, one more would not",
+    "the floor of this level",
+    "fixed by hand",
 ]
 
 
@@ -44,23 +36,27 @@ def level_table(forest: Forest, pipelines: Pipelines, promises: Promises, found:
     Returns
     -------
     DataFrame
-        Columns LEVEL_COLUMNS, sorted by part and site as in the forest.
+        Sorted by part and site as in the forest. Beyond `SENTENCE_ROWS` rows, ids and words are categories
+        of the same values, and the reasons are the rule without the numbers.
     """
-    back = np.argsort(pipelines.forest_rows, kind="stable")
+    back = _forest_order(pipelines)
     state = found.state
     levels = found.levels[back]
     demand = pipelines.demand[back]
     quantity = np.ones(len(levels), dtype=np.int64)
     quantity[pipelines.starts[:-1]] = pipelines.batch
     quantity = quantity[back]
-    names = np.array([name for name, _ in sorted(MODELS.items(), key=lambda item: item[1])], dtype=object)
+    names = [name for name, _ in sorted(MODELS.items(), key=lambda item: item[1])]
+    model = np.repeat(pipelines.model, np.diff(pipelines.starts))[back]
+    nothing = np.zeros(len(levels), dtype=np.int64)
     with np.errstate(invalid="ignore", divide="ignore"):
         wait = np.where(demand > 0, state.ebo[back] / demand, np.nan)
-    table = pd.DataFrame(
+    # Taken as they are: a frame that copies its columns would need twice the memory for a moment.
+    return pd.DataFrame(
         {
-            "part_id": forest.part_ids.take(forest.part),
-            "site_id": forest.site_ids.take(forest.site),
-            "region_id": pd.Series(np.nan, index=range(len(levels)), dtype=object),
+            "part_id": _labels(forest.part, forest.part_ids),
+            "site_id": _labels(forest.site, forest.site_ids),
+            "region_id": _labels(nothing - 1, pd.Index([], dtype=object)),
             "base_stock": levels,
             "reorder_point": levels - quantity,
             "order_quantity": quantity,
@@ -70,31 +66,49 @@ def level_table(forest: Forest, pipelines: Pipelines, promises: Promises, found:
             "mean_wait_days": wait,
             "in_window": np.full(len(levels), np.nan),
             "value": levels * pipelines.row_cost[back],
-            "planner": "",
-            "evaluation": names[np.repeat(pipelines.model, np.diff(pipelines.starts))[back]],
-        }
+            "planner": _labels(nothing, pd.Index([""])),
+            "evaluation": _labels(model, pd.Index(names, dtype=object)),
+            "reason": reasons(forest, pipelines, promises, found, back),
+        },
+        copy=False,
     )
-    table["reason"] = reasons(forest, pipelines, promises, found)[back]
-    return table[LEVEL_COLUMNS]
 
 
-def reasons(forest: Forest, pipelines: Pipelines, promises: Promises, found: Found) -> NDArray[np.object_]:
-    """A sentence per row of the pipelines, from the numbers of that row."""
+def _forest_order(pipelines: Pipelines) -> Any:
+    """What brings rows of the pipelines into the order of the forest; no copy where they stand in it."""
+    rows = pipelines.forest_rows
+    ordered = len(rows) == 0 or bool((rows == np.arange(len(rows))).all())
+    return slice(None) if ordered else np.argsort(rows, kind="stable")
+
+
+def _labels(codes: IntArray, labels: pd.Index) -> Any:
+    """Labels by their codes (-1: empty): plain for people, as categories where millions share them."""
+    if len(codes) > SENTENCE_ROWS:
+        return pd.Categorical.from_codes(codes, labels)
+    if not len(labels):
+        return pd.Series(np.nan, index=range(len(codes)), dtype=object)
+    return labels.take(codes)
+
+
+def reasons(forest: Forest, pipelines: Pipelines, promises: Promises, found: Found, back: Any = None) -> Any:
+    """A sentence per row, from the numbers of that row, in the order `back` (None: of the pipelines)."""
     levels, rows = found.levels, pipelines.forest_rows
+    back = slice(None) if back is None else back
     if len(levels) > SENTENCE_ROWS:
-        kinds = np.array(
-            [
-                "no piece pays for itself here at the promised service",
-                "the last piece pays for itself, one more would not",
-            ],
-            dtype=object,
+        fixed = pipelines.least == pipelines.most
+        floor = (levels == pipelines.least) & (levels > 0)
+        return _labels(
+            np.where(fixed, 3, np.where(floor, 2, (levels > 0).astype(int)))[back],
+            pd.Index(KINDS_OF_REASON, dtype=object),
         )
-        return kinds[(levels > 0).astype(int)]
     days = forest.mean_days[rows]
     expected = _figures(pipelines.mean, 2)
     fill = _shares(1 - found.state.miss)
     told = _promise_text(promises)
-    kept = np.where(promises.wait_promise >= 0, told[promises.wait_promise], told[promises.miss_promise])
+    kept = np.full(len(levels), "", dtype=object)
+    for promise, _ in promises.kinds[2::-1]:
+        if promise is not None:
+            kept = np.where(promise >= 0, told[promise], kept)
     site = pd.Series(forest.site_ids.astype(str)).to_numpy(dtype=object)[forest.site[rows]]
     pieces = levels.astype(str).astype(object)
     start = "expects " + expected + " pieces in " + _figures(days, 3) + " days; "
@@ -106,7 +120,7 @@ def reasons(forest: Forest, pipelines: Pipelines, promises: Promises, found: Fou
         ", fixed by hand",
         np.where((levels == pipelines.least) & (levels > 0), ", the floor", ""),
     )
-    return out + forced.astype(object)
+    return (out + forced.astype(object))[back]
 
 
 def service_table(promises: Promises, state: Priced) -> pd.DataFrame:
@@ -128,11 +142,49 @@ def service_table(promises: Promises, state: Priced) -> pd.DataFrame:
     used = promises.used(state)
     table["reached"] = promises.reached(used)
     better = table["target"] - table["reached"]
-    table["slack"] = better.where(table["measure"] == "mean_wait_days", -better)
+    table["slack"] = better.where(table["measure"].isin(["mean_wait_days", "money"]), -better)
     table["kept"] = promises.kept(used)
     return table[
         ["group", "site_id", "part_group", "measure", "target", "reached", "slack", "demand_per_day", "kept"]
     ]
+
+
+def with_reached_windows(
+    service: pd.DataFrame,
+    promises: Promises,
+    shares: FloatArray,
+    own: FloatArray,
+    window_days: FloatArray,
+) -> pd.DataFrame:
+    """Service with the reached shares within windows as told row by row, and the window of each promise.
+
+    Parameters
+    ----------
+    service : DataFrame
+        From `service_table`.
+    promises : Promises
+    shares, own, window_days : ndarray, shape (rows,)
+        Share of the demand served within the window, own demand, window. [share, pieces per day, days]
+
+    Returns
+    -------
+    DataFrame
+        With window_days (the shortest of the group).
+    """
+    late = promises.late_promise
+    if late is None:
+        return service
+    rows = np.flatnonzero((late >= 0) & (own > 0))
+    served = np.bincount(late[rows], weights=own[rows] * shares[rows], minlength=len(promises))
+    shortest = np.full(len(promises), np.inf)
+    np.minimum.at(shortest, late[rows], window_days[rows])
+    window = service["measure"] == "in_window"
+    with np.errstate(invalid="ignore", divide="ignore"):
+        reached = served / service["demand_per_day"].to_numpy()
+    service["reached"] = np.where(window, reached, service["reached"])
+    service["slack"] = np.where(window, service["reached"] - service["target"], service["slack"])
+    service["window_days"] = np.where(window, shortest, np.nan)
+    return service
 
 
 def shadow_price_table(promises: Promises, prices: FloatArray) -> pd.DataFrame:
@@ -150,10 +202,12 @@ def shadow_price_table(promises: Promises, prices: FloatArray) -> pd.DataFrame:
         group, measure, price, unit: money per day of mean wait less, or per point (0.01) of share more.
     """
     table = promises.table[["group", "measure"]].copy()
-    wait = table["measure"] == "mean_wait_days"
+    wait, cap = table["measure"] == "mean_wait_days", table["measure"] == "money"
     per_unit = prices * promises.table["demand_per_day"].to_numpy()
-    table["price"] = np.where(wait, per_unit, per_unit / 100)
-    table["unit"] = np.where(wait, "money per day", "money per point (0.01)")
+    table["price"] = np.where(cap, prices, np.where(wait, per_unit, per_unit / 100))
+    table["unit"] = np.where(
+        cap, "money per money of cap", np.where(wait, "money per day", "money per point (0.01)")
+    )
     return table.reset_index(drop=True)
 
 
@@ -174,7 +228,7 @@ def level_lines(table: pd.DataFrame, service: pd.DataFrame, found: Found) -> tup
             f"{int(own['kept'].sum())} of {len(own)} promises kept; tightest {tightest['group']}: "
             f"{tightest['measure']} {tightest['reached']:.4g} for {tightest['target']:.4g}"
         )
-    dear = table.groupby("part_id", sort=True)["value"].sum().nlargest(3)
+    dear = table.groupby("part_id", sort=True, observed=True)["value"].sum().nlargest(3)
     if len(dear) and dear.iloc[0] > 0:
         lines.append("most money in " + ", ".join(f"{part} ({value:,.0f})" for part, value in dear.items()))
     return tuple(lines)
@@ -185,6 +239,8 @@ def _promise_text(promises: Promises) -> NDArray[np.object_]:
         f"; keeps the {row.target:.3g} days of wait promised to {row.group}"
         if row.measure == "mean_wait_days"
         else f"; keeps the {row.target:.3g} promised to {row.group}"
+        if row.measure == "fill_rate"
+        else f"; keeps the {row.target:.3g} promised in time to {row.group}"
         for row in promises.table.itertuples()
     ]
     return np.array([*told, ""], dtype=object)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -10,10 +12,15 @@ from spareplan.errors import DataError, InfeasibleError, Problem
 from spareplan.stocking._forest import Forest, missing_columns, numbers, rows_problem
 from spareplan.stocking.pricing import ANY_STOCK, Pipelines, Priced, measure
 from spareplan.stocking.promises import KEPT_WITHIN, Promises
+from spareplan.stocking.windows import lay_windows
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-MEASURES = {"target_wait_days": "mean_wait_days", "target_fill_rate": "fill_rate"}
+MEASURES = {
+    "target_wait_days": "mean_wait_days",
+    "target_fill_rate": "fill_rate",
+    "target_in_window": "in_window",
+}
 # Below this share of the demand a promise is a promise of certainty; no finite stock gives that.
 CERTAINTY = 1e-12
 
@@ -26,7 +33,8 @@ def read_targets(
     Parameters
     ----------
     targets : DataFrame or None
-        site_id [, group], target_wait_days and/or target_fill_rate (empty: none). None: no targets.
+        site_id [, group], target_wait_days, target_fill_rate and/or target_in_window (empty: none). None: no
+        targets.
     parts : DataFrame
         part_id and, if targets have one, group.
     forest, pipelines : Forest, Pipelines
@@ -51,7 +59,12 @@ def read_targets(
     if not problems and not set(MEASURES) & set(frame.columns):
         problems.append(
             Problem(
-                "targets", 0, "", "", "has no target", "add the column target_wait_days or target_fill_rate"
+                "targets",
+                0,
+                "",
+                "",
+                "has no target",
+                "add the column target_wait_days, target_fill_rate or target_in_window",
             )
         )
     if problems:
@@ -83,17 +96,18 @@ def read_targets(
     wishes = {
         "target_wait_days": numbers(frame, "target_wait_days", "targets", problems, default=np.nan),
         "target_fill_rate": numbers(frame, "target_fill_rate", "targets", problems, default=np.nan, high=1.0),
+        "target_in_window": numbers(frame, "target_in_window", "targets", problems, default=np.nan, high=1.0),
     }
-    empty = np.isnan(wishes["target_wait_days"]) & np.isnan(wishes["target_fill_rate"])
+    empty = np.isnan(np.stack(list(wishes.values()))).all(axis=0)
     if not problems:
-        shown = "target_wait_days" if "target_wait_days" in frame else "target_fill_rate"
+        shown = next(name for name in wishes if name in frame)
         problems += rows_problem(
             "targets",
             frame,
             shown,
             empty,
             "gives no target",
-            "give target_wait_days or target_fill_rate, or drop the row",
+            "give target_wait_days, target_fill_rate or target_in_window, or drop the row",
         )
     if problems:
         raise DataError(problems)
@@ -129,9 +143,12 @@ def read_targets(
     table["demand_per_day"] = own[table["cell"].to_numpy(dtype=np.int64)]
     label = table["site_id"].astype(str)
     table["group"] = label + " / " + table["part_group"].astype(str) if grouped else label
-    is_wait = table["measure"].to_numpy() == "mean_wait_days"
-    wait = _promise_of(cell, covered, table["cell"].to_numpy(), np.flatnonzero(is_wait), len(own))
-    miss = _promise_of(cell, covered, table["cell"].to_numpy(), np.flatnonzero(~is_wait), len(own))
+    measure = table["measure"].to_numpy()
+    is_wait = measure == "mean_wait_days"
+    wait, miss, late = (
+        _promise_of(cell, covered, table["cell"].to_numpy(), np.flatnonzero(measure == name), len(own))
+        for name in MEASURES.values()
+    )
     target = table["target"].to_numpy(dtype=float)
     allowed = np.where(is_wait, target, 1 - target) * table["demand_per_day"].to_numpy()
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -144,7 +161,72 @@ def read_targets(
         miss,
         np.where(wait >= 0, factor, 0.0),
         np.where(miss >= 0, pipelines.own, 0.0),
+        **(
+            {"late_promise": late, "late_factor": np.where(late >= 0, pipelines.own, 0.0)}
+            if pipelines.windows is not None
+            else {}
+        ),
     )
+
+
+def read_windows(
+    targets: pd.DataFrame | None, parts: pd.DataFrame, forest: Forest, pipelines: Pipelines
+) -> tuple[Pipelines, FloatArray, NDArray[np.bool_]]:
+    """Lay the windows of the targets on the pipelines, before `read_targets` lays the targets.
+
+    Parameters
+    ----------
+    targets : DataFrame or None
+        site_id [, group], target_in_window, window_days.
+    parts : DataFrame
+        part_id [, group]; window_days, where given, goes before the window of the target. [days]
+    forest, pipelines : Forest, Pipelines
+
+    Returns
+    -------
+    pipelines : Pipelines
+        With windows, if any share within a window is asked for.
+    window_days : ndarray, shape (rows,)
+        Window of each row of the pipelines; NaN: none. [days]
+    exact : ndarray of bool, shape (rows,)
+        From `lay_windows`: rows whose share is told exactly, not only on the safe side.
+
+    Raises
+    ------
+    DataError
+        A window is missing or negative.
+    """
+    none = np.full(len(pipelines.stop), np.nan), np.ones(len(pipelines.stop), bool)
+    if targets is None or "target_in_window" not in targets:
+        return pipelines, *none
+    asked = targets["target_in_window"].notna().to_numpy()
+    if not asked.any():
+        return pipelines, *none
+    problems: list[Problem] = []
+    given = numbers(targets, "window_days", "targets", problems, default=np.nan)
+    own = numbers(parts, "window_days", "parts", problems, default=np.nan)
+    if not problems and np.isnan(own).any():
+        column = "window_days" if "window_days" in targets else "target_in_window"
+        problems += rows_problem(
+            "targets", targets, column, asked & np.isnan(given), "has no window", "give window_days"
+        )
+    if problems:
+        raise DataError(problems)
+    rows = pipelines.forest_rows
+    part = forest.part[rows]
+    keys = [pd.Series(forest.site_ids.take(forest.site[rows]))]
+    names = ["site_id"]
+    if "group" in targets:
+        keys.append(pd.Series(parts["group"].to_numpy()[part]))
+        names.append("group")
+    wanted = targets.loc[asked, names].assign(window=given[asked])
+    wanted = wanted.drop_duplicates(names)
+    here = pd.concat(keys, axis=1, keys=names).merge(wanted, on=names, how="left", indicator=True)
+    covered = (here["_merge"] == "both").to_numpy() & (pipelines.own > 0)
+    days = np.where(np.isnan(own[part]), here["window"].to_numpy(dtype=float), own[part])
+    days = np.where(covered, days, np.nan)
+    windows, exact = lay_windows(forest, pipelines, days)
+    return replace(pipelines, windows=windows), days, exact
 
 
 def _promise_of(
@@ -177,11 +259,15 @@ def refuse_unreachable(pipelines: Pipelines, promises: Promises) -> None:
     if certain.any():
         # Certainty is reached only where nothing is ever on the way.
         on_way = _ever_on_way(pipelines)
-        for promise in (promises.wait_promise, promises.miss_promise):
+        for promise, _ in promises.kinds[:2]:
             rows = on_way & (promise >= 0)
             endless[np.unique(promise[rows])] = True
+        if promises.late_promise is not None and pipelines.windows is not None:
+            rows = (pipelines.windows.up >= 0) & on_way & (promises.late_promise >= 0)
+            endless[np.unique(promises.late_promise[rows])] = True
         endless &= certain
     missed = least_used > promises.allowed * (1 + KEPT_WITHIN) + 1e-15 * demand
+    missed &= ~promises.is_cap
     bad = np.flatnonzero((endless | missed) & (demand > 0))
     if not len(bad):
         return
@@ -195,7 +281,7 @@ def refuse_unreachable(pipelines: Pipelines, promises: Promises) -> None:
         if row["why"].startswith("the ceilings"):
             lines.append(f"{lead}; {row['reachable']:.4g} can be reached)")
         else:
-            ask = "a fill rate below 1, such as 0.999" if row["measure"] == "fill_rate" else "a wait above 0"
+            ask = "a wait above 0" if row["measure"] == "mean_wait_days" else "a share below 1, such as 0.999"
             lines.append(f"{lead}, so no finite stock makes sure; ask for {ask})")
     more = f"\n... and {len(clashes) - 5} more, all in .clashes" if len(clashes) > 5 else ""
     raise InfeasibleError("\n".join(lines) + more, clashes=clashes)
@@ -214,7 +300,15 @@ def _fullest(pipelines: Pipelines, promises: Promises) -> Priced:
     rows = len(pipelines.stop)
     nothing = np.zeros(rows)
     full = Priced(
-        np.zeros(rows, np.int64), nothing.copy(), nothing.copy(), nothing, nothing, nothing, nothing, nothing
+        np.zeros(rows, np.int64),
+        nothing.copy(),
+        nothing.copy(),
+        nothing,
+        nothing,
+        nothing,
+        nothing,
+        nothing,
+        late=nothing.copy(),
     )
     if not rows:
         return full
@@ -226,4 +320,6 @@ def _fullest(pipelines: Pipelines, promises: Promises) -> Priced:
         place = pipelines.rows_of(bounded)
         full.ebo[place] = np.where(state.ebo > 1e-13, state.ebo, 0.0)
         full.miss[place] = np.where(state.miss > 1e-13, state.miss, 0.0)
+        if some.windows is not None:
+            full.late[place] = np.where(state.late > 1e-13, state.late, 0.0)
     return full

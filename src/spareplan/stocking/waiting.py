@@ -134,26 +134,24 @@ def kernel_shares(forest: Forest, times: FloatArray, wanted: BoolArray) -> Float
 
     Notes
     -----
-    Before the lead time is over, the wait law is the fill rate of a shorter pipeline. Later, and where pieces
-    can overtake each other, the plain road goes on.
+    Where supplies of different length let pieces overtake each other, the plain road goes on.
     """
     from spareplan.stocking.pricing import lay_out, measure
+    from spareplan.stocking.windows import lay_windows
 
     quantity = np.ones(len(forest.part_ids), dtype=np.int64)
     top = forest.rows_at(0)
     quantity[forest.part[top]] = (forest.most - forest.least + 1)[top]
     pipelines = lay_out(forest, np.ones(len(forest.part_ids)), "exact", quantity)
     rows = pipelines.forest_rows
-    simple = wanted & (forest.repair_share == 0) & (forest.return_share == 0)
     out = np.full((len(forest), len(times)), np.nan)
     for column, time in enumerate(times):
-        short = simple & (time < forest.lead - INSTANT)
-        left = np.where(short, forest.demand * np.maximum(forest.lead - time, 0.0), forest.pipeline)
-        missed = measure(replace(pipelines, late=left[rows]), forest.most[rows]).miss
-        shares = np.empty(len(forest))
-        shares[rows] = 1 - missed
-        out[short, column] = shares[short]
-        rest = wanted & ~short & (forest.demand > 0)
+        windows, exact = lay_windows(forest, pipelines, np.full(len(rows), float(time)))
+        late = measure(replace(pipelines, windows=windows), forest.most[rows]).late
+        out[rows, column] = 1 - late
+        rest = np.zeros(len(forest), bool)
+        rest[rows] = ~exact
+        rest &= forest.demand > 0
         out[rest, column] = exact_shares(forest, times[column : column + 1], rest)[rest, 0]
     return out
 

@@ -9,7 +9,7 @@ cannot be part of a better plan and are left out.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,14 +128,7 @@ def _neighbours(
     wide = pipelines.take(owner)
     rows = pipelines.rows_of(owner)
     state = measure(wide, flat)
-    repeated = replace(
-        promises,
-        wait_promise=promises.wait_promise[rows],
-        miss_promise=promises.miss_promise[rows],
-        wait_factor=promises.wait_factor[rows],
-        miss_factor=promises.miss_factor[rows],
-    )
-    column, promise, amount = repeated.used_by_part(state, wide)
+    column, promise, amount = promises.take(rows).used_by_part(state, wide)
     use = np.zeros((len(owner), len(promises)))
     use[column, promise] = amount
     cost = state_money(wide, flat)
@@ -167,10 +160,10 @@ def _conditional(
     step = np.tile([-1, 1], len(part) // 2)
     worth = promises.worth(prices)
     source = pipelines.rows_of(part)
-    best = price(pipelines, *worth, guess=levels).levels
+    best = price(pipelines, worth, guess=levels).levels
     held = np.clip(best[source[rows]] + step, wide.least[rows], wide.most[rows])
     wide.least[rows], wide.most[rows] = held, held
-    found = price(wide, worth[0][source], worth[1][source], guess=best[source]).levels
+    found = price(wide, worth.take(source), guess=best[source]).levels
     out = []
     first = np.r_[0, np.cumsum(2 * widths)]
     for i, width in enumerate(widths.tolist()):

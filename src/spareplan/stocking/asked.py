@@ -1,0 +1,85 @@
+"""All that is asked of levels, read from plain tables: pipelines, promises, windows, caps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from spareplan.stocking._forest import Forest
+from spareplan.stocking.caps import with_caps
+from spareplan.stocking.pricing import Pipelines
+from spareplan.stocking.promises import Promises
+from spareplan.stocking.reading import read_pipelines
+from spareplan.stocking.targets import read_targets, read_windows, refuse_unreachable
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What levels are asked to do.
+
+    Parameters
+    ----------
+    forest, pipelines, promises
+        Rows, and what they promise.
+    method : str
+        Evaluation.
+    window_days : ndarray, shape (rows,)
+        Window of each row of the pipelines; NaN: none. [days]
+    exact : ndarray of bool, shape (rows,)
+        Rows whose share within the window is priced exactly, not only on the safe side.
+    """
+
+    forest: Forest
+    pipelines: Pipelines
+    promises: Promises
+    method: str
+    window_days: NDArray[np.float64]
+    exact: NDArray[np.bool_]
+
+    @property
+    def eased(self) -> Promises | None:
+        """Promises under which a lower bound holds; None: the promises themselves."""
+        late = self.promises.late_promise
+        if late is None or self.exact[late >= 0].all():
+            return None
+        return replace(self.promises, late_factor=np.where(self.exact, self.promises.late_factor, 0.0))
+
+
+def read_wishes(
+    sites: pd.DataFrame,
+    parts: pd.DataFrame,
+    rates: pd.DataFrame,
+    targets: pd.DataFrame | None,
+    method: str,
+    limits: pd.DataFrame | None = None,
+    caps: pd.DataFrame | None = None,
+) -> Asked:
+    """Read, check and lay out what `solve_levels` is asked.
+
+    Parameters
+    ----------
+    sites, parts, rates, targets, limits, caps : DataFrame
+        As in `solve_levels`.
+    method : str
+        Evaluation.
+
+    Returns
+    -------
+    Asked
+
+    Raises
+    ------
+    DataError
+        Faults of the tables.
+    InfeasibleError
+        Targets that no stock can keep.
+    """
+    forest, pipelines = read_pipelines(sites, parts, rates, method, limits)
+    pipelines, window_days, exact = read_windows(targets, parts, forest, pipelines)
+    promises = read_targets(targets, parts, forest, pipelines)
+    promises = with_caps(promises, caps, sites, forest, pipelines)
+    refuse_unreachable(pipelines, promises)
+    return Asked(forest, pipelines, promises, method, window_days, exact)

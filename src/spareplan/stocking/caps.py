@@ -1,0 +1,79 @@
+"""Caps: the money tied up at the sites of a region may not exceed what headquarters grants."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from spareplan.errors import DataError
+from spareplan.stocking._forest import Forest, missing_columns, numbers, rows_problem
+from spareplan.stocking.pricing import Pipelines
+from spareplan.stocking.promises import Promises
+
+
+def with_caps(
+    promises: Promises,
+    caps: pd.DataFrame | None,
+    sites: pd.DataFrame,
+    forest: Forest,
+    pipelines: Pipelines,
+) -> Promises:
+    """Add a promise per cap: what its sites hold may cost no more.
+
+    Parameters
+    ----------
+    promises : Promises
+    caps : DataFrame or None
+        region_id, cap. [money]
+    sites : DataFrame
+        site_id, region_id.
+    forest, pipelines : Forest, Pipelines
+
+    Returns
+    -------
+    Promises
+
+    Raises
+    ------
+    DataError
+        Unknown or doubled regions, caps that are no amount of money, all at once.
+    """
+    if caps is None or not len(caps):
+        return promises
+    problems = missing_columns("caps", caps, ["region_id", "cap"])
+    problems += missing_columns("sites", sites, ["region_id"])
+    if problems:
+        raise DataError(problems)
+    cap = numbers(caps, "cap", "caps", problems)
+    known = caps["region_id"].isin(sites["region_id"].dropna()).to_numpy()
+    problems += rows_problem(
+        "caps", caps, "region_id", ~known, "is no region of any site", "name a region that stands in sites"
+    )
+    problems += rows_problem(
+        "caps", caps, "region_id", caps.duplicated("region_id").to_numpy(), "stands twice", "give it once"
+    )
+    if problems:
+        raise DataError(problems)
+    region = pd.Index(caps["region_id"]).get_indexer(
+        pd.Index(sites.set_index("site_id")["region_id"].reindex(forest.site_ids))
+    )
+    own = region[forest.site[pipelines.forest_rows]]
+    table = pd.DataFrame(
+        {
+            "group": caps["region_id"].astype(str).to_numpy(),
+            "site_id": "",
+            "part_group": "",
+            "measure": "money",
+            "target": cap,
+            "demand_per_day": 0.0,
+        }
+    )
+    return replace(
+        promises,
+        table=pd.concat([promises.table, table], ignore_index=True),
+        allowed=np.r_[promises.allowed, cap],
+        cap_promise=np.where(own >= 0, own + len(promises), -1),
+        cap_factor=np.where(own >= 0, pipelines.row_cost, 0.0),
+    )
