@@ -11,7 +11,7 @@ import pytest
 
 from spareplan.errors import DataError
 from spareplan.results import StockLevels
-from spareplan.stocking import _paths, evaluate_levels, simulate
+from spareplan.stocking import _draws, _paths, _runs, evaluate_levels, simulate
 from spareplan.stocking._forest import read_forest
 from spareplan.stocking.echelons import evaluate_forest
 from spareplan.stocking.simulation import attainment_table, ratio_interval, run_forest, simulate_levels
@@ -69,6 +69,65 @@ def test_a_depot_that_repairs_its_own_failures_agrees(hq, depot, lead, share, da
     below = formula.drop(top)
     assert (below["evaluation"] == "near_exact").all()
     np.testing.assert_allclose(below["mean_wait_days"], values["mean_wait_days"].drop(top), rtol=0.09)
+
+
+@pytest.mark.parametrize("sd", [15.0, 30.0, 60.0])
+def test_the_spread_of_the_suppliers_time_changes_nothing_for_single_orders(sd):
+    # Palm: of a Poisson stream only the mean time counts, pieces may overtake; the way below HQ is fixed.
+    sites, parts, rates, levels = networks.tables(*TREE)
+    parts = parts.assign(lead_time_sd_days=sd)
+    assert (misfits((sites, parts, rates, levels), years=2000) <= 2).all(axis=None)
+
+
+def test_the_spread_of_the_suppliers_time_changes_the_law_of_the_wait():
+    sites, parts, rates, levels = networks.tables(*TREE)
+    parts, times = parts.assign(lead_time_sd_days=60.0), [2.0, 12.0]
+    simulated = simulate(sites, parts, rates, levels, years=2000, seed=3, times=times)
+    values, widths = wide(simulated).loc[("P1", "S00")], wide(simulated, "half_width").loc[("P1", "S00")]
+    formula = evaluate_levels(sites, parts, rates, levels, times=times).iloc[0]
+    # Quick pieces help somebody sooner; those who wait long wait longer.
+    assert values["wait_le_2"] > formula["wait_le_2"] + widths["wait_le_2"]
+    assert values["wait_le_12"] < formula["wait_le_12"] - widths["wait_le_12"]
+
+
+def test_the_spread_of_transport_changes_little_where_headquarters_may_be_short():
+    sites, parts, rates, levels = networks.tables(*TREE)
+    sites = sites.assign(lead_time_sd_days=sites["lead_time_days"])
+    values = wide(simulate(sites, parts, rates, levels, years=2000, seed=3)).loc["P1"]
+    formula = evaluate_levels(sites, parts, rates, levels).set_index("site_id")
+    np.testing.assert_allclose(values["fill_rate"].dropna(), formula["fill_rate"].dropna(), atol=0.01)
+    np.testing.assert_allclose(values["mean_wait_days"], formula["mean_wait_days"], rtol=0.04)
+
+
+def test_the_spread_of_the_suppliers_time_hurts_where_whole_lots_cross():
+    sites, parts, rates, levels = networks.tables(*TREE)
+    levels = levels.assign(reorder_point=[12, *[np.nan] * 4], order_quantity=[6, *[np.nan] * 4])
+    given = (sites, parts.assign(lead_time_sd_days=30.0), rates, levels)
+    values = wide(simulate(*given, years=2000, seed=3)).loc["P1"]
+    formula = evaluate_levels(*given).set_index("site_id")
+    assert (values["mean_wait_days"] > 1.15 * formula["mean_wait_days"]).all()
+
+
+def test_random_times_have_the_asked_mean_and_spread_and_loads_travel_together():
+    sites, parts, rates, levels = networks.tables([-1], [20.0], [2.0], [0])
+    parts = parts.assign(lead_time_sd_days=10.0)
+    forest = read_forest(sites, parts, rates, levels)
+    runs = _runs.lay_runs(forest, np.arange(1), years=1)
+    sent = np.repeat(np.arange(40_000.0), 2)
+    days = _draws.lead_times(forest, runs, np.zeros(80_000, dtype=np.int64), sent, seed=4, salt=0)
+    np.testing.assert_array_equal(days[::2], days[1::2])
+    assert days.mean() == pytest.approx(20, rel=0.01)
+    assert days.std() == pytest.approx(10, rel=0.02)
+    assert np.corrcoef(days[:-2:2], days[2::2])[0, 1] == pytest.approx(0, abs=0.02)
+
+
+@pytest.mark.parametrize("table", ["sites", "parts"])
+def test_a_negative_spread_of_lead_times_is_refused(table):
+    sites, parts, rates, levels = networks.tables(*TREE)
+    given = {"sites": sites, "parts": parts}
+    given[table] = given[table].assign(lead_time_sd_days=-1.0)
+    with pytest.raises(DataError, match="lead_time_sd_days"):
+        simulate(given["sites"], given["parts"], rates, levels, years=1, seed=0)
 
 
 @pytest.mark.parametrize("point, quantity", [(12, 6), (-1, 3), (0, 25)])
@@ -131,7 +190,7 @@ def test_a_steady_stream_has_the_asked_variance():
         length=np.array([200_000.0]),
         first_batch=np.array([0]),
     )
-    events = _paths.draw_demand(forest, runs, seed=5)
+    events = _draws.draw_demand(forest, runs, seed=5)
     counts = np.histogram(events.time, bins=np.arange(0, 200_001, 50))[0]
     assert counts.mean() == pytest.approx(100, rel=0.01)
     assert counts.var() / counts.mean() == pytest.approx(0.25, rel=0.1)
@@ -139,7 +198,7 @@ def test_a_steady_stream_has_the_asked_variance():
 
 def test_a_steady_stream_has_the_asked_rate_in_short_runs_too():
     chance = np.random.default_rng(1)
-    at, when = _paths._renewals(np.full(40_000, 0.01), np.full(40_000, 0.7), np.full(40_000, 60.0), chance)
+    at, when = _draws._renewals(np.full(40_000, 0.01), np.full(40_000, 0.7), np.full(40_000, 60.0), chance)
     assert len(when) / 40_000 == pytest.approx(0.6, rel=0.02)
     # In equilibrium no day is busier than another.
     halves = np.histogram(when, bins=[0, 30, 60])[0]
@@ -180,8 +239,8 @@ def event_by_event(forest, own_times, stock, lead, parent):
 def test_sample_paths_equal_an_event_list():
     parent, lead, _, stock = TREE
     forest = read_forest(*networks.tables(*TREE))
-    runs = _paths.lay_runs(forest, np.arange(len(forest)), years=3)
-    own = _paths.draw_demand(forest, runs, seed=8)
+    runs = _runs.lay_runs(forest, np.arange(len(forest)), years=3)
+    own = _draws.draw_demand(forest, runs, seed=8)
     echelons = _paths.climb(forest, runs, own, seed=8)
     paths = _paths.descend(forest, runs, echelons, seed=8)
     names = [f"S{n:02d}" for n in range(5)]

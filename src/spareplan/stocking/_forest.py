@@ -45,6 +45,8 @@ class Forest:
         Share of the parent's demand that this site's orders are.
     lead : ndarray, shape (n,)
         Parent (at HQ: supplier) to site. [days]
+    lead_sd : ndarray, shape (n,)
+        Standard deviation of the same; only the simulation draws from it. [days]
     own_repaired : ndarray, shape (n,)
         Share of the site's own failed pieces that is repaired there. [share]
     repair_share, repair_days : ndarray, shape (n,)
@@ -78,6 +80,7 @@ class Forest:
     demand: FloatArray
     share: FloatArray
     lead: FloatArray
+    lead_sd: FloatArray
     own_repaired: FloatArray
     repair_share: FloatArray
     repair_days: FloatArray
@@ -217,6 +220,7 @@ def read_forest(
     part_ids = pd.Index(parts["part_id"])
     problems += doubled("parts", parts, ["part_id"])
     lead = numbers(parts, "lead_time_days", "parts", problems)
+    lead_sd = numbers(parts, "lead_time_sd_days", "parts", problems, default=0.0)
     returned = numbers(parts, "repairable_share", "parts", problems, default=0.0, high=1.0)
     returned_days = numbers(parts, "repair_days", "parts", problems, default=np.nan)
     unclear = (returned > 0) & np.isnan(returned_days)
@@ -298,7 +302,7 @@ def read_forest(
         wild_parts[part[wild]] = True
         overdispersed = wild_parts[row_part]
     stock, least, most = stocked(row_part, row_site)
-    back = bool((returned > 0).any())
+    back, vague = bool((returned > 0).any()), bool((lead_sd > 0).any() or (tree.lead_sd > 0).any())
     return Forest(
         part_ids=part_ids,
         site_ids=tree.ids,
@@ -310,6 +314,7 @@ def read_forest(
         demand=demand,
         share=np.minimum(share, 1.0, out=share),
         lead=np.where(top, lead[row_part], tree.lead[row_site]),
+        lead_sd=np.where(top, lead_sd[row_part], tree.lead_sd[row_site]) if vague else nothing,
         own_repaired=own_repaired,
         repair_share=repair_share,
         repair_days=spread_out(np.nan_to_num(repaired_days), 0.0),

@@ -20,12 +20,16 @@ BLOCK_ROWS = 1 << 18
 
 @dataclass(frozen=True)
 class SiteTree:
-    """Sites with parents before children: labels, position of the parent (-1 at HQ), echelon, lead time."""
+    """Sites with parents before children: labels, position of the parent (-1 at HQ), echelon, lead time.
+
+    The lead time and its standard deviation are those from the parent. [days, days]
+    """
 
     ids: pd.Index
     parent: IntArray
     depth: IntArray
     lead: FloatArray
+    lead_sd: FloatArray
 
 
 def read_sites(sites: pd.DataFrame, problems: list[Problem]) -> SiteTree | None:
@@ -56,6 +60,7 @@ def read_sites(sites: pd.DataFrame, problems: list[Problem]) -> SiteTree | None:
     above = np.full(len(ids), -1)
     above[~top] = ids.get_indexer(pd.Index(parents[~top]))
     lead = numbers(sites, "lead_time_days", "sites", problems, default_rows=top)
+    lead_sd = numbers(sites, "lead_time_sd_days", "sites", problems, default=0.0)
     before = len(problems)
     problems += rows_problem(
         "sites",
@@ -109,7 +114,7 @@ def read_sites(sites: pd.DataFrame, problems: list[Problem]) -> SiteTree | None:
     position = np.empty(len(ids), dtype=np.int64)
     position[order] = np.arange(len(ids))
     parent = np.where(above[order] >= 0, position[above[order]], -1)
-    return SiteTree(ids[order], parent, depth[order], np.nan_to_num(lead[order]))
+    return SiteTree(ids[order], parent, depth[order], np.nan_to_num(lead[order]), lead_sd[order])
 
 
 def read_levels(

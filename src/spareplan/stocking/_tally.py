@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spareplan.stocking._forest import Forest
-from spareplan.stocking._paths import BATCHES, INSTANT, Events, Runs
+from spareplan.stocking._runs import BATCHES, INSTANT, Events, Runs
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

@@ -9,8 +9,10 @@ N = Poisson(u L + r d T) + Binomial(B, p), and its own backorders are (N - S)+. 
 the parent repairs nothing of its own; below a site that does, it is nearly so (`evaluation` says it).
 
 By Palm's theorem only the mean of a lead time matters for a Poisson stream, so repair shares enter as
-mixtures, and the spread of lead times changes neither backorders nor fill rates (only the law of the wait,
-see `waiting`). Demand that varies more than Poisson is matched by two moments at every site; there
+mixtures, and the spread of the supplier's lead time changes neither backorders nor fill rates, at any site.
+It does change the law of the wait (see `waiting`), and everything where HQ orders in quantities: there whole
+lots cross. A spread of the ways below HQ changes a little where the parent may be short, and nothing where
+it never is. `simulate` draws random times (`lead_time_sd_days`) and shows all this. Demand that varies more than Poisson is matched by two moments at every site; there
 simulation is the judge.
 
 References

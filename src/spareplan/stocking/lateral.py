@@ -22,7 +22,7 @@ from scipy import sparse
 from scipy.sparse import linalg
 
 from spareplan.errors import DataError, Problem, problem_in_argument
-from spareplan.stocking import _paths
+from spareplan.stocking import _draws, _runs
 from spareplan.stocking._forest import Forest
 from spareplan.stocking._reading import missing_columns, numbers, rows_problem
 
@@ -178,12 +178,12 @@ def simulate_pools(
     tables = []
     for start, stop in zip(first, last):
         rows = np.arange(start, stop)
-        runs = _paths.lay_runs(forest, rows, years)
-        own = _paths.draw_demand(forest, runs, seed)
+        runs = _runs.lay_runs(forest, rows, years)
+        own = _draws.draw_demand(forest, runs, seed)
         tally = _run_part(forest, runs, own, asked, days, emergency, start, times)
         top = tally[:, :, 1:]
         bottom = tally[:, :, :1]
-        measured = np.zeros((len(rows), _paths.BATCHES))
+        measured = np.zeros((len(rows), _runs.BATCHES))
         np.add.at(measured, (runs.source - start, runs.first_batch), runs.length / runs.batches)
         long_run = runs.batches > 1
         measured[runs.source[long_run] - start] = (runs.length / runs.batches)[long_run, None]
@@ -204,11 +204,11 @@ def simulate_pools(
 
 
 def _run_part(
-    forest: Forest, runs: _paths.Runs, own: _paths.Events, asked: dict[int, list[int]], days: FloatArray,
+    forest: Forest, runs: _runs.Runs, own: _runs.Events, asked: dict[int, list[int]], days: FloatArray,
     emergency: FloatArray, start: int, times: FloatArray,
 ) -> FloatArray:  # fmt: skip
     """Events of one part: per row and batch demands, own, lateral, emergency, wait, late, waits <= t."""
-    tally = np.zeros((int(runs.source.max()) - start + 1, _paths.BATCHES, 6 + len(times)))
+    tally = np.zeros((int(runs.source.max()) - start + 1, _runs.BATCHES, 6 + len(times)))
     place = {(int(f), int(r)): k for k, (f, r) in enumerate(zip(forest.site[runs.source], runs.run))}
     shelf = forest.least[runs.source].astype(np.int64)
     lead = forest.lead[runs.source]
@@ -227,14 +227,14 @@ def _run_part(
         if not 0 <= since < runs.length[row]:
             return
         batch = int(runs.first_batch[row] + since // (runs.length[row] / runs.batches[row]))
-        cell = tally[int(runs.source[row]) - start, min(batch, _paths.BATCHES - 1)]
+        cell = tally[int(runs.source[row]) - start, min(batch, _runs.BATCHES - 1)]
         cell[0] += 1
         if kind >= 0:
             cell[1 + kind] += 1
         cell[4] += wait
         # Waiting for the own supply is a backorder; Little's law turns its sum into a mean over time.
         cell[5] += wait if kind < 0 else 0.0
-        cell[6:] += wait <= times + _paths.INSTANT
+        cell[6:] += wait <= times + _runs.INSTANT
 
     def push(time: float, kind: int, row: int, child: int) -> None:
         nonlocal serial

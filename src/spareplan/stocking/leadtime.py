@@ -37,15 +37,18 @@ def network_tables(data: Dataset) -> tuple[pd.DataFrame, pd.DataFrame]:
     sites : DataFrame
         site_id, parent_id, lead_time_days, sorted by site.
     parts : DataFrame
-        part_id, lead_time_days, unit_cost, repairable_share, repair_days, sorted by part. A part that comes
-        back without a known repair time takes its supply lead time, which changes nothing.
+        part_id, lead_time_days, lead_time_sd_days, unit_cost, repairable_share, repair_days, sorted by part.
+        A part that comes back without a known repair time takes its supply lead time, which changes nothing.
     """
     sites = data.sites[["site_id", "parent_id", "lead_time_days"]].sort_values("site_id", ignore_index=True)
     top = sites["parent_id"].isna()
     sites["lead_time_days"] = sites["lead_time_days"].mask(top & sites["lead_time_days"].isna(), 0.0)
-    columns = ["part_id", "lead_time_days", "unit_cost", "repairable_share", "repair_days"]
-    parts = data.parts[columns].sort_values("part_id", ignore_index=True)
-    parts["repairable_share"] = parts["repairable_share"].fillna(0.0)
+    columns = [
+        "part_id", "lead_time_days", "lead_time_sd_days", "unit_cost", "repairable_share", "repair_days"
+    ]  # fmt: skip
+    parts = data.parts.reindex(columns=columns).sort_values("part_id", ignore_index=True)
+    for optional in ("lead_time_sd_days", "repairable_share"):
+        parts[optional] = parts[optional].fillna(0.0)
     parts["repair_days"] = parts["repair_days"].fillna(parts["lead_time_days"])
     return sites, parts
 

@@ -13,7 +13,7 @@ from scipy import special
 from spareplan.errors import problem_in_argument
 from spareplan.maths.units import DAYS_PER_YEAR
 from spareplan.results import Attainment, StockLevels, assumptions_frame
-from spareplan.stocking import _paths, _tally
+from spareplan.stocking import _draws, _paths, _runs, _tally
 from spareplan.stocking._forest import Forest, read_forest
 from spareplan.stocking.leadtime import network_tables, pipeline_rates
 
@@ -44,7 +44,9 @@ def simulate(
     Parameters
     ----------
     sites, parts, rates, levels : DataFrame
-        As in `evaluate_levels`. Lead times are fixed; a share that is repaired is tossed piece by piece.
+        As in `evaluate_levels`. Of the share that is repaired every piece is tossed. Lead times are fixed;
+        with `lead_time_sd_days` in `parts` (supplier) or `sites` (from the parent) they are gamma, drawn anew
+        for all that is sent at one moment, and what is sent later may come first.
     years : float
         Time to measure, after the empty past has been left behind. [years]
     seed : int
@@ -108,14 +110,14 @@ def run_forest(forest: Forest, years: float, seed: int, times: FloatArray) -> _t
     chunks = list(_chunks(forest, years))
     pieces = []
     for rows in _shown(chunks, forest, years):
-        runs = _paths.lay_runs(forest, rows, years)
-        own = _paths.draw_demand(forest, runs, seed)
+        runs = _runs.lay_runs(forest, rows, years)
+        own = _draws.draw_demand(forest, runs, seed)
         echelons = _paths.climb(forest, runs, own, seed)
         paths = _paths.descend(forest, runs, echelons, seed)
         pieces.append(_tally.measure(forest, runs, echelons, paths, rows, times))
     if not pieces:
-        empty = np.zeros((0, _paths.BATCHES))
-        shares = np.zeros((0, _paths.BATCHES, len(times)))
+        empty = np.zeros((0, _runs.BATCHES))
+        shares = np.zeros((0, _runs.BATCHES, len(times)))
         counted = {"waits_le": shares, "own_waits_le": shares}
         return _tally.Batched(**{name: counted.get(name, empty) for name in _tally.Batched._fields})
     return _tally.Batched(*(np.concatenate(columns) for columns in zip(*pieces)))
@@ -345,7 +347,7 @@ def _chunks(forest: Forest, years: float) -> Iterator[IntArray]:
 
 
 def _events(forest: Forest, years: float) -> FloatArray:
-    worlds = np.where(forest.spread > 0, _paths.WORLDS, 1)
+    worlds = np.where(forest.spread > 0, _runs.WORLDS, 1)
     return forest.demand * (years * DAYS_PER_YEAR + 2 * worlds * forest.lead) + 20.0
 
 
@@ -364,7 +366,7 @@ def _assumptions(
     facts = [
         ("years", years, "years", "default" if years == 50 else "set by the user", "time measured per part"),
         ("seed", seed, "", "default" if seed == 0 else "set by the user", "seed of the simulation"),
-        ("batches", _paths.BATCHES, "", "default", "batches from which the intervals are computed"),
+        ("batches", _runs.BATCHES, "", "default", "batches from which the intervals are computed"),
         ("lead_times", "fixed", "", "data: parts.lead_time_days, sites.lead_time_days",
          "every supply takes its mean lead time"),
         ("uncertain_rates", uncertain, "parts", "estimated by the forecast",
