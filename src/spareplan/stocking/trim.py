@@ -6,6 +6,10 @@ known exactly: P(N > S) fewer backorders, P(N = S) fewer misses.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +21,9 @@ IntArray = NDArray[np.int64]
 ROUNDS = 12
 # Far from the promises one piece per row and round is slow; then it goes on until they are kept.
 MOST_ROUNDS = 400
+# Rows per promise that may move in one round, and rows that are looked at together.
+FEW = 400
+BLOCK_ROWS = 1 << 20
 # Kept back from every promise while trimming, so that rounding never breaks it.
 MARGIN = 1e-10
 
@@ -26,8 +33,25 @@ def money(pipelines: Pipelines, levels: IntArray) -> float:
     return float(pipelines.row_cost @ levels)
 
 
+class Fees(Protocol):
+    """What changes against an earlier plan must save."""
+
+    def fees(self, levels: IntArray) -> float:
+        """Of all changes together. [money]."""
+
+    def fee_more(self, levels: IntArray) -> FloatArray:
+        """Of one piece more at every row. [money]."""
+
+    def fee_less(self, levels: IntArray) -> FloatArray:
+        """Of one piece less at every row. [money]."""
+
+
 def trim(
-    pipelines: Pipelines, promises: Promises, levels: IntArray, prices: FloatArray
+    pipelines: Pipelines,
+    promises: Promises,
+    levels: IntArray,
+    prices: FloatArray,
+    before: Fees | None = None,
 ) -> tuple[IntArray, Priced] | None:
     """Mend and trim levels until every promise is kept and no piece is left that it does not need.
 
@@ -39,6 +63,8 @@ def trim(
         Near the optimum, such as the priced levels at the best prices. [pieces]
     prices : ndarray, shape (promises,)
         Prices of the promises; they rank the pieces. [money per unit of use]
+    before : Fees, optional
+        Fees of changes against the plan before; they count as money.
 
     Returns
     -------
@@ -52,10 +78,10 @@ def trim(
             break
         state = measure(pipelines, levels)
         used = promises.used(state)
-        cost = money(pipelines, levels)
+        cost = money(pipelines, levels) + (0.0 if before is None else before.fees(levels))
         if promises.kept(used).all() and (best is None or cost < best[0] - 1e-9 * max(cost, 1.0)):
             best = (cost, levels.copy(), state)
-        moves = _moves(pipelines, promises, state, levels, used, prices)
+        moves = _moves(pipelines, promises, state, levels, used, prices, before)
         if not moves.any():
             break
         levels = levels + moves
@@ -69,56 +95,141 @@ def _moves(
     levels: IntArray,
     used: FloatArray,
     prices: FloatArray,
+    before: Fees | None,
 ) -> IntArray:
     """One round: at most one piece more or less at every row."""
     moves = np.zeros(len(levels), dtype=np.int64)
-    slack = promises.allowed * (1 - MARGIN) - used
-    cost = pipelines.row_cost
-    wait, miss = promises.wait_promise, promises.miss_promise
-    more_wait, less_wait = promises.wait_factor * state.over, promises.wait_factor * state.under
-    more_miss, less_miss = promises.miss_factor * state.at, promises.miss_factor * state.below
-    padded = np.r_[prices, 0.0]
-    covered = (wait >= 0) | (miss >= 0)
-    # Add: best first, where a promise is broken. Sites with children may gain too; theirs is a lower bound.
-    short = np.r_[slack < 0, False]
-    helps = covered & (levels < pipelines.most) & (short[wait] | short[miss])
-    rows = np.flatnonzero(helps)
-    gain = np.where(short[wait[rows]], more_wait[rows] * np.maximum(padded[wait[rows]], 1e-300), 0.0)
-    gain += np.where(short[miss[rows]], more_miss[rows] * np.maximum(padded[miss[rows]], 1e-300), 0.0)
-    useful = gain > 0
-    rows, gain = rows[useful], gain[useful]
-    for row in _in_order(rows, cost[rows] / gain, wait, miss, len(promises)):
-        a, b = wait[row], miss[row]
-        if (a >= 0 and slack[a] < 0) or (b >= 0 and slack[b] < 0):
+    # The last place stands for no promise: it never asks for a piece and never holds one back.
+    slack = [*(promises.allowed * (1 - MARGIN) - used).tolist(), math.inf]
+    uses = _uses(promises, state)
+    fees = (0.0, 0.0) if before is None else (before.fee_more(levels), before.fee_less(levels))
+    worth = np.r_[np.maximum(prices, 1e-300), 0.0]
+    cap = _caps(promises, len(levels))
+    paid = pipelines.row_cost
+    short = np.array(slack) < 0
+    more = _Shortlist(len(promises))
+    for here in _blocks(len(levels)):
+        helps = np.flatnonzero(levels[here] < pipelines.most[here]) + here.start
+        gain = np.zeros(len(helps))
+        for use in uses:
+            promise = use.promise[helps]
+            asked = short[promise]
+            gain[asked] += (use.factor[helps] * use.more[helps] * worth[promise])[asked]
+        helps, gain = helps[gain > 0], gain[gain > 0]
+        cost = paid[helps] * (1 + worth[cap[helps]])
+        if before is not None:
+            cost = np.maximum(cost + fees[0][helps], 1e-9 * cost)  # type: ignore[index]
+        more.offer(helps, cost / gain, _first_promise(uses, helps))
+    rows = more.in_order()
+    touched = _touched(uses, rows, "more")
+    # Best first, where a promise is broken. Sites with children may gain too; theirs is a lower bound.
+    for row, spent, held, use_of_row in zip(
+        rows.tolist(), paid[rows].tolist(), cap[rows].tolist(), touched, strict=True
+    ):
+        if slack[held] >= spent and any(slack[promise] < 0 for promise, _ in use_of_row):
             moves[row] = 1
-            if a >= 0:
-                slack[a] += more_wait[row]
-            if b >= 0:
-                slack[b] += more_miss[row]
-    # Remove: most money per use first, while all promises it touches stay kept.
-    leaf = pipelines.is_leaf & (levels > pipelines.least) & (moves == 0)
-    room = np.r_[np.maximum(slack, 0.0), np.inf]
-    leaf &= (less_wait <= room[wait]) & (less_miss <= room[miss])
-    rows = np.flatnonzero(leaf)
-    loss = less_wait[rows] * padded[wait[rows]] + less_miss[rows] * padded[miss[rows]]
-    for row in _in_order(rows, loss / cost[rows], wait, miss, len(promises)):
-        a, b = wait[row], miss[row]
-        if (a < 0 or less_wait[row] <= slack[a]) and (b < 0 or less_miss[row] <= slack[b]):
+            for promise, saved in use_of_row:
+                slack[promise] += saved
+            slack[held] -= spent
+    # Remove: most money per use first, while all promises it touches stay kept or its cap is broken.
+    room = np.maximum(slack, 0.0)
+    broken = np.array(slack) < 0
+    less = _Shortlist(len(promises))
+    for here in _blocks(len(levels)):
+        leaf = pipelines.stop[here] == np.arange(here.start + 1, here.stop + 1)
+        leaf &= (levels[here] > pipelines.least[here]) & (moves[here] == 0)
+        gone = np.flatnonzero(leaf) + here.start
+        free = np.ones(len(gone), bool)
+        loss = np.zeros(len(gone))
+        for use in uses:
+            promise, lost = use.promise[gone], use.factor[gone] * use.less[gone]
+            free &= lost <= room[promise]
+            loss += lost * worth[promise]
+        saved = paid[gone] * (1 + worth[cap[gone]])
+        if before is not None:
+            saved = saved - fees[1][gone]  # type: ignore[index]
+        keep = (saved > 0) & (free | broken[cap[gone]])
+        gone = gone[keep]
+        less.offer(gone, loss[keep] / saved[keep], _first_promise(uses, gone))
+    rows = less.in_order()
+    touched = _touched(uses, rows, "less")
+    for row, freed, held, use_of_row in zip(
+        rows.tolist(), paid[rows].tolist(), cap[rows].tolist(), touched, strict=True
+    ):
+        if slack[held] < 0 or all(lost <= slack[promise] for promise, lost in use_of_row):
             moves[row] = -1
-            if a >= 0:
-                slack[a] -= less_wait[row]
-            if b >= 0:
-                slack[b] -= less_miss[row]
+            for promise, lost in use_of_row:
+                slack[promise] -= lost
+            slack[held] += freed
     return moves
 
 
-def _in_order(rows: IntArray, score: FloatArray, wait: IntArray, miss: IntArray, promises: int) -> list[int]:
-    """Rows by score, the best few hundred per promise: more never move in one round."""
-    few = 400
-    if len(rows) > few * promises:
-        group = np.where(wait[rows] >= 0, wait[rows], miss[rows])
-        order = np.lexsort((score, group))
-        first = np.searchsorted(group[order], group[order])
-        order = order[np.arange(len(order)) - first < few]
-        rows, score = rows[order], score[order]
-    return rows[np.argsort(score, kind="stable")].tolist()
+class _Use(NamedTuple):
+    """One kind of promise at the rows: which, its use per measure, and what one piece more or less does."""
+
+    promise: IntArray
+    factor: FloatArray
+    more: FloatArray
+    less: FloatArray
+
+
+def _uses(promises: Promises, state: Priced) -> list[_Use]:
+    gains = ((state.over, state.under), (state.at, state.below), (state.late_at, state.late_below))
+    return [
+        _Use(kind.promise, kind.factor, *gain)
+        for kind, gain in zip(promises.kinds[:3], gains, strict=True)
+        if kind.promise is not None and (kind.promise >= 0).any()
+    ]
+
+
+def _caps(promises: Promises, rows: int) -> IntArray:
+    return np.broadcast_to(np.int64(-1), rows) if promises.cap_promise is None else promises.cap_promise
+
+
+def _first_promise(uses: list[_Use], rows: IntArray) -> IntArray:
+    out = np.full(len(rows), -1)
+    for use in uses[::-1]:
+        out = np.where(use.promise[rows] >= 0, use.promise[rows], out)
+    return out
+
+
+def _touched(uses: list[_Use], rows: IntArray, which: str) -> list[tuple[tuple[int, float], ...]]:
+    """Promises of each row, and how much of them a piece saves or costs; no promise stands as -1."""
+    told = [
+        zip(use.promise[rows].tolist(), (use.factor[rows] * getattr(use, which)[rows]).tolist(), strict=True)
+        for use in uses
+    ]
+    return list(zip(*told, strict=True)) if told else [() for _ in rows]
+
+
+def _blocks(rows: int) -> Iterator[slice]:
+    """Runs of rows, so that what is computed for all of them never stands in memory at once."""
+    return (slice(begin, min(begin + BLOCK_ROWS, rows)) for begin in range(0, rows, BLOCK_ROWS))
+
+
+class _Shortlist:
+    """The best few rows of every promise: more of them never move in one round."""
+
+    def __init__(self, promises: int) -> None:
+        # The last place is for rows without a promise.
+        self.limit = np.full(promises + 1, np.inf)
+        self.rows, self.score, self.group = np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64)
+
+    def offer(self, rows: IntArray, score: FloatArray, group: IntArray) -> None:
+        """Take in rows that are better than the last of their promise."""
+        good = score <= self.limit[group]
+        self.rows = np.r_[self.rows, rows[good]]
+        self.score = np.r_[self.score, score[good]]
+        self.group = np.r_[self.group, group[good]]
+        if len(self.rows) <= FEW * len(self.limit):
+            return
+        order = np.lexsort((self.rows, self.score, self.group))
+        group = self.group[order]
+        place = np.arange(len(order)) - np.searchsorted(group, group)
+        self.limit[group[place == FEW - 1]] = self.score[order[place == FEW - 1]]
+        kept = order[place < FEW]
+        self.rows, self.score, self.group = self.rows[kept], self.score[kept], self.group[kept]
+
+    def in_order(self) -> IntArray:
+        """Rows by score."""
+        return self.rows[np.lexsort((self.rows, self.score))]
