@@ -43,6 +43,19 @@ STOP, LOW, HIGH, STOCK, UP = range(5)
 SEARCH, WRITE, QUICK = 0, 1, 2
 FIRST, WALK, DOWN, FREE, SPAN, STEP = 0, 1, 2, 3, 4, 5
 ROW, STOCKED, LENGTH = range(3)
+# Columns of what is told of a row: the first three always, the others where levels are given (WRITE).
+(
+    TOLD_EBO,
+    TOLD_MISS,
+    TOLD_LATE,
+    TOLD_OVER,
+    TOLD_UNDER,
+    TOLD_AT,
+    TOLD_BELOW,
+    TOLD_LATE_AT,
+    TOLD_LATE_BELOW,
+) = range(9)
+TOLD_ALWAYS = 3
 
 
 # Sums may be taken in another order, the same for every call, so that they run on vectors.
@@ -60,8 +73,11 @@ def _leaf(row, lev, model, F, N, out, write, nodes, state, batch, wk):
     low, high, up = N[row, LOW], N[row, HIGH], N[row, UP]
     if up < 0:
         lateness = 0.0
-    if not write and low == 0 and weight == 0.0 and lateness == 0.0 and price * mean <= h:
+    if not write and low == 0 and weight == 0.0 and up < 0 and price * mean <= h:
         N[row, STOCK] = 0
+        out[row, TOLD_EBO] = mean
+        out[row, TOLD_MISS] = 1.0
+        out[row, TOLD_LATE] = 0.0
         return price * mean
     exact = model == EXACT
     thinned, own, at = wk[lev, THINNED], wk[lev, OWN], wk[lev, AT]
@@ -123,7 +139,7 @@ def _leaf(row, lev, model, F, N, out, write, nodes, state, batch, wk):
     # Pieces still to come when the window closes: a law that grows with the loop, or one laid out before it.
     late, late_all, late_size, grows = 0.0, 0.0, 0, False
     law, still = wk[lev, LAW], F[row, LATE_MEAN]
-    if up >= 0 and (write or lateness > 0.0):
+    if up >= 0:
         grows = exact and up == 0
         if grows:
             late, late_all = 1.0, 1.0
@@ -217,17 +233,16 @@ def _leaf(row, lev, model, F, N, out, write, nodes, state, batch, wk):
         below = here_seen
         k += 1
     N[row, STOCK] = chosen
+    out[row, TOLD_EBO] = best_ebo
+    out[row, TOLD_MISS] = best_miss
+    out[row, TOLD_LATE] = best_late
     if write:
-        out[row, 0] = best_ebo
-        out[row, 1] = best_miss
-        out[row, 2] = best_over
-        out[row, 3] = best_under
-        out[row, 4] = best_at
-        out[row, 5] = best_below
-        if out.shape[1] > 6:
-            out[row, 6] = best_late
-            out[row, 7] = best_late_at
-            out[row, 8] = best_late_below
+        out[row, TOLD_OVER] = best_over
+        out[row, TOLD_UNDER] = best_under
+        out[row, TOLD_AT] = best_at
+        out[row, TOLD_BELOW] = best_below
+        out[row, TOLD_LATE_AT] = best_late_at
+        out[row, TOLD_LATE_BELOW] = best_late_below
     return best
 
 
@@ -468,7 +483,7 @@ def _highest(best, right, h, top):
 
 
 @njit(cache=True, nogil=True)
-def price_part(begin, end, model, batch_top, F, N, out, mode, wk, kept, free):
+def price_part(begin, end, model, batch_top, F, N, out, mode, wk, kept, told, free):
     """Least cost of one part at its worths; its stock goes in as a guess and comes out as the answer."""
     depth = wk.shape[0]
     write = mode == WRITE
@@ -534,6 +549,8 @@ def price_part(begin, end, model, batch_top, F, N, out, mode, wk, kept, free):
                 best[lev], chosen[lev] = h * s + total, s
                 for r in range(row + 1, N[row, STOP]):
                     kept[lev, r - begin] = N[r, STOCK]
+                    for k in range(TOLD_ALWAYS):
+                        told[lev, r - begin, k] = out[r, k]
             if phase[lev] == FIRST:
                 first[lev], last[lev], highest[lev] = s, total, s
                 phase[lev] = WALK
@@ -592,9 +609,10 @@ def price_part(begin, end, model, batch_top, F, N, out, mode, wk, kept, free):
                 N[row, STOCK] = chosen[lev]
                 for r in range(row + 1, N[row, STOP]):
                     N[r, STOCK] = kept[lev, r - begin]
+                    for k in range(TOLD_ALWAYS):
+                        out[r, k] = told[lev, r - begin, k]
                 value = best[lev]
-                if write:
-                    _record(row, lev, chosen[lev], sizes[lev], N, out, wk)
+                _record(row, lev, chosen[lev], sizes[lev], N, out, write, wk)
                 if lev == 0:
                     return value
                 lev -= 1
@@ -630,28 +648,33 @@ def rate_tie(row, lev, crossed, F, state):
 
 
 @njit(cache=True, nogil=True)
-def _record(row, lev, s, size, N, out, wk):
+def _record(row, lev, s, size, N, out, write, wk):
     """Measures of a site with children at its stock."""
-    out[row, 0] = wk[lev, LOSS, s] if s < size else 0.0
-    out[row, 1] = wk[lev, MISSED, s] if s < size else 0.0
-    out[row, 2] = max(0.0, 1.0 - wk[lev, CDF, s]) if s < size else 0.0
-    out[row, 3] = max(0.0, 1.0 - wk[lev, CDF, s - 1]) if 0 < s <= size else 1.0 if s == 0 else 0.0
+    promised = N[row, UP] >= 0
+    out[row, TOLD_EBO] = wk[lev, LOSS, s] if s < size else 0.0
+    out[row, TOLD_MISS] = wk[lev, MISSED, s] if s < size else 0.0
+    out[row, TOLD_LATE] = wk[lev, LATES, s] if promised and s < size else 0.0
+    if not write:
+        return
+    out[row, TOLD_OVER] = max(0.0, 1.0 - wk[lev, CDF, s]) if s < size else 0.0
+    out[row, TOLD_UNDER] = max(0.0, 1.0 - wk[lev, CDF, s - 1]) if 0 < s <= size else 1.0 if s == 0 else 0.0
     above = wk[lev, MISSED, s + 1] if s + 1 < size else 0.0
-    out[row, 4] = max(0.0, out[row, 1] - above)
-    out[row, 5] = max(0.0, wk[lev, MISSED, s - 1] - out[row, 1]) if 0 < s <= size else 0.0
-    if out.shape[1] > 6 and N[row, UP] >= 0:
-        out[row, 6] = wk[lev, LATES, s] if s < size else 0.0
+    out[row, TOLD_AT] = max(0.0, out[row, TOLD_MISS] - above)
+    out[row, TOLD_BELOW] = max(0.0, wk[lev, MISSED, s - 1] - out[row, TOLD_MISS]) if 0 < s <= size else 0.0
+    if promised:
         above = wk[lev, LATES, s + 1] if s + 1 < size else 0.0
-        out[row, 7] = max(0.0, out[row, 6] - above)
-        out[row, 8] = max(0.0, wk[lev, LATES, s - 1] - out[row, 6]) if 0 < s <= size else 0.0
+        out[row, TOLD_LATE_AT] = max(0.0, out[row, TOLD_LATE] - above)
+        less = max(0.0, wk[lev, LATES, s - 1] - out[row, TOLD_LATE]) if 0 < s <= size else 0.0
+        out[row, TOLD_LATE_BELOW] = less
 
 
 @njit(cache=True, nogil=True)
 def price_parts(first, last, starts, models, batches, F, N, out, mode, values, free, depth, room, width):
-    """Price the parts first..last-1: fills stock, values and, in mode WRITE, measures."""
+    """Price the parts first..last-1: fills stock, values and measures (in mode WRITE all nine)."""
     wk = np.zeros((depth, WORK_ROWS, room))
     kept = np.zeros((depth, width), np.int64)
+    told = np.zeros((depth, width, TOLD_ALWAYS))
     for i in range(first, last):
         values[i] = price_part(
-            starts[i], starts[i + 1], models[i], batches[i], F, N, out, mode, wk, kept, free
+            starts[i], starts[i + 1], models[i], batches[i], F, N, out, mode, wk, kept, told, free
         )

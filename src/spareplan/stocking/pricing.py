@@ -42,6 +42,9 @@ MODELS = {"exact": 0, "two_moment": 1, "metric": 2}
 ANY_STOCK = 1 << 40
 # Parts per call of a kernel: enough to keep it busy, few enough to hear an interrupt.
 CHUNK_ROWS = 60_000
+# What the kernels tell of a row: backorders, misses, lateness; with given levels also what a piece changes.
+SEARCH_MEASURES, ALL_MEASURES = 3, 9
+LATE_MEASURES = (2, 7, 8)
 
 
 def nothing() -> FloatArray:
@@ -200,7 +203,8 @@ class Priced:
     miss : ndarray
         P(N >= S): chance that a demand is not met from the shelf.
     over, under : ndarray
-        P(N > S) and P(N > S - 1): backorders that one piece more saves, and one piece less costs.
+        P(N > S) and P(N > S - 1): backorders that one piece more saves, and one piece less costs; like all
+        gains of pieces, empty from `price` and told by `measure`.
     at, below : ndarray
         P(N = S) and P(N = S - 1): misses that one piece more saves, and one piece less costs.
     value : ndarray
@@ -331,9 +335,7 @@ def price(
         # Above the leaves about as much as is on the way; a far guess costs many steps.
         guess = np.where(pipelines.is_leaf, 0, pipelines.mean).astype(np.int64)
     levels = np.clip(guess, pipelines.least, pipelines.most)
-    found = _run(pipelines, worth, levels, QUICK if quick else SEARCH, progress)
-    measured = measure(pipelines, found.levels)
-    return replace(measured, levels=found.levels, value=found.value)
+    return _run(pipelines, worth, levels, QUICK if quick else SEARCH, progress)
 
 
 def measure(pipelines: Pipelines, levels: IntArray) -> Priced:
@@ -350,8 +352,10 @@ def _run(
 ) -> Priced:
     parts, rows = len(pipelines.unit_cost), len(levels)
     windows = pipelines.windows
-    measures = 0 if mode != WRITE else 6 if windows is None else 9
-    out = np.zeros((rows if measures else 0, measures))
+    # One array per measure, so that those that are no longer asked for can go.
+    count = ALL_MEASURES if mode == WRITE else SEARCH_MEASURES
+    wanted = [k for k in range(count) if windows is not None or k not in LATE_MEASURES]
+    told = {k: np.empty(rows) for k in wanted}
     values = np.zeros(parts)
     width = int(np.diff(pipelines.starts).max(initial=1))
     cuts = np.searchsorted(pipelines.starts, np.arange(0, rows + CHUNK_ROWS, CHUNK_ROWS))
@@ -382,6 +386,7 @@ def _run(
             whole[:, 4] = windows.up[here]
             for column, given in enumerate(windows[1:], start=10):
                 figures[:, column] = given[here]
+        out = np.zeros((end - begin, count))
         _pricing.price_parts(
             0,
             last - first,
@@ -390,7 +395,7 @@ def _run(
             pipelines.batch[first:last],
             figures,
             whole,
-            out[here],
+            out,
             mode,
             values[first:last],
             np.empty(end - begin),
@@ -399,6 +404,8 @@ def _run(
             width,
         )
         levels[here] = whole[:, 3]
+        for k in wanted:
+            told[k][here] = out[:, k]
         return last - first
 
     spans = list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
@@ -411,8 +418,8 @@ def _run(
                 done += count
                 if progress:
                     progress(done, parts)
-    columns = [out[:, k] for k in range(measures)] or [nothing()] * 6
-    return Priced(levels, *columns[:6], values, *columns[6:])
+    ebo, miss, late, *gains = (told.get(k, nothing()) for k in range(ALL_MEASURES))
+    return Priced(levels, ebo, miss, *gains[:4], values, late, *gains[4:])
 
 
 def _preorder(forest: Forest) -> IntArray:
