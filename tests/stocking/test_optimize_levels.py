@@ -207,3 +207,14 @@ def test_a_promise_within_a_window_is_kept_and_published(plan_input):
         assert reached >= 0.98 - 1e-9 and stated == pytest.approx(reached, abs=1e-9)
     assert levels.service["kept"].all() and levels.cost >= plain.cost
     assert plain.lower_bound * (1 - 1e-6) <= levels.lower_bound <= levels.cost
+
+
+def test_the_plan_knows_its_curves_by_tier_site_and_region(plan_input):
+    levels = sp.optimize_levels(*plan_input)
+    for by, pieces in {"tier": [1, 2, 3], "site": SITES, "region": ["北京", "华东"]}.items():
+        table = levels.curve(by=by, points=3)
+        assert set(table[by]) == {"all", *pieces} and set(table["what"]) == {"curve", "this plan", "today"}
+    bought = levels.next_money(500.0, by="tier")
+    assert bought["tier"].iloc[0] == "all" and set(bought["tier"].iloc[1:]) == {1, 2, 3}
+    assert bought["reason"].str.contains("in the whole network|for tier [123]").all()
+    assert set(levels.point_costs()["group"]) == set(levels.service["group"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -14,10 +13,11 @@ from spareplan.config import StockingOptions, option_rows
 from spareplan.errors import InfeasibleError, problem_in_argument
 from spareplan.results import PartGrades, StockLevels, assumptions_frame
 from spareplan.stocking.asked import Asked, read_wishes
+from spareplan.stocking.curve import Frontier, Scope, scopes_of
 from spareplan.stocking.finding import Found, find_levels, floor_money
 from spareplan.stocking.in_window import served_in_window, with_windows
 from spareplan.stocking.leadtime import network_tables, pipeline_rates
-from spareplan.stocking.marginal import best_for_budget, draw_curve
+from spareplan.stocking.marginal import best_for_budget
 from spareplan.stocking.pricing import MODELS, Pipelines, price
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.publish import (
@@ -114,7 +114,7 @@ def solve_levels(
         found,
         assumptions_frame(_assumptions(method, asked.pipelines, budget)),
         least_budget=found.cost if budget is not None and len(asked.promises) else None,
-        draw_curve=partial(draw_curve, asked.pipelines, asked.promises, found),
+        frontier=Frontier(asked.pipelines, asked.promises, found, _scopes(asked, parts, sites)),
     )
 
 
@@ -195,11 +195,30 @@ def optimize_levels(
         found,
         assumptions_frame(assumptions),
         least_budget=None if budget is None else found.cost,
-        draw_curve=partial(draw_curve, asked.pipelines, asked.promises, found, today=today),
+        frontier=Frontier(
+            asked.pipelines,
+            asked.promises,
+            found,
+            scopes_of(
+                asked.forest,
+                asked.pipelines,
+                tables.parts.set_index("part_id")["group"].map(tables.tier_of_group),
+                "tier",
+                data.sites.set_index("site_id")["region_id"],
+            ),
+            today,
+        ),
     )
     if len(tables.limits):
         result.table["model_base_stock"] = _own_levels(asked, tables, found, options.method)
     return with_plan_columns(result, data, grades, tables, asked.promises)
+
+
+def _scopes(asked: Asked, parts: pd.DataFrame, sites: pd.DataFrame) -> dict[str, Scope]:
+    """Ways to cut a network of plain tables: by site, and by group and region where the tables know them."""
+    group = parts.set_index("part_id")["group"] if "group" in parts else None
+    region = sites.set_index("site_id")["region_id"] if "region_id" in sites else None
+    return scopes_of(asked.forest, asked.pipelines, group, region=region)
 
 
 def _own_levels(asked: Asked, tables: PlanTables, found: Found, method: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Money against service: the best plan for a budget, plain greedy steps, and the curve between them."""
+"""The best plan for a budget without promises, and plain greedy steps at one site."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from spareplan.errors import problem_in_argument
 from spareplan.stocking.finding import Found, find_levels
 from spareplan.stocking.policy import expected_backorders
-from spareplan.stocking.pricing import Pipelines, Priced, measure, price
+from spareplan.stocking.pricing import Pipelines, measure, price
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.trim import money
 
@@ -62,7 +62,7 @@ def best_for_budget(
     """
     promise = waiting_promise(pipelines)
     low, high = 0.0, float(pipelines.row_cost.max(initial=1.0))
-    best = price(pipelines, *promise.worth(np.zeros(1)))
+    best = price(pipelines, promise.worth(np.zeros(1)))
     visited = [(0.0, best)]
     interrupted = False
     try:
@@ -70,7 +70,7 @@ def best_for_budget(
         while money(pipelines, priced.levels) <= budget and high < 1e18:
             low, high = high, high * 16
             best = priced if money(pipelines, priced.levels) <= budget else best
-            priced = price(pipelines, *promise.worth(np.array([low])), guess=priced.levels)
+            priced = price(pipelines, promise.worth(np.array([low])), guess=priced.levels)
             visited.append((low, priced))
             if money(pipelines, priced.levels) <= budget:
                 best = priced
@@ -83,7 +83,7 @@ def best_for_budget(
             if high <= low * (1 + 1e-7):
                 break
             middle = np.sqrt(low * high) if low > 0 else high / 16
-            priced = price(pipelines, *promise.worth(np.array([middle])), guess=best.levels)
+            priced = price(pipelines, promise.worth(np.array([middle])), guess=best.levels)
             visited.append((middle, priced))
             if money(pipelines, priced.levels) <= budget:
                 low, best = middle, priced
@@ -172,17 +172,6 @@ def exchange(
     return levels
 
 
-def service_of(pipelines: Pipelines, state: Priced) -> tuple[float, float]:
-    """Mean wait and fill rate over all own demand."""
-    own = pipelines.own
-    total = own.sum()
-    if total <= 0:
-        return float("nan"), float("nan")
-    with np.errstate(invalid="ignore", divide="ignore"):
-        wait = np.where(own > 0, own / pipelines.demand * state.ebo, 0.0).sum() / total
-    return float(wait), float(1 - (own * state.miss).sum() / total)
-
-
 def marginal_allocation(
     unit_cost: FloatArray, mean: FloatArray, budget: float, variance: FloatArray | None = None
 ) -> pd.DataFrame:
@@ -236,81 +225,3 @@ def marginal_allocation(
         own = None if spread is None else spread[part]
         now, then = expected_backorders(at, np.full(2, np.asarray(mean, float)[part]), own)
         saved[part] = now - then
-
-
-def draw_curve(
-    pipelines: Pipelines,
-    promises: Promises,
-    found: Found,
-    today: IntArray | None = None,
-    points: int = 15,
-    widest: float = 60.0,
-    by_group: bool = False,
-) -> pd.DataFrame:
-    """Money against service: plans at this one's shadow prices times a factor.
-
-    Parameters
-    ----------
-    pipelines, promises, found
-        Of the plan, which is the point with factor 1.
-    today : ndarray of int, shape (rows,), optional
-        Today's levels, as a point. [pieces]
-    points : int
-        Points on the curve.
-    widest : float
-        Largest factor; the smallest is its inverse.
-    by_group : bool
-        A row per promise and point instead of one per point.
-
-    Returns
-    -------
-    DataFrame
-        money, service (fill rate over all own demand), what ("curve", "this plan", "today"), mean_wait_days,
-        price_factor, pieces; with `by_group` group, measure and reached instead of service. [money, share,
-        days]
-    """
-    prices = found.prices
-    if not len(promises) or not (prices > 0).any():
-        promises = waiting_promise(pipelines)
-        prices = np.array([float(pipelines.row_cost.mean()) * 20 if len(pipelines.row_cost) else 1.0])
-    factors = np.geomspace(1 / widest, widest, points)
-    guess = found.levels
-    rows: list[dict[str, object]] = []
-    for factor in factors.tolist():
-        priced = price(pipelines, *promises.worth(prices * factor), guess=guess)
-        guess = priced.levels
-        rows += _points(pipelines, promises, priced, "curve", factor, by_group)
-    rows += _points(pipelines, promises, found.state, "this plan", 1.0, by_group)
-    if today is not None:
-        rows += _points(pipelines, promises, measure(pipelines, today), "today", float("nan"), by_group)
-    return pd.DataFrame(rows)
-
-
-def _points(
-    pipelines: Pipelines, promises: Promises, state: Priced, what: str, factor: float, by_group: bool
-) -> list[dict[str, object]]:
-    paid = money(pipelines, state.levels)
-    wait, fill = service_of(pipelines, state)
-    if not by_group:
-        return [
-            {
-                "money": paid,
-                "service": fill,
-                "what": what,
-                "mean_wait_days": wait,
-                "price_factor": factor,
-                "pieces": int(state.levels.sum()),
-            }
-        ]
-    reached = promises.reached(promises.used(state))
-    return [
-        {
-            "money": paid,
-            "group": row.group,
-            "measure": row.measure,
-            "reached": value,
-            "what": what,
-            "price_factor": factor,
-        }
-        for row, value in zip(promises.table.itertuples(), reached.tolist(), strict=True)
-    ]

@@ -1,0 +1,319 @@
+"""What money buys and what a promise costs: the next amount of money, and one more point of every promise.
+
+Prices tell the first order: at this plan one unit of money, well spent, saves one unit of use valued at the
+shadow prices, and a promise moved by a little costs its price times the move. Further away money buys less
+and points cost more, because backorders and misses fall convexly in stock; the functions here go there and
+look.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from spareplan.errors import problem_in_argument
+from spareplan.maths.units import DAYS_PER_YEAR, HOURS_PER_DAY
+from spareplan.stocking.curve import WHOLE, Frontier, Scope, hold, layers, price_at, priced_use
+from spareplan.stocking.finding import LP_ROWS
+from spareplan.stocking.pricing import Pipelines, Priced, measure
+from spareplan.stocking.promises import Promises
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+# Halvings of the interval of price factors; whole pieces make more of them useless.
+HALVINGS = 12
+HIGHEST_FACTOR = 1e4
+ROUNDS = 200
+LARGE_ROUNDS = 6
+# A round adds the pieces that save nearly as much per money as the best one.
+NEARLY_BEST = 0.8
+# One step of a promise by its measure, and how it is said.
+POINT = {"mean_wait_days": 0.1, "fill_rate": 0.01, "in_window": 0.01}
+SAID = {
+    "mean_wait_days": "0.1 day of mean wait",
+    "fill_rate": "one point (0.01) of fill rate",
+    "in_window": "one point (0.01) within the window",
+}
+FACTORS = np.geomspace(1 / 30, 300, 19)
+# Steps in which the price is summed over the way of a moved promise.
+WAY = 24
+
+
+def next_money(frontier: Frontier, amount: float = 100_000.0, by: str | None = None) -> pd.DataFrame:
+    """What the next amount of money buys; see `StockLevels.next_money`."""
+    if not (np.isfinite(amount) and amount > 0):
+        raise problem_in_argument(
+            "next_money", "amount", amount, "is no amount of money to spend", "give money above 0"
+        )
+    pipelines = frontier.pipelines
+    whole = Scope(np.array([WHOLE], dtype=object), np.zeros(len(pipelines.stop), np.int64))
+    frames = [_bought(frontier, whole, None, np.array([0]), amount)]
+    if by is not None:
+        scope = frontier.scope(by)
+        for free, pieces in layers(pipelines, scope):
+            frames.append(_bought(frontier, scope, free, pieces, amount))
+    table = pd.concat(frames, ignore_index=True)
+    table["reason"] = _sentences(table, by)
+    if by is None:
+        return table.drop(columns="scope")
+    rest = table.iloc[1:].sort_values("machine_hours_saved_per_year", ascending=False, kind="stable")
+    return pd.concat([table.iloc[:1], rest], ignore_index=True).rename(columns={"scope": by})
+
+
+def _bought(
+    frontier: Frontier, scope: Scope, free: BoolArray | None, pieces: IntArray, amount: float
+) -> pd.DataFrame:
+    """A row per piece of the scope: `amount` spent there alone."""
+    promises, prices = frontier.priced_promises()
+    start = frontier.found.levels
+    pipelines = frontier.pipelines if free is None else hold(frontier.pipelines, free, start)
+    code = np.where(np.isin(scope.code, pieces), scope.code, -1)
+    count = len(scope.labels)
+    budget = _sums(code, count, pipelines.row_cost * start) + amount
+    levels = _priced_up(pipelines, promises, prices, code, count, start, budget)
+    # From a corner of the frontier to the whole money; and the same from the plan itself: the better counts.
+    ways = [spend(pipelines, promises, prices, code, one, budget) for one in (levels, start)]
+    states = [measure(pipelines, one) for one in ways]
+    left = [_sums(code, count, priced_use(promises, prices, state)) for state in states]
+    better = (left[0] <= left[1])[np.maximum(code, 0)] & (code >= 0)
+    now = frontier.figures(scope, promises, prices, "now", 1.0, frontier.found.state)
+    # Pieces of one layer touch nothing of each other, so the better way may differ from piece to piece.
+    then = frontier.figures(
+        scope, promises, prices, "then", 1.0, measure(pipelines, np.where(better, ways[0], ways[1]))
+    )
+    both = now.merge(then, on="scope", suffixes=("", "_then"))
+    both = both[both["scope"].isin(scope.labels[pieces])]
+    return pd.DataFrame(
+        {
+            "scope": both["scope"],
+            "money": both["money"],
+            "spent": both["money_then"] - both["money"],
+            "pieces_more": both["pieces_then"] - both["pieces"],
+            "service": both["service"],
+            "service_then": both["service_then"],
+            "points_of_fill": 100 * (both["service_then"] - both["service"]),
+            "mean_wait_days": both["mean_wait_days"],
+            "mean_wait_days_then": both["mean_wait_days_then"],
+            "days_of_wait_saved": both["mean_wait_days"] - both["mean_wait_days_then"],
+            "points_in_window": 100 * (both["in_window_then"] - both["in_window"]),
+            "machine_hours_saved_per_year": (both["waiting"] - both["waiting_then"])
+            * DAYS_PER_YEAR
+            * HOURS_PER_DAY,
+            "shortfall_saved": both["shortfall"] - both["shortfall_then"],
+        }
+    ).reset_index(drop=True)
+
+
+def _priced_up(
+    pipelines: Pipelines,
+    promises: Promises,
+    prices: FloatArray,
+    code: IntArray,
+    count: int,
+    start: IntArray,
+    budget: FloatArray,
+) -> IntArray:
+    """Levels at the highest price factor of each piece that its budget pays for."""
+    low, high = np.ones(count), np.full(count, np.nan)
+    inside = code >= 0
+    at = np.maximum(code, 0)
+    best = start.copy()
+    paid = np.zeros(count, bool)
+    trial = np.full(count, 1.25)
+    for _ in range(HALVINGS):
+        scale = np.where(inside, trial[at], 0.0)
+        levels = price_at(pipelines, promises, prices, scale, best).levels
+        within = _sums(code, count, pipelines.row_cost * levels) <= budget * (1 + 1e-12)
+        best = np.where(inside & within[at], levels, best)
+        paid |= within
+        low, high = np.where(within, trial, low), np.where(within, high, trial)
+        with np.errstate(invalid="ignore"):
+            trial = np.where(np.isnan(high), np.minimum(low**2 * 1.5, HIGHEST_FACTOR), np.sqrt(low * high))
+        if (high <= low * (1 + 1e-4)).all():
+            break
+    return best
+
+
+def spend(
+    pipelines: Pipelines,
+    promises: Promises,
+    prices: FloatArray,
+    code: IntArray,
+    levels: IntArray,
+    budget: FloatArray,
+    open_: BoolArray | None = None,
+) -> IntArray:
+    """Add pieces where they save most priced use per money until the money of each piece of a scope is spent.
+
+    Parameters
+    ----------
+    pipelines, promises
+    prices : ndarray, shape (promises,)
+        [money per unit of use]
+    code : ndarray of int, shape (rows,)
+        Purse of each row; -1: gets nothing.
+    levels : ndarray of int, shape (rows,)
+        Where to start. [pieces]
+    budget : ndarray, shape (purses,)
+        Money in base stock of each purse, what stands there included. [money]
+    open_ : ndarray of bool, shape (promises,), optional
+        Promises that still count; None: all.
+
+    Returns
+    -------
+    ndarray of int, shape (rows,)
+        At sites without children and at headquarters; elsewhere as they were. [pieces]
+    """
+    levels, count, cost = levels.copy(), len(budget), pipelines.row_cost
+    worth = prices if open_ is None else np.where(open_, prices, 0.0)
+    leaf, root = pipelines.is_leaf, pipelines.starts[:-1]
+    inner = root[~leaf[root]]
+    at = np.maximum(code, 0)
+    large = len(pipelines.stop) > LP_ROWS
+    for _ in range(LARGE_ROUNDS if large else ROUNDS):
+        left = budget - _sums(code, count, cost * levels)
+        state = measure(pipelines, levels)
+        gain = np.where(leaf, _gain(promises, worth, state), 0.0)
+        affordable = (code >= 0) & (cost <= left[at] * (1 + 1e-12)) & (levels < pipelines.most)
+        if len(inner) and affordable[inner].any():
+            more = levels.copy()
+            more[inner] += 1
+            saved = priced_use(promises, worth, state) - priced_use(promises, worth, measure(pipelines, more))
+            gain[inner] = np.add.reduceat(saved, pipelines.starts[:-1])[~leaf[root]]
+        rows = np.flatnonzero(affordable & (gain > 1e-12 * cost))
+        if not len(rows):
+            break
+        ratio = gain[rows] / cost[rows]
+        best = np.zeros(count)
+        np.maximum.at(best, code[rows], ratio)
+        near = ratio >= (0.0 if large else NEARLY_BEST) * best[code[rows]]
+        rows, ratio = rows[near], ratio[near]
+        # A piece at headquarters changes what the others of its part would save: the better kind goes first.
+        part, above = pipelines.part[rows], np.isin(rows, inner)
+        kinds = np.zeros((2, len(pipelines.unit_cost)))
+        np.maximum.at(kinds, (above.astype(int), part), ratio)
+        first_kind = above == (kinds[1] > kinds[0])[part]
+        rows, ratio = rows[first_kind], ratio[first_kind]
+        rows = rows[np.lexsort((rows, -ratio, code[rows]))]
+        paid = np.cumsum(cost[rows])
+        paid -= (paid - cost[rows])[np.searchsorted(code[rows], code[rows])]
+        rows = rows[paid <= left[code[rows]] * (1 + 1e-12)]
+        levels[rows] += 1
+    return levels
+
+
+def _gain(promises: Promises, prices: FloatArray, state: Priced) -> FloatArray:
+    """Priced use that one piece more saves at each row itself, in money."""
+    saved = replace(state, ebo=state.over, miss=state.at, late=state.late_at)
+    return priced_use(promises, prices, saved)
+
+
+def point_costs(frontier: Frontier, points: float = 1.0) -> pd.DataFrame:
+    """What each promise costs, tightened and loosened; see `StockLevels.point_costs`."""
+    if not (np.isfinite(points) and points > 0):
+        raise problem_in_argument("point_costs", "points", points, "is no step", "give points above 0")
+    promises, found = frontier.promises, frontier.found
+    table = promises.table[["group", "measure", "target", "demand_per_day"]].reset_index(drop=True)
+    size = table["measure"].map(POINT).to_numpy(dtype=float) * points
+    move = size * table["demand_per_day"].to_numpy(dtype=float)
+    costs, frees = np.full(len(table), np.nan), np.full(len(table), np.nan)
+    for kind in promises.kinds[:3]:
+        if kind.promise is None:
+            continue
+        scope = Scope(np.arange(len(table)).astype(object), kind.promise)
+        for free, asked in layers(frontier.pipelines, scope, alone=True):
+            use = _used_at_factors(frontier, kind.promise, free)
+            for g in asked.tolist():
+                if found.prices[g] <= 0:
+                    costs[g] = frees[g] = 0.0
+                    continue
+                more, less = _bend(use[:, g], float(promises.allowed[g]), move[g])
+                costs[g], frees[g] = more * found.prices[g] * move[g], less * found.prices[g] * move[g]
+    return pd.DataFrame(
+        {
+            "group": table["group"],
+            "measure": table["measure"],
+            "target": table["target"],
+            "step": size,
+            "linear": found.prices * move,
+            "costs": costs,
+            "frees": frees,
+        }
+    )
+
+
+def _used_at_factors(frontier: Frontier, promise: IntArray, free: BoolArray | None) -> FloatArray:
+    """Use of every promise at FACTORS of its price, other stock held, shape (factors, promises)."""
+    promises, found = frontier.promises, frontier.found
+    moved = promise >= 0 if free is None else free & (promise >= 0)
+    held = hold(frontier.pipelines, moved, found.levels)
+    guess, use = found.levels, []
+    for factor in FACTORS.tolist():
+        state = price_at(held, promises, found.prices, np.where(moved, factor, 0.0), guess)
+        guess = state.levels
+        use.append(promises.used(state))
+    return np.array(use)
+
+
+def _bend(use: FloatArray, now: float, move: float) -> tuple[float, float]:
+    """How much dearer than at the margin a tighter promise is, and how much less a looser one frees.
+
+    At a factor f of its price a promise is used so far that one unit less costs f times the price. So f as a
+    function of use, between the factors looked at straight in logarithms, is summed over the way.
+
+    Parameters
+    ----------
+    use : ndarray, shape (factors,)
+        Of the promise at FACTORS of its price.
+    now, move : float
+        What is allowed, and how far it moves. [units of use]
+
+    Returns
+    -------
+    tuple of float
+        At least 1 (NaN: certainty), and at most 1.
+    """
+    seen, first = np.unique(np.maximum(use, 1e-300)[::-1], return_index=True)
+    factor = np.log(FACTORS[::-1][first])
+    if now <= 0 or len(seen) < 2:
+        return np.nan, 1.0
+    steps = (np.arange(WAY) + 0.5) / WAY * move
+
+    def price_at_use(at: FloatArray) -> FloatArray:
+        return np.exp(np.interp(np.log(at), np.log(seen), factor))
+
+    here = float(price_at_use(np.array([now]))[0])
+    loose = float(price_at_use(now + steps).mean())
+    tight = float(price_at_use(now - steps).mean()) if now - move >= seen[0] else np.nan
+    return float(np.maximum(tight / here, 1.0)), min(loose / here, 1.0)
+
+
+def _sums(code: IntArray, count: int, values: FloatArray) -> FloatArray:
+    inside = code >= 0
+    sums = np.bincount(code[inside], weights=values[inside].astype(float), minlength=count)
+    return sums.astype(float)
+
+
+def _sentences(table: pd.DataFrame, by: str | None) -> list[str]:
+    told: list[str] = []
+    kind = "" if by in (None, "group") else f"{by} "
+    row: Any
+    for row in table.itertuples(index=False):
+        place = "in the whole network" if row.scope == WHOLE else f"for {kind}{row.scope}"
+        if row.pieces_more <= 0:
+            told.append(f"no piece {place} that this money pays for would serve anybody better")
+            continue
+        points = row.points_in_window
+        window = "" if np.isnan(points) else f", {points:+.2f} points within the window"
+        told.append(
+            f"{row.spent:,.0f} more {place} buys {row.pieces_more:,} pieces: fill rate {row.service:.2%} -> "
+            f"{row.service_then:.2%}, mean wait {row.mean_wait_days:.3g} -> "
+            f"{row.mean_wait_days_then:.3g} days{window}, {row.machine_hours_saved_per_year:,.0f} "
+            "machine-hours of waiting a year less"
+        )
+    return told
