@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from spareplan.errors import SolverError
 from spareplan.stocking.levels_lp import Columns, generate_columns
-from spareplan.stocking.multipliers import Search, certify, search_prices, surrogate
+from spareplan.stocking.multipliers import Search, certify, prices_of_some, search_prices, surrogate
 from spareplan.stocking.pricing import MODELS, Pipelines, Priced, measure
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.trim import money, trim
@@ -22,6 +22,9 @@ IntArray = NDArray[np.int64]
 LP_ROWS = 60_000
 # From here on a search by two moments comes first, and the exact one starts near its end.
 SURROGATE_ROWS = 3_000
+# From here on a twentieth of the parts tells where the prices lie, and few steps over all of them remain.
+SAMPLE_ROWS = 1_000_000
+SAMPLED = 20
 
 
 @dataclass(frozen=True)
@@ -127,10 +130,23 @@ def price_promises(
     """
     rows = len(pipelines.stop)
     small = rows <= LP_ROWS
-    warm = None
+    warm, slope, steps = None, None, 12
+    if rows > SAMPLE_ROWS and prices is None:
+        # Fixed draw: the same parts whatever the order of the tables.
+        drawn = np.random.default_rng(0).permutation(len(pipelines.unit_cost))
+        sample = np.sort(drawn[: max(len(drawn) // SAMPLED, 1)])
+        prices, slope = prices_of_some(surrogate(pipelines), promises, sample, steps)
+        steps = 4
     if rows > SURROGATE_ROWS and (pipelines.model == MODELS["exact"]).any():
         warm = search_prices(
-            surrogate(pipelines), promises, prices, 12, 1e-4, progress=progress, quick=not small
+            surrogate(pipelines),
+            promises,
+            prices,
+            steps,
+            1e-4,
+            progress=progress,
+            quick=not small,
+            slope=slope,
         )
     search = search_prices(
         pipelines,

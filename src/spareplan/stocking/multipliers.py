@@ -24,6 +24,7 @@ from spareplan.stocking.pricing import MODELS, Pipelines, Priced, measure, price
 from spareplan.stocking.promises import Promises
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 FIRST_SLOPE, STEEPEST, FLATTEST = -0.9, -2.0, -0.3
 LONGEST_STEP = 2.5
 NO_PRICE = 1e-12
@@ -104,6 +105,7 @@ def search_prices(
     progress: Callable[[str, int, int], None] | None = None,
     before: Search | None = None,
     quick: bool = False,
+    slope: FloatArray | None = None,
 ) -> Search:
     """Raise and lower prices by secants in logarithms until use meets what is allowed.
 
@@ -126,6 +128,8 @@ def search_prices(
         A search under a quicker evaluation, to start from.
     quick : bool
         Walk instead of searching for certain: then `bound` is that of price 0 and `certify` must follow.
+    slope : ndarray, shape (promises,), optional
+        How the logarithm of use falls with that of the price, from a search over some of the parts.
 
     Returns
     -------
@@ -148,7 +152,7 @@ def search_prices(
     if not (open_ & ~cap).any():
         return search
     allowed = np.maximum(promises.allowed, 1e-300)
-    slope = np.full(len(promises), FIRST_SLOPE)
+    slope = np.full(len(promises), FIRST_SLOPE) if slope is None else slope
     guess = None
     if before is not None:
         guess = before.priced.levels
@@ -190,6 +194,49 @@ def search_prices(
     except KeyboardInterrupt:
         search.interrupted = True
     return search
+
+
+def prices_of_some(
+    pipelines: Pipelines, promises: Promises, parts: IntArray, rounds: int
+) -> tuple[FloatArray, FloatArray | None]:
+    """Prices that keep the promises for some of the parts, with the share of the demand that is theirs.
+
+    Prices do not grow with the number of parts, so those of a twentieth are a good start for all.
+
+    Parameters
+    ----------
+    pipelines, promises
+        Of all parts.
+    parts : ndarray of int
+        Parts to look at.
+    rounds : int
+        Most steps.
+
+    Returns
+    -------
+    prices : ndarray, shape (promises,)
+        [money per unit of use]
+    slope : ndarray, shape (promises,), or None
+        How the logarithm of use falls with that of the price.
+    """
+    some, rows = pipelines.take(parts), pipelines.rows_of(parts)
+    theirs = promises.take(rows)
+    ratio = np.ones(len(promises))
+    for all_of, part_of in zip(promises.kinds, theirs.kinds, strict=True):
+        if all_of.promise is None or part_of.promise is None:
+            continue
+        counts = []
+        for kind, weight in ((all_of, pipelines.own), (part_of, some.own)):
+            assert kind.promise is not None
+            # Caps count money, the others demand.
+            factor = kind.factor if all_of is promises.kinds[3] else weight * (kind.factor > 0)
+            held = kind.promise >= 0
+            counts.append(np.bincount(kind.promise[held], weights=factor[held], minlength=len(promises)))
+        ratio = np.where(counts[0] > 0, counts[1] / np.maximum(counts[0], 1e-300), ratio)
+    lessened = replace(theirs, allowed=promises.allowed * ratio)
+    found = search_prices(some, lessened, None, rounds, 1e-4, quick=True)
+    guess = first_prices(pipelines, promises)
+    return np.where((ratio > 0) & (found.last > 0), found.last, guess), found.slope
 
 
 def certify(pipelines: Pipelines, promises: Promises, search: Search) -> None:
