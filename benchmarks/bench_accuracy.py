@@ -77,8 +77,8 @@ def decisions(parts: int, seed: int, most: int = 16) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        rule, stations, ready_rate of headquarters, and per evaluation the level chosen; wait_<evaluation> is what
-        it says of the right level. [pieces, days]
+        rule, stations, ready_rate of headquarters, and per evaluation the level chosen; wait_<evaluation> is
+        what it says of the right level. [pieces, days]
     """
     sites, frame, rates, central = random_parts(parts, seed)
     rng = np.random.default_rng(seed + 1)
@@ -227,7 +227,8 @@ def main() -> None:
         found, known = large_case(data_folder())
         print(
             f"\n500 parts x 8 stations: cost {found.cost:,.2f}, bound {found.lower_bound:,.2f} "
-            f"(gap {found.gap:.4%}); independent cost {known['exact_feasible_cost']:,.2f}, bound {known['exact_lower_bound']:,.2f}"
+            f"(gap {found.gap:.4%}); independent cost {known['exact_feasible_cost']:,.2f}, "
+            f"bound {known['exact_lower_bound']:,.2f}"
         )
     else:
         print("the published answers need SPAREPLAN_TEST_DATA")
