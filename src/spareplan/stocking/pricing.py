@@ -353,8 +353,8 @@ def _run(
     parts, rows = len(pipelines.unit_cost), len(levels)
     windows = pipelines.windows
     # One array per measure, so that those that are no longer asked for can go.
-    count = ALL_MEASURES if mode == WRITE else SEARCH_MEASURES
-    wanted = [k for k in range(count) if windows is not None or k not in LATE_MEASURES]
+    measures = ALL_MEASURES if mode == WRITE else SEARCH_MEASURES
+    wanted = [k for k in range(measures) if windows is not None or k not in LATE_MEASURES]
     told = {k: np.empty(rows) for k in wanted}
     values = np.zeros(parts)
     width = int(np.diff(pipelines.starts).max(initial=1))
@@ -386,7 +386,7 @@ def _run(
             whole[:, 4] = windows.up[here]
             for column, given in enumerate(windows[1:], start=10):
                 figures[:, column] = given[here]
-        out = np.zeros((end - begin, count))
+        out = np.zeros((end - begin, measures))
         _pricing.price_parts(
             0,
             last - first,
@@ -414,8 +414,8 @@ def _run(
         chunk(*spans[0])
     else:
         with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-            for count in pool.map(lambda span: chunk(*span), spans):
-                done += count
+            for priced in pool.map(lambda span: chunk(*span), spans):
+                done += priced
                 if progress:
                     progress(done, parts)
     ebo, miss, late, *gains = (told.get(k, nothing()) for k in range(ALL_MEASURES))
