@@ -246,32 +246,46 @@ def lay_out(forest: Forest, unit_cost: FloatArray, method: str, batch: IntArray 
     Pipelines
         Only the parts that have rows, in the order of the forest.
     """
-    rank = _preorder(forest)
-    order = np.lexsort((rank[forest.site], forest.part))
-    place = np.empty(len(order), dtype=np.int64)
-    place[order] = np.arange(len(order))
-    part = forest.part[order]
-    starts = np.flatnonzero(np.r_[True, part[1:] != part[:-1]]) if len(part) else np.empty(0, np.int64)
+    count = len(forest)
+    rank = _preorder(forest)[forest.site]
+    # Two echelons stand in preorder already: then nothing is copied.
+    ordered = bool(((rank[1:] > rank[:-1]) | (forest.part[1:] != forest.part[:-1])).all())
+    order = np.arange(count) if ordered else np.lexsort((rank, forest.part))
+    del rank
+
+    def arranged(values: NDArray[Any]) -> NDArray[Any]:
+        return values if ordered or values.strides == (0,) else values[order]
+
+    part = arranged(forest.part)
+    starts = np.flatnonzero(np.r_[True, part[1:] != part[:-1]]) if count else np.empty(0, np.int64)
     kept = part[starts]
-    parent = np.where(forest.parent[order] >= 0, place[forest.parent[order]], -1)
-    stop = np.arange(1, len(order) + 1)
-    for row in [
-        np.flatnonzero(forest.depth[order] == d) for d in range(int(forest.depth.max(initial=0)), 0, -1)
-    ]:
-        np.maximum.at(stop, parent[row], stop[row])
-    days = forest.mean_days[order]
-    mean = forest.pipeline[order]
-    excess = np.maximum(forest.excess[order], 0.0) * days + (forest.spread[order] * days) ** 2
-    wild = forest.overdispersed[order][starts] if len(part) else np.empty(0, bool)
-    model = np.where(wild & (method == "exact"), MODELS["two_moment"], MODELS[method])
-    if method != "metric":
-        excess = np.where(np.repeat(wild, np.diff(np.r_[starts, len(order)])), excess, 0.0)
-    else:
-        excess = np.zeros_like(mean)
-    share = forest.share[order]
+    parent = forest.parent
+    if not ordered:
+        place = np.empty(count, dtype=np.int64)
+        place[order] = np.arange(count)
+        parent = np.where(parent[order] >= 0, place[parent[order]], -1)
+        del place
+    depth = arranged(forest.depth)
+    echelons = [np.flatnonzero(depth == d) for d in range(1, int(forest.depth.max(initial=0)) + 1)]
+    stop = np.arange(1, count + 1)
+    for rows in echelons[::-1]:
+        np.maximum.at(stop, parent[rows], stop[rows])
+    days = arranged(forest.mean_days)
+    mean = arranged(forest.demand) * days
+    nothing_more = np.broadcast_to(np.float64(0.0), count)
+    wild = forest.overdispersed.any()
+    varies = arranged(forest.overdispersed)[starts]
+    model = np.where(varies & (method == "exact"), MODELS["two_moment"], MODELS[method])
+    excess, tied = nothing_more, np.broadcast_to(np.array([0.0, 0.0, 1.0]), (count, 3))
+    if wild and method != "metric":
+        beyond = np.maximum(forest.excess, 0.0) * forest.mean_days
+        beyond += (forest.spread * forest.mean_days) ** 2
+        excess = arranged(np.where(forest.overdispersed, beyond, 0.0))
+    if wild:
+        tied = np.stack([forest.rate_tie, forest.seen_ahead, forest.parent_lump], axis=1)[order]
+    share = arranged(forest.share)
     most_mean, most_variance = mean.copy(), mean + excess
-    for d in range(1, int(forest.depth.max(initial=0)) + 1):
-        rows = np.flatnonzero(forest.depth[order] == d)
+    for rows in echelons:
         up, p = parent[rows], share[rows]
         most_mean[rows] += p * most_mean[up]
         most_variance[rows] += p * (1 - p) * most_mean[up] + p**2 * most_variance[up]
@@ -279,13 +293,14 @@ def lay_out(forest: Forest, unit_cost: FloatArray, method: str, batch: IntArray 
         most_mean
         + 12 * np.sqrt(most_variance)
         + 40 * np.maximum(1, most_variance / np.maximum(most_mean, 1e-12))
-    )
+    ).max(initial=0.0)
+    del most_mean, most_variance, echelons
     quantity = np.ones(len(starts), np.int64) if batch is None else np.asarray(batch, np.int64)[kept]
-    starts = np.r_[starts, len(order)].astype(np.int64)
-    root = np.zeros(len(order), bool)
-    root[starts[:-1]] = True
-    least = np.zeros(len(order), np.int64)
-    least[root] = quantity - 1
+    least = np.broadcast_to(np.int64(0), count)
+    if (quantity > 1).any():
+        least = np.zeros(count, np.int64)
+        least[starts] = quantity - 1
+    starts = np.r_[starts, count].astype(np.int64)
     return Pipelines(
         starts=starts,
         unit_cost=np.asarray(unit_cost, float)[kept],
@@ -295,14 +310,14 @@ def lay_out(forest: Forest, unit_cost: FloatArray, method: str, batch: IntArray 
         mean=mean,
         excess=excess,
         share=share,
-        wild=np.stack([forest.rate_tie, forest.seen_ahead, forest.parent_lump], axis=1)[order],
+        wild=tied,
         least=least,
-        most=np.full(len(order), ANY_STOCK),
-        own=forest.own[order],
-        demand=forest.demand[order],
+        most=np.broadcast_to(np.int64(ANY_STOCK), count),
+        own=arranged(forest.own),
+        demand=arranged(forest.demand),
         forest_rows=order,
         depth=int(forest.depth.max(initial=0)) + 1,
-        room=int(size.max(initial=0.0)) + 64 + int(quantity.max(initial=1)),
+        room=int(size) + 64 + int(quantity.max(initial=1)),
     )
 
 
@@ -418,8 +433,10 @@ def _run(
                 done += priced
                 if progress:
                     progress(done, parts)
-    ebo, miss, late, *gains = (told.get(k, nothing()) for k in range(ALL_MEASURES))
-    return Priced(levels, ebo, miss, *gains[:4], values, late, *gains[4:])
+    ebo, miss, late, over, under, at, below, late_at, late_below = (
+        told.get(k, nothing()) for k in range(ALL_MEASURES)
+    )
+    return Priced(levels, ebo, miss, over, under, at, below, values, late, late_at, late_below)
 
 
 def _preorder(forest: Forest) -> IntArray:

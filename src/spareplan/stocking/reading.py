@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -60,11 +62,11 @@ def read_pipelines(
         forest, np.maximum(cost, LEAST_COST_SHARE * typical), method, quantity.astype(np.int64)
     )
     if limits is not None and len(limits):
-        _lay_limits(limits, forest, pipelines)
+        pipelines = _lay_limits(limits, forest, pipelines)
     return forest, pipelines
 
 
-def _lay_limits(limits: pd.DataFrame, forest: Forest, pipelines: Pipelines) -> None:
+def _lay_limits(limits: pd.DataFrame, forest: Forest, pipelines: Pipelines) -> Pipelines:
     """Write floors and ceilings into the rows of the pipelines."""
     problems = missing_columns("limits", limits, ["part_id", "site_id"])
     if problems:
@@ -100,7 +102,9 @@ def _lay_limits(limits: pd.DataFrame, forest: Forest, pipelines: Pipelines) -> N
     known = code[place] == wanted if len(code) else np.zeros(len(wanted), bool)
     # Where nothing is demanded below there is no row, and no stock.
     rows = place[known]
-    pipelines.least[rows] = np.maximum(pipelines.least[rows], np.ceil(low[known]).astype(np.int64))
+    least, most = pipelines.least.copy(), pipelines.most.copy()
+    least[rows] = np.maximum(least[rows], np.ceil(low[known]).astype(np.int64))
     given = known & ~np.isnan(high)
     ceiling = np.floor(high[given]).astype(np.int64)
-    pipelines.most[place[given]] = np.maximum(ceiling, pipelines.least[place[given]])
+    most[place[given]] = np.maximum(ceiling, least[place[given]])
+    return replace(pipelines, least=least, most=most)
