@@ -83,12 +83,22 @@ class InfeasibleError(SpareplanError):
         The targets that clash, a row each.
     least : float or None
         The least budget (or other limit) that would do. [unit named in the message]
+    ceilings : DataFrame or None
+        part_id, site_id, at_most, least: ceilings on stock that stand in the way, and to what they must rise.
+        [pieces]
     """
 
-    def __init__(self, message: str, clashes: pd.DataFrame | None = None, least: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        clashes: pd.DataFrame | None = None,
+        least: float | None = None,
+        ceilings: pd.DataFrame | None = None,
+    ) -> None:
         super().__init__(message)
         self.clashes = clashes
         self.least = least
+        self.ceilings = ceilings
 
 
 class SolverError(SpareplanError):
