@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from spareplan.errors import InfeasibleError
 from spareplan.stocking._forest import Forest
 from spareplan.stocking.caps import with_caps
+from spareplan.stocking.ceilings import Ceilings, name_ceilings
 from spareplan.stocking.pricing import Pipelines
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.reading import read_pipelines
@@ -30,6 +33,8 @@ class Asked:
         Window of each row of the pipelines; NaN: none. [days]
     exact : ndarray of bool, shape (rows,)
         Rows whose share within the window is priced exactly, not only on the safe side.
+    ceilings : Ceilings, optional
+        Rules that hold levels down.
     """
 
     forest: Forest
@@ -38,6 +43,7 @@ class Asked:
     method: str
     window_days: NDArray[np.float64]
     exact: NDArray[np.bool_]
+    ceilings: Ceilings | None = None
 
     @property
     def eased(self) -> Promises | None:
@@ -56,6 +62,7 @@ def read_wishes(
     method: str,
     limits: pd.DataFrame | None = None,
     caps: pd.DataFrame | None = None,
+    bound: Callable[[Forest, Pipelines], tuple[Pipelines, Ceilings | None]] | None = None,
 ) -> Asked:
     """Read, check and lay out what `solve_levels` is asked.
 
@@ -65,6 +72,8 @@ def read_wishes(
         As in `solve_levels`.
     method : str
         Evaluation.
+    bound : callable, optional
+        Lays further ceilings on the rows.
 
     Returns
     -------
@@ -81,5 +90,9 @@ def read_wishes(
     pipelines, window_days, exact = read_windows(targets, parts, forest, pipelines)
     promises = read_targets(targets, parts, forest, pipelines)
     promises = with_caps(promises, caps, sites, forest, pipelines)
-    refuse_unreachable(pipelines, promises)
-    return Asked(forest, pipelines, promises, method, window_days, exact)
+    pipelines, ceilings = (pipelines, None) if bound is None else bound(forest, pipelines)
+    try:
+        refuse_unreachable(pipelines, promises)
+    except InfeasibleError as error:
+        raise error if ceilings is None else name_ceilings(error, forest, pipelines, ceilings) from error
+    return Asked(forest, pipelines, promises, method, window_days, exact, ceilings)

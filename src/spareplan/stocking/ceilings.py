@@ -98,7 +98,7 @@ def lay_ceilings(
     catalogue: pd.DataFrame,
     targets: pd.DataFrame,
     options: StockingOptions,
-) -> tuple[Pipelines, Ceilings]:
+) -> tuple[Pipelines, Ceilings | None]:
     """Bound the levels of all rows by the rules of the options; floors and planners' levels stay above them.
 
     Parameters
@@ -115,9 +115,15 @@ def lay_ceilings(
     Returns
     -------
     Pipelines, Ceilings
+        The same pipelines and None where no rule applies.
     """
     rows = pipelines.forest_rows
     known = catalogue.set_index("part_id").reindex(forest.part_ids)
+    life = known["shelf_life_days"].to_numpy(dtype=float) if "shelf_life_days" in known else np.empty(0)
+    perishes = options.keep_shelf_life and not np.isnan(life).all()
+    free = ~(known["unit_cost"].to_numpy(dtype=float) > 0)
+    if options.max_months_of_demand is None and not perishes and not free.any():
+        return pipelines, None
     part = forest.part[rows]
     most = np.array(pipelines.most)
     rule = np.where(most < ANY_STOCK, PLANNER, NO_RULE).astype(np.int8)
@@ -137,14 +143,12 @@ def lay_ceilings(
             MONTHS,
             lambda at: demand_ceiling(pipelines.mean[at], pipelines.demand[at], days),
         )
-    if options.keep_shelf_life and "shelf_life_days" in known:
-        life = known["shelf_life_days"].to_numpy(dtype=float)
+    if perishes:
         bound(
             ~np.isnan(life)[part],
             SHELF_LIFE,
             lambda at: demand_ceiling(pipelines.mean[at], pipelines.demand[at], life[part[at]]),
         )
-    free = ~(known["unit_cost"].to_numpy(dtype=float) > 0)
     if free.any():
         mean, variance = _with_empty_sites_above(forest)
         misses = min(FREE_PART_MISSES, 0.1 * _sharpest(targets))
@@ -154,8 +158,10 @@ def lay_ceilings(
     return replace(pipelines, most=most), Ceilings(most, rule)
 
 
-def name_ceilings(error: InfeasibleError, forest: Forest, pipelines: Pipelines, ceilings: Ceilings) -> None:
-    """Say which ceilings an unreachable promise runs against, and raise it again.
+def name_ceilings(
+    error: InfeasibleError, forest: Forest, pipelines: Pipelines, ceilings: Ceilings
+) -> InfeasibleError:
+    """Say which ceilings an unreachable promise runs against.
 
     Parameters
     ----------
@@ -164,14 +170,14 @@ def name_ceilings(error: InfeasibleError, forest: Forest, pipelines: Pipelines, 
     forest, pipelines, ceilings
         As they were laid.
 
-    Raises
-    ------
+    Returns
+    -------
     InfeasibleError
         With the column `ceilings` in `clashes`: rule and rows at the site, most first.
     """
-    clashes = getattr(error, "clashes", None)
-    if clashes is None or not len(clashes) or "site_id" not in clashes:
-        raise error
+    clashes = error.clashes
+    if clashes is None or "site_id" not in clashes:
+        return error
     rows = pipelines.forest_rows
     bound = np.flatnonzero(ceilings.rule != NO_RULE)
     site = forest.site_ids.take(forest.site[rows[bound]])
@@ -184,7 +190,7 @@ def name_ceilings(error: InfeasibleError, forest: Forest, pipelines: Pipelines, 
     counted = counts.groupby("rule")["rows"].sum().sort_values(ascending=False, kind="stable")
     told_all = ", ".join(f"{rule} {count:,} rows" for rule, count in counted.items())
     way_out = f"\nCeilings that hold levels down: {told_all}. Raise them, or ask for what can be reached."
-    raise InfeasibleError(str(error) + (way_out if told_all else ""), clashes=named) from error
+    return InfeasibleError(str(error) + (way_out if told_all else ""), clashes=named)
 
 
 def _sharpest(targets: pd.DataFrame) -> float:

@@ -13,10 +13,13 @@ from spareplan.config import StockingOptions, option_rows
 from spareplan.errors import InfeasibleError, problem_in_argument
 from spareplan.results import PartGrades, StockLevels, assumptions_frame
 from spareplan.stocking.asked import Asked, read_wishes
+from spareplan.stocking.capped import cap_lines, caps_table, find_within_caps
+from spareplan.stocking.ceilings import lay_ceilings
 from spareplan.stocking.curve import Frontier, Scope, scopes_of
 from spareplan.stocking.finding import Found, find_levels, floor_money
 from spareplan.stocking.in_window import served_in_window, with_windows
 from spareplan.stocking.leadtime import network_tables, pipeline_rates
+from spareplan.stocking.limits import PLANNER
 from spareplan.stocking.marginal import best_for_budget
 from spareplan.stocking.pricing import MODELS, Pipelines, price
 from spareplan.stocking.promises import Promises
@@ -28,6 +31,16 @@ from spareplan.stocking.publish import (
     with_reached_windows,
 )
 from spareplan.stocking.reading import read_pipelines
+from spareplan.stocking.wanted import (
+    hold_steady,
+    own_money,
+    planner_lines,
+    third_party_rows,
+    with_limit_columns,
+    with_plan_columns,
+    with_steadiness,
+    without_third_party_in_caps,
+)
 from spareplan.stocking.wishes import PlanTables, plan_tables, today_levels
 
 if TYPE_CHECKING:
@@ -127,6 +140,8 @@ def optimize_levels(
     options: StockingOptions | None = None,
     progress: Progress | None = None,
     caps: pd.DataFrame | None = None,
+    bounds: pd.DataFrame | None = None,
+    previous: pd.DataFrame | None = None,
 ) -> StockLevels:
     """Stock levels of all parts at all sites that keep the promise of every site x tier for the least money.
 
@@ -147,21 +162,31 @@ def optimize_levels(
     progress : callable, optional
         Called with (step, done, all).
     caps : DataFrame, optional
-        region_id, cap: what the base stock of a region's sites may cost in all. [money]
+        region_id, cap: what the base stock of a region's sites may cost in all; None: those of the options.
+        [money]
+    bounds : DataFrame, optional
+        part_id, site_id, at_least and/or at_most (empty: none): planners' floors and ceilings. [pieces]
+    previous : DataFrame, optional
+        part_id, site_id, base_stock: levels of the plan before. Each stays unless a change saves more than
+        `options.change_must_save`. [pieces]
 
     Returns
     -------
     StockLevels
-        With tier in `.table` (and model_base_stock, where levels are fixed: what the shadow prices of this
-        plan let the model hold there), site_id and tier in `.service` and `.shadow_prices`; `.curve()` draws
-        money against service through this plan, with today's settings as a point.
+        With tier and decision (decided by HQ, to confirm by the region, a third party's) in `.table`, and
+        where it applies previous_base_stock, base_stock_at_least and _at_most, part_group (as whom the part
+        is promised) and model_base_stock (what the shadow prices of this plan let the model hold where
+        planners set levels); site_id and tier in `.service` and `.shadow_prices`; `.curve()` draws money
+        against service through this plan, with today's settings as a point. What third parties stock is no
+        part of `.cost`. `.lower_bound` is that of levels free to change.
 
     Raises
     ------
     DataError
-        `fixed` names unknown parts or sites, or levels that are no whole pieces.
+        `fixed`, `bounds`, `caps` or `previous` name unknown parts, sites or regions, or levels that are no
+        whole pieces.
     InfeasibleError
-        The budget or the fixed levels cannot keep the promises.
+        The budget, the caps, the ceilings or the fixed levels cannot keep the promises.
     """
     options = options or StockingOptions()
     if budget is not None and not (np.isfinite(budget) and budget >= 0):
@@ -170,31 +195,39 @@ def optimize_levels(
         )
     sites, parts = network_tables(data)
     rates = pipeline_rates(data, demand)
-    tables = plan_tables(sites, parts, rates, data.parts, grades.table, fixed, options)
+    tables = plan_tables(sites, parts, rates, data.parts, grades.table, fixed, options, bounds)
+    targets = with_windows(tables.targets, tables.windows)
+    region = data.sites.set_index("site_id")["region_id"]
     asked = read_wishes(
-        tables.sites,
+        tables.sites.assign(region_id=tables.sites["site_id"].map(region)),
         tables.parts,
         tables.rates,
-        with_windows(tables.targets, tables.windows),
+        targets,
         options.method,
         tables.limits,
-        caps,
+        caps_table(caps, options),
+        lambda forest, laid: lay_ceilings(forest, laid, data.parts, targets, options),
     )
+    outside = third_party_rows(asked, grades.table)
+    asked = without_third_party_in_caps(asked, outside)
     if not len(asked.promises):
         refuse_floors(asked.pipelines, budget)
-    found = find_levels(asked.pipelines, asked.promises, progress=progress, eased=asked.eased)
-    refuse_budget(found, asked.promises, budget)
+    free = find_within_caps(asked, progress)
+    refuse_budget(own_money(asked, free, outside), asked.promises, budget)
+    steady, before = hold_steady(asked, free, previous, options.change_must_save, budget)
+    found = free if steady is None else steady.found
     today = today_levels(data.stock, asked.forest, asked.pipelines)
     assumptions = [
         *option_rows("stocking", options),
         *_assumptions(options.method, asked.pipelines, budget)[1:],
         *tables.implied,
     ]
+    own = own_money(asked, found, outside)
     result = stock_levels(
         asked,
-        found,
+        own,
         assumptions_frame(assumptions),
-        least_budget=None if budget is None else found.cost,
+        least_budget=None if budget is None else own.cost,
         frontier=Frontier(
             asked.pipelines,
             asked.promises,
@@ -204,14 +237,18 @@ def optimize_levels(
                 asked.pipelines,
                 tables.parts.set_index("part_id")["group"].map(tables.tier_of_group),
                 "tier",
-                data.sites.set_index("site_id")["region_id"],
+                region,
             ),
             today,
         ),
     )
-    if len(tables.limits):
+    if (tables.limits["who"] == PLANNER).any():
         result.table["model_base_stock"] = _own_levels(asked, tables, found, options.method)
-    return with_plan_columns(result, data, grades, tables, asked.promises)
+    lines = with_limit_columns(result.table, asked, tables.limits, found)
+    lines += with_steadiness(result.table, asked, free, steady, before, options)
+    result = with_plan_columns(result, region, grades.table, tables, asked.promises)
+    lines += cap_lines(asked, found) + planner_lines(result.table)
+    return replace(result, lines=(*result.lines, *lines))
 
 
 def _scopes(asked: Asked, parts: pd.DataFrame, sites: pd.DataFrame) -> dict[str, Scope]:
@@ -223,31 +260,15 @@ def _scopes(asked: Asked, parts: pd.DataFrame, sites: pd.DataFrame) -> dict[str,
 
 def _own_levels(asked: Asked, tables: PlanTables, found: Found, method: str) -> np.ndarray:
     """Base stocks as in the table, and where planners set one the model's own at the prices of this plan."""
-    free = read_pipelines(tables.sites, tables.parts, tables.rates, method)[1]
+    planned = tables.limits["who"] == PLANNER
+    free = read_pipelines(tables.sites, tables.parts, tables.rates, method, tables.limits[~planned])[1]
     free = replace(free, windows=asked.pipelines.windows)
     own = price(free, asked.promises.worth(found.prices), guess=found.levels).levels
     forest = asked.forest
     back = np.argsort(free.forest_rows, kind="stable")
     rows = pd.MultiIndex.from_arrays([forest.part_ids.take(forest.part), forest.site_ids.take(forest.site)])
-    fixed = rows.isin(pd.MultiIndex.from_frame(tables.limits[["part_id", "site_id"]]))
+    fixed = rows.isin(pd.MultiIndex.from_frame(tables.limits.loc[planned, ["part_id", "site_id"]]))
     return np.where(fixed, own[back], found.levels[back])
-
-
-def with_plan_columns(
-    result: StockLevels, data: Dataset, grades: PartGrades, tables: PlanTables, promises: Promises
-) -> StockLevels:
-    """Add what only the dataset and the grades know: region, planner and tier of every row."""
-    table = result.table
-    graded = grades.table.set_index("part_id")
-    table["region_id"] = table["site_id"].map(data.sites.set_index("site_id")["region_id"])
-    table["planner"] = table["part_id"].map(graded["planner"])
-    table["tier"] = table["part_id"].map(graded["tier"])
-    tier = tables.tier_of_group
-    service = result.service.assign(tier=result.service["part_group"].map(tier))
-    prices = result.shadow_prices.assign(
-        site_id=promises.table["site_id"].to_numpy(), tier=promises.table["part_group"].map(tier).to_numpy()
-    )
-    return replace(result, table=table, service=service, shadow_prices=prices)
 
 
 def stock_levels(asked: Asked, found: Found, assumptions: pd.DataFrame, **more: Any) -> StockLevels:

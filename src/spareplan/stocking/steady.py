@@ -42,13 +42,16 @@ class Before:
     Parameters
     ----------
     levels : ndarray of int, shape (rows,)
-        Base stock; NEW where the plan before had no such row. [pieces]
+        Base stock to keep; NEW where the plan before had no such row. [pieces]
     fee : ndarray, shape (rows,)
         Money that a change must save. [money in base stock]
+    published : ndarray, shape (rows,)
+        Base stock as the plan before published it; NaN where it had none. [pieces]
     """
 
     levels: IntArray
     fee: FloatArray
+    published: FloatArray
 
     def changed(self, levels: IntArray) -> BoolArray:
         """Rows whose level differs from the plan before."""
@@ -98,7 +101,8 @@ def read_before(previous: pd.DataFrame, forest: Forest, pipelines: Pipelines, mu
     Parameters
     ----------
     previous : DataFrame
-        part_id, site_id, base_stock; parts and sites that are no more are passed over. [pieces]
+        part_id, site_id, base_stock; parts and sites that are no more are passed over. Where a planner had
+        set a level, the model's own in model_base_stock is the one to keep. [pieces]
     forest, pipelines : Forest, Pipelines
     must_save : float
         What a change must save, in pieces of the part.
@@ -138,11 +142,17 @@ def read_before(previous: pd.DataFrame, forest: Forest, pipelines: Pipelines, mu
     order = np.argsort(code, kind="stable")
     rows = pipelines.forest_rows
     wanted = forest.part[rows] * width + forest.site[rows]
-    out = np.full(len(wanted), NEW, dtype=np.int64)
+    own = level
+    if "model_base_stock" in previous:
+        model = previous["model_base_stock"].to_numpy(dtype=float)
+        own = np.where(np.isnan(model), level, model)
+    kept, published = np.full(len(wanted), NEW, dtype=np.int64), np.full(len(wanted), np.nan)
     if len(code):
         place = order[np.minimum(np.searchsorted(code[order], wanted), len(code) - 1)]
-        out = np.where(code[place] == wanted, level[known][place], NEW).astype(np.int64)
-    return Before(out, must_save * pipelines.row_cost)
+        there = code[place] == wanted
+        kept = np.where(there, own[known][place], NEW).astype(np.int64)
+        published = np.where(there, level[known][place], np.nan)
+    return Before(kept, must_save * pipelines.row_cost, published)
 
 
 def keep_steady(pipelines: Pipelines, promises: Promises, found: Found, before: Before) -> Steady:
@@ -212,7 +222,7 @@ def settle(
     settled : Priced
         Levels with the fees counted, and what they do.
     """
-    free = price(pipelines, *promises.worth(prices), guess=guess, quick=True).levels
+    free = price(pipelines, promises.worth(prices), guess=guess, quick=True).levels
     known = before.levels != NEW
     old = np.clip(np.where(known, before.levels, free), pipelines.least, pipelines.most)
     first, second = (_settle_below(pipelines, promises, prices, before, above) for above in (old, free))
@@ -240,9 +250,15 @@ def _settle_below(
 
 
 def row_values(pipelines: Pipelines, promises: Promises, prices: FloatArray, state: Priced) -> FloatArray:
-    """Money of every row and what its backorders and misses are worth at given prices."""
-    backorder, miss = promises.worth(prices)
-    return pipelines.row_cost * state.levels + backorder * state.ebo + miss * state.miss
+    """Money of every row and what backorders, misses and lateness there are worth at given prices."""
+    worth = promises.worth(prices)
+    out = pipelines.row_cost * state.levels
+    if worth.cost_factor is not None:
+        out = out * worth.cost_factor
+    for paid, measured in ((worth.backorder, state.ebo), (worth.miss, state.miss), (worth.late, state.late)):
+        if paid is not None:
+            out = out + paid * measured
+    return out
 
 
 def _best_leaves(pipelines: Pipelines, promises: Promises, prices: FloatArray, above: IntArray) -> Priced:
@@ -253,7 +269,7 @@ def _best_leaves(pipelines: Pipelines, promises: Promises, prices: FloatArray, a
         least=np.where(leaf, pipelines.least, above),
         most=np.where(leaf, pipelines.most, above),
     )
-    return price(held, *promises.worth(prices), guess=above)
+    return price(held, promises.worth(prices), guess=above)
 
 
 def _leaf_wishes(

@@ -119,7 +119,9 @@ def _moves(
         cost = paid[helps] * (1 + worth[cap[helps]])
         if before is not None:
             cost = np.maximum(cost + fees[0][helps], 1e-9 * cost)  # type: ignore[index]
-        more.offer(helps, cost / gain, _first_promise(uses, helps))
+        with np.errstate(over="ignore"):
+            # A piece that saves next to nothing at a promise without a price comes last.
+            more.offer(helps, cost / gain, _first_promise(uses, helps))
     rows = more.in_order()
     touched = _touched(uses, rows, "more")
     # Best first, where a promise is broken. Sites with children may gain too; theirs is a lower bound.
