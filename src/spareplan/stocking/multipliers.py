@@ -28,6 +28,8 @@ IntArray = NDArray[np.int64]
 FIRST_SLOPE, STEEPEST, FLATTEST = -0.9, -2.0, -0.3
 LONGEST_STEP = 2.5
 NO_PRICE = 1e-12
+# Place of the caps among the kinds of promises.
+CAP = 3
 # Below this share of the unit cost a cap is free.
 NO_CAP_PRICE = 1e-6
 
@@ -222,14 +224,14 @@ def prices_of_some(
     some, rows = pipelines.take(parts), pipelines.rows_of(parts)
     theirs = promises.take(rows)
     ratio = np.ones(len(promises))
-    for all_of, part_of in zip(promises.kinds, theirs.kinds, strict=True):
+    for number, (all_of, part_of) in enumerate(zip(promises.kinds, theirs.kinds, strict=True)):
         if all_of.promise is None or part_of.promise is None:
             continue
         counts = []
         for kind, weight in ((all_of, pipelines.own), (part_of, some.own)):
             assert kind.promise is not None
             # Caps count money, the others demand.
-            factor = kind.factor if all_of is promises.kinds[3] else weight * (kind.factor > 0)
+            factor = kind.factor if number == CAP else weight * (kind.factor > 0)
             held = kind.promise >= 0
             counts.append(np.bincount(kind.promise[held], weights=factor[held], minlength=len(promises)))
         ratio = np.where(counts[0] > 0, counts[1] / np.maximum(counts[0], 1e-300), ratio)

@@ -16,6 +16,8 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 # A promise counts as kept within this share of what it allows: far below what can be measured.
 KEPT_WITHIN = 1e-9
+# Rows that are summed at once, so that millions of them need no second copy.
+BLOCK_ROWS = 1 << 20
 
 
 class Kind(NamedTuple):
@@ -43,15 +45,15 @@ class Promises:
     allowed : ndarray, shape (promises,)
         What may be used. [pieces; pieces per day; money]
     wait_promise, miss_promise, late_promise, cap_promise : ndarray of int, shape (rows,)
-        Promise of each row of the pipelines; -1: none.
+        Promise of each row of the pipelines; -1: none. None: no promise of this kind.
     wait_factor, miss_factor, late_factor, cap_factor : ndarray, shape (rows,)
         Use per expected backorder, per certainty to miss and to be late, and per piece.
     """
 
     table: pd.DataFrame
     allowed: FloatArray
-    wait_promise: IntArray
-    miss_promise: IntArray
+    wait_promise: IntArray | None
+    miss_promise: IntArray | None
     wait_factor: FloatArray
     miss_factor: FloatArray
     late_promise: IntArray | None = None
@@ -81,10 +83,14 @@ class Promises:
 
     def used(self, priced: Priced) -> FloatArray:
         """What levels use of each promise."""
-        out = np.zeros(len(self))
-        for promise, factor, measure in self.uses(priced):
-            out += np.bincount(promise, weights=factor * measure, minlength=len(self))
-        return out
+        # Rows without a promise are counted in the first place, which is left out.
+        out = np.zeros(len(self) + 1)
+        for kind, measure in self._kinds(priced):
+            for begin in range(0, len(measure), BLOCK_ROWS):
+                here = slice(begin, begin + BLOCK_ROWS)
+                used = kind.factor[here] * measure[here]
+                out += np.bincount(kind.promise[here] + 1, weights=used, minlength=len(out))
+        return out[1:]
 
     def used_by_part(self, priced: Priced, pipelines: Pipelines) -> tuple[IntArray, IntArray, FloatArray]:
         """What each part uses: part, promise and amount, one entry per part x promise (sorted, summed)."""
@@ -131,13 +137,6 @@ class Promises:
             Kind(self.late_promise, self.late_factor),
             Kind(self.cap_promise, self.cap_factor),
         )
-
-    def uses(self, priced: Priced) -> Iterator[tuple[IntArray, FloatArray, FloatArray]]:
-        """Promise, factor and measure of the rows of each kind that is promised."""
-        for kind, measure in self._kinds(priced):
-            rows = np.flatnonzero(kind.promise >= 0)
-            if len(rows):
-                yield kind.promise[rows], kind.factor[rows], measure[rows]
 
     def _kinds(self, priced: Priced) -> Iterator[tuple[Any, NDArray[Any]]]:
         measures = (priced.ebo, priced.miss, priced.late, priced.levels)

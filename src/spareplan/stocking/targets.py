@@ -159,14 +159,17 @@ def read_targets(
         allowed,
         wait,
         miss,
-        np.where(wait >= 0, factor, 0.0),
-        np.where(miss >= 0, pipelines.own, 0.0),
-        **(
-            {"late_promise": late, "late_factor": np.where(late >= 0, pipelines.own, 0.0)}
-            if pipelines.windows is not None
-            else {}
-        ),
+        _factor_of(wait, factor),
+        _factor_of(miss, pipelines.own),
+        None if pipelines.windows is None else late,
+        _factor_of(late, pipelines.own),
     )
+
+
+def _factor_of(promise: IntArray | None, factor: FloatArray) -> FloatArray:
+    if promise is None:
+        return np.empty(0)
+    return factor if (promise >= 0).all() else np.where(promise >= 0, factor, 0.0)
 
 
 def read_windows(
@@ -196,7 +199,8 @@ def read_windows(
     DataError
         A window is missing or negative.
     """
-    none = np.full(len(pipelines.stop), np.nan), np.ones(len(pipelines.stop), bool)
+    rows = len(pipelines.stop)
+    none = np.broadcast_to(np.nan, rows), np.broadcast_to(np.bool_(True), rows)
     if targets is None or "target_in_window" not in targets:
         return pipelines, *none
     asked = targets["target_in_window"].notna().to_numpy()
@@ -212,9 +216,9 @@ def read_windows(
         )
     if problems:
         raise DataError(problems)
-    rows = pipelines.forest_rows
-    part = forest.part[rows]
-    keys = [pd.Series(forest.site_ids.take(forest.site[rows]))]
+    place = pipelines.forest_rows
+    part = forest.part[place]
+    keys = [pd.Series(forest.site_ids.take(forest.site[place]))]
     names = ["site_id"]
     if "group" in targets:
         keys.append(pd.Series(parts["group"].to_numpy()[part]))
@@ -231,8 +235,10 @@ def read_windows(
 
 def _promise_of(
     cell: IntArray, covered: NDArray[np.bool_], cells: IntArray, promises: IntArray, count: int
-) -> IntArray:
-    of_cell = np.full(count + 1, -1, dtype=np.int64)
+) -> IntArray | None:
+    if not len(promises):
+        return None
+    of_cell = np.full(count + 1, -1, dtype=np.int32)
     of_cell[cells[promises].astype(np.int64)] = promises
     return np.where(covered, of_cell[cell], -1)
 
@@ -260,6 +266,8 @@ def refuse_unreachable(pipelines: Pipelines, promises: Promises) -> None:
         # Certainty is reached only where nothing is ever on the way.
         on_way = _ever_on_way(pipelines)
         for promise, _ in promises.kinds[:2]:
+            if promise is None:
+                continue
             rows = on_way & (promise >= 0)
             endless[np.unique(promise[rows])] = True
         if promises.late_promise is not None and pipelines.windows is not None:
@@ -298,20 +306,11 @@ def _ever_on_way(pipelines: Pipelines) -> NDArray[np.bool_]:
 def _fullest(pipelines: Pipelines, promises: Promises) -> Priced:
     """What the largest stock within the ceilings does; only parts with a ceiling need to be measured."""
     rows = len(pipelines.stop)
-    nothing = np.zeros(rows)
-    full = Priced(
-        np.zeros(rows, np.int64),
-        nothing.copy(),
-        nothing.copy(),
-        nothing,
-        nothing,
-        nothing,
-        nothing,
-        nothing,
-        late=nothing.copy(),
-    )
-    if not rows:
+    none = np.broadcast_to(0.0, rows)
+    full = Priced(np.broadcast_to(0, rows), *(none,) * 7, late=none)
+    if not (pipelines.most < ANY_STOCK).any():
         return full
+    full = replace(full, ebo=np.zeros(rows), miss=np.zeros(rows), late=np.zeros(rows))
     bounded = np.flatnonzero(np.bitwise_or.reduceat(pipelines.most < ANY_STOCK, pipelines.starts[:-1]))
     if len(bounded):
         some = pipelines.take(bounded)
