@@ -168,7 +168,8 @@ def hold(previous: Plan, data: Dataset, horizon: FrozenHorizon, fixed: pd.DataFr
     data : Dataset
     horizon : FrozenHorizon
     fixed : DataFrame
-        part_id, site_id, override (its place among the data's): base stocks that planners have set.
+        part_id, site_id, override (its place among the data's): base stocks, floors and ceilings that
+        planners have set.
 
     Returns
     -------
@@ -177,7 +178,7 @@ def hold(previous: Plan, data: Dataset, horizon: FrozenHorizon, fixed: pd.DataFr
     orders, noted = orders_to_keep(previous, data, horizon)
     told = data.overrides.reset_index(drop=True)
     late = may_enter(told, horizon) & ~decision_keys(told).isin(horizon.known)
-    at_once = fixed.loc[fixed["override"].isin(told.index[late]), PAIR]
+    at_once = fixed.loc[fixed["override"].isin(told.index[late]), PAIR].drop_duplicates()
     ways = {site: data.network.path_to_hq(site) for site in at_once["site_id"].unique()}
     released = at_once.assign(site_id=at_once["site_id"].map(ways)).explode("site_id").drop_duplicates()
     return Held(orders, at_once, released, noted)
@@ -259,6 +260,23 @@ def _ways(orders: pd.DataFrame) -> pd.Series:
     """Part, sender and receiver as one text; no sender is the supplier."""
     words = [orders[name].astype(object).where(orders[name].notna(), "").astype(str) for name in LANE]
     return joined_text(words)
+
+
+def levels_before(previous: Plan) -> pd.DataFrame:
+    """Levels of the plan before, for `optimize_levels(previous=...)`.
+
+    Parameters
+    ----------
+    previous : Plan
+
+    Returns
+    -------
+    DataFrame
+        part_id, site_id, base_stock, and model_base_stock where planners had set levels: once their word
+        counts no more, the model's own level is the one to keep. [pieces]
+    """
+    table = previous.levels.table
+    return table[[*PAIR, *(name for name in ("base_stock", "model_base_stock") if name in table)]]
 
 
 def keep_levels(

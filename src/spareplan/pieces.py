@@ -84,7 +84,8 @@ def _sort(value: Any, name: str, frames: dict[str, pd.DataFrame], plain: dict[st
             frames[name] = value
     elif isinstance(value, pd.Timestamp):
         plain[key] = {"date": value.isoformat()}
-    elif callable(value):
+    elif callable(value) or name == "levels.frontier":
+        # What is computed when it is asked for needs the data again.
         return
     elif value is None or isinstance(value, (str, int, float, bool, tuple)):
         plain[key] = list(value) if isinstance(value, tuple) else value

@@ -96,11 +96,22 @@ def make_plan(
 
     say("stock levels")
     fixed = planners.fixed_levels(data, as_of, demand.table["part_id"])
-    levels = optimize_levels(data, demand, grades, budget=config.budget, fixed=fixed, options=config.stocking)
+    bounds = planners.level_bounds(data, as_of, demand.table["part_id"])
+    levels = optimize_levels(
+        data,
+        demand,
+        grades,
+        budget=config.budget,
+        fixed=fixed,
+        options=config.stocking,
+        bounds=bounds,
+        previous=None if previous is None else frozen.levels_before(previous),
+    )
     levels = planners.apply_to_levels(levels, data, as_of)
     held = None
     if previous is not None and horizon is not None and horizon.order_weeks:
-        held = frozen.hold(previous, data, horizon, fixed)
+        decided = pd.concat([fixed, bounds], ignore_index=True)
+        held = frozen.hold(previous, data, horizon, decided)
         levels = frozen.keep_levels(levels, previous, horizon, held.at_once)
 
     say("simulation")

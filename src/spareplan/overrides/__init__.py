@@ -13,6 +13,7 @@ from spareplan.overrides.laying import (
     apply_to_parts,
     beside_given,
     fixed_levels,
+    level_bounds,
 )
 from spareplan.overrides.listing import list_overrides, override_exceptions
 
@@ -28,6 +29,7 @@ __all__ = [
     "beside_given",
     "fixed_levels",
     "gather_overrides",
+    "level_bounds",
     "list_overrides",
     "override_exceptions",
 ]

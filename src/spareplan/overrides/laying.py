@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from spareplan.errors import DataError, Problem
 from spareplan.results import DemandForecast, Headcount, Orders, PartGrades, StockLevels, assumptions_frame
 from spareplan.tables.horizon import FrozenHorizon
 from spareplan.tables.schema import TEXT
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from spareplan.tables.dataset import Dataset
 
 OVERRIDE_SOURCE = "planner's override"
+BOUNDS = ("base_stock_at_least", "base_stock_at_most")
 _WINDOW_NOTE = "vmr and rate_cv2 of the model are kept"
 
 
@@ -249,13 +251,63 @@ def fixed_levels(data: Dataset, as_of: pd.Timestamp, known_parts: pd.Series | No
     DataError
         An override that cannot be followed.
     """
+    return _wished(data, as_of, known_parts, "base_stock").rename(columns={"value": "base_stock"})
+
+
+def level_bounds(data: Dataset, as_of: pd.Timestamp, known_parts: pd.Series | None = None) -> pd.DataFrame:
+    """Floors and ceilings that planners have set, for `optimize_levels(bounds=...)`.
+
+    Parameters
+    ----------
+    data, as_of, known_parts
+        As in `fixed_levels`.
+
+    Returns
+    -------
+    DataFrame
+        part_id, site_id, at_least, at_most (empty: none) [pieces], and override: which one decided last; a
+        row per pair, sorted.
+
+    Raises
+    ------
+    DataError
+        An override that cannot be followed, or a floor above a ceiling.
+    """
+    low = _wished(data, as_of, known_parts, "base_stock_at_least").set_index(PAIR)
+    high = _wished(data, as_of, known_parts, "base_stock_at_most").set_index(PAIR)
+    both = pd.concat(
+        [low["value"].rename("at_least"), high["value"].rename("at_most")], axis=1, join="outer"
+    ).astype(float)
+    place = pd.concat([low["override"], high["override"]], axis=1).max(axis=1)
+    out = both.assign(override=place.reindex(both.index)).reset_index()
+    crossed = out[out["at_least"] > out["at_most"]]
+    if len(crossed):
+        raise DataError(
+            [
+                Problem(
+                    "overrides",
+                    int(row["override"]) + 2,
+                    "value",
+                    f"{row['at_least']:g}",
+                    f"asks for at least {row['at_least']:g} of {row['part_id']} at {row['site_id']}, another for "
+                    f"at most {row['at_most']:g}",
+                    "withdraw one of the two",
+                )
+                for row in crossed.to_dict("records")
+            ]
+        )
+    return out.sort_values(PAIR).reset_index(drop=True)
+
+
+def _wished(data: Dataset, as_of: pd.Timestamp, known_parts: pd.Series | None, column: str) -> pd.DataFrame:
+    """What planners wish in one column of the levels, a row per pair; the latest decision holds."""
     live = active_overrides(data.overrides, as_of, "levels")
-    live = live[live["column"] == "base_stock"]
+    live = live[live["column"] == column]
     newest = newest_parts(data.parts)
     planned = set(data.parts["part_id"] if known_parts is None else known_parts)
     parts, sites = data.parts["part_id"], pd.Index(data.network.site_ids)
     region = data.network.region
-    found = [pd.DataFrame({"part_id": [], "site_id": [], "base_stock": [], "reason": [], "override": []})]
+    found = [pd.DataFrame({name: [] for name in (*PAIR, "value", "reason", "override")})]
     for at, one in live.iterrows():
         part = one["part_id"]
         of_part = parts if pd.isna(part) else parts[parts == stand_in(part, planned, newest)]
@@ -264,9 +316,9 @@ def fixed_levels(data: Dataset, as_of: pd.Timestamp, known_parts: pd.Series | No
             own = (region[sites_there] == one["region_id"]).fillna(False).to_numpy(dtype=bool)
             sites_there = sites_there[own]
         pairs = pd.MultiIndex.from_product([of_part, sites_there], names=PAIR).to_frame(index=False)
-        why = f"base stock set to {one['value']} by {one['who']}: {one['why']}"
-        value = value_of("levels", "base_stock", one["value"])
-        found.append(pairs.assign(base_stock=value, reason=why, override=pd.Series(at, index=pairs.index)))
+        why = f"{column.replace('_', ' ')} set to {one['value']} by {one['who']}: {one['why']}"
+        value = value_of("levels", column, one["value"])
+        found.append(pairs.assign(value=value, reason=why, override=pd.Series(at, index=pairs.index)))
     every = pd.concat(found[1:] or found, ignore_index=True).drop_duplicates(PAIR, keep="last")
     return every.sort_values(PAIR).reset_index(drop=True)
 
@@ -283,12 +335,16 @@ def _apply(
     for at, rows in reached(keyed(table, data), live, newest_parts(data.parts), horizon):
         one = live.loc[at]
         column = one["column"]
-        if f"model_{column}" not in table:
-            table[f"model_{column}"] = table[column]
+        # The model has no floors and ceilings of its own; they stand against its own base stock.
+        own = "model_base_stock" if column in BOUNDS else f"model_{column}"
+        if own not in table:
+            table[own] = table[own.removeprefix("model_")]
         if not len(rows):
             continue
+        if column in BOUNDS and column not in table:
+            table[column] = np.nan
         table[column] = laid(table[column], rows, one)
-        model = table[f"model_{column}"].iloc[rows].map(_shown).astype(object)
+        model = table[own].iloc[rows].map(_shown).astype(object)
         said.iloc[rows] = (
             f"; {column} set to {one['value']} by {one['who']} (model " + model + f"): {one['why']}"
         )

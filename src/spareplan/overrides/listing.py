@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from spareplan.overrides.laying import BOUNDS
 from spareplan.tables.horizon import FrozenHorizon
 from spareplan.tables.scopes import (
     WORDS,
@@ -122,7 +123,8 @@ def _ends(out: pd.DataFrame, status: pd.Series) -> pd.Series:
 
 def _models(table: pd.DataFrame, one: pd.Series, hit: NDArray[np.int64]) -> str:
     """What the model says in the rows an override reaches."""
-    column = f"model_{one['column']}" if f"model_{one['column']}" in table else one["column"]
+    own = "base_stock" if one["column"] in BOUNDS else one["column"]
+    column = f"model_{own}" if f"model_{own}" in table else own
     values = table[column].iloc[hit].dropna()
     if values.empty:
         return ""

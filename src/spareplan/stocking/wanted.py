@@ -124,20 +124,20 @@ def with_steadiness(
     upstream = kept & ~asked.pipelines.is_leaf[back] & free
     if isinstance(table["reason"].dtype, pd.CategoricalDtype):
         return lines
-    said = pd.Series("", index=table.index, dtype=object)
+    said = np.full(len(table), "", dtype=object)
     at = np.flatnonzero(shelf)
     yearly = saving[at] * options.holding_rate
-    said.iloc[at] = [
+    said[at] = [
         f"; kept from the plan before: {level} would save only {money:,.2f} of holding cost a year"
         for level, money in zip(wished[at].tolist(), yearly.tolist())
     ]
     at = np.flatnonzero(upstream)
-    said.iloc[at] = [
+    said[at] = [
         f"; kept from the plan before: free to change it would be {level}"
         for level in found.levels[back][at].tolist()
     ]
     at = np.flatnonzero(changed)
-    said.iloc[at] = [f"; {level:.0f} in the plan before" for level in old[at].tolist()]
+    said[at] = [f"; {level:.0f} in the plan before" for level in old[at].tolist()]
     table["reason"] = table["reason"].astype(object) + said
     return lines
 

@@ -28,7 +28,10 @@ OPEN_COLUMNS = {
     ),
     "demand": ("mean", "vmr", "rate_cv2"),
     "grades": ("tier", "criticality", "planner", "target_fill_rate", "target_wait_days"),
-    "levels": ("base_stock", "reorder_point", "order_quantity", "planner"),
+    "levels": (
+        "base_stock", "base_stock_at_least", "base_stock_at_most", "reorder_point", "order_quantity",
+        "planner",
+    ),
     "orders": ("quantity", "priority"),
     "crew": ("required", "hire", "train", "transfer_in", "transfer_out"),
 }  # fmt: skip
