@@ -217,6 +217,18 @@ def test_order_quantities_average_over_the_positions():
             assert table["ebo"][0] == pytest.approx(sum(a["ebo"][0] for a in averages) / 4)
 
 
+def test_the_published_order_quantity_costs_what_is_published(test_data):
+    case = json.loads((test_data / "stocking" / "rq_poisson_example_5_8.json").read_text())
+    rate = case["demand_mean"]
+    sites, parts, rates, levels = networks.tables([-1], [case["lead_time"]], [rate], [0])
+    batch = levels.assign(reorder_point=case["r"], order_quantity=case["Q"])
+    row = evaluate_levels(sites, parts, rates, batch).iloc[0]
+    assert row["evaluation"] == "exact"
+    cost = case["holding_cost"] * row["on_hand"] + case["stockout_cost"] * row["ebo"]
+    cost += case["fixed_cost"] * rate / case["Q"]
+    assert cost == pytest.approx(case["cost"], abs=1e-8)
+
+
 def test_overdispersed_parts_are_taken_by_two_moments_and_say_so():
     sites, parts, rates, levels = networks.tables([-1, 0, 0], [30.0, 4, 2], [0.01, 0.05, 0.1], [4, 1, 1])
     parts = pd.concat([parts, parts.assign(part_id="Q")])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pandas as pd
@@ -164,6 +164,25 @@ class Forest:
                 above = self.parent[rows]
                 out[rows] = out[above] | (self.repair_share[above] > 0)
         return out
+
+    @property
+    def in_lots(self) -> BoolArray:
+        """Rows of parts that a site below HQ orders in quantities: no part of their tree is exact."""
+        out = np.zeros(len(self.part_ids), dtype=bool)
+        out[self.part[(self.most > self.least) & (self.depth > 0)]] = True
+        return out[self.part]
+
+    def cut(self, rows: IntArray) -> Forest:
+        """Keep some rows, ascending and of whole parts; `part` still points into all `part_ids`."""
+        place = np.empty(len(self), dtype=np.int64)
+        place[rows] = np.arange(len(rows))
+        arrays = {
+            field.name: getattr(self, field.name)[rows]
+            for field in fields(self)
+            if field.name not in ("part_ids", "site_ids", "parent")
+        }
+        above = self.parent[rows]
+        return replace(self, parent=np.where(above >= 0, place[above], -1), **arrays)
 
     @property
     def has_children(self) -> BoolArray:

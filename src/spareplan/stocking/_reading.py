@@ -142,19 +142,10 @@ def read_levels(
         "is empty",
         "give whole pieces of at least 0, or reorder_point and order_quantity",
     )
-    below = (site >= 0) & (tree.depth[site] > 0) & batches & (quantity > 1)
-    problems += rows_problem(
-        "levels",
-        levels,
-        "order_quantity",
-        below,
-        "is above 1 below the headquarters",
-        "sites below the headquarters order one for one: give base_stock alone",
-    )
     if problems:
         return nothing
-    # Below HQ the base stock rules; a reorder point of S - 1 beside it says the same.
-    batches &= (tree.depth[site] == 0) | empty
+    # Below HQ the base stock rules where pieces are ordered one by one: R = S - 1 beside it says the same.
+    batches &= (tree.depth[site] == 0) | empty | (quantity > 1)
     stock = np.where(empty, point + quantity, stock)
     least = np.where(batches, point + 1, stock).astype(np.int64)
     most = np.where(batches, point + quantity, stock).astype(np.int64)

@@ -87,7 +87,7 @@ def lay_runs(forest: Forest, rows: IntArray, years: float) -> Runs:
     Runs
         A rate that is unknown (rate_cv2) is drawn anew in every run and holds throughout it.
     """
-    copies = np.where(_part_any(forest, forest.spread > 0)[rows], WORLDS, 1)
+    copies = np.where(in_worlds(forest)[rows], WORLDS, 1)
     source = np.repeat(rows, copies)
     run = np.arange(len(source)) - np.repeat(np.cumsum(copies) - copies, copies)
     order = np.lexsort((source, run, forest.part[source]))
@@ -113,6 +113,20 @@ def lay_runs(forest: Forest, rows: IntArray, years: float) -> Runs:
         length=years * DAYS_PER_YEAR / many, run=run,
         first_batch=run * BATCHES // WORLDS, batches=np.where(many > 1, 1, BATCHES),
     )  # fmt: skip
+
+
+def in_worlds(forest: Forest) -> NDArray[np.bool_]:
+    """Rows of parts that live in many worlds: with an unknown rate, or with lots that feed on lots.
+
+    A site that orders 6 at a time and is asked for 3 at a time keeps for ever to the positions it began with.
+    """
+    lots = forest.most > forest.least
+    fed = np.zeros(len(forest), dtype=bool)
+    fed[forest.parent[lots & (forest.parent >= 0)]] = True
+    for depth in range(int(forest.depth.max(initial=0)), 0, -1):
+        rows = forest.rows_at(depth)
+        fed[forest.parent[rows[fed[rows]]]] = True
+    return _part_any(forest, (forest.spread > 0) | (lots & fed))
 
 
 def _part_any(forest: Forest, flag: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -1,6 +1,7 @@
 """Backorders through the tree of sites: exact, two-moment and METRIC evaluation of given levels.
 
-Every site follows one-for-one replenishment, first come first served; HQ may order in quantities. A failed
+Every site follows one-for-one replenishment, first come first served; HQ may order in quantities, which is
+exact as the mean over the positions R+1 .. R+Q (lots below HQ: see `lot_laws`). A failed
 piece is repaired where it failed: of a site's own demand d the share r comes back in T days, while an order
 of a site below is for a good piece, brings none to repair and always goes on to the parent. With l all demand
 arriving at a site, u = l - r d its orders, L the time from its parent, p the share of the parent's demand
@@ -12,8 +13,8 @@ By Palm's theorem only the mean of a lead time matters for a Poisson stream, so 
 mixtures, and the spread of the supplier's lead time changes neither backorders nor fill rates, at any site.
 It does change the law of the wait (see `waiting`), and everything where HQ orders in quantities: there whole
 lots cross. A spread of the ways below HQ changes a little where the parent may be short, and nothing where
-it never is. `simulate` draws random times (`lead_time_sd_days`) and shows all this. Demand that varies more than Poisson is matched by two moments at every site; there
-simulation is the judge.
+it never is. `simulate` draws random times (`lead_time_sd_days`) and shows all this. Demand that varies more
+than Poisson is matched by two moments at every site (`moments`); there simulation is the judge.
 
 References
 ----------
@@ -25,7 +26,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -36,38 +37,25 @@ from spareplan.maths import distributions
 from spareplan.stocking._forest import Forest, read_forest
 from spareplan.stocking.laws import (
     TAIL,
+    Service,
     backorder_pmf,
     convolve_poisson,
     count_reach,
     poisson_pmf,
     positions,
-    station_moments,
     thin,
 )
+from spareplan.stocking.lot_laws import lot_service
+from spareplan.stocking.moments import metric_service, two_moment_service
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 Method = Literal["exact", "two_moment", "metric"]
 METHODS = ("exact", "two_moment", "metric")
+EVALUATIONS = ("exact", "near_exact", "two_moment", "metric")
+NEAR_EXACT, TWO_MOMENT = 1, 2
 # Up to this many rows the plain road is used, so that small questions never wait for a compiler.
 SMALL = 3_000
-
-
-class Service(NamedTuple):
-    """What every row of a forest gives (arrays, shape (n,)).
-
-    Parameters
-    ----------
-    ebo, pipeline : ndarray
-        Expected backorders, and mean pieces on order. [pieces]
-    fill_rate, ready_rate : ndarray
-        P(N < S) and P(N <= S).
-    """
-
-    ebo: FloatArray
-    pipeline: FloatArray
-    fill_rate: FloatArray
-    ready_rate: FloatArray
 
 
 def evaluate_forest(forest: Forest, method: Method = "exact") -> tuple[Service, NDArray[np.bool_]]:
@@ -83,20 +71,69 @@ def evaluate_forest(forest: Forest, method: Method = "exact") -> tuple[Service, 
     -------
     Service
     ndarray of bool, shape (n,)
-        Rows that were evaluated exactly.
+        Rows that were evaluated by whole laws, not by moments.
     """
-    exact = ~forest.overdispersed & (method == "exact")
+    by_law = evaluation_codes(forest, method) < TWO_MOMENT
+    lots = forest.in_lots
+    if not lots.any():
+        return _plain_or_compiled(forest, by_law, method), by_law
+    out = Service(*(np.full(len(forest), np.nan) for _ in Service._fields))
+    for rows in (np.flatnonzero(lots), np.flatnonzero(~lots)):
+        part, laws = forest.cut(rows), by_law[rows]
+        # The kernels know lots at HQ alone.
+        found = _in_lots(part, laws, method) if lots[rows].any() else _plain_or_compiled(part, laws, method)
+        for whole, values in zip(out, found):
+            whole[rows] = values
+    return out, by_law
+
+
+def evaluation_codes(forest: Forest, method: str) -> NDArray[np.int8]:
+    """How each row is evaluated, as a place in EVALUATIONS.
+
+    Parameters
+    ----------
+    forest : Forest
+    method : {"exact", "two_moment", "metric"}
+
+    Returns
+    -------
+    ndarray of int8, shape (n,)
+        Exact: Poisson demand, lots at HQ alone or at the sites of two echelons. Near exact: below a site
+        that repairs failures of its own, and lots in deeper trees. Two-moment: overdispersed demand, and
+        lots together with repair.
+    """
+    if method != "exact":
+        return np.full(len(forest), EVALUATIONS.index(method), dtype=np.int8)
+    out = np.where(forest.below_repair, NEAR_EXACT, 0).astype(np.int8)
+    out[forest.overdispersed] = TWO_MOMENT
+    lots = forest.in_lots
+    if lots.any():
+        mended, deep = np.zeros((2, len(forest.part_ids)), dtype=bool)
+        mended[forest.part[(forest.repair_share > 0) | (forest.return_share > 0)]] = True
+        deep[forest.part[forest.depth > 1]] = True
+        of_lots = np.where(mended, TWO_MOMENT, np.where(deep, NEAR_EXACT, 0)).astype(np.int8)[forest.part]
+        out[lots] = np.maximum(out, of_lots)[lots]
+    return out
+
+
+def _plain_or_compiled(forest: Forest, by_law: NDArray[np.bool_], method: Method) -> Service:
     if len(forest) > SMALL:
-        return kernel_service(forest, method), exact
-    if method == "metric":
-        return metric_service(forest), exact
-    if method == "two_moment":
-        return two_moment_service(forest), exact
-    parts_exact = exact_service(forest, exact)
-    if exact.all():
-        return parts_exact, exact
-    by_moments = two_moment_service(forest)
-    return Service(*(np.where(exact, a, b) for a, b in zip(parts_exact, by_moments))), exact
+        return kernel_service(forest, method)
+    laws = exact_service(forest, by_law)
+    if by_law.all():
+        return laws
+    return Service(*(np.where(by_law, a, b) for a, b in zip(laws, _by_moments(forest, method))))
+
+
+def _in_lots(forest: Forest, by_law: NDArray[np.bool_], method: Method) -> Service:
+    laws, _ = lot_service(forest, by_law, np.empty(0))
+    if by_law.all():
+        return laws
+    return Service(*(np.where(by_law, a, b) for a, b in zip(laws, _by_moments(forest, method))))
+
+
+def _by_moments(forest: Forest, method: Method) -> Service:
+    return metric_service(forest) if method == "metric" else two_moment_service(forest)
 
 
 def kernel_service(forest: Forest, method: Method = "exact") -> Service:
@@ -178,122 +215,6 @@ def exact_service(forest: Forest, wanted: NDArray[np.bool_]) -> Service:
     return out
 
 
-def metric_service(forest: Forest) -> Service:
-    """Backorders with every count on order taken as Poisson [1]_; kept for comparison only.
-
-    Parameters
-    ----------
-    forest : Forest
-
-    Returns
-    -------
-    Service
-    """
-    out = Service(*(np.zeros(len(forest)) for _ in Service._fields))
-    local = forest.pipeline
-    for depth in range(int(forest.depth.max(initial=-1)) + 1):
-        rows = forest.rows_at(depth)
-        parent = np.maximum(forest.parent[rows], 0)
-        mean = local[rows] + np.where(depth > 0, forest.share[rows] * out.ebo[parent], 0.0)
-        out.pipeline[rows] = mean
-        for stock, part, weight in positions(forest.least[rows], forest.most[rows]):
-            at = rows[part]
-            out.ebo[at] += weight * distributions.loss(stock, mean[part])
-            out.fill_rate[at] += weight * distributions.cdf(stock - 1, mean[part])
-            out.ready_rate[at] += weight * distributions.cdf(stock, mean[part])
-    return out
-
-
-class Moments(NamedTuple):
-    """Two moments per row of a forest (arrays, shape (n,)).
-
-    Parameters
-    ----------
-    mean, variance : ndarray
-        Pieces on order. [pieces, pieces²]
-    backlog, backlog_variance : ndarray
-        Backorders. [pieces, pieces²]
-    backlog_tie : ndarray
-        Covariance of the backorders and the part's common rate, relative to its mean. [pieces]
-    seen : ndarray
-        Mean pieces on order that an arriving piece finds. [pieces]
-    """
-
-    mean: FloatArray
-    variance: FloatArray
-    backlog: FloatArray
-    backlog_variance: FloatArray
-    backlog_tie: FloatArray
-    seen: FloatArray
-
-
-def forest_moments(forest: Forest) -> Moments:
-    """Two moments of orders and backorders down the forest, overdispersion included.
-
-    Parameters
-    ----------
-    forest : Forest
-
-    Returns
-    -------
-    Moments
-
-    Notes
-    -----
-    A rate that is unknown but common to all sites ties a site's own pipeline to its parent's backlog: with G
-    the relative rate, Cov(G, B) = Cov(G, N)/Var(N) E[B (N - E N)], exact at HQ for Poisson demand given a
-    gamma rate. Arriving pieces find more on order than the mean, because high rates bring more of them and
-    because they come together with others: the counts they find keep the ratio of variance to mean.
-    """
-    out = Moments(*(np.zeros(len(forest)) for _ in Moments._fields))
-    local, direct = forest.pipeline, forest.pipeline_variance
-    own_tie, ahead, lump = forest.rate_tie, forest.seen_ahead, forest.parent_lump
-    for depth in range(int(forest.depth.max(initial=-1)) + 1):
-        rows = forest.rows_at(depth)
-        parent = np.maximum(forest.parent[rows], 0)
-        share = np.where(depth > 0, forest.share[rows], 0.0)
-        mean, variance = station_moments(
-            local[rows], direct[rows], share, out.backlog[parent], out.backlog_variance[parent], lump[rows],
-            local[rows] * share * out.backlog_tie[parent],
-        )  # fmt: skip
-        out.mean[rows], out.variance[rows] = mean, variance
-        tied = own_tie[rows] + share * out.backlog_tie[parent]
-        out.seen[rows] = mean + ahead[rows] + share * out.backlog_tie[parent]
-        second, crossed = np.zeros(len(rows)), np.zeros(len(rows))
-        for stock, part, weight in positions(forest.least[rows], forest.most[rows]):
-            e, v = distributions.backlog(stock, mean[part], variance[part])
-            out.backlog[rows[part]] += weight * e
-            second[part] += weight * (v + e**2)
-            crossed[part] += weight * (v + e**2 + (stock - mean[part]) * e)
-        out.backlog_variance[rows] = np.maximum(second - out.backlog[rows] ** 2, 0.0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            slope = np.where(tied > 0, tied / variance, 0.0)
-        out.backlog_tie[rows] = slope * crossed
-    return out
-
-
-def two_moment_service(forest: Forest) -> Service:
-    """Backorders with pieces on order as a negative binomial of their mean and variance [3]_.
-
-    Parameters
-    ----------
-    forest : Forest
-
-    Returns
-    -------
-    Service
-    """
-    moments = forest_moments(forest)
-    fill, ready = np.zeros(len(forest)), np.zeros(len(forest))
-    for stock, part, weight in positions(forest.least, forest.most):
-        seen = moments.seen[part]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            ratio = np.where(moments.mean[part] > 0, moments.variance[part] / moments.mean[part], 1.0)
-        fill[part] += weight * distributions.cdf(stock - 1, seen, seen * ratio)
-        ready[part] += weight * distributions.cdf(stock, moments.mean[part], moments.variance[part])
-    return Service(moments.backlog, moments.mean, fill, ready)
-
-
 def evaluate_levels(
     sites: pd.DataFrame,
     parts: pd.DataFrame,
@@ -316,9 +237,9 @@ def evaluate_levels(
         repair_share_site, repair_days_site (share of the site's own failures that is repaired there and
         never seen by the parent; orders of the sites below are for good pieces, and none is repaired).
     levels : DataFrame
-        part_id, site_id, base_stock; at HQ optionally reorder_point and order_quantity (together they replace
-        base_stock: results are averaged over the positions R+1 .. R+Q, which is exact). Missing rows are 0;
-        rows where nothing is demanded below are left aside.
+        part_id, site_id, base_stock; optionally reorder_point and order_quantity, which together replace
+        base_stock at HQ, and at any site that orders more than one piece at a time. Missing rows are 0; rows
+        where nothing is demanded below are left aside.
     method : {"exact", "two_moment", "metric"}
         "exact" is exact for Poisson demand; parts with vmr above 1 or rate_cv2 above 0 are taken by two
         moments. A vmr below 1 alone counts as Poisson, the safe side.
@@ -332,7 +253,8 @@ def evaluate_levels(
         echelon: part_id, site_id, base_stock, ebo, fill_rate, ready_rate, mean_wait_days, on_hand E(S - N)+,
         pipeline E N (all ordered, not yet received), evaluation, and wait_le_<t> per time. Fill and waits are
         of all demand arriving at the site; NaN where there is none. evaluation is the method that was used,
-        or "near_exact" below a site that repairs failures of its own.
+        or "near_exact": below a site that repairs failures of its own, and where sites below HQ order in lots
+        in more than two echelons.
 
     Raises
     ------
@@ -361,10 +283,9 @@ def evaluate_levels(
             "give days of at least 0",
         )
     forest = read_forest(sites, parts, rates, levels)
-    service, exact = evaluate_forest(forest, method)
+    service, _ = evaluate_forest(forest, method)
     table = service_table(forest, service)
-    other = "metric" if method == "metric" else "two_moment"
-    table["evaluation"] = np.where(exact, np.where(forest.below_repair, "near_exact", "exact"), other)
+    table["evaluation"] = np.array(EVALUATIONS, dtype=object)[evaluation_codes(forest, method)]
     if len(times):
         from spareplan.stocking.waiting import wait_shares
 

@@ -8,6 +8,8 @@ References
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
@@ -16,6 +18,23 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 # Probability beyond which a count is cut; far below the 1e-8 that results promise.
 TAIL = 1e-15
+
+
+class Service(NamedTuple):
+    """What every row of a forest gives (arrays, shape (n,)).
+
+    Parameters
+    ----------
+    ebo, pipeline : ndarray
+        Expected backorders, and mean pieces on order. [pieces]
+    fill_rate, ready_rate : ndarray
+        P(N < S) and P(N <= S).
+    """
+
+    ebo: FloatArray
+    pipeline: FloatArray
+    fill_rate: FloatArray
+    ready_rate: FloatArray
 
 
 def count_reach(mean: float) -> int:

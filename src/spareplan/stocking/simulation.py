@@ -229,12 +229,6 @@ def simulate_levels(
     rates = pipeline_rates(data, demand)
     columns = ["part_id", "site_id", "base_stock", "reorder_point", "order_quantity"]
     given = levels.table[[name for name in columns if name in levels.table]]
-    top = sites.loc[sites["parent_id"].isna(), "site_id"]
-    lots = 0
-    if "order_quantity" in given:
-        below = ~given["site_id"].isin(top)
-        lots = int((below & (given["order_quantity"] > 1)).sum())
-        given = given.assign(order_quantity=given["order_quantity"].mask(below))
     forest = read_forest(sites, parts, rates, given)
     asked = windows(levels.service)
     times = np.unique(asked[~np.isnan(asked)])
@@ -242,7 +236,7 @@ def simulate_levels(
     table = attainment_table(forest, batched, levels, times)
     return Attainment(
         table=table,
-        assumptions=assumptions_frame(_assumptions(years, seed, forest, data, lots)),
+        assumptions=assumptions_frame(_assumptions(years, seed, forest, data)),
         lines=_lines(table, batched, years),
     )
 
@@ -257,8 +251,8 @@ def attainment_table(
     forest : Forest
     batched : Batched
     levels : StockLevels
-        `.service` holds group, measure, target, site_id and, where tiers have their own promises, tier; then
-        `.table` carries the tier of each part. A share within a window names it in `window_days`.
+        `.service` holds group, measure, target, site_id and, where parts are promised by tier or group, tier
+        or part_group; then `.table` carries it too. A share within a window names it in `window_days`.
     times : ndarray, shape (T,)
         Waits that were counted. [days]
 
@@ -268,13 +262,15 @@ def attainment_table(
         group, measure, promised, achieved, low, high, kept.
     """
     site = forest.site_ids.take(forest.site)
-    tier = _tiers(forest, levels)
+    named, label = _promised_as(forest, levels)
     own = batched.own
     out = []
-    for promise, window in zip(levels.service.to_dict("records"), windows(levels.service)):
+    # A cap on money is no promise that demand could keep or break.
+    service = levels.service[levels.service["measure"] != "money"]
+    for promise, window in zip(service.to_dict("records"), windows(service)):
         mine = np.asarray(site == promise["site_id"])
-        if tier is not None and not pd.isna(promise["tier"]):
-            mine &= (tier == promise["tier"]).to_numpy()
+        if label is not None and not pd.isna(promise[named]):
+            mine &= (label == promise[named]).to_numpy()
         waiting = promise["measure"] == "mean_wait_days"
         if waiting:
             top = batched.own_wait
@@ -322,11 +318,13 @@ def windows(service: pd.DataFrame) -> FloatArray:
     return np.where(service["measure"] == "in_window", given, named).astype(float)
 
 
-def _tiers(forest: Forest, levels: StockLevels) -> pd.Series | None:
-    if "tier" not in levels.service or "tier" not in levels.table:
-        return None
-    known = levels.table.drop_duplicates("part_id").set_index("part_id")["tier"]
-    return known.reindex(forest.part_ids.take(forest.part)).reset_index(drop=True)
+def _promised_as(forest: Forest, levels: StockLevels) -> tuple[str, pd.Series | None]:
+    """Column by which rows share a promise, and its value for every row of the forest."""
+    for name in ("part_group", "tier"):
+        if name in levels.service and name in levels.table:
+            known = levels.table.drop_duplicates("part_id").set_index("part_id")[name]
+            return name, known.reindex(forest.part_ids.take(forest.part)).reset_index(drop=True)
+    return "", None
 
 
 def _ready(batched: _tally.Batched) -> tuple[FloatArray, FloatArray]:
@@ -347,7 +345,7 @@ def _chunks(forest: Forest, years: float) -> Iterator[IntArray]:
 
 
 def _events(forest: Forest, years: float) -> FloatArray:
-    worlds = np.where(forest.spread > 0, _runs.WORLDS, 1)
+    worlds = np.where(_runs.in_worlds(forest), _runs.WORLDS, 1)
     return forest.demand * (years * DAYS_PER_YEAR + 2 * worlds * forest.lead) + 20.0
 
 
@@ -359,9 +357,7 @@ def _shown(chunks: list[IntArray], forest: Forest, years: float) -> Any:
     return tqdm(chunks, desc="simulation", unit="chunk")
 
 
-def _assumptions(
-    years: float, seed: int, forest: Forest, data: Dataset, lots: int
-) -> Iterator[dict[str, Any]]:
+def _assumptions(years: float, seed: int, forest: Forest, data: Dataset) -> Iterator[dict[str, Any]]:
     uncertain = len(np.unique(forest.part[forest.spread > 0]))
     facts = [
         ("years", years, "years", "default" if years == 50 else "set by the user", "time measured per part"),
@@ -375,9 +371,6 @@ def _assumptions(
     if "lateral_pool" in data.sites and data.sites["lateral_pool"].notna().any():
         without = "promises are judged without help from neighbours, which is on the safe side"
         facts.append(("lateral_help", "left out", "", "default", without))
-    if lots:
-        single = "sites below headquarters order one for one; their order quantities above 1 are left out"
-        facts.append(("site_order_quantities", lots, "rows", "data: stock levels", single))
     for name, value, unit, origin, meaning in facts:
         yield {
             "stage": "simulation",

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from spareplan.maths import distributions
 from spareplan.stocking._forest import Forest
-from spareplan.stocking.echelons import SMALL, forest_moments, metric_service
+from spareplan.stocking.echelons import SMALL, TWO_MOMENT, evaluation_codes
 from spareplan.stocking.laws import (
     backorder_pmf,
     convolve_poisson,
@@ -39,6 +39,9 @@ from spareplan.stocking.laws import (
     station_moments,
     thin,
 )
+from spareplan.stocking.lot_laws import lot_service
+from spareplan.stocking.lots import lot_noise
+from spareplan.stocking.moments import forest_moments, metric_service
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -79,9 +82,16 @@ def wait_shares(forest: Forest, times: FloatArray, method: str = "exact") -> Flo
     ndarray, shape (n, T)
         NaN where nothing is demanded.
     """
-    exact = ~forest.overdispersed & (method == "exact")
+    exact = evaluation_codes(forest, method) < TWO_MOMENT
     out = np.full((len(forest), len(times)), np.nan)
-    if exact.any() and len(forest) > SMALL:
+    lots = forest.in_lots
+    if lots.any() and not lots.all():
+        for rows in (np.flatnonzero(lots), np.flatnonzero(~lots)):
+            out[rows] = wait_shares(forest.cut(rows), times, method)
+        return out
+    if lots.any() and exact.any():
+        out[exact] = lot_service(forest, exact, times)[1][exact]
+    elif exact.any() and len(forest) > SMALL:
         out[exact] = kernel_shares(forest, times, exact)[exact]
     elif exact.any():
         out[exact] = exact_shares(forest, times, exact)[exact]
@@ -367,6 +377,11 @@ def _still_to_come(
     )
     if steady.metric:
         return mean, mean, mean
+    in_lots = np.flatnonzero(forest.in_lots[rows] & (mean > 0))
+    if len(in_lots):
+        noise = lot_noise(forest, rows[in_lots], mean[in_lots] / forest.demand[rows[in_lots]])
+        variance[in_lots] += noise.variance
+        together[in_lots] += noise.ahead
     return mean, variance, mean + np.where(mean > 0, own_tie + together + share * tie, 0.0)
 
 
