@@ -25,6 +25,7 @@ from spareplan.stocking.finding import Found
 from spareplan.stocking.pricing import Pipelines, Priced, measure, price
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.trim import money, trim
+from spareplan.stocking.whole import FEW_ROWS, search_whole
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -60,6 +61,11 @@ class Before:
     def fees(self, levels: IntArray) -> float:
         """What the changes must save together."""
         return float(self.fee[self.changed(levels)].sum())
+
+    def fee_at(self, rows: IntArray, levels: IntArray) -> FloatArray:
+        """Fee of levels at some rows, each by itself."""
+        old = self.levels[rows]
+        return np.where((old != NEW) & (levels != old), self.fee[rows], 0.0)
 
     def fee_more(self, levels: IntArray) -> FloatArray:
         """Fee of one piece more at every row; below 0 where it brings the old level back."""
@@ -194,7 +200,10 @@ def keep_steady(pipelines: Pipelines, promises: Promises, found: Found, before: 
         total = money(pipelines, done[0]) + before.fees(done[0])
         if total < best[0] - 1e-9 * max(best[0], 1.0):
             best = (total, *done)
-    levels, state = best[1], best[2]
+    total, levels, state = best
+    if len(levels) <= FEW_ROWS and len(promises) and not found.interrupted:
+        levels = search_whole(pipelines, promises, levels, total, found.prices, found.bound, before)
+        state = measure(pipelines, levels)
     wished, saving = _leaf_wishes(pipelines, promises, found.prices, levels, state)
     steady = replace(found, levels=levels, state=state, cost=money(pipelines, levels))
     return Steady(steady, found.cost, found.levels, wished, saving)

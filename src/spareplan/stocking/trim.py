@@ -7,7 +7,7 @@ known exactly: P(N > S) fewer backorders, P(N = S) fewer misses.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -39,6 +39,9 @@ class Fees(Protocol):
     def fees(self, levels: IntArray) -> float:
         """Of all changes together. [money]."""
 
+    def fee_at(self, rows: IntArray, levels: IntArray) -> FloatArray:
+        """Of levels at some rows, each by itself. [money]."""
+
     def fee_more(self, levels: IntArray) -> FloatArray:
         """Of one piece more at every row. [money]."""
 
@@ -52,6 +55,8 @@ def trim(
     levels: IntArray,
     prices: FloatArray,
     before: Fees | None = None,
+    keep: Callable[[float, IntArray, Priced], None] | None = None,
+    rounds: int = ROUNDS,
 ) -> tuple[IntArray, Priced] | None:
     """Mend and trim levels until every promise is kept and no piece is left that it does not need.
 
@@ -65,6 +70,11 @@ def trim(
         Prices of the promises; they rank the pieces. [money per unit of use]
     before : Fees, optional
         Fees of changes against the plan before; they count as money.
+    keep : callable, optional
+        Called with money, levels and what they do whenever cheaper levels keep every promise, so that an
+        interrupt loses nothing.
+    rounds : int
+        Most rounds once every promise is kept.
 
     Returns
     -------
@@ -74,13 +84,15 @@ def trim(
     levels = np.array(levels, dtype=np.int64)
     best: tuple[float, IntArray, Priced] | None = None
     for step in range(MOST_ROUNDS):
-        if step >= ROUNDS and best is not None:
+        if step >= rounds and best is not None:
             break
         state = measure(pipelines, levels)
         used = promises.used(state)
         cost = money(pipelines, levels) + (0.0 if before is None else before.fees(levels))
         if promises.kept(used).all() and (best is None or cost < best[0] - 1e-9 * max(cost, 1.0)):
-            best = (cost, levels.copy(), state)
+            best = (cost, levels, state)
+            if keep is not None:
+                keep(cost, levels, state)
         moves = _moves(pipelines, promises, state, levels, used, prices, before)
         if not moves.any():
             break

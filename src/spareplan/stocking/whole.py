@@ -18,6 +18,7 @@ from spareplan.errors import InfeasibleError, SolverError
 from spareplan.maths.solver import solve_arrays
 from spareplan.stocking.pricing import Pipelines, measure, price
 from spareplan.stocking.promises import Promises
+from spareplan.stocking.trim import Fees
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -45,7 +46,13 @@ class Neighbours:
 
 
 def search_whole(
-    pipelines: Pipelines, promises: Promises, levels: IntArray, cost: float, prices: FloatArray, bound: float
+    pipelines: Pipelines,
+    promises: Promises,
+    levels: IntArray,
+    cost: float,
+    prices: FloatArray,
+    bound: float,
+    before: Fees | None = None,
 ) -> IntArray:
     """Better a plan of few parts by an integer programme over neighbouring columns.
 
@@ -56,31 +63,63 @@ def search_whole(
     levels : ndarray of int, shape (rows,)
         Levels that keep every promise. [pieces]
     cost : float
-        Their money. [money]
+        Their money, with fees. [money]
     prices : ndarray, shape (promises,)
         Prices at which `bound` holds. [money per unit of use]
     bound : float
         Lower bound. [money]
+    before : Fees, optional
+        Fees of changes against the plan before; they count as money.
 
     Returns
     -------
     ndarray of int, shape (rows,)
         Levels that keep every promise for at most the same money.
     """
+    every = np.arange(len(levels))
     for _ in range(6):
-        near = _neighbours(pipelines, promises, levels, prices, cost - bound)
+        near = _neighbours(pipelines, promises, levels, prices, cost - bound, before)
         choice = _swap(near, promises)
         if len(pipelines.unit_cost) <= MANY_PARTS:
             choice = _choose(near, promises, len(pipelines.unit_cost), choice)
         starts = pipelines.take(near.part).starts
         found = np.concatenate([near.levels[starts[k] : starts[k + 1]] for k in choice])
         better = float(pipelines.row_cost @ found)
+        better += 0.0 if before is None else float(before.fee_at(every, found).sum())
         if better >= cost - 1e-9 * max(cost, 1.0):
             break
         if not promises.kept(promises.used(measure(pipelines, found))).all():
             break
         levels, cost = found, better
     return levels
+
+
+def first_whole(
+    pipelines: Pipelines, promises: Promises, levels: IntArray, prices: FloatArray
+) -> IntArray | None:
+    """Find whole levels that keep every promise where trimming found none, as under a tight cap.
+
+    Parameters
+    ----------
+    pipelines : Pipelines
+    promises : Promises
+    levels : ndarray of int, shape (rows,)
+        Near which to look. [pieces]
+    prices : ndarray, shape (promises,)
+        [money per unit of use]
+
+    Returns
+    -------
+    ndarray of int, shape (rows,), or None
+        Levels that keep every promise; None where there are none near.
+    """
+    near = _neighbours(pipelines, promises, levels, prices, np.inf)
+    choice = _choose(near, promises, len(pipelines.unit_cost), np.empty(0, np.int64))
+    if not len(choice):
+        return None
+    starts = pipelines.take(near.part).starts
+    found = np.concatenate([near.levels[starts[k] : starts[k + 1]] for k in choice])
+    return found if promises.kept(promises.used(measure(pipelines, found))).all() else None
 
 
 def _swap(near: Neighbours, promises: Promises) -> IntArray:
@@ -108,7 +147,12 @@ def _swap(near: Neighbours, promises: Promises) -> IntArray:
 
 
 def _neighbours(
-    pipelines: Pipelines, promises: Promises, levels: IntArray, prices: FloatArray, distance: float
+    pipelines: Pipelines,
+    promises: Promises,
+    levels: IntArray,
+    prices: FloatArray,
+    distance: float,
+    before: Fees | None,
 ) -> Neighbours:
     widths = np.diff(pipelines.starts)
     parts, vectors = [], []
@@ -132,6 +176,8 @@ def _neighbours(
     use = np.zeros((len(owner), len(promises)))
     use[column, promise] = amount
     cost = state_money(wide, flat)
+    if before is not None:
+        cost = cost + np.add.reduceat(before.fee_at(rows, flat), wide.starts[:-1])
     reduced = cost + use @ prices
     least = np.full(len(widths), np.inf)
     np.minimum.at(least, owner, reduced)
@@ -192,7 +238,7 @@ def _steps(width: int) -> IntArray:
 
 
 def _choose(near: Neighbours, promises: Promises, parts: int, current: IntArray) -> IntArray:
-    """The best whole columns by HiGHS; `current` where it finds nothing cheaper."""
+    """The best whole columns by HiGHS; `current`, which may be empty, where it finds nothing cheaper."""
     from scipy import sparse
 
     few = parts <= FEW_PARTS
@@ -224,6 +270,6 @@ def _choose(near: Neighbours, promises: Promises, parts: int, current: IntArray)
         # The plan in hand keeps its promises; only this attempt to better it failed.
         return current
     taken = shown[found.values > 0.5]
-    if len(taken) != parts or near.cost[taken].sum() >= near.cost[current].sum():
+    if len(taken) != parts or (len(current) and near.cost[taken].sum() >= near.cost[current].sum()):
         return current
     return taken[np.argsort(near.part[taken], kind="stable")]
