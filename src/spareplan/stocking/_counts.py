@@ -10,7 +10,7 @@ from numba import njit
 
 @njit(cache=True, nogil=True)
 def fill_counts(mean, variance, out, size):
-    """Pmf of 0..size-1, Poisson or negative binomial, started at the mode so that nothing underflows."""
+    """Pmf of 0..size-1, Poisson or negative binomial, started at 0, or at the mode if that underflows."""
     out[:size] = 0.0
     if mean <= 0.0:
         out[0] = 1.0
@@ -18,15 +18,21 @@ def fill_counts(mean, variance, out, size):
     if variance > mean * (1.0 + 1e-9):
         keep = mean / variance
         shape = mean * keep / (1.0 - keep)
-        top = int(max(0.0, math.floor((shape - 1.0) * (1.0 - keep) / keep)))
-        top = min(top, size - 1)
-        out[top] = math.exp(
-            math.lgamma(shape + top)
-            - math.lgamma(shape)
-            - math.lgamma(top + 1.0)
-            + shape * math.log(keep)
-            + top * math.log1p(-keep)
-        )
+        none = shape * math.log(keep)
+        if none > -600.0:
+            # Near a Poisson the shape is huge, and differences of its log gamma would lose the digits.
+            top = 0
+            out[0] = math.exp(none)
+        else:
+            top = int(max(0.0, math.floor((shape - 1.0) * (1.0 - keep) / keep)))
+            top = min(top, size - 1)
+            out[top] = math.exp(
+                math.lgamma(shape + top)
+                - math.lgamma(shape)
+                - math.lgamma(top + 1.0)
+                + none
+                + top * math.log1p(-keep)
+            )
         for k in range(top, size - 1):
             out[k + 1] = out[k] * (shape + k) * (1.0 - keep) / (k + 1.0)
         for k in range(top, 0, -1):
