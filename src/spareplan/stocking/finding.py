@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spareplan.errors import SolverError
 from spareplan.stocking.levels_lp import Columns, generate_columns
-from spareplan.stocking.multipliers import Search, certify, prices_of_some, search_prices, surrogate
-from spareplan.stocking.pricing import MODELS, Pipelines, Priced, measure
+from spareplan.stocking.multipliers import (
+    Search,
+    certify,
+    prices_of_some,
+    relaxed_bound,
+    search_prices,
+    surrogate,
+)
+from spareplan.stocking.pricing import MODELS, Pipelines, Priced, measure, price
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.trim import money, trim
-from spareplan.stocking.whole import FEW_ROWS, search_whole
+from spareplan.stocking.whole import FEW_ROWS, first_whole, search_whole
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+Progress = Callable[[str, int, int], None]
 # Up to here the linear programme sharpens the prices; beyond it the secants alone come as near.
 LP_ROWS = 60_000
 # From here on a search by two moments comes first, and the exact one starts near its end.
 SURROGATE_ROWS = 3_000
 # From here on a twentieth of the parts tells where the prices lie, and few steps over all of them remain.
-SAMPLE_ROWS = 1_000_000
+SAMPLE_ROWS = 200_000
 SAMPLED = 20
+# Passes that may follow an interrupt until all promises are kept.
+MENDING_STEPS = 6
 
 
 @dataclass(frozen=True)
@@ -60,7 +70,7 @@ def find_levels(
     pipelines: Pipelines,
     promises: Promises,
     prices: FloatArray | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
     eased: Promises | None = None,
 ) -> Found:
     """Cheapest whole levels that keep every promise.
@@ -85,19 +95,30 @@ def find_levels(
     ------
     SolverError
         No levels that keep every promise were found.
+    KeyboardInterrupt
+        The user broke off before all parts had been priced once, or again before a first plan was ready.
     """
-    search, starts, road = price_promises(pipelines, promises, prices, progress)
-    levels, state = _best_trimmed(pipelines, promises, search, starts)
-    cost = money(pipelines, levels)
-    if len(pipelines.stop) <= FEW_ROWS and not search.interrupted and cost > search.bound * (1 + 1e-6):
-        levels = search_whole(pipelines, promises, levels, cost, search.prices, search.bound)
-        state = measure(pipelines, levels)
-        cost = money(pipelines, levels)
-    bound = search.bound
-    if eased is not None and not search.interrupted:
-        bound = price_promises(pipelines, eased, search.prices)[0].bound
-    elif eased is not None:
-        bound = 0.0
+    standing = Standing()
+    told = progress or _silent
+    bound = None
+    try:
+        starts = price_promises(pipelines, promises, prices, progress, standing)
+        _trim_all(pipelines, promises, standing, starts, told)
+        _search_few(pipelines, promises, standing, told)
+        if eased is not None:
+            easy = Standing()
+            price_promises(pipelines, eased, standing.searched.prices, progress, easy)
+            bound = easy.searched.bound
+    except KeyboardInterrupt:
+        if standing.search is None:
+            raise
+        standing.interrupted = True
+        told("mending", 0, 1)
+        _mend(pipelines, promises, standing)
+    search = standing.searched
+    cost, levels, state = standing.feasible
+    if bound is None:
+        bound = search.bound if eased is None else 0.0
     # Rounding may lift a tight bound past the cost it proves.
     return Found(
         levels,
@@ -105,74 +126,202 @@ def find_levels(
         cost,
         min(max(bound, floor_money(pipelines)), cost),
         search.prices,
-        road,
-        search.interrupted,
+        standing.road,
+        standing.interrupted,
     )
+
+
+@dataclass
+class Standing:
+    """How far the search is: what is left of it when the user breaks off.
+
+    Parameters
+    ----------
+    search : Search, optional
+        Prices and valid bound so far; None until all parts have been priced once.
+    best : tuple of float, ndarray and Priced, optional
+        Cheapest levels so far that keep every promise.
+    road : str
+        How the prices were found.
+    interrupted : bool
+        The user broke off.
+    """
+
+    search: Search | None = None
+    best: tuple[float, IntArray, Priced] | None = None
+    road: str = "multipliers"
+    interrupted: bool = False
+
+    @property
+    def searched(self) -> Search:
+        """The search, which is there."""
+        assert self.search is not None
+        return self.search
+
+    @property
+    def feasible(self) -> tuple[float, IntArray, Priced]:
+        """The cheapest levels so far.
+
+        Raises
+        ------
+        SolverError
+            There are none.
+        """
+        if self.best is None:
+            raise SolverError(
+                "stock levels: no levels were found that keep every target; loosen the tightest one"
+            )
+        return self.best
+
+    def offer(self, cost: float, levels: IntArray, state: Priced) -> None:
+        """Keep levels that keep every promise if they are the cheapest so far."""
+        if self.best is None or cost < self.best[0]:
+            self.best = (cost, levels, state)
 
 
 def price_promises(
     pipelines: Pipelines,
     promises: Promises,
-    prices: FloatArray | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
-) -> tuple[Search, list[IntArray], str]:
+    prices: FloatArray | None,
+    progress: Progress | None,
+    standing: Standing,
+) -> list[IntArray]:
     """Prices of the promises with the highest lower bound, by secants and the linear programme.
 
     Parameters
     ----------
     pipelines, promises, prices, progress
         As in `find_levels`.
+    standing : Standing
+        Its search is filled in, step by step.
 
     Returns
     -------
-    tuple of Search, list of ndarray, str
-        Prices and bound, levels to round from, and how they were found.
+    list of ndarray
+        Levels to round from.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        The user broke off; `standing` holds what there is.
     """
     rows = len(pipelines.stop)
     small = rows <= LP_ROWS
+    rough = rows > SURROGATE_ROWS and (pipelines.model == MODELS["exact"]).any()
     warm, slope, steps = None, None, 12
     if rows > SAMPLE_ROWS and prices is None:
         # Fixed draw: the same parts whatever the order of the tables.
         drawn = np.random.default_rng(0).permutation(len(pipelines.unit_cost))
         sample = np.sort(drawn[: max(len(drawn) // SAMPLED, 1)])
-        prices, slope = prices_of_some(surrogate(pipelines), promises, sample, steps)
-        steps = 4
-    if rows > SURROGATE_ROWS and (pipelines.model == MODELS["exact"]).any():
+        prices, slope = prices_of_some(surrogate(pipelines), promises, sample, steps, None, progress)
+        if rough:
+            prices, slope = prices_of_some(pipelines, promises, sample, steps // 3, (prices, slope), progress)
+            rough = False
+        steps = 5
+    if rough:
         warm = search_prices(
-            surrogate(pipelines),
-            promises,
-            prices,
-            steps,
-            1e-4,
-            progress=progress,
-            quick=not small,
-            slope=slope,
-        )
+            surrogate(pipelines), promises, prices, steps, 1e-4, progress=progress, quick=not small,
+            slope=slope, name="prices, roughly",
+        )  # fmt: skip
+        # What two moments bound is no bound for the exact evaluation.
+        standing.search = replace(warm, bound=floor_money(pipelines))
+        _stop_if(warm)
     search = search_prices(
         pipelines,
         promises,
         prices,
-        12 if warm is None else 4,
+        steps if warm is None else 4,
         keep=small,
         progress=progress,
         before=warm,
         quick=not small,
+        slope=slope if warm is None else None,
     )
+    standing.search = search
+    _stop_if(search)
     if not small:
-        certify(pipelines, promises, search)
-    search.interrupted |= warm is not None and warm.interrupted
-    road = "multipliers"
+        certify(pipelines, promises, search, progress)
+        _stop_if(search)
     starts = [search.priced.levels]
-    if small and len(promises) and not search.interrupted:
+    if small and len(promises):
         columns = Columns(pipelines, promises)
         for priced in search.visited[-6:]:
             columns.add(priced)
         master = generate_columns(columns, search, progress=progress)
-        road = "linear programme"
+        _stop_if(search)
+        standing.road = "linear programme"
         if len(master.shares) == len(columns):
             starts.append(columns.assemble(_largest(columns, master.shares)))
     starts.append(search.priced.levels)
-    return search, starts, road
+    return starts
+
+
+def _stop_if(search: Search) -> None:
+    if search.interrupted:
+        raise KeyboardInterrupt
+
+
+def _silent(step: str, done: int, total: int) -> None:
+    pass
+
+
+def _mend(pipelines: Pipelines, promises: Promises, standing: Standing) -> None:
+    """After an interrupt: a plan that keeps every promise, in a few quick passes, and a valid bound.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        The user broke off again before there was such a plan.
+    """
+    search = standing.searched
+    try:
+        if standing.best is None:
+            levels, prices = search.priced.levels, np.maximum(search.last, 0.0)
+            state = search.priced if len(search.priced.ebo) else measure(pipelines, levels)
+            used = promises.used(state)
+            for _ in range(MENDING_STEPS):
+                short = ~promises.kept(used) & ~promises.is_cap
+                if not short.any():
+                    break
+                ratio = np.log(used[short] / np.maximum(promises.allowed[short], 1e-300))
+                prices[short] = np.maximum(prices[short], 1e-12) * np.exp(np.minimum(1.2 * ratio + 0.01, 3.0))
+                priced = price(pipelines, promises.worth(prices), guess=levels, quick=True)
+                levels, used = priced.levels, promises.used(priced)
+            trim(pipelines, promises, levels, prices, keep=standing.offer, rounds=MENDING_STEPS)
+        search.bound = max(search.bound, relaxed_bound(pipelines, promises, search))
+    except KeyboardInterrupt:
+        if standing.best is None:
+            raise
+    if standing.best is None:
+        raise KeyboardInterrupt
+
+
+def _trim_all(
+    pipelines: Pipelines, promises: Promises, standing: Standing, starts: list[IntArray], told: Progress
+) -> None:
+    for number, levels in enumerate(starts):
+        told("pieces", number, len(starts))
+        if not any(np.array_equal(levels, before) for before in starts[:number]):
+            trim(pipelines, promises, levels, standing.searched.prices, keep=standing.offer)
+    if standing.best is None and len(pipelines.stop) <= FEW_ROWS:
+        # A cap leaves few plans, and one piece at a time may not lead to any.
+        for levels in starts:
+            whole = first_whole(pipelines, promises, levels, standing.searched.prices)
+            if whole is not None:
+                standing.offer(money(pipelines, whole), whole, measure(pipelines, whole))
+    told("pieces", 1, 1)
+
+
+def _search_few(pipelines: Pipelines, promises: Promises, standing: Standing, told: Progress) -> None:
+    """Better a plan of few parts by whole columns."""
+    if len(pipelines.stop) > FEW_ROWS or standing.best is None:
+        return
+    cost, levels, _ = standing.best
+    search = standing.searched
+    if cost > search.bound * (1 + 1e-6):
+        told("whole levels", 0, 1)
+        levels = search_whole(pipelines, promises, levels, cost, search.prices, search.bound)
+        standing.offer(money(pipelines, levels), levels, measure(pipelines, levels))
 
 
 def floor_money(pipelines: Pipelines) -> float:
@@ -184,22 +333,3 @@ def _largest(columns: Columns, shares: FloatArray) -> IntArray:
     order = np.lexsort((-shares, columns.part))
     first = np.r_[True, columns.part[order][1:] != columns.part[order][:-1]]
     return order[first]
-
-
-def _best_trimmed(
-    pipelines: Pipelines, promises: Promises, search: Search, starts: list[IntArray]
-) -> tuple[IntArray, Priced]:
-    best: tuple[float, IntArray, Priced] | None = None
-    seen: set[bytes] = set()
-    for levels in starts:
-        if levels.tobytes() in seen:
-            continue
-        seen.add(levels.tobytes())
-        done = trim(pipelines, promises, levels, search.prices)
-        if done is not None and (best is None or money(pipelines, done[0]) < best[0]):
-            best = (money(pipelines, done[0]), *done)
-    if best is None:
-        raise SolverError(
-            "stock levels: no levels were found that keep every target; loosen the tightest one"
-        )
-    return best[1:]
