@@ -13,10 +13,11 @@ from spareplan.errors import InfeasibleError
 from spareplan.stocking._forest import Forest
 from spareplan.stocking.caps import with_caps
 from spareplan.stocking.ceilings import Ceilings, name_ceilings
+from spareplan.stocking.clashes import refuse_clashes
 from spareplan.stocking.pricing import Pipelines
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.reading import read_pipelines
-from spareplan.stocking.targets import read_targets, read_windows, refuse_unreachable
+from spareplan.stocking.targets import read_targets, read_windows
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def read_wishes(
     promises = with_caps(promises, caps, sites, forest, pipelines)
     pipelines, ceilings = (pipelines, None) if bound is None else bound(forest, pipelines)
     try:
-        refuse_unreachable(pipelines, promises)
+        refuse_clashes(forest, pipelines, promises)
     except InfeasibleError as error:
         raise error if ceilings is None else name_ceilings(error, forest, pipelines, ceilings) from error
     return Asked(forest, pipelines, promises, method, window_days, exact, ceilings)

@@ -166,7 +166,7 @@ def name_ceilings(
     Parameters
     ----------
     error : InfeasibleError
-        From `refuse_unreachable`, with `clashes`.
+        From `refuse_clashes`, with `clashes`.
     forest, pipelines, ceilings
         As they were laid.
 
@@ -190,7 +190,9 @@ def name_ceilings(
     counted = counts.groupby("rule")["rows"].sum().sort_values(ascending=False, kind="stable")
     told_all = ", ".join(f"{rule} {count:,} rows" for rule, count in counted.items())
     way_out = f"\nCeilings that hold levels down: {told_all}. Raise them, or ask for what can be reached."
-    return InfeasibleError(str(error) + (way_out if told_all else ""), clashes=named)
+    return InfeasibleError(
+        str(error) + (way_out if told_all else ""), clashes=named, ceilings=error.ceilings
+    )
 
 
 def _sharpest(targets: pd.DataFrame) -> float:

@@ -25,6 +25,7 @@ from spareplan.stocking.curve import parents
 from spareplan.stocking.finding import Found, find_levels, floor_money
 from spareplan.stocking.pricing import ANY_STOCK, Pipelines, Priced, measure, price
 from spareplan.stocking.promises import KEPT_WITHIN, Promises
+from spareplan.stocking.publish import shadow_price_table
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -275,7 +276,9 @@ def refuse_floors(forest: Forest, pipelines: Pipelines, budget: float | None) ->
     )
 
 
-def refuse_budget(pipelines: Pipelines, promises: Promises, found: Found, budget: float | None) -> None:
+def refuse_budget(
+    pipelines: Pipelines, promises: Promises, found: Found, budget: float | None, beside: float = 0.0
+) -> None:
     """Refuse a budget below what the promises need, and name those that it cannot pay for.
 
     Parameters
@@ -285,6 +288,8 @@ def refuse_budget(pipelines: Pipelines, promises: Promises, found: Found, budget
         The cheapest plan that keeps all promises.
     budget : float or None
         [money]
+    beside : float
+        Money in the plan that others pay. [money]
 
     Raises
     ------
@@ -293,11 +298,10 @@ def refuse_budget(pipelines: Pipelines, promises: Promises, found: Found, budget
         target, price (money per unit), one_point_costs, needed (one of the promises that alone need more than
         the budget, none of which can be spared).
     """
-    if budget is None or found.cost <= budget * (1 + 1e-12):
+    least = found.cost - beside
+    if budget is None or least <= budget * (1 + 1e-12):
         return
-    from spareplan.stocking.publish import shadow_price_table
-
-    needed = clashing_promises(pipelines, promises, found, budget)
+    needed = clashing_promises(pipelines, promises, found, budget + beside)
     clashes = shadow_price_table(promises, found.prices)
     clashes.insert(2, "target", promises.table["target"].to_numpy())
     clashes["needed"] = np.isin(np.arange(len(clashes)), needed)
@@ -312,12 +316,12 @@ def refuse_budget(pipelines: Pipelines, promises: Promises, found: Found, budget
         else ""
     )
     raise InfeasibleError(
-        f"a budget of {budget:,.2f} cannot keep all targets: the least that does is {found.cost:,.2f} "
-        f"(no levels do it below {found.bound:,.2f}).{alone} Dearest: {dearest}. Give "
-        f"{found.cost - budget:,.2f} more, loosen these, or take the best service for the money "
+        f"a budget of {budget:,.2f} cannot keep all targets: the least that does is {least:,.2f} "
+        f"(no levels do it below {max(found.bound - beside, 0.0):,.2f}).{alone} Dearest: {dearest}. Give "
+        f"{least - budget:,.2f} more, loosen these, or take the best service for the money "
         '(short_budget = "best_service")',
         clashes=clashes,
-        least=found.cost,
+        least=least,
     )
 
 

@@ -10,27 +10,28 @@ import numpy as np
 import pandas as pd
 
 from spareplan.config import StockingOptions, option_rows
-from spareplan.errors import InfeasibleError, problem_in_argument
+from spareplan.errors import problem_in_argument
 from spareplan.results import PartGrades, StockLevels, assumptions_frame
 from spareplan.stocking.asked import Asked, read_wishes
 from spareplan.stocking.capped import cap_lines, caps_table, find_within_caps
 from spareplan.stocking.ceilings import lay_ceilings
+from spareplan.stocking.clashes import refuse_floors
 from spareplan.stocking.curve import Frontier, Scope, scopes_of
-from spareplan.stocking.finding import Found, find_levels, floor_money
+from spareplan.stocking.finding import Found, find_levels
 from spareplan.stocking.in_window import served_in_window, with_windows
 from spareplan.stocking.leadtime import network_tables, pipeline_rates
 from spareplan.stocking.limits import PLANNER
 from spareplan.stocking.marginal import best_for_budget
 from spareplan.stocking.pricing import MODELS, Pipelines, price
-from spareplan.stocking.promises import Promises
 from spareplan.stocking.publish import (
-    level_lines,
     level_table,
     service_table,
     shadow_price_table,
     with_reached_windows,
 )
 from spareplan.stocking.reading import read_pipelines
+from spareplan.stocking.shortage import Shortage, serve_or_refuse
+from spareplan.stocking.telling import level_lines
 from spareplan.stocking.wanted import (
     hold_steady,
     own_money,
@@ -61,6 +62,7 @@ def solve_levels(
     progress: Progress | None = None,
     limits: pd.DataFrame | None = None,
     caps: pd.DataFrame | None = None,
+    short_budget: Literal["refuse", "best_service"] = "refuse",
 ) -> StockLevels:
     """Stock levels that keep every target for the least money, on any tree of sites.
 
@@ -93,6 +95,9 @@ def solve_levels(
     caps : DataFrame, optional
         region_id, cap: what the base stock of a region's sites may cost in all (sites carry region_id).
         [money]
+    short_budget : {"refuse", "best_service"}
+        With targets and a budget that does not pay for all: refuse it, or give the least shortfall, every
+        target valued at the price it has in the plan that keeps them all.
 
     Returns
     -------
@@ -119,14 +124,17 @@ def solve_levels(
     if len(asked.promises) or budget is None:
         found = find_levels(asked.pipelines, asked.promises, progress=progress, eased=asked.eased)
     else:
-        refuse_floors(asked.pipelines, budget)
+        refuse_floors(asked.forest, asked.pipelines, budget)
         found = best_for_budget(asked.pipelines, budget, progress)
-    refuse_budget(found, asked.promises, budget)
+    least = found.cost if budget is not None and len(asked.promises) else None
+    short = serve_or_refuse(asked, found, budget, short_budget, progress=progress)
+    found = found if short is None else short.found
     return stock_levels(
         asked,
         found,
         assumptions_frame(_assumptions(method, asked.pipelines, budget)),
-        least_budget=found.cost if budget is not None and len(asked.promises) else None,
+        short,
+        least_budget=least,
         frontier=Frontier(asked.pipelines, asked.promises, found, _scopes(asked, parts, sites)),
     )
 
@@ -211,10 +219,15 @@ def optimize_levels(
     outside = third_party_rows(asked, grades.table)
     asked = without_third_party_in_caps(asked, outside)
     if not len(asked.promises):
-        refuse_floors(asked.pipelines, budget)
+        refuse_floors(asked.forest, asked.pipelines, budget)
     free = find_within_caps(asked, progress)
-    refuse_budget(own_money(asked, free, outside), asked.promises, budget)
-    steady, before = hold_steady(asked, free, previous, options.change_must_save, budget)
+    least = own_money(asked, free, outside).cost
+    short = serve_or_refuse(asked, free, budget, options.short_budget, outside, progress)
+    free = free if short is None else short.found
+    # Levels that break promises are no measure for what a change is worth.
+    steady, before = hold_steady(
+        asked, free, None if short is not None else previous, options.change_must_save, budget
+    )
     found = free if steady is None else steady.found
     today = today_levels(data.stock, asked.forest, asked.pipelines)
     assumptions = [
@@ -227,7 +240,8 @@ def optimize_levels(
         asked,
         own,
         assumptions_frame(assumptions),
-        least_budget=None if budget is None else own.cost,
+        short,
+        least_budget=None if budget is None else least if short is not None else own.cost,
         frontier=Frontier(
             asked.pipelines,
             asked.promises,
@@ -271,7 +285,9 @@ def _own_levels(asked: Asked, tables: PlanTables, found: Found, method: str) -> 
     return np.where(fixed, own[back], found.levels[back])
 
 
-def stock_levels(asked: Asked, found: Found, assumptions: pd.DataFrame, **more: Any) -> StockLevels:
+def stock_levels(
+    asked: Asked, found: Found, assumptions: pd.DataFrame, short: Shortage | None = None, **more: Any
+) -> StockLevels:
     """Assemble the result from levels that were found.
 
     Parameters
@@ -280,6 +296,8 @@ def stock_levels(asked: Asked, found: Found, assumptions: pd.DataFrame, **more: 
         As they came.
     assumptions : DataFrame
         Of the result.
+    short : Shortage, optional
+        Where a budget does not pay for all promises.
     **more
         Further fields of the result.
 
@@ -301,56 +319,14 @@ def stock_levels(asked: Asked, found: Found, assumptions: pd.DataFrame, **more: 
     return StockLevels(
         table=table,
         assumptions=assumptions,
-        lines=level_lines(table, service, found),
+        lines=level_lines(
+            table, service, prices, asked.pipelines, asked.promises, found, short, more.get("least_budget")
+        ),
         cost=found.cost,
         lower_bound=found.bound,
         service=service,
         shadow_prices=prices,
         **more,
-    )
-
-
-def refuse_floors(pipelines: Pipelines, budget: float | None) -> None:
-    """Refuse a budget below what floors and order quantities tie up.
-
-    Raises
-    ------
-    InfeasibleError
-        With the least budget.
-    """
-    floor = floor_money(pipelines)
-    if budget is not None and floor > budget * (1 + 1e-12):
-        raise InfeasibleError(
-            f"a budget of {budget:,.2f} does not pay for the fixed levels and order quantities: they need "
-            f"{floor:,.2f}",
-            least=floor,
-        )
-
-
-def refuse_budget(found: Found, promises: Promises, budget: float | None) -> None:
-    """Refuse a budget below what the targets need.
-
-    Raises
-    ------
-    InfeasibleError
-        With the least budget and the promises that cost most.
-    """
-    if budget is None or found.cost <= budget * (1 + 1e-12):
-        return
-    clashes = shadow_price_table(promises, found.prices).merge(
-        promises.table[["group", "measure", "target"]], on=["group", "measure"]
-    )
-    clashes = clashes[clashes["price"] > 0].sort_values(
-        "price", ascending=False, kind="stable", ignore_index=True
-    )
-    dearest = ", ".join(f"{row.group} ({row.measure} {row.target:g})" for row in clashes.head(3).itertuples())
-    raise InfeasibleError(
-        f"a budget of {budget:,.2f} cannot keep all targets: the least that does is {found.cost:,.2f} "
-        f"(no levels do it below {found.bound:,.2f}). Dearest: {dearest}. Give "
-        f"{found.cost - budget:,.2f} more or "
-        "loosen these",
-        clashes=clashes,
-        least=found.cost,
     )
 
 

@@ -17,6 +17,14 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 # Beyond this many rows the reason names the site's rule only: a sentence per row would fill the memory.
 SENTENCE_ROWS = 3_000_000
+# What "a point" of a promise is: a hundredth of a share, a tenth of a day; for a cap a unit of money.
+WAIT_POINT = 0.1
+POINT_WORDS = {
+    "fill_rate": "0.01 of fill rate more",
+    "in_window": "0.01 within the window more",
+    "mean_wait_days": "0.1 day of mean wait less",
+    "money": "1 of the cap less",
+}
 KINDS_OF_REASON = [
     "no piece pays for itself here at the promised service",
     "the last piece pays for itself, one more would not",
@@ -199,7 +207,9 @@ def shadow_price_table(promises: Promises, prices: FloatArray) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        group, measure, price, unit: money per day of mean wait less, or per point (0.01) of share more.
+        group, measure, price, unit: money per day of mean wait less, or per point (0.01) of share more;
+        one_point, one_point_costs: what a point is there, and what one more costs (one less frees) to first
+        order. [money]
     """
     table = promises.table[["group", "measure"]].copy()
     wait, cap = table["measure"] == "mean_wait_days", table["measure"] == "money"
@@ -208,30 +218,9 @@ def shadow_price_table(promises: Promises, prices: FloatArray) -> pd.DataFrame:
     table["unit"] = np.where(
         cap, "money per money of cap", np.where(wait, "money per day", "money per point (0.01)")
     )
+    table["one_point"] = table["measure"].map(POINT_WORDS)
+    table["one_point_costs"] = np.where(wait, table["price"] * WAIT_POINT, table["price"])
     return table.reset_index(drop=True)
-
-
-def level_lines(table: pd.DataFrame, service: pd.DataFrame, found: Found) -> tuple[str, ...]:
-    """What a colleague would say about the levels."""
-    lines = [
-        f"{found.cost:,.0f} in base stock for {table['part_id'].nunique():,} parts at "
-        f"{table['site_id'].nunique():,} sites ({int(table['base_stock'].sum()):,} pieces)",
-        f"no whole levels keep the same promises below {found.bound:,.0f}: "
-        + (f"gap {found.cost / found.bound - 1:.3%}" if found.bound > 0 else "nothing needs to be stocked")
-        + f" ({found.road}"
-        + (", broken off early)" if found.interrupted else ")"),
-    ]
-    own = service[service["demand_per_day"] > 0]
-    if len(own):
-        tightest = own.iloc[int(own["slack"].abs().to_numpy().argmin())]
-        lines.append(
-            f"{int(own['kept'].sum())} of {len(own)} promises kept; tightest {tightest['group']}: "
-            f"{tightest['measure']} {tightest['reached']:.4g} for {tightest['target']:.4g}"
-        )
-    dear = table.groupby("part_id", sort=True, observed=True)["value"].sum().nlargest(3)
-    if len(dear) and dear.iloc[0] > 0:
-        lines.append("most money in " + ", ".join(f"{part} ({value:,.0f})" for part, value in dear.items()))
-    return tuple(lines)
 
 
 def _promise_text(promises: Promises) -> NDArray[np.object_]:

@@ -16,7 +16,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from spareplan.stocking.curve import price_at, priced_use
+from spareplan.stocking.asked import Asked
+from spareplan.stocking.clashes import refuse_budget, refuse_floors
+from spareplan.stocking.curve import hold, price_at, priced_use
 from spareplan.stocking.finding import Found, find_levels, floor_money
 from spareplan.stocking.pricing import Pipelines, measure
 from spareplan.stocking.promises import Promises
@@ -49,6 +51,49 @@ class Shortage:
     missed: FloatArray
     shortfall: float
     least_shortfall: float
+
+
+def serve_or_refuse(
+    asked: Asked,
+    found: Found,
+    budget: float | None,
+    short_budget: str,
+    outside: NDArray[np.bool_] | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Shortage | None:
+    """The best service where a budget does not pay for all promises; None where it does.
+
+    Parameters
+    ----------
+    asked : Asked
+    found : Found
+        The cheapest plan that keeps all promises.
+    budget : float or None
+        [money]
+    short_budget : {"refuse", "best_service"}
+    outside : ndarray of bool, shape (rows,), optional
+        Rows that others pay for; they stay as they are.
+    progress : callable, optional
+
+    Returns
+    -------
+    Shortage or None
+
+    Raises
+    ------
+    InfeasibleError
+        The budget is too small and shall be refused, or does not pay for the floors.
+    """
+    pipelines, promises = asked.pipelines, asked.promises
+    theirs = np.zeros(len(pipelines.stop), bool) if outside is None else outside
+    beside = float(pipelines.row_cost[theirs] @ found.levels[theirs])
+    if budget is None or not len(promises) or found.cost - beside <= budget * (1 + 1e-12):
+        return None
+    if short_budget != "best_service":
+        refuse_budget(pipelines, promises, found, budget, beside)
+    free = hold(pipelines, ~theirs, found.levels) if beside else pipelines
+    refuse_floors(asked.forest, free, budget + beside)
+    return best_service(free, promises, found, budget + beside, asked.eased, progress)
 
 
 def best_service(

@@ -1,4 +1,4 @@
-"""Targets as a table: checked, laid on the pipelines, refused where no stock could reach them."""
+"""Targets as a table: checked and laid on the pipelines."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from spareplan.errors import DataError, InfeasibleError, Problem
+from spareplan.errors import DataError, Problem
 from spareplan.stocking._forest import Forest, missing_columns, numbers, rows_problem
-from spareplan.stocking.pricing import ANY_STOCK, Pipelines, Priced, measure
-from spareplan.stocking.promises import KEPT_WITHIN, Promises
+from spareplan.stocking.pricing import Pipelines
+from spareplan.stocking.promises import Promises
 from spareplan.stocking.windows import lay_windows
 
 FloatArray = NDArray[np.float64]
@@ -21,8 +21,6 @@ MEASURES = {
     "target_fill_rate": "fill_rate",
     "target_in_window": "in_window",
 }
-# Below this share of the demand a promise is a promise of certainty; no finite stock gives that.
-CERTAINTY = 1e-12
 
 
 def read_targets(
@@ -241,84 +239,3 @@ def _promise_of(
     of_cell = np.full(count + 1, -1, dtype=np.int32)
     of_cell[cells[promises].astype(np.int64)] = promises
     return np.where(covered, of_cell[cell], -1)
-
-
-def refuse_unreachable(pipelines: Pipelines, promises: Promises) -> None:
-    """Name the promises that no stock within the ceilings can keep.
-
-    Parameters
-    ----------
-    pipelines : Pipelines
-    promises : Promises
-
-    Raises
-    ------
-    InfeasibleError
-        With a row per such promise in `clashes`: site_id, part_group, measure, target, reachable.
-    """
-    if not len(promises):
-        return
-    demand = promises.table["demand_per_day"].to_numpy()
-    least_used = promises.used(_fullest(pipelines, promises))
-    endless = np.zeros(len(promises), bool)
-    certain = promises.allowed <= CERTAINTY * demand
-    if certain.any():
-        # Certainty is reached only where nothing is ever on the way.
-        on_way = _ever_on_way(pipelines)
-        for promise, _ in promises.kinds[:2]:
-            if promise is None:
-                continue
-            rows = on_way & (promise >= 0)
-            endless[np.unique(promise[rows])] = True
-        if promises.late_promise is not None and pipelines.windows is not None:
-            rows = (pipelines.windows.up >= 0) & on_way & (promises.late_promise >= 0)
-            endless[np.unique(promises.late_promise[rows])] = True
-        endless &= certain
-    missed = least_used > promises.allowed * (1 + KEPT_WITHIN) + 1e-15 * demand
-    missed &= ~promises.is_cap
-    bad = np.flatnonzero((endless | missed) & (demand > 0))
-    if not len(bad):
-        return
-    clashes = promises.table.iloc[bad].drop(columns="demand_per_day").reset_index(drop=True)
-    clashes["reachable"] = promises.reached(least_used)[bad]
-    clashes["why"] = np.where(missed[bad], "the ceilings on stock allow no more", "demand has no upper bound")
-    said = clashes.head(5).astype({"why": "str"}).to_dict("records")
-    lines = []
-    for row in said:
-        lead = f"{row['group']}: {row['measure']} {row['target']:g} cannot be kept ({row['why']}"
-        if row["why"].startswith("the ceilings"):
-            lines.append(f"{lead}; {row['reachable']:.4g} can be reached)")
-        else:
-            ask = "a wait above 0" if row["measure"] == "mean_wait_days" else "a share below 1, such as 0.999"
-            lines.append(f"{lead}, so no finite stock makes sure; ask for {ask})")
-    more = f"\n... and {len(clashes) - 5} more, all in .clashes" if len(clashes) > 5 else ""
-    raise InfeasibleError("\n".join(lines) + more, clashes=clashes)
-
-
-def _ever_on_way(pipelines: Pipelines) -> NDArray[np.bool_]:
-    """Rows at which a piece can be on the way, from here up to the supplier."""
-    out = pipelines.mean > 0
-    for row in np.flatnonzero(out & ~pipelines.is_leaf).tolist():
-        out[row : pipelines.stop[row]] = True
-    return out
-
-
-def _fullest(pipelines: Pipelines, promises: Promises) -> Priced:
-    """What the largest stock within the ceilings does; only parts with a ceiling need to be measured."""
-    rows = len(pipelines.stop)
-    none = np.broadcast_to(0.0, rows)
-    full = Priced(np.broadcast_to(0, rows), *(none,) * 7, late=none)
-    if not (pipelines.most < ANY_STOCK).any():
-        return full
-    full = replace(full, ebo=np.zeros(rows), miss=np.zeros(rows), late=np.zeros(rows))
-    bounded = np.flatnonzero(np.bitwise_or.reduceat(pipelines.most < ANY_STOCK, pipelines.starts[:-1]))
-    if len(bounded):
-        some = pipelines.take(bounded)
-        plenty = np.minimum(some.most, some.room - 4)
-        state = measure(some, np.maximum(plenty, some.least))
-        place = pipelines.rows_of(bounded)
-        full.ebo[place] = np.where(state.ebo > 1e-13, state.ebo, 0.0)
-        full.miss[place] = np.where(state.miss > 1e-13, state.miss, 0.0)
-        if some.windows is not None:
-            full.late[place] = np.where(state.late > 1e-13, state.late, 0.0)
-    return full

@@ -1,0 +1,170 @@
+"""What a colleague would say about stock levels: cost, proof, promises, and what more money buys."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from spareplan.maths.units import DAYS_PER_YEAR, HOURS_PER_DAY
+from spareplan.stocking.curve import priced_use
+from spareplan.stocking.finding import Found
+from spareplan.stocking.pricing import Pipelines
+from spareplan.stocking.promises import Promises
+from spareplan.stocking.shortage import Shortage
+
+FloatArray = NDArray[np.float64]
+SHOWN = 3
+# The next money is told for about this share of the plan's.
+NEXT_SHARE = 0.01
+MEASURE_WORDS = {
+    "fill_rate": "fill rate {:.1%} for {:.1%}",
+    "in_window": "{:.1%} within the window for {:.1%}",
+    "mean_wait_days": "mean wait {:.3g} for {:.3g} days",
+    "money": "money {:,.0f} for a cap of {:,.0f}",
+}
+POINT_WORDS = {
+    "fill_rate": "one more point of fill rate",
+    "in_window": "one more point within the window",
+    "mean_wait_days": "0.1 day of wait less",
+}
+
+
+def level_lines(
+    table: pd.DataFrame,
+    service: pd.DataFrame,
+    shadow_prices: pd.DataFrame,
+    pipelines: Pipelines,
+    promises: Promises,
+    found: Found,
+    short: Shortage | None = None,
+    least_budget: float | None = None,
+) -> tuple[str, ...]:
+    """Sentences for `StockLevels.lines`, most important first.
+
+    Parameters
+    ----------
+    table, service, shadow_prices : DataFrame
+        Of the result.
+    pipelines, promises, found
+        Behind it.
+    short : Shortage, optional
+        Where the budget does not pay for all promises.
+    least_budget : float, optional
+        What would. [money]
+
+    Returns
+    -------
+    tuple of str
+    """
+    lines = [
+        f"{found.cost:,.0f} in base stock for {table['part_id'].nunique():,} parts at "
+        f"{table['site_id'].nunique():,} sites ({int(table['base_stock'].sum()):,} pieces)",
+        _proof(found, short),
+    ]
+    asked = service[(service["demand_per_day"] > 0) | (service["measure"] == "money")]
+    if len(asked):
+        lines.append(_kept(asked, least_budget if short is not None else None))
+    idle = service[(service["demand_per_day"] <= 0) & (service["measure"] != "money")]
+    if len(idle):
+        more = f" and {len(idle) - SHOWN} more" if len(idle) > SHOWN else ""
+        lines.append(
+            "promised where nothing is demanded, so nothing is stocked for it: "
+            + ", ".join(idle["group"].head(SHOWN).astype(str))
+            + more
+        )
+    dear = shadow_prices[shadow_prices["one_point_costs"] > 0].nlargest(SHOWN, "one_point_costs")
+    if len(dear):
+        lines.append(
+            "dearest promises, to first order: "
+            + ", ".join(
+                f"{POINT_WORDS[str(row.measure)]} for {row.group} costs {row.one_point_costs:,.0f}"
+                for row in dear.itertuples()
+            )
+        )
+    bought = next_money_line(pipelines, promises, found)
+    if bought:
+        lines.append(bought)
+    parts = table.groupby("part_id", sort=True, observed=True)["value"].sum().nlargest(SHOWN)
+    if len(parts) and parts.iloc[0] > 0:
+        lines.append("most money in " + ", ".join(f"{part} ({value:,.0f})" for part, value in parts.items()))
+    return tuple(lines)
+
+
+def next_money_line(pipelines: Pipelines, promises: Promises, found: Found) -> str:
+    """What about a hundredth more money buys at stations, piece by piece where it pays best; "" for nothing.
+
+    One piece more at a site without children saves P(N > S) backorders and P(N = S) misses, exactly and
+    whatever is added elsewhere at stations; so this takes one look at every row. `StockLevels.next_money`
+    also looks at sites above.
+    """
+    state, cost = found.state, pipelines.row_cost
+    hit = state.at
+    if not len(state.over) or not (pipelines.own > 0).any():
+        return ""
+    gains = replace(state, ebo=state.over, miss=state.at, late=state.late_at)
+    gain = priced_use(promises, found.prices, gains)
+    rows = np.flatnonzero(pipelines.is_leaf & (gain > 0) & (found.levels < pipelines.most))
+    amount = nice_amount(found.cost * NEXT_SHARE)
+    rows = rows[cost[rows] <= amount]
+    rows = rows[np.argsort(-gain[rows] / cost[rows], kind="stable")]
+    rows = rows[np.cumsum(cost[rows]) <= amount]
+    if not len(rows):
+        return ""
+    own, demand = pipelines.own, pipelines.demand[rows]
+    points = 100 * float((own[rows] * hit[rows]).sum() / own.sum())
+    waiting = float((own[rows] / demand * state.over[rows]).sum())
+    return (
+        f"the next {amount:,.0f} would buy {points:.2g} points of fill rate over all demand and "
+        f"{waiting * DAYS_PER_YEAR * HOURS_PER_DAY:,.0f} machine-hours of waiting a year less"
+    )
+
+
+def nice_amount(amount: float) -> float:
+    """Round to 1, 2 or 5 times a power of ten.
+
+    Examples
+    --------
+    >>> nice_amount(13_700.0), nice_amount(38_000.0), nice_amount(0.07)
+    (10000.0, 50000.0, 0.05)
+    """
+    if not amount > 0:
+        return 0.0
+    power = 10.0 ** np.floor(np.log10(amount))
+    steps = np.array([1.0, 2.0, 5.0, 10.0])
+    return float(round(steps[int(np.abs(np.log(steps * power / amount)).argmin())] * power, 12))
+
+
+def _proof(found: Found, short: Shortage | None) -> str:
+    if short is not None:
+        return (
+            f"the best service for the money: what is missed weighs {short.shortfall:,.0f} at the prices of "
+            f"the promises, and no levels for this money miss less than {short.least_shortfall:,.0f}"
+        )
+    gap = f"gap {found.cost / found.bound - 1:.3%}" if found.bound > 0 else "nothing needs to be stocked"
+    return f"no whole levels keep the same promises below {found.bound:,.0f}: {gap} ({found.road}" + (
+        ", broken off early)" if found.interrupted else ")"
+    )
+
+
+def _kept(service: pd.DataFrame, least_budget: float | None) -> str:
+    kept = int(service["kept"].sum())
+    if least_budget is None:
+        near = service.iloc[int(service["slack"].abs().to_numpy().argmin())]
+        return f"{kept} of {len(service)} promises kept; tightest {near['group']}: {_reached(near)}"
+    far = service[~service["kept"]].copy()
+    scale = np.where(far["measure"] == "mean_wait_days", far["target"], 1 - far["target"])
+    far["behind"] = -far["slack"] / np.maximum(scale, 1e-12)
+    told = "; ".join(
+        f"{row['group']}: {_reached(row)}" for _, row in far.nlargest(SHOWN, "behind").iterrows()
+    )
+    return (
+        f"{kept} of {len(service)} promises kept; all of them need {least_budget:,.0f}. "
+        f"Furthest behind: {told}"
+    )
+
+
+def _reached(row: pd.Series) -> str:
+    return MEASURE_WORDS[str(row["measure"])].format(row["reached"], row["target"])
