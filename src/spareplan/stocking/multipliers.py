@@ -16,11 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spareplan.stocking.pricing import MODELS, Pipelines, Priced, measure, price
+from spareplan.stocking.pricing import MODELS, Pipelines, Priced, Worth, price
 from spareplan.stocking.promises import Promises
 
 FloatArray = NDArray[np.float64]
@@ -54,6 +55,8 @@ class Search:
         How the logarithm of use falls with the logarithm of the price.
     interrupted : bool
         The user broke off.
+    certain : ndarray, shape (parts,), optional
+        Least cost of every part at `prices`, as far as it is certain; NaN where it is not yet. [money]
     """
 
     prices: FloatArray
@@ -63,6 +66,7 @@ class Search:
     visited: list[Priced] = field(default_factory=list)
     slope: FloatArray | None = None
     interrupted: bool = False
+    certain: FloatArray | None = None
 
 
 def surrogate(pipelines: Pipelines) -> Pipelines:
@@ -72,9 +76,7 @@ def surrogate(pipelines: Pipelines) -> Pipelines:
 
 def without_prices(pipelines: Pipelines) -> Priced:
     """Cheapest levels where nothing is promised: the floors."""
-    state = measure(pipelines, pipelines.least)
-    paid = np.add.reduceat(pipelines.least, pipelines.starts[:-1]) if len(pipelines.least) else np.empty(0)
-    return replace(state, value=paid * pipelines.unit_cost)
+    return price(replace(pipelines, most=pipelines.least), Worth(), guess=pipelines.least)
 
 
 def bound_at(promises: Promises, prices: FloatArray, priced: Priced) -> float:
@@ -108,6 +110,7 @@ def search_prices(
     before: Search | None = None,
     quick: bool = False,
     slope: FloatArray | None = None,
+    name: str = "prices",
 ) -> Search:
     """Raise and lower prices by secants in logarithms until use meets what is allowed.
 
@@ -125,13 +128,15 @@ def search_prices(
     keep : bool
         Keep the levels of every step in `visited`.
     progress : callable, optional
-        Called with ("prices", steps done, all steps).
+        Called with (name, steps done, all steps), and within a step with the same in parts.
     before : Search, optional
         A search under a quicker evaluation, to start from.
     quick : bool
         Walk instead of searching for certain: then `bound` is that of price 0 and `certify` must follow.
     slope : ndarray, shape (promises,), optional
         How the logarithm of use falls with that of the price, from a search over some of the parts.
+    name : str
+        Of this step, for `progress`.
 
     Returns
     -------
@@ -164,7 +169,8 @@ def search_prices(
     highest = search.bound if not quick else -np.inf
     try:
         for step in range(rounds):
-            priced = price(pipelines, promises.worth(now), guess=guess, quick=quick)
+            inside = None if progress is None else partial(_inside, progress, name, step, rounds)
+            priced = price(pipelines, promises.worth(now), guess, inside, quick)
             guess = priced.levels
             used = promises.used(priced)
             bound = bound_at(promises, now, priced)
@@ -175,7 +181,7 @@ def search_prices(
                 highest, search.prices = bound, now
                 search.bound = search.bound if quick else bound
             if progress:
-                progress("prices", step + 1, rounds)
+                progress(name, step + 1, rounds)
             if np.abs(now * (promises.allowed - used)).sum() <= tolerance * max(abs(bound), 1e-12):
                 break
             with np.errstate(divide="ignore"):
@@ -199,7 +205,12 @@ def search_prices(
 
 
 def prices_of_some(
-    pipelines: Pipelines, promises: Promises, parts: IntArray, rounds: int
+    pipelines: Pipelines,
+    promises: Promises,
+    parts: IntArray,
+    rounds: int,
+    start: tuple[FloatArray, FloatArray | None] | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
 ) -> tuple[FloatArray, FloatArray | None]:
     """Prices that keep the promises for some of the parts, with the share of the demand that is theirs.
 
@@ -213,6 +224,10 @@ def prices_of_some(
         Parts to look at.
     rounds : int
         Most steps.
+    start : tuple of ndarray, optional
+        Prices and slopes to start from.
+    progress : callable, optional
+        Called with ("some parts", steps done, all steps).
 
     Returns
     -------
@@ -236,12 +251,22 @@ def prices_of_some(
             counts.append(np.bincount(kind.promise[held], weights=factor[held], minlength=len(promises)))
         ratio = np.where(counts[0] > 0, counts[1] / np.maximum(counts[0], 1e-300), ratio)
     lessened = replace(theirs, allowed=promises.allowed * ratio)
-    found = search_prices(some, lessened, None, rounds, 1e-4, quick=True)
+    prices, slope = (None, None) if start is None else start
+    found = search_prices(
+        some, lessened, prices, rounds, 1e-4, progress=progress, quick=True, slope=slope, name="some parts"
+    )
+    if found.interrupted:
+        raise KeyboardInterrupt
     guess = first_prices(pipelines, promises)
     return np.where((ratio > 0) & (found.last > 0), found.last, guess), found.slope
 
 
-def certify(pipelines: Pipelines, promises: Promises, search: Search) -> None:
+def certify(
+    pipelines: Pipelines,
+    promises: Promises,
+    search: Search,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> None:
     """Make the bound of a quick search certain: one full search at its best prices.
 
     Parameters
@@ -250,11 +275,60 @@ def certify(pipelines: Pipelines, promises: Promises, search: Search) -> None:
     promises : Promises
     search : Search
         Its bound is lifted, and its levels are replaced by the certain minimum.
+    progress : callable, optional
+        Called with ("proof", parts done, all parts).
     """
+    inside = None if progress is None else partial(_inside, progress, "proof", 0, 1)
+    search.certain = np.full(len(pipelines.unit_cost), np.nan)
     try:
-        priced = price(pipelines, promises.worth(search.prices), guess=search.priced.levels)
+        priced = price(
+            pipelines, promises.worth(search.prices), search.priced.levels, inside, values=search.certain
+        )
     except KeyboardInterrupt:
         search.interrupted = True
         return
     search.bound = max(search.bound, bound_at(promises, search.prices, priced))
     search.priced, search.last = priced, search.prices
+
+
+def relaxed_bound(pipelines: Pipelines, promises: Promises, search: Search) -> float:
+    """A lower bound in one quick pass: parts that are not certain yet find all sites above the last full.
+
+    More stock upstream never hurts below, so money counted from the floors there and endless stock is below
+    the cost of any levels.
+
+    Parameters
+    ----------
+    pipelines, promises
+    search : Search
+        The bound is taken at its prices.
+
+    Returns
+    -------
+    float
+        [money]
+    """
+    prices = search.prices if (search.prices > 0).any() else search.last
+    certain = np.full(len(pipelines.unit_cost), np.nan)
+    if search.certain is not None and prices is search.prices:
+        certain = search.certain
+    rest = np.flatnonzero(np.isnan(certain))
+    bound = float(np.nansum(certain)) - float(prices @ promises.allowed)
+    if len(rest):
+        some, rows = pipelines.take(rest), pipelines.rows_of(rest)
+        worth = promises.take(rows).worth(prices)
+        endless = np.where(some.is_leaf, some.least, some.room)
+        full = replace(some, least=endless, most=np.where(some.is_leaf, some.most, endless))
+        priced = price(full, worth, guess=np.where(some.is_leaf, search.priced.levels[rows], endless))
+        paid = some.row_cost * (1.0 if worth.cost_factor is None else worth.cost_factor)
+        bound += float(priced.value.sum()) - float(paid @ (endless - some.least))
+    return bound
+
+
+def _inside(
+    progress: Callable[[str, int, int], None], name: str, step: int, steps: int, done: int, total: int
+) -> None:
+    """Tell how far a step among others is."""
+    progress(name, step * total + done, steps * total)
+
+

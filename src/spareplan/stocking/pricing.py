@@ -33,6 +33,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from spareplan.engine import run_chunks
 from spareplan.stocking._forest import Forest
 
 FloatArray = NDArray[np.float64]
@@ -42,6 +43,10 @@ MODELS = {"exact": 0, "two_moment": 1, "metric": 2}
 ANY_STOCK = 1 << 40
 # Parts per call of a kernel: enough to keep it busy, few enough to hear an interrupt.
 CHUNK_ROWS = 60_000
+# A certain search on deep trees takes long for some parts: smaller pieces of work share it out evenly.
+DEEP, DEEP_CUTS = 3, 4
+# Chunks that are sent to other processes together; more would fill this one's memory.
+SENT_AT_ONCE = 16
 # What the kernels tell of a row: backorders, misses, lateness; with given levels also what a piece changes.
 SEARCH_MEASURES, ALL_MEASURES = 3, 9
 LATE_MEASURES = (2, 7, 8)
@@ -121,6 +126,8 @@ class Pipelines:
         Row of the forest each row came from.
     windows : Windows, optional
         Of the promises to serve within some days.
+    engine : str
+        Where the kernels run: "local" (threads), "processes" or the address of a Dask scheduler.
     """
 
     starts: IntArray
@@ -140,6 +147,7 @@ class Pipelines:
     depth: int
     room: int
     windows: Windows | None = None
+    engine: str = "local"
 
     @property
     def part(self) -> IntArray:
@@ -327,6 +335,7 @@ def price(
     guess: IntArray | None = None,
     progress: Callable[[int, int], None] | None = None,
     quick: bool = False,
+    values: FloatArray | None = None,
 ) -> Priced:
     """Cheapest levels of every part at given worths, with the certainty that none is cheaper.
 
@@ -341,6 +350,8 @@ def price(
         Called with (parts done, all parts).
     quick : bool
         Only walk from the guess while that pays: near the minimum, without the certainty.
+    values : ndarray, shape (parts,), optional
+        Filled in with the least costs part by part, for whoever needs them after an interrupt. [money]
 
     Returns
     -------
@@ -350,7 +361,7 @@ def price(
         # Above the leaves about as much as is on the way; a far guess costs many steps.
         guess = np.where(pipelines.is_leaf, 0, pipelines.mean).astype(np.int64)
     levels = np.clip(guess, pipelines.least, pipelines.most)
-    return _run(pipelines, worth, levels, QUICK if quick else SEARCH, progress)
+    return _run(pipelines, worth, levels, QUICK if quick else SEARCH, progress, values)
 
 
 def measure(pipelines: Pipelines, levels: IntArray) -> Priced:
@@ -364,79 +375,136 @@ def _run(
     levels: IntArray,
     mode: int,
     progress: Callable[[int, int], None] | None,
+    values: FloatArray | None = None,
 ) -> Priced:
     parts, rows = len(pipelines.unit_cost), len(levels)
-    windows = pipelines.windows
     # One array per measure, so that those that are no longer asked for can go.
     measures = ALL_MEASURES if mode == WRITE else SEARCH_MEASURES
-    wanted = [k for k in range(measures) if windows is not None or k not in LATE_MEASURES]
+    wanted = [k for k in range(measures) if pipelines.windows is not None or k not in LATE_MEASURES]
     told = {k: np.empty(rows) for k in wanted}
-    values = np.zeros(parts)
-    width = int(np.diff(pipelines.starts).max(initial=1))
-    cuts = np.searchsorted(pipelines.starts, np.arange(0, rows + CHUNK_ROWS, CHUNK_ROWS))
-    edges = np.unique(np.clip(cuts, 0, parts))
+    values = np.zeros(parts) if values is None else values
+    size = CHUNK_ROWS if pipelines.depth < DEEP or mode != SEARCH else CHUNK_ROWS // DEEP_CUTS
+    cuts = np.searchsorted(pipelines.starts, np.arange(0, rows + size, size))
+    edges = np.unique(np.clip(cuts, 0, parts)).tolist()
 
-    def chunk(first: int, last: int) -> int:
-        from spareplan.stocking import _pricing
+    def task(first: int) -> Task:
+        return _task(pipelines, worth, levels, mode, measures, edges[first], edges[first + 1])
 
-        begin, end = pipelines.starts[first], pipelines.starts[last]
-        here = slice(begin, end)
-        figures = np.zeros((end - begin, 13))
-        for column, values_of in enumerate((pipelines.mean, pipelines.excess, pipelines.share)):
-            figures[:, column] = values_of[here]
-        figures[:, 3:6] = pipelines.wild[here]
-        counts = np.diff(pipelines.starts[first : last + 1])
-        figures[:, 6] = np.repeat(pipelines.unit_cost[first:last], counts)
-        if worth.cost_factor is not None:
-            figures[:, 6] *= worth.cost_factor[here]
-        for column, paid in enumerate(worth[:3], start=7):
-            if paid is not None:
-                figures[:, column] = paid[here]
-        whole = np.full((end - begin, 5), -1, np.int64)
-        whole[:, 0] = pipelines.stop[here] - begin
-        whole[:, 1] = levels[here] if mode == WRITE else pipelines.least[here]
-        whole[:, 2] = levels[here] if mode == WRITE else pipelines.most[here]
-        whole[:, 3] = levels[here]
-        if windows is not None:
-            whole[:, 4] = windows.up[here]
-            for column, given in enumerate(windows[1:], start=10):
-                figures[:, column] = given[here]
-        out = np.zeros((end - begin, measures))
-        _pricing.price_parts(
-            0,
-            last - first,
-            pipelines.starts[first : last + 1] - begin,
-            pipelines.model[first:last],
-            pipelines.batch[first:last],
-            figures,
-            whole,
-            out,
-            mode,
-            values[first:last],
-            np.empty(end - begin),
-            pipelines.depth,
-            pipelines.room,
-            width,
-        )
-        levels[here] = whole[:, 3]
+    def note(first: int, priced: tuple[IntArray, FloatArray, FloatArray]) -> None:
+        here = slice(pipelines.starts[edges[first]], pipelines.starts[edges[first + 1]])
+        levels[here], values[edges[first] : edges[first + 1]] = priced[0], priced[2]
         for k in wanted:
-            told[k][here] = out[:, k]
-        return last - first
+            told[k][here] = priced[1][:, k]
 
-    spans = list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
-    done = 0
-    if len(spans) == 1:
-        chunk(*spans[0])
+    def tell(first: int) -> None:
+        if progress:
+            progress(edges[first + 1], parts)
+
+    chunks = len(edges) - 1
+    if chunks == 1:
+        note(0, price_chunk(task(0)))
+    elif pipelines.engine == "local":
+        _run_threads(lambda first: note(first, price_chunk(task(first))), chunks, tell)
     else:
-        with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-            for priced in pool.map(lambda span: chunk(*span), spans):
-                done += priced
-                if progress:
-                    progress(done, parts)
+        for begin in range(0, chunks, SENT_AT_ONCE):
+            sent = range(begin, min(begin + SENT_AT_ONCE, chunks))
+            for first, priced in zip(
+                sent, run_chunks(price_chunk, [task(k) for k in sent], pipelines.engine), strict=True
+            ):
+                note(first, priced)
+            tell(sent[-1])
     ebo, miss, late, over, under, at, below, late_at, late_below = (
         told.get(k, nothing()) for k in range(ALL_MEASURES)
     )
     return Priced(levels, ebo, miss, over, under, at, below, values, late, late_at, late_below)
+
+
+def _run_threads(work: Callable[[int], None], chunks: int, tell: Callable[[int], None]) -> None:
+    """Work on all chunks on all cores; after an interrupt only those that have begun are ended."""
+    pool = ThreadPoolExecutor(max_workers=os.cpu_count() or 1)
+    try:
+        for first, _ in enumerate(pool.map(work, range(chunks))):
+            tell(first)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+class Task(NamedTuple):
+    """What the kernels need for some parts, as arrays that can be sent to another process."""
+
+    starts: IntArray
+    model: IntArray
+    batch: IntArray
+    figures: FloatArray
+    whole: IntArray
+    mode: int
+    measures: int
+    depth: int
+    room: int
+    width: int
+
+
+def _task(
+    pipelines: Pipelines, worth: Worth, levels: IntArray, mode: int, measures: int, first: int, last: int
+) -> Task:
+    starts = pipelines.starts[first : last + 1]
+    begin, end = starts[0], starts[-1]
+    here = slice(begin, end)
+    figures = np.zeros((end - begin, 13))
+    for column, values_of in enumerate((pipelines.mean, pipelines.excess, pipelines.share)):
+        figures[:, column] = values_of[here]
+    figures[:, 3:6] = pipelines.wild[here]
+    counts = np.diff(starts)
+    figures[:, 6] = np.repeat(pipelines.unit_cost[first:last], counts)
+    if worth.cost_factor is not None:
+        figures[:, 6] *= worth.cost_factor[here]
+    for column, paid in enumerate(worth[:3], start=7):
+        if paid is not None:
+            figures[:, column] = paid[here]
+    whole = np.full((end - begin, 5), -1, np.int64)
+    whole[:, 0] = pipelines.stop[here] - begin
+    whole[:, 1] = levels[here] if mode == WRITE else pipelines.least[here]
+    whole[:, 2] = levels[here] if mode == WRITE else pipelines.most[here]
+    whole[:, 3] = levels[here]
+    if pipelines.windows is not None:
+        whole[:, 4] = pipelines.windows.up[here]
+        for column, given in enumerate(pipelines.windows[1:], start=10):
+            figures[:, column] = given[here]
+    return Task(
+        starts - begin,
+        pipelines.model[first:last],
+        pipelines.batch[first:last],
+        figures,
+        whole,
+        mode,
+        measures,
+        pipelines.depth,
+        pipelines.room,
+        int(counts.max(initial=1)),
+    )
+
+
+def price_chunk(task: Task) -> tuple[IntArray, FloatArray, FloatArray]:
+    """Price the parts of a task: levels, measures (rows, measures) and least cost per part."""
+    from spareplan.stocking import _pricing
+
+    rows, parts = len(task.whole), len(task.model)
+    out, values = np.zeros((rows, task.measures)), np.zeros(parts)
+    if not task.whole.flags.writeable:
+        # What comes from another process may be read-only, which would be another type to the compiler.
+        task = task._replace(
+            starts=task.starts.copy(),
+            model=task.model.copy(),
+            batch=task.batch.copy(),
+            figures=task.figures.copy(),
+            whole=task.whole.copy(),
+        )
+    whole = task.whole
+    _pricing.price_parts(
+        0, parts, task.starts, task.model, task.batch, task.figures, whole, out, task.mode, values,
+        np.empty(rows), task.depth, task.room, task.width,
+    )  # fmt: skip
+    return whole[:, 3], out, values
 
 
 def _preorder(forest: Forest) -> IntArray:
