@@ -9,9 +9,10 @@ Y + tau <= S. At a site with lead time L below a parent with stock S':
   tagged one among them (tau = 1) unless K = 0, and Y = Binomial(K - 1, p).
 
 Pieces may overtake each other where lead times are mixed (repaired at HQ or bought): there Y also falls by
-the later orders that came first, and the law is exact, too. At a site that repairs part of its own failures,
-later orders that the parent serves first are not counted in its favour: the share is then slightly too low,
-on the safe side.
+the later orders that came first, and the law is exact, too. At a site that repairs part of its own failures
+a later order may come before the tagged one's piece leaves the workshop: of the orders after the tagged one,
+the parent has served A + min(C, B) by then, A those that are in, B those that are not, and
+C = S' - Y' - tau' the pieces left over for them. Below HQ this is exact, below a depot nearly so.
 
 References
 ----------
@@ -29,16 +30,9 @@ from numpy.typing import NDArray
 
 from spareplan.maths import distributions
 from spareplan.stocking._forest import Forest
+from spareplan.stocking._wait_laws import INSTANT, WaitLaws
 from spareplan.stocking.echelons import SMALL, TWO_MOMENT, evaluation_codes
-from spareplan.stocking.laws import (
-    backorder_pmf,
-    convolve_poisson,
-    count_reach,
-    poisson_pmf,
-    positions,
-    station_moments,
-    thin,
-)
+from spareplan.stocking.laws import positions, station_moments
 from spareplan.stocking.lot_laws import lot_service
 from spareplan.stocking.lots import lot_noise
 from spareplan.stocking.moments import forest_moments, metric_service
@@ -46,24 +40,6 @@ from spareplan.stocking.moments import forest_moments, metric_service
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
-# Times closer than this are the same moment: differences of lead times carry rounding.
-INSTANT = 1e-9
-
-
-class Ahead(NamedTuple):
-    """Law of the pieces still to come of those ordered before a tagged demand, t days after it.
-
-    Parameters
-    ----------
-    lowest : int
-        Count of the first entry; below 0 where later orders came first. [pieces]
-    pending, done : ndarray, shape (k,)
-        Joint probability with the tagged order still to come, and with it received.
-    """
-
-    lowest: int
-    pending: FloatArray
-    done: FloatArray
 
 
 def wait_shares(forest: Forest, times: FloatArray, method: str = "exact") -> FloatArray:
@@ -117,10 +93,10 @@ def exact_shares(forest: Forest, times: FloatArray, wanted: BoolArray) -> FloatA
     ndarray, shape (n, T)
     """
     out = np.full((len(forest), len(times)), np.nan)
-    part, laws = -1, _Laws(forest)
+    part, laws = -1, WaitLaws(forest)
     for row in np.flatnonzero(wanted):
         if forest.part[row] != part:
-            part, laws = forest.part[row], _Laws(forest)
+            part, laws = forest.part[row], WaitLaws(forest)
         for column, time in enumerate(times):
             out[row, column] = laws.share(int(row), float(time))
     return out
@@ -163,122 +139,6 @@ def kernel_shares(forest: Forest, times: FloatArray, wanted: BoolArray) -> Float
         rest[rows] = ~exact
         rest &= forest.demand > 0
         out[rest, column] = exact_shares(forest, times[column : column + 1], rest)[rest, 0]
-    return out
-
-
-class _Laws:
-    """Laws of one part's rows, each computed once."""
-
-    def __init__(self, forest: Forest) -> None:
-        self.forest = forest
-        self.backlogs: dict[int, FloatArray] = {}
-        self.known: dict[tuple[int, float], Ahead] = {}
-
-    def share(self, row: int, time: float) -> float:
-        ahead = self.ahead(row, time)
-        least, most = int(self.forest.least[row]), int(self.forest.most[row])
-        total = 0.0
-        for stock in range(least, most + 1):
-            total += ahead.pending[: max(stock - ahead.lowest, 0)].sum()
-            total += ahead.done[: max(stock - ahead.lowest + 1, 0)].sum()
-        return float(total / (most - least + 1))
-
-    def backlog(self, row: int) -> FloatArray:
-        """Backorders of a row at any time."""
-        if row not in self.backlogs:
-            f = self.forest
-            parent, local = int(f.parent[row]), float(f.pipeline[row])
-            if parent < 0:
-                law = poisson_pmf(local, max(count_reach(local), int(f.most[row])))
-            else:
-                above = self.backlog(parent)
-                reach = max(count_reach(local) + len(above), int(f.most[row]))
-                law = convolve_poisson(thin(above, float(f.share[row]), reach), local, reach)
-            backlog = backorder_pmf(law, int(f.least[row]), int(f.most[row]))
-            held = np.flatnonzero(backlog > 1e-19)
-            self.backlogs[row] = backlog[: held[-1] + 1] if len(held) else backlog[:1]
-        return self.backlogs[row]
-
-    def ahead(self, row: int, time: float) -> Ahead:
-        key = (row, round(time, 9))
-        if key not in self.known:
-            self.known[key] = self._ahead(row, time)
-        return self.known[key]
-
-    def _ahead(self, row: int, time: float) -> Ahead:
-        f = self.forest
-        demand, repaired = float(f.demand[row]), float(f.repair_share[row])
-        streams = [(repaired, float(f.repair_days[row]))]
-        if f.parent[row] < 0:
-            bought = (1 - repaired) * (1 - float(f.return_share[row]))
-            streams += [(bought, float(f.lead[row])), (1 - repaired - bought, float(f.return_days[row]))]
-            late = sum(share for share, days in streams if time < days - INSTANT)
-            return _supplied(Ahead(0, np.array([late]), np.array([1 - late])), demand, streams, time)
-        ours, others = self._at_parent(row, time)
-        if repaired <= 0:
-            return ours
-        # The tagged piece goes up, or is repaired on the spot while all orders at the parent are others'.
-        under_repair = repaired if time < streams[0][1] - INSTANT else 0.0
-        mixed = Ahead(
-            0,
-            _add((1 - repaired) * ours.pending, under_repair * others),
-            _add((1 - repaired) * ours.done, (repaired - under_repair) * others),
-        )
-        return _supplied(mixed, demand, streams, time)
-
-    def _at_parent(self, row: int, time: float) -> tuple[Ahead, FloatArray]:
-        """Orders sent up before the tagged one and not yet in: if it goes up too, and if it does not."""
-        f = self.forest
-        parent, lead, share = int(f.parent[row]), float(f.lead[row]), float(f.share[row])
-        if time < lead - INSTANT:
-            rest = (1 - float(f.repair_share[row])) * float(f.demand[row]) * (lead - time)
-            above = self.backlog(parent)
-            reach = max(count_reach(rest) + len(above), int(f.most[row]))
-            law = convolve_poisson(thin(above, share, reach), rest, reach)
-            return Ahead(0, law, np.zeros(1)), law
-        before = self.ahead(parent, max(time - lead, 0.0))
-        least, most = int(f.least[parent]), int(f.most[parent])
-        both = _add(before.pending, before.done)
-        tagged, untagged = np.zeros(1), np.zeros(1)
-        for stock in range(least, most + 1):
-            # Unserved at the parent are K = (Y + tau - S)+ orders, the tagged one last: K - 1 before it.
-            first = stock - before.lowest
-            tagged = _add(tagged, _add(_beyond(before.pending, first), _beyond(before.done, first + 1)))
-            untagged = _add(untagged, _beyond(both, first))
-        tagged, untagged = tagged / (most - least + 1), untagged / (most - least + 1)
-        untagged[0] += 1 - untagged.sum()
-        pending = thin(tagged, share, len(tagged) - 1)
-        return Ahead(0, pending, np.array([1 - tagged.sum()])), thin(untagged, share, len(untagged) - 1)
-
-
-def _supplied(ahead: Ahead, demand: float, streams: list[tuple[float, float]], time: float) -> Ahead:
-    """Add supplies of fixed duration, (share, days) each: orders still out, less later ones in."""
-    live = [(share, days) for share, days in streams if share > 0]
-    owed = sum(demand * share * max(days - time, 0.0) for share, days in live)
-    early = sum(demand * share * max(time - days, 0.0) for share, days in live)
-    if len(live) == 1 and ahead.pending.size == 1:
-        # With one supply nothing overtakes: later orders never come before the tagged one.
-        early = 0.0
-    law = poisson_pmf(owed, count_reach(owed))
-    came = poisson_pmf(early, count_reach(early)) if early > 0 else np.ones(1)
-    net = np.convolve(law, came[::-1])
-    return Ahead(
-        ahead.lowest - (len(came) - 1), np.convolve(ahead.pending, net), np.convolve(ahead.done, net)
-    )
-
-
-def _beyond(law: FloatArray, first: int) -> FloatArray:
-    """Law from its entry `first` on; entries before the law are zero."""
-    if first < 0:
-        return np.r_[np.zeros(-first), law]
-    return law[first:] if first < len(law) else np.zeros(1)
-
-
-def _add(a: FloatArray, b: FloatArray) -> FloatArray:
-    if len(a) < len(b):
-        a, b = b, a
-    out = a.copy()
-    out[: len(b)] += b
     return out
 
 
