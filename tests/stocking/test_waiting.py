@@ -109,6 +109,32 @@ def test_repair_at_a_site_never_promises_too_much():
     assert (distance >= -2).all(axis=None)
 
 
+REPAIRED = ([-1, 0, 0, 0], [30.0, 4, 2, 3], [0.02, 0.05, 0.3, 0.2], [14, 1, 2, 0])
+
+
+@pytest.mark.parametrize("days", [(6.0, 9.0, 1.0), (40.0, 20.0, 15.0)])
+@pytest.mark.parametrize("lots", [False, True])
+def test_repair_at_stations_below_headquarters_agrees_with_simulation(days, lots):
+    sites, parts, rates, levels = networks.tables(*REPAIRED)
+    rates = rates.assign(repair_share_site=[0.0, 0.3, 0.5, 0.4], repair_days_site=[0.0, *days])
+    if lots:
+        parts = parts.assign(repairable_share=0.4, repair_days=7.0)
+        levels = levels.assign(reorder_point=[9, *[np.nan] * 3], order_quantity=[6, *[np.nan] * 3])
+    assert (away((sites, parts, rates, levels), 1500, TIMES).abs() <= 2).all(axis=None)
+
+
+@pytest.mark.parametrize("share, days", [(0.5, 15.0), (0.2, 30.0), (0.8, 20.0)])
+def test_repair_at_stations_below_a_depot_is_nearly_exact(share, days):
+    sites, parts, rates, levels = networks.tables(*TREE)
+    repaired = rates["site_id"].isin(["S03", "S04"])
+    rates = rates.assign(repair_share_site=np.where(repaired, share, 0.0), repair_days_site=days)
+    simulated = simulate(sites, parts, rates, levels, years=1500, seed=6, times=TIMES)
+    values = simulated.pivot_table(index="site_id", columns="measure", values="value")
+    formula = evaluate_levels(sites, parts, rates, levels, times=TIMES).set_index("site_id")
+    names = [f"wait_le_{t:g}" for t in TIMES]
+    np.testing.assert_allclose(formula[names], values[names], atol=0.01)
+
+
 def test_overdispersed_waits_start_at_their_fill_rate():
     sites, parts, rates, levels = networks.tables(*TREE)
     table = evaluate_levels(sites, parts, rates.assign(vmr=2.0, rate_cv2=0.2), levels, times=TIMES)

@@ -11,6 +11,7 @@ from spareplan.stocking._forest import Forest
 from spareplan.stocking.laws import backorder_pmf, convolve_poisson, count_reach, poisson_pmf, thin
 
 FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
 # Times closer than this are the same moment: differences of lead times carry rounding.
 INSTANT = 1e-9
 
@@ -34,8 +35,8 @@ class Ahead(NamedTuple):
 class WaitLaws:
     """Laws of one part's rows, each computed once."""
 
-    def __init__(self, forest: Forest) -> None:
-        self.forest = forest
+    def __init__(self, forest: Forest, below_repair: BoolArray) -> None:
+        self.forest, self.below_repair = forest, below_repair
         self.backlogs: dict[int, FloatArray] = {}
         self.known: dict[tuple[int, float], Ahead] = {}
 
@@ -102,7 +103,7 @@ class WaitLaws:
             reach = max(count_reach(rest) + len(above), int(f.most[row]))
             law = convolve_poisson(thin(above, share, reach), rest, reach)
             return Ahead(0, law, np.zeros(1)), Ahead(0, np.zeros(1), law)
-        if float(f.repair_share[row]) > 0 and not f.below_repair[row]:
+        if float(f.repair_share[row]) > 0 and not self.below_repair[row]:
             return self._of_served(parent, share, max(time - lead, 0.0))
         before = self.ahead(parent, max(time - lead, 0.0))
         least, most = int(f.least[parent]), int(f.most[parent])

@@ -93,10 +93,11 @@ def exact_shares(forest: Forest, times: FloatArray, wanted: BoolArray) -> FloatA
     ndarray, shape (n, T)
     """
     out = np.full((len(forest), len(times)), np.nan)
-    part, laws = -1, WaitLaws(forest)
+    below_repair = forest.below_repair
+    part, laws = -1, WaitLaws(forest, below_repair)
     for row in np.flatnonzero(wanted):
         if forest.part[row] != part:
-            part, laws = forest.part[row], WaitLaws(forest)
+            part, laws = forest.part[row], WaitLaws(forest, below_repair)
         for column, time in enumerate(times):
             out[row, column] = laws.share(int(row), float(time))
     return out
