@@ -152,7 +152,7 @@ def _neighbours(
     levels: IntArray,
     prices: FloatArray,
     distance: float,
-    before: Fees | None,
+    before: Fees | None = None,
 ) -> Neighbours:
     widths = np.diff(pipelines.starts)
     parts, vectors = [], []
