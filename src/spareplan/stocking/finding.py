@@ -13,6 +13,7 @@ from spareplan.stocking.levels_lp import Columns, generate_columns
 from spareplan.stocking.multipliers import (
     Search,
     certify,
+    levels_like,
     prices_of_some,
     relaxed_bound,
     search_prices,
@@ -208,15 +209,17 @@ def price_promises(
     rows = len(pipelines.stop)
     small = rows <= LP_ROWS
     rough = rows > SURROGATE_ROWS and (pipelines.model == MODELS["exact"]).any()
-    warm, slope, steps = None, None, 12
+    warm, slope, guess, steps = None, None, None, 12
     if rows > SAMPLE_ROWS and prices is None:
         # Fixed draw: the same parts whatever the order of the tables.
         drawn = np.random.default_rng(0).permutation(len(pipelines.unit_cost))
         sample = np.sort(drawn[: max(len(drawn) // SAMPLED, 1)])
-        prices, slope = prices_of_some(surrogate(pipelines), promises, sample, steps, None, progress)
+        prices, slope, known = prices_of_some(surrogate(pipelines), promises, sample, steps, None, progress)
         if rough:
-            prices, slope = prices_of_some(pipelines, promises, sample, steps // 3, (prices, slope), progress)
+            start = (prices, slope)
+            prices, slope, known = prices_of_some(pipelines, promises, sample, steps // 3, start, progress)
             rough = False
+        guess = levels_like(pipelines, sample, known)
         steps = 5
     if rough:
         warm = search_prices(
@@ -236,6 +239,7 @@ def price_promises(
         before=warm,
         quick=not small,
         slope=slope if warm is None else None,
+        guess=guess,
     )
     standing.search = search
     _stop_if(search)

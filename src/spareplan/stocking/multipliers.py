@@ -111,6 +111,7 @@ def search_prices(
     quick: bool = False,
     slope: FloatArray | None = None,
     name: str = "prices",
+    guess: IntArray | None = None,
 ) -> Search:
     """Raise and lower prices by secants in logarithms until use meets what is allowed.
 
@@ -137,6 +138,8 @@ def search_prices(
         How the logarithm of use falls with that of the price, from a search over some of the parts.
     name : str
         Of this step, for `progress`.
+    guess : ndarray of int, shape (rows,), optional
+        Levels to start looking from. [pieces]
 
     Returns
     -------
@@ -160,7 +163,6 @@ def search_prices(
         return search
     allowed = np.maximum(promises.allowed, 1e-300)
     slope = np.full(len(promises), FIRST_SLOPE) if slope is None else slope
-    guess = None
     if before is not None:
         guess = before.priced.levels
         slope = slope if before.slope is None else before.slope
@@ -211,7 +213,7 @@ def prices_of_some(
     rounds: int,
     start: tuple[FloatArray, FloatArray | None] | None = None,
     progress: Callable[[str, int, int], None] | None = None,
-) -> tuple[FloatArray, FloatArray | None]:
+) -> tuple[FloatArray, FloatArray | None, IntArray]:
     """Prices that keep the promises for some of the parts, with the share of the demand that is theirs.
 
     Prices do not grow with the number of parts, so those of a twentieth are a good start for all.
@@ -235,6 +237,8 @@ def prices_of_some(
         [money per unit of use]
     slope : ndarray, shape (promises,), or None
         How the logarithm of use falls with that of the price.
+    levels : ndarray of int, shape (rows of the parts,)
+        Levels at the last prices. [pieces]
     """
     some, rows = pipelines.take(parts), pipelines.rows_of(parts)
     theirs = promises.take(rows)
@@ -258,7 +262,41 @@ def prices_of_some(
     if found.interrupted:
         raise KeyboardInterrupt
     guess = first_prices(pipelines, promises)
-    return np.where((ratio > 0) & (found.last > 0), found.last, guess), found.slope
+    prices = np.where((ratio > 0) & (found.last > 0), found.last, guess)
+    return prices, found.slope, found.priced.levels
+
+
+def levels_like(pipelines: Pipelines, parts: IntArray, levels: IntArray) -> IntArray:
+    """Levels to start from: above the leaves like those of some parts, by money and pieces on the way.
+
+    Parameters
+    ----------
+    pipelines : Pipelines
+    parts : ndarray of int
+        Parts whose levels are known.
+    levels : ndarray of int
+        Theirs, as `Pipelines.take` lays them out. [pieces]
+
+    Returns
+    -------
+    ndarray of int, shape (rows,)
+        0 at the leaves, where every stock is looked at anyway. [pieces]
+    """
+    some = pipelines.take(parts)
+
+    def traits(of: Pipelines) -> tuple[IntArray, FloatArray, FloatArray]:
+        rows = np.flatnonzero(~of.is_leaf)
+        mean = of.mean[rows]
+        cost, on_way = np.log(of.row_cost[rows]), np.log(np.maximum(mean, 1e-9))
+        return rows, mean, np.stack([np.ones(len(rows)), cost, on_way, cost**2, on_way**2, cost * on_way], 1)
+
+    rows, mean, known = traits(some)
+    above = (levels[rows] - mean) / np.sqrt(mean + 1)
+    weights = np.linalg.lstsq(known, above, rcond=None)[0]
+    rows, mean, known = traits(pipelines)
+    out = np.zeros(len(pipelines.stop), dtype=np.int64)
+    out[rows] = np.maximum(np.rint(mean + (known @ weights) * np.sqrt(mean + 1)), 0)
+    return out
 
 
 def certify(
