@@ -15,7 +15,7 @@ from spareplan.stocking.multipliers import bound_at, search_prices
 from spareplan.stocking.pricing import Pipelines, measure, price
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.reading import read_pipelines
-from spareplan.stocking.targets import read_targets
+from spareplan.stocking.targets import read_targets, read_windows
 from spareplan.stocking.trim import money, trim
 
 
@@ -147,3 +147,50 @@ def test_parts_can_be_taken_in_any_order_and_more_than_once():
     assert part.value == pytest.approx(whole.value[chosen], rel=1e-14)
     assert (part.levels == whole.levels[rows]).all()
     assert replace(some, depth=some.depth).starts[-1] == len(rows)
+
+
+
+@pytest.mark.parametrize("measure_of", ["target_wait_days", "target_fill_rate", "target_in_window"])
+@pytest.mark.parametrize("batch", [1, 4])
+def test_the_sweep_down_finds_the_best_of_all_stocks_at_hq(measure_of, batch):
+    # Slow and fast parts, so that some laws outgrow what the sweep carries from stock to stock.
+    rng = np.random.default_rng(batch)
+    count = 10
+    sites = pd.DataFrame(
+        {
+            "site_id": ["HQ", "A", "B", "C", "F"],
+            "parent_id": [None, "HQ", "HQ", "HQ", "HQ"],
+            "lead_time_days": [0.0, 2.0, 3.0, 1.5, 5.0],
+        }
+    )
+    items = pd.DataFrame(
+        {
+            "part_id": [f"p{k:02d}" for k in range(count)],
+            "unit_cost": rng.uniform(10, 900, count),
+            "lead_time_days": rng.uniform(5, 40, count),
+            "order_quantity": batch,
+        }
+    )
+    rates = pd.DataFrame(
+        [
+            (part, site, rate * rng.uniform(0.3, 1.0))
+            for part, rate in zip(items["part_id"], np.geomspace(0.001, 2.0, count))
+            for site in "ABCF"
+        ],
+        columns=["part_id", "site_id", "demand_per_day"],
+    )
+    targets = pd.DataFrame({"site_id": list("ABCF"), measure_of: 0.9, "window_days": 1.0})
+    forest, pipelines = read_pipelines(sites, items, rates, "exact")
+    pipelines = read_windows(targets, items, forest, pipelines)[0]
+    promises = read_targets(targets, items, forest, pipelines)
+    every = np.arange(batch - 1, 260)
+    for prices in (30.0, 3_000.0):
+        worth = promises.worth(np.full(len(promises), prices))
+        found = price(pipelines, worth)
+        for part in range(count):
+            copies = np.full(len(every), part)
+            held = pipelines.take(copies)
+            held.least[held.starts[:-1]] = held.most[held.starts[:-1]] = every
+            # With its stock held there is nothing to sweep over: every leaf is priced from the whole law.
+            each = price(held, worth.take(pipelines.rows_of(copies))).value
+            assert found.value[part] == pytest.approx(each.min(), rel=1e-12)

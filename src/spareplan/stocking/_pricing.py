@@ -56,6 +56,9 @@ ROW, STOCKED, LENGTH = range(3)
     TOLD_LATE_BELOW,
 ) = range(9)
 TOLD_ALWAYS = 3
+# Entries of the thinned laws that are carried from stock to stock.
+KNOWN = 12
+AT_STOCK, NOT_LAID, TOO_FEW = 3 * KNOWN, -1.0, -2.0
 
 
 # Sums may be taken in another order, the same for every call, so that they run on vectors.
@@ -483,7 +486,184 @@ def _highest(best, right, h, top):
 
 
 @njit(cache=True, nogil=True)
-def price_part(begin, end, model, batch_top, F, N, out, mode, wk, kept, told, free):
+def _only_near_leaves(row, N):
+    """Whether all sites below are without children and no window of theirs looks past them."""
+    near = True
+    for c in range(row + 1, N[row, STOP]):
+        near = near and N[c, STOP] == c + 1 and N[c, UP] <= 0
+    return near
+
+
+@njit(cache=True, nogil=True)
+def _at_stock(row, lev, begin, s, size, batch, batch_top, F, N, out, nodes, state, wk, laws, step):
+    """All that a site with leaves costs at stock s beside its own price.
+
+    With `step`, the laws of the leaves' shares of the backlog are carried on from the stock they were laid
+    for, which lies above s: B(s - 1) is B(s) and one order more with the chance that it is not 0, so its
+    thinned law follows from the last by one pass over few entries.
+    """
+    inside = s < size
+    nodes[lev, STOCKED] = s
+    e = wk[lev, LOSS, s] if inside else 0.0
+    state[lev, 0] = e
+    state[lev, 1] = wk[lev, SPREAD, s] if inside else 0.0
+    total = F[row, WORTH] * e
+    if inside:
+        total += F[row, CHANCE] * wk[lev, MISSED, s]
+        if N[row, UP] >= 0:
+            total += F[row, LATENESS] * wk[lev, LATES, s]
+    none = _none_short(s, size, batch, wk, lev)
+    nodes[lev, LENGTH] = 0
+    for c in range(row + 1, N[row, STOP]):
+        i = c - begin
+        if step and laws[i, AT_STOCK] != TOO_FEW:
+            h, price = F[c, COST], F[c, WORTH]
+            p = F[c, SHARE]
+            mean = F[c, MEAN] + p * e
+            if N[c, LOW] == 0 and F[c, CHANCE] == 0.0 and N[c, UP] < 0 and price * mean <= h:
+                N[c, STOCK] = 0
+                out[c, TOLD_EBO], out[c, TOLD_MISS], out[c, TOLD_LATE] = mean, 1.0, 0.0
+                total += price * mean
+                continue
+            if laws[i, AT_STOCK] == NOT_LAID:
+                if nodes[lev, LENGTH] == 0:
+                    nodes[lev, LENGTH] = _release(s, lev, batch, size, wk)
+                _lay_thinned(wk[lev, BACK], nodes[lev, LENGTH], p, laws[i])
+                laws[i, KNOWN] = math.exp(-F[c, MEAN])
+                for k in range(1, KNOWN):
+                    laws[i, KNOWN + k] = laws[i, KNOWN + k - 1] * F[c, MEAN] / k
+                if N[c, UP] >= 0:
+                    laws[i, 2 * KNOWN] = math.exp(-F[c, LATE_MEAN])
+                    for k in range(1, KNOWN):
+                        laws[i, 2 * KNOWN + k] = laws[i, 2 * KNOWN + k - 1] * F[c, LATE_MEAN] / k
+            else:
+                for at in range(int(laws[i, AT_STOCK]), s, -1):
+                    gone = _moved(at, size, batch, wk, lev)
+                    for k in range(KNOWN - 1, 1, -1):
+                        laws[i, k] = laws[i, k] * (1.0 - p) + laws[i, k - 1] * p
+                    laws[i, 1] = laws[i, 1] * (1.0 - p) + (laws[i, 0] + gone) * p
+                    laws[i, 0] = (laws[i, 0] + gone) * (1.0 - p)
+            laws[i, AT_STOCK] = s
+            value = _settle(c, i, mean, none, F, N, out, laws)
+            if value >= 0.0:
+                total += value
+                continue
+            laws[i, AT_STOCK] = TOO_FEW
+        if nodes[lev, LENGTH] == 0:
+            nodes[lev, LENGTH] = _release(s, lev, batch, size, wk)
+        total += _leaf(c, lev + 1, EXACT, F, N, out, False, nodes, state, batch_top, wk)
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _settle(c, i, mean, none, F, N, out, laws):
+    """Best stock of a leaf from the first entries of its laws; -1 where they are too few to tell."""
+    h, price, weight, lateness = F[c, COST], F[c, WORTH], F[c, CHANCE], F[c, LATENESS]
+    low, high = N[c, LOW], N[c, HIGH]
+    windowed = N[c, UP] >= 0
+    if not windowed:
+        lateness = 0.0
+    best, chosen, best_ebo, best_miss, best_late = np.inf, low, mean, 1.0, 0.0
+    ebo, tail, late = mean, 1.0, 1.0 if windowed else 0.0
+    for k in range(KNOWN):
+        # Here `tail` is P(N >= k), the chance to miss at stock k.
+        if k >= low:
+            cost = h * k + price * ebo + weight * tail + lateness * late
+            if cost < best:
+                best, chosen, best_ebo, best_miss, best_late = cost, k, ebo, tail, late
+        if k >= high:
+            break
+        here = (laws[i, 0] + none) * laws[i, KNOWN + k]
+        for j in range(1, k + 1):
+            here += laws[i, j] * laws[i, KNOWN + k - j]
+        missed = tail
+        tail = tail - here if tail - here > 1e-15 else 0.0
+        if k >= low:
+            if weight == 0.0 and lateness == 0.0:
+                if price * tail <= h:
+                    break
+            elif price * tail <= 0.5 * h and weight * missed + lateness * late <= 0.5 * h:
+                break
+            if h * k >= best:
+                break
+        if k == KNOWN - 1:
+            return -1.0
+        ebo = ebo - tail if ebo > tail else 0.0
+        if windowed:
+            here = (laws[i, 0] + none) * laws[i, 2 * KNOWN + k]
+            for j in range(1, k + 1):
+                here += laws[i, j] * laws[i, 2 * KNOWN + k - j]
+            late = late - here if late - here > 1e-15 else 0.0
+    N[c, STOCK] = chosen
+    out[c, TOLD_EBO], out[c, TOLD_MISS], out[c, TOLD_LATE] = best_ebo, best_miss, best_late
+    return best
+
+
+@njit(cache=True, nogil=True)
+def _none_short(s, size, batch, wk, lev):
+    """Chance of no backlog at stock s."""
+    total = 0.0
+    for q in range(s - batch + 1, s + 1):
+        total += wk[lev, CDF, q] if q < size else 1.0
+    return total / batch
+
+
+@njit(cache=True, nogil=True)
+def _moved(s, size, batch, wk, lev):
+    """Chance that is short at stock s - 1 by one piece, and not at all at s."""
+    total = 0.0
+    for q in range(s - batch + 1, s + 1):
+        if q < size:
+            total += wk[lev, PMF, q]
+    return total / batch
+
+
+@njit(cache=True, nogil=True)
+def _lay_thinned(back, length, p, law):
+    """First entries of the law of Binomial(B, p), without what stems from B = 0."""
+    law[:KNOWN] = 0.0
+    for b in range(length - 1, -1, -1):
+        for k in range(min(length - 1 - b, KNOWN - 1), 0, -1):
+            law[k] = law[k] * (1.0 - p) + law[k - 1] * p
+        law[0] = law[0] * (1.0 - p) + (back[b] if b > 0 else 0.0)
+
+
+@njit(cache=True, nogil=True)
+def _sweep(row, lev, begin, size, batch, batch_top, F, N, out, nodes, state, wk, kept, told, free, laws):
+    """Best stock of a site above leaves: from the highest that can be best, down to the lowest."""
+    h = F[row, COST]
+    low = max(N[row, LOW], batch - 1)
+    top = max(low, min(N[row, HIGH], size + batch - 2))
+    guess = min(max(N[row, STOCK], low), top)
+    best, chosen = np.inf, guess
+    if free[row] < 0.0:
+        free[row] = _at_stock(
+            row, lev, begin, size + batch, size, batch, batch_top, F, N, out, nodes, state, wk, laws, False
+        )
+    for c in range(row + 1, N[row, STOP]):
+        laws[c - begin, AT_STOCK] = NOT_LAID
+    s = guess
+    first = True
+    while s >= low:
+        total = _at_stock(
+            row, lev, begin, s, size, batch, batch_top, F, N, out, nodes, state, wk, laws, not first
+        )
+        if h * s + total < best:
+            best, chosen = h * s + total, s
+            for r in range(row + 1, N[row, STOP]):
+                kept[lev, r - begin] = N[r, STOCK]
+                for k in range(TOLD_ALWAYS):
+                    told[lev, r - begin, k] = out[r, k]
+        if first:
+            first = False
+            s = _highest(best, free[row], h, top)
+        else:
+            s = min(s - 1, _highest(best, total, h, s - 1))
+    return best, chosen
+
+
+@njit(cache=True, nogil=True)
+def price_part(begin, end, model, batch_top, F, N, out, mode, wk, kept, told, free, laws):
     """Least cost of one part at its worths; its stock goes in as a guess and comes out as the answer."""
     depth = wk.shape[0]
     write = mode == WRITE
@@ -526,6 +706,26 @@ def price_part(begin, end, model, batch_top, F, N, out, mode, wk, kept, told, fr
             top = max(low, min(N[row, HIGH], sizes[lev] + batch))
             nodes[lev, STOCKED] = min(max(N[row, STOCK], low), top)
             evaluate = True
+            if mode == SEARCH and model == EXACT and _only_near_leaves(row, N):
+                best[lev], chosen[lev] = _sweep(
+                    row,
+                    lev,
+                    begin,
+                    sizes[lev],
+                    batch,
+                    batch_top,
+                    F,
+                    N,
+                    out,
+                    nodes,
+                    state,
+                    wk,
+                    kept,
+                    told,
+                    free,
+                    laws,
+                )
+                evaluate = False
         elif child[lev] < N[row, STOP]:
             c = child[lev]
             if N[c, STOP] == c + 1:
@@ -605,34 +805,33 @@ def price_part(begin, end, model, batch_top, F, N, out, mode, wk, kept, told, fr
                     if b >= spans[lev, n, 0]:
                         spans[lev, n, 1] = b
                         nodes[lev, STOCKED], evaluate = (spans[lev, n, 0] + b) // 2, True
-            if not evaluate:
-                N[row, STOCK] = chosen[lev]
-                for r in range(row + 1, N[row, STOP]):
-                    N[r, STOCK] = kept[lev, r - begin]
-                    for k in range(TOLD_ALWAYS):
-                        out[r, k] = told[lev, r - begin, k]
-                value = best[lev]
-                _record(row, lev, chosen[lev], sizes[lev], N, out, write, wk)
-                if lev == 0:
-                    return value
-                lev -= 1
-                below[lev] += value
-                child[lev] = N[child[lev], STOP]
-                continue
-        if evaluate:
-            s, size = nodes[lev, STOCKED], sizes[lev]
-            nodes[lev, LENGTH] = _release(s, lev, batch, size, wk)
-            inside = s < size
-            state[lev, 0] = wk[lev, LOSS, s] if inside else 0.0
-            state[lev, 1] = wk[lev, SPREAD, s] if inside else 0.0
-            if model == TWO_MOMENT:
-                state[lev, 2] = rate_tie(row, lev, wk[lev, CROSS, s] if inside else 0.0, F, state)
-            below[lev] = F[row, WORTH] * state[lev, 0]
-            if inside:
-                below[lev] += F[row, CHANCE] * wk[lev, MISSED, s]
-                if N[row, UP] >= 0:
-                    below[lev] += F[row, LATENESS] * wk[lev, LATES, s]
-            child[lev] = row + 1
+        if not evaluate:
+            N[row, STOCK] = chosen[lev]
+            for r in range(row + 1, N[row, STOP]):
+                N[r, STOCK] = kept[lev, r - begin]
+                for k in range(TOLD_ALWAYS):
+                    out[r, k] = told[lev, r - begin, k]
+            value = best[lev]
+            _record(row, lev, chosen[lev], sizes[lev], N, out, write, wk)
+            if lev == 0:
+                return value
+            lev -= 1
+            below[lev] += value
+            child[lev] = N[child[lev], STOP]
+            continue
+        s, size = nodes[lev, STOCKED], sizes[lev]
+        nodes[lev, LENGTH] = _release(s, lev, batch, size, wk)
+        inside = s < size
+        state[lev, 0] = wk[lev, LOSS, s] if inside else 0.0
+        state[lev, 1] = wk[lev, SPREAD, s] if inside else 0.0
+        if model == TWO_MOMENT:
+            state[lev, 2] = rate_tie(row, lev, wk[lev, CROSS, s] if inside else 0.0, F, state)
+        below[lev] = F[row, WORTH] * state[lev, 0]
+        if inside:
+            below[lev] += F[row, CHANCE] * wk[lev, MISSED, s]
+            if N[row, UP] >= 0:
+                below[lev] += F[row, LATENESS] * wk[lev, LATES, s]
+        child[lev] = row + 1
 
 
 @njit(cache=True, nogil=True)
@@ -674,7 +873,8 @@ def price_parts(first, last, starts, models, batches, F, N, out, mode, values, f
     wk = np.zeros((depth, WORK_ROWS, room))
     kept = np.zeros((depth, width), np.int64)
     told = np.zeros((depth, width, TOLD_ALWAYS))
+    laws = np.zeros((width, 3 * KNOWN + 1))
     for i in range(first, last):
         values[i] = price_part(
-            starts[i], starts[i + 1], models[i], batches[i], F, N, out, mode, wk, kept, told, free
+            starts[i], starts[i + 1], models[i], batches[i], F, N, out, mode, wk, kept, told, free, laws
         )
