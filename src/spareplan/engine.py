@@ -18,6 +18,7 @@ from spareplan.errors import problem_in_argument
 Item = TypeVar("Item")
 Out = TypeVar("Out")
 CHUNKS_PER_WORKER = 4
+DASK = ("tcp://", "tls://")
 
 
 def run_chunks(
@@ -52,6 +53,7 @@ def run_chunks(
     DataError
         The engine is unknown.
     """
+    check_engine("run_chunks", engine)
     if engine == "local":
         out = []
         for done, chunk in enumerate(chunks, start=1):
@@ -64,19 +66,35 @@ def run_chunks(
 
         pool = Parallel(n_jobs=workers or os.cpu_count() or 1, return_as="generator")
         return _collect(pool(delayed(function)(chunk) for chunk in chunks), len(chunks), progress)
-    if engine.startswith(("tcp://", "tls://")):
-        from distributed import Client
+    from distributed import Client
 
-        with Client(engine) as client:
-            futures = client.map(function, list(chunks), pure=False)
-            return _collect((future.result() for future in futures), len(chunks), progress)
-    raise problem_in_argument(
-        "run_chunks",
-        "engine",
-        engine,
-        "is no engine",
-        "use local, processes or the address of a Dask scheduler (tcp://host:port)",
-    )
+    with Client(engine) as client:
+        futures = client.map(function, list(chunks), pure=False)
+        return _collect((future.result() for future in futures), len(chunks), progress)
+
+
+def check_engine(where: str, engine: str) -> None:
+    """Refuse a name that is no engine.
+
+    Parameters
+    ----------
+    where : str
+        Function whose argument it is.
+    engine : str
+
+    Raises
+    ------
+    DataError
+        The engine is unknown.
+    """
+    if engine not in ("local", "processes") and not str(engine).startswith(DASK):
+        raise problem_in_argument(
+            where,
+            "engine",
+            engine,
+            "is no engine",
+            "use local, processes or the address of a Dask scheduler (tcp://host:port)",
+        )
 
 
 def split_evenly(count: int, workers: int | None = None) -> list[NDArray[np.int64]]:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from spareplan.config import StockingOptions, option_rows
+from spareplan.engine import check_engine
 from spareplan.errors import problem_in_argument
 from spareplan.results import PartGrades, StockLevels, assumptions_frame
 from spareplan.stocking.asked import Asked, read_wishes
@@ -31,6 +32,7 @@ from spareplan.stocking.publish import (
 )
 from spareplan.stocking.reading import read_pipelines
 from spareplan.stocking.shortage import Shortage, serve_or_refuse
+from spareplan.stocking.steps import as_one
 from spareplan.stocking.telling import level_lines
 from spareplan.stocking.wanted import (
     hold_steady,
@@ -87,9 +89,15 @@ def solve_levels(
         Evaluation. Under "exact", parts with overdispersed demand are evaluated by two moments, as
         `evaluate_levels` does; cost, service and lower bound are those of that evaluation.
     engine : str
-        Where the work runs ("local" uses the cores of this machine).
+        Where parts are priced: "local" (threads on all cores), "processes", or the address of a Dask
+        scheduler. The answer is the same to the last bit. Networks of less than 60,000 part x site rows stay
+        in this process; every pass over larger ones sends about 150 bytes per row and back, so other machines
+        pay only where they bring many more cores than this one has.
     progress : callable, optional
-        Called with (step, done, all).
+        Called with (step, done, all): all stays the same through all steps, so that done tells the time left.
+        An interrupt (Ctrl-C, or KeyboardInterrupt raised in here) ends the search with the best plan so far
+        and a bound that is valid for it; before all parts have been priced once there is none yet, and the
+        interrupt is passed on.
     limits : DataFrame, optional
         part_id, site_id, at_least and/or at_most (empty: none): floors and ceilings of base stock. [pieces]
     caps : DataFrame, optional
@@ -120,16 +128,23 @@ def solve_levels(
         raise problem_in_argument(
             "solve_levels", "budget", budget, "is no amount of money", "give 0 or more, or None"
         )
+    check_engine("solve_levels", engine)
+    told = as_one(progress)
+    if told:
+        told("read", 0, 1)
     asked = read_wishes(sites, parts, rates, targets, method, limits, caps)
+    asked = replace(asked, pipelines=replace(asked.pipelines, engine=engine))
     if len(asked.promises) or budget is None:
-        found = find_levels(asked.pipelines, asked.promises, progress=progress, eased=asked.eased)
+        found = find_levels(asked.pipelines, asked.promises, progress=told, eased=asked.eased)
     else:
         refuse_floors(asked.forest, asked.pipelines, budget)
-        found = best_for_budget(asked.pipelines, budget, progress)
+        found = best_for_budget(asked.pipelines, budget, told)
     least = found.cost if budget is not None and len(asked.promises) else None
-    short = serve_or_refuse(asked, found, budget, short_budget, progress=progress)
+    short = serve_or_refuse(asked, found, budget, short_budget, progress=told)
     found = found if short is None else short.found
-    return stock_levels(
+    if told:
+        told("tables", 0, 1)
+    result = stock_levels(
         asked,
         found,
         assumptions_frame(_assumptions(method, asked.pipelines, budget)),
@@ -137,6 +152,9 @@ def solve_levels(
         least_budget=least,
         frontier=Frontier(asked.pipelines, asked.promises, found, _scopes(asked, parts, sites)),
     )
+    if told:
+        told("tables", 1, 1)
+    return result
 
 
 def optimize_levels(
@@ -168,7 +186,7 @@ def optimize_levels(
     options : StockingOptions, optional
         None: the defaults.
     progress : callable, optional
-        Called with (step, done, all).
+        Called with (step, done, all); an interrupt ends the search, as in `solve_levels`.
     caps : DataFrame, optional
         region_id, cap: what the base stock of a region's sites may cost in all; None: those of the options.
         [money]
@@ -201,6 +219,7 @@ def optimize_levels(
         raise problem_in_argument(
             "optimize_levels", "budget", budget, "is no amount of money", "give 0 or more"
         )
+    told = as_one(progress)
     sites, parts = network_tables(data)
     rates = pipeline_rates(data, demand)
     tables = plan_tables(sites, parts, rates, data.parts, grades.table, fixed, options, bounds)
@@ -220,9 +239,9 @@ def optimize_levels(
     asked = without_third_party_in_caps(asked, outside)
     if not len(asked.promises):
         refuse_floors(asked.forest, asked.pipelines, budget)
-    free = find_within_caps(asked, progress)
+    free = find_within_caps(asked, told)
     least = own_money(asked, free, outside).cost
-    short = serve_or_refuse(asked, free, budget, options.short_budget, outside, progress)
+    short = serve_or_refuse(asked, free, budget, options.short_budget, outside, told)
     free = free if short is None else short.found
     # Levels that break promises are no measure for what a change is worth.
     steady, before = hold_steady(
@@ -262,7 +281,7 @@ def optimize_levels(
     lines += with_steadiness(result.table, asked, free, steady, before, options)
     result = with_plan_columns(result, region, grades.table, tables, asked.promises)
     lines += cap_lines(asked, found) + planner_lines(result.table)
-    return replace(result, lines=(*result.lines, *lines))
+    return replace(result, lines=(*result.lines, *lines), wishes=tuple(lines))
 
 
 def _scopes(asked: Asked, parts: pd.DataFrame, sites: pd.DataFrame) -> dict[str, Scope]:
