@@ -1,6 +1,6 @@
-"""Gap, time and memory of solve_levels over sizes, each in a process of its own; growth; the rivals' money.
+"""Gap, time and memory of solve_levels over sizes, each in a process of its own, and their growth.
 
-python benchmarks/bench_levels.py            # 200 x 8 to 1,000 x 10, with the rivals
+python benchmarks/bench_levels.py            # 200 x 8 to 1,000 x 10
 python benchmarks/bench_levels.py large      # 10,000 x 50, three echelons, optimize_levels over a dataset
 python benchmarks/bench_levels.py huge       # 10,000 x (10, 150) and 100,000 x 150: 15 million pairs
 python benchmarks/bench_levels.py growth     # the same network from 500 to 50,000 parts
@@ -12,7 +12,6 @@ half of the processor's. Peak memory is that of the whole process, tables that w
 from __future__ import annotations
 
 import argparse
-import heapq
 import json
 import resource
 import subprocess
@@ -27,11 +26,6 @@ import pandas as pd
 import spareplan as sp
 from spareplan.results import DemandForecast, PartGrades, assumptions_frame
 from spareplan.stocking import solve_levels
-from spareplan.stocking.pricing import Pipelines, measure
-from spareplan.stocking.promises import Promises
-from spareplan.stocking.reading import read_pipelines
-from spareplan.stocking.targets import read_targets
-from spareplan.stocking.trim import money
 
 # parts, stations, depots; "dataset": through optimize_levels.
 SIZES: dict[str, list[tuple[str, int, int, int]]] = {
@@ -45,7 +39,6 @@ SIZES: dict[str, list[tuple[str, int, int, int]]] = {
     "huge": [("plain", 10_000, 150, 10), ("plain", 100_000, 150, 0)],
     "growth": [("plain", parts, 50, 0) for parts in (500, 1_600, 5_000, 16_000, 50_000)],
 }
-RIVALS_UP_TO = 4_000
 
 
 def make_case(parts: int, stations: int, depots: int = 0, seed: int = 0) -> tuple[pd.DataFrame, ...]:
@@ -80,75 +73,6 @@ def make_case(parts: int, stations: int, depots: int = 0, seed: int = 0) -> tupl
     )
     targets = pd.DataFrame({"site_id": names, "target_wait_days": rng.uniform(0.15, 0.6, stations)})
     return sites, items, rates, targets
-
-
-def plain_greedy(pipelines: Pipelines, promises: Promises) -> float:
-    """Money of adding, from nothing, the piece that mends most per money, one at a time."""
-    parts = len(pipelines.unit_cost)
-    levels = pipelines.least.copy()
-    state = measure(pipelines, levels)
-    used = promises.used(state)
-    short = np.maximum(used - promises.allowed, 0)
-    steps = [
-        np.vstack([np.zeros((1, n), np.int64), np.eye(n, dtype=np.int64)]) for n in np.diff(pipelines.starts)
-    ]
-
-    def gains(part: int) -> tuple[float, int, np.ndarray]:
-        rows = slice(pipelines.starts[part], pipelines.starts[part + 1])
-        count = len(steps[part])
-        some = pipelines.take(np.full(count, part))
-        done = measure(some, (levels[rows] + steps[part]).ravel())
-        use = promises.wait_factor[rows] * done.ebo.reshape(count, -1)
-        saved = np.zeros((count, len(promises)))
-        columns = promises.wait_promise[rows]
-        kept = columns >= 0
-        saved[:, columns[kept]] = (use[0] - use)[:, kept]
-        useful = np.minimum(saved, short).sum(axis=1) / pipelines.unit_cost[part]
-        best = int(useful[1:].argmax()) + 1
-        return float(useful[best]), best - 1, saved[best]
-
-    heap = [(-gains(i)[0], i) for i in range(parts)]
-    heapq.heapify(heap)
-    while (short > promises.allowed * 1e-9).any() and heap:
-        _, part = heapq.heappop(heap)
-        value, site, saved = gains(part)
-        if heap and value < -heap[0][0] * (1 - 1e-12):
-            heapq.heappush(heap, (-value, part))
-            continue
-        if value <= 0:
-            break
-        levels[pipelines.starts[part] + site] += 1
-        short = np.maximum(short - saved, 0)
-        heapq.heappush(heap, (-gains(part)[0], part))
-    return money(pipelines, levels)
-
-
-def item_approach(pipelines: Pipelines, promises: Promises) -> float:
-    """Money of one fill rate for every part and site (HQ at the best of five), raised until all is kept."""
-
-    def levels_at(fill: float, at_hq: float) -> np.ndarray:
-        levels = np.zeros(len(pipelines.stop), np.int64)
-        open_ = np.ones(len(levels), bool)
-        for _ in range(400):
-            done = measure(pipelines, levels)
-            goal = np.where(pipelines.is_leaf, fill, at_hq)
-            open_ &= (done.miss > 1 - goal) & (pipelines.demand > 0)
-            if not open_.any():
-                break
-            levels = levels + open_
-        return levels
-
-    best = np.inf
-    for at_hq in (0.5, 0.7, 0.8, 0.9, 0.95):
-        low, high = 0.3, 0.9999
-        for _ in range(12):
-            middle = 1 - np.sqrt((1 - low) * (1 - high))
-            levels = levels_at(middle, at_hq)
-            if promises.kept(promises.used(measure(pipelines, levels))).all():
-                high, best = middle, min(best, money(pipelines, levels))
-            else:
-                low = middle
-    return best
 
 
 def make_dataset(parts: int, stations: int, seed: int = 0) -> tuple[sp.Dataset, DemandForecast, PartGrades]:
@@ -241,11 +165,6 @@ def one_size(kind: str, parts: int, stations: int, depots: int, seed: int) -> di
         "given_gigabytes": given,
         "steps": ", ".join(f"{step} {spent:.1f}" for step, spent in steps.items()),
     }
-    if parts * stations <= RIVALS_UP_TO and not depots and kind == "plain":
-        forest, pipelines = read_pipelines(*case[:3], "exact")
-        promises = read_targets(case[3], case[1], forest, pipelines)
-        row["greedy"] = plain_greedy(pipelines, promises) / found.lower_bound - 1
-        row["item"] = item_approach(pipelines, promises) / found.lower_bound - 1
     return row
 
 
@@ -273,7 +192,7 @@ def main() -> None:
         row = json.loads(told.splitlines()[-1])
         rows.append(row)
         steps = row.pop("steps")
-        for share in {"gap", "greedy", "item"} & set(row):
+        for share in ("gap",):
             row[share] = f"{row[share]:.5%}"
         print(
             pd.DataFrame([row]).to_string(index=False), f"CPU seconds by step: {steps}", sep="\n", flush=True
