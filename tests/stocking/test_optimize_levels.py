@@ -218,3 +218,26 @@ def test_the_plan_knows_its_curves_by_tier_site_and_region(plan_input):
     assert bought["tier"].iloc[0] == "all" and set(bought["tier"].iloc[1:]) == {1, 2, 3}
     assert bought["reason"].str.contains("in the whole network|for tier [123]").all()
     assert set(levels.point_costs()["group"]) == set(levels.service["group"])
+
+
+def test_a_short_budget_buys_the_best_service_and_says_what_is_missed(plan_input):
+    data, demand, grades = plan_input
+    full = sp.optimize_levels(data, demand, grades)
+    options = StockingOptions(short_budget="best_service")
+    short = sp.optimize_levels(data, demand, grades, budget=0.7 * full.cost, options=options)
+    assert short.cost <= 0.7 * full.cost and short.least_budget == pytest.approx(full.cost)
+    assert 0 < short.lower_bound <= short.cost and not short.service["kept"].all()
+    assert (short.service.loc[~short.service["kept"], "slack"] < 0).all()
+    assert "Furthest behind" in short.summary() and "no levels for this money miss less" in short.summary()
+    # Enough money: nothing changes.
+    assert sp.optimize_levels(data, demand, grades, budget=full.cost, options=options).cost == full.cost
+
+
+def test_the_summary_says_what_is_dear_and_what_more_money_buys(plan_input):
+    levels = sp.optimize_levels(*plan_input)
+    said = levels.summary()
+    assert "no whole levels keep the same promises below" in said and "promises kept" in said
+    assert "dearest promises" in said and "machine-hours of waiting a year less" in said
+    prices = levels.shadow_prices
+    assert (prices["one_point_costs"] == prices["price"]).all()
+    assert prices["one_point"].eq("0.01 of fill rate more").all()

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from spareplan.stocking.asked import Asked
 from spareplan.stocking.clashes import refuse_budget, refuse_floors
-from spareplan.stocking.curve import hold, price_at, priced_use
+from spareplan.stocking.curve import hold, price_at
 from spareplan.stocking.finding import Found, find_levels, floor_money
 from spareplan.stocking.pricing import Pipelines, measure
 from spareplan.stocking.promises import Promises
+from spareplan.stocking.spending import shed, spend
 from spareplan.stocking.trim import money
-from spareplan.stocking.worth import spend
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -177,24 +177,6 @@ def best_service(
         shortfall,
         min(max(least, 0.0), shortfall),
     )
-
-
-def shed(
-    pipelines: Pipelines, promises: Promises, weights: FloatArray, levels: IntArray, budget: float
-) -> IntArray:
-    """Take away pieces whose loss is least per money, at sites without children, until the money is met."""
-    levels, cost = levels.copy(), pipelines.row_cost
-    while (over := money(pipelines, levels) - budget) > 0:
-        state = measure(pipelines, levels)
-        rows = np.flatnonzero(pipelines.is_leaf & (levels > pipelines.least))
-        if not len(rows):
-            return pipelines.least.copy()
-        lost = replace(state, ebo=state.under, miss=state.below, late=state.late_below)
-        ratio = priced_use(promises, weights, lost)[rows] / cost[rows]
-        order = np.argsort(ratio, kind="stable")
-        needed = int(np.searchsorted(np.cumsum(cost[rows[order]]), over)) + 1
-        levels[rows[order[: min(needed, max(len(rows) // 20, 1))]]] -= 1
-    return levels
 
 
 def _missed(promises: Promises, used: FloatArray) -> FloatArray:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from spareplan.maths.units import DAYS_PER_YEAR, HOURS_PER_DAY
-from spareplan.stocking.curve import priced_use
+from spareplan.stocking.curve import Frontier
 from spareplan.stocking.finding import Found
 from spareplan.stocking.pricing import Pipelines
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.shortage import Shortage
+from spareplan.stocking.worth import next_money
 
 FloatArray = NDArray[np.float64]
 SHOWN = 3
 # The next money is told for about this share of the plan's.
 NEXT_SHARE = 0.01
+# Beyond so many rows it is left to `StockLevels.next_money`.
+TOLD_ROWS = 12_000
 MEASURE_WORDS = {
     "fill_rate": "fill rate {:.1%} for {:.1%}",
     "in_window": "{:.1%} within the window for {:.1%}",
@@ -94,31 +94,17 @@ def level_lines(
 
 
 def next_money_line(pipelines: Pipelines, promises: Promises, found: Found) -> str:
-    """What about a hundredth more money buys at stations, piece by piece where it pays best; "" for nothing.
-
-    One piece more at a site without children saves P(N > S) backorders and P(N = S) misses, exactly and
-    whatever is added elsewhere at stations; so this takes one look at every row. `StockLevels.next_money`
-    also looks at sites above.
-    """
-    state, cost = found.state, pipelines.row_cost
-    hit = state.at
-    if not len(state.over) or not (pipelines.own > 0).any():
-        return ""
-    gains = replace(state, ebo=state.over, miss=state.at, late=state.late_at)
-    gain = priced_use(promises, found.prices, gains)
-    rows = np.flatnonzero(pipelines.is_leaf & (gain > 0) & (found.levels < pipelines.most))
+    """What about a hundredth more money buys; "" where looking would take long, or nothing is bought."""
     amount = nice_amount(found.cost * NEXT_SHARE)
-    rows = rows[cost[rows] <= amount]
-    rows = rows[np.argsort(-gain[rows] / cost[rows], kind="stable")]
-    rows = rows[np.cumsum(cost[rows]) <= amount]
-    if not len(rows):
+    if amount <= 0 or len(pipelines.stop) > TOLD_ROWS or found.interrupted or not (found.prices > 0).any():
         return ""
-    own, demand = pipelines.own, pipelines.demand[rows]
-    points = 100 * float((own[rows] * hit[rows]).sum() / own.sum())
-    waiting = float((own[rows] / demand * state.over[rows]).sum())
+    bought = next_money(Frontier(pipelines, promises, found), amount).iloc[0]
+    if bought["pieces_more"] <= 0:
+        return ""
     return (
-        f"the next {amount:,.0f} would buy {points:.2g} points of fill rate over all demand and "
-        f"{waiting * DAYS_PER_YEAR * HOURS_PER_DAY:,.0f} machine-hours of waiting a year less"
+        f"the next {amount:,.0f} would buy {bought['pieces_more']:,} pieces: "
+        f"{bought['points_of_fill']:.2g} points of fill rate over all demand and "
+        f"{bought['machine_hours_saved_per_year']:,.0f} machine-hours of waiting a year less"
     )
 
 

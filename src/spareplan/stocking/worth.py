@@ -8,7 +8,6 @@ look.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,9 +17,9 @@ from numpy.typing import NDArray
 from spareplan.errors import problem_in_argument
 from spareplan.maths.units import DAYS_PER_YEAR, HOURS_PER_DAY
 from spareplan.stocking.curve import WHOLE, Frontier, Scope, hold, layers, price_at, priced_use
-from spareplan.stocking.finding import LP_ROWS
-from spareplan.stocking.pricing import Pipelines, Priced, measure
+from spareplan.stocking.pricing import Pipelines, measure
 from spareplan.stocking.promises import Promises
+from spareplan.stocking.spending import spend, sums
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -28,10 +27,6 @@ BoolArray = NDArray[np.bool_]
 # Halvings of the interval of price factors; whole pieces make more of them useless.
 HALVINGS = 12
 HIGHEST_FACTOR = 1e4
-ROUNDS = 200
-LARGE_ROUNDS = 6
-# A round adds the pieces that save nearly as much per money as the best one.
-NEARLY_BEST = 0.8
 # One step of a promise by its measure, and how it is said.
 POINT = {"mean_wait_days": 0.1, "fill_rate": 0.01, "in_window": 0.01}
 SAID = {
@@ -74,12 +69,12 @@ def _bought(
     pipelines = frontier.pipelines if free is None else hold(frontier.pipelines, free, start)
     code = np.where(np.isin(scope.code, pieces), scope.code, -1)
     count = len(scope.labels)
-    budget = _sums(code, count, pipelines.row_cost * start) + amount
+    budget = sums(code, count, pipelines.row_cost * start) + amount
     levels = _priced_up(pipelines, promises, prices, code, count, start, budget)
     # From a corner of the frontier to the whole money; and the same from the plan itself: the better counts.
     ways = [spend(pipelines, promises, prices, code, one, budget) for one in (levels, start)]
     states = [measure(pipelines, one) for one in ways]
-    left = [_sums(code, count, priced_use(promises, prices, state)) for state in states]
+    left = [sums(code, count, priced_use(promises, prices, state)) for state in states]
     better = (left[0] <= left[1])[np.maximum(code, 0)] & (code >= 0)
     now = frontier.figures(scope, promises, prices, "now", 1.0, frontier.found.state)
     # Pieces of one layer touch nothing of each other, so the better way may differ from piece to piece.
@@ -128,7 +123,7 @@ def _priced_up(
     for _ in range(HALVINGS):
         scale = np.where(inside, trial[at], 0.0)
         levels = price_at(pipelines, promises, prices, scale, best).levels
-        within = _sums(code, count, pipelines.row_cost * levels) <= budget * (1 + 1e-12)
+        within = sums(code, count, pipelines.row_cost * levels) <= budget * (1 + 1e-12)
         best = np.where(inside & within[at], levels, best)
         paid |= within
         low, high = np.where(within, trial, low), np.where(within, high, trial)
@@ -137,80 +132,6 @@ def _priced_up(
         if (high <= low * (1 + 1e-4)).all():
             break
     return best
-
-
-def spend(
-    pipelines: Pipelines,
-    promises: Promises,
-    prices: FloatArray,
-    code: IntArray,
-    levels: IntArray,
-    budget: FloatArray,
-    open_: BoolArray | None = None,
-) -> IntArray:
-    """Add pieces where they save most priced use per money until the money of each piece of a scope is spent.
-
-    Parameters
-    ----------
-    pipelines, promises
-    prices : ndarray, shape (promises,)
-        [money per unit of use]
-    code : ndarray of int, shape (rows,)
-        Purse of each row; -1: gets nothing.
-    levels : ndarray of int, shape (rows,)
-        Where to start. [pieces]
-    budget : ndarray, shape (purses,)
-        Money in base stock of each purse, what stands there included. [money]
-    open_ : ndarray of bool, shape (promises,), optional
-        Promises that still count; None: all.
-
-    Returns
-    -------
-    ndarray of int, shape (rows,)
-        At sites without children and at headquarters; elsewhere as they were. [pieces]
-    """
-    levels, count, cost = levels.copy(), len(budget), pipelines.row_cost
-    worth = prices if open_ is None else np.where(open_, prices, 0.0)
-    leaf, root = pipelines.is_leaf, pipelines.starts[:-1]
-    inner = root[~leaf[root]]
-    at = np.maximum(code, 0)
-    large = len(pipelines.stop) > LP_ROWS
-    for _ in range(LARGE_ROUNDS if large else ROUNDS):
-        left = budget - _sums(code, count, cost * levels)
-        state = measure(pipelines, levels)
-        gain = np.where(leaf, _gain(promises, worth, state), 0.0)
-        affordable = (code >= 0) & (cost <= left[at] * (1 + 1e-12)) & (levels < pipelines.most)
-        if len(inner) and affordable[inner].any():
-            more = levels.copy()
-            more[inner] += 1
-            saved = priced_use(promises, worth, state) - priced_use(promises, worth, measure(pipelines, more))
-            gain[inner] = np.add.reduceat(saved, pipelines.starts[:-1])[~leaf[root]]
-        rows = np.flatnonzero(affordable & (gain > 1e-12 * cost))
-        if not len(rows):
-            break
-        ratio = gain[rows] / cost[rows]
-        best = np.zeros(count)
-        np.maximum.at(best, code[rows], ratio)
-        near = ratio >= (0.0 if large else NEARLY_BEST) * best[code[rows]]
-        rows, ratio = rows[near], ratio[near]
-        # A piece at headquarters changes what the others of its part would save: the better kind goes first.
-        part, above = pipelines.part[rows], np.isin(rows, inner)
-        kinds = np.zeros((2, len(pipelines.unit_cost)))
-        np.maximum.at(kinds, (above.astype(int), part), ratio)
-        first_kind = above == (kinds[1] > kinds[0])[part]
-        rows, ratio = rows[first_kind], ratio[first_kind]
-        rows = rows[np.lexsort((rows, -ratio, code[rows]))]
-        paid = np.cumsum(cost[rows])
-        paid -= (paid - cost[rows])[np.searchsorted(code[rows], code[rows])]
-        rows = rows[paid <= left[code[rows]] * (1 + 1e-12)]
-        levels[rows] += 1
-    return levels
-
-
-def _gain(promises: Promises, prices: FloatArray, state: Priced) -> FloatArray:
-    """Priced use that one piece more saves at each row itself, in money."""
-    saved = replace(state, ebo=state.over, miss=state.at, late=state.late_at)
-    return priced_use(promises, prices, saved)
 
 
 def point_costs(frontier: Frontier, points: float = 1.0) -> pd.DataFrame:
@@ -291,12 +212,6 @@ def _bend(use: FloatArray, now: float, move: float) -> tuple[float, float]:
     loose = float(price_at_use(now + steps).mean())
     tight = float(price_at_use(now - steps).mean()) if now - move >= seen[0] else np.nan
     return float(np.maximum(tight / here, 1.0)), min(loose / here, 1.0)
-
-
-def _sums(code: IntArray, count: int, values: FloatArray) -> FloatArray:
-    inside = code >= 0
-    sums = np.bincount(code[inside], weights=values[inside].astype(float), minlength=count)
-    return sums.astype(float)
 
 
 def _sentences(table: pd.DataFrame, by: str | None) -> list[str]:
