@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import argparse
 import resource
+import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import numpy as np
 import pandas as pd
@@ -18,6 +21,9 @@ from spareplan.stocking._forest import read_forest
 from spareplan.stocking.echelons import exact_service, kernel_service
 
 SIZES = [(1_000, 10), (10_000, 50)]
+BIG = (100_000, 150)
+# What the small sizes also run.
+SIMULATED_PARTS = 10_000
 
 
 def made_up(
@@ -54,33 +60,46 @@ def made_up(
     return table, frame, rates, pd.concat([top, stations], ignore_index=True)
 
 
-def seconds(task: Callable[..., object], *arguments: object, **options: object) -> float:
-    """Time of one call. [s]."""
-    begin = time.perf_counter()
+def timed(task: Callable[..., object], *arguments: object, **options: object) -> str:
+    """Wall and processor time of one call. [s]."""
+    wall, work = time.perf_counter(), time.process_time()
     task(*arguments, **options)
-    return time.perf_counter() - begin
+    return f"{time.perf_counter() - wall:.2f} s ({time.process_time() - work:.2f} s of processor)"
+
+
+def peak() -> float:
+    """Most memory of this process so far. [GB]."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
+def measure(parts: int, sites: int) -> None:
+    """Print what one size costs; in a process of its own, so that the peak belongs to it."""
+    kernel_service(read_forest(*made_up(300, 11)))
+    given = made_up(parts, sites)
+    rows = parts * (sites + 1)
+    print(f"{parts:,} x {sites}: {rows:,} rows, {peak():.2f} GB with the tables alone")
+    for method in ("exact", "two_moment"):
+        print(f"  evaluate_levels {method}: {timed(evaluate_levels, *given, method=method)}, {peak():.2f} GB")
+    print(f"  with wait_le_1: {timed(evaluate_levels, *given, times=[1.0])}, {peak():.2f} GB")
+    if parts <= SIMULATED_PARTS:
+        print(f"  simulate 5 years: {timed(simulate, *given, years=5, seed=1)}, {peak():.2f} GB")
 
 
 def main() -> None:
-    """Print a line per size."""
+    """Print a few lines per size."""
     options = argparse.ArgumentParser()
     options.add_argument("--big", action="store_true", help="also 100,000 x 150 (15 million pairs)")
-    small = made_up(300, 10)
-    forest = read_forest(*small)
-    kernel_service(forest)
+    begin = time.perf_counter()
+    small = made_up(20, 5)
+    first = timed(evaluate_levels, *small, times=[1.0])
+    compiler = "numba" in sys.modules
+    print(f"100 pairs: {first}, compiler loaded: {compiler}, {time.perf_counter() - begin:.2f} s in all")
+    forest = read_forest(*made_up(300, 10))
     plain, compiled = exact_service(forest, np.ones(len(forest), bool)), kernel_service(forest)
     print(f"kernel against plain: largest difference {abs(plain.ebo - compiled.ebo).max():.1e} pieces")
-    print(f"wait law, 3,300 pairs, one time: {seconds(evaluate_levels, *small, times=[1.0]):.2f} s")
-    for parts, sites in SIZES + ([(100_000, 150)] if options.parse_args().big else []):
-        given = made_up(parts, sites)
-        line = f"{parts:,} x {sites}: "
-        for method in ("exact", "two_moment"):
-            line += f"{method} {seconds(evaluate_levels, *given, method=method):.2f} s, "
-        if parts <= 10_000:
-            line += f"exact with one time {seconds(evaluate_levels, *given, times=[1.0]):.2f} s, "
-            line += f"simulate 5 years {seconds(simulate, *given, years=5, seed=1):.1f} s, "
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-        print(line + f"peak {peak:.2f} GB")
+    for size in SIZES + ([BIG] if options.parse_args().big else []):
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            pool.submit(measure, *size).result()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from spareplan.errors import DataError
 from spareplan.maths import distributions
-from spareplan.stocking import evaluate_levels, expected_backorders
+from spareplan.stocking import echelons, evaluate_levels, expected_backorders, waiting
 from spareplan.stocking._forest import read_forest
 from spareplan.stocking.echelons import evaluate_forest, kernel_service
 from tests.stocking import networks
@@ -282,6 +283,25 @@ def test_compiled_kernels_give_the_numbers_of_the_plain_road(method):
         # A negative binomial next to Poisson loses digits in its gamma functions.
         close = {"rtol": 1e-9, "atol": 1e-10} if method != "two_moment" else {"rtol": 1e-6, "atol": 1e-7}
         np.testing.assert_allclose(getattr(compiled, name), getattr(plain, name), **close)
+
+
+@pytest.mark.parametrize("small", [0, 10_000])
+def test_working_through_stretches_of_parts_changes_nothing(monkeypatch, small):
+    forest = wild_forest(4)
+    forest = dataclasses.replace(forest, least=np.maximum(forest.least - (forest.part % 3 == 0), 0))
+    assert forest.in_lots.any() and not forest.in_lots.all()
+    monkeypatch.setattr(echelons, "SMALL", small)
+    monkeypatch.setattr(waiting, "SMALL", small)
+    whole, times = evaluate_forest(forest), np.array([0.5, 3.0])
+    shares = waiting.wait_shares(forest, times)
+    assert len(forest.stretches(50)) > 5
+    monkeypatch.setattr(echelons, "STRETCH", 50)
+    monkeypatch.setattr(waiting, "STRETCH", 50)
+    pieces = evaluate_forest(forest)
+    for ours, theirs in zip(pieces[0], whole[0]):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-14)
+    np.testing.assert_array_equal(pieces[1], whole[1])
+    np.testing.assert_allclose(waiting.wait_shares(forest, times), shares, rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("wild", [0.0, 0.1])

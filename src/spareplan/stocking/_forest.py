@@ -172,17 +172,29 @@ class Forest:
         out[self.part[(self.most > self.least) & (self.depth > 0)]] = True
         return out[self.part]
 
-    def cut(self, rows: IntArray) -> Forest:
+    def cut(self, rows: IntArray | slice) -> Forest:
         """Keep some rows, ascending and of whole parts; `part` still points into all `part_ids`."""
-        place = np.empty(len(self), dtype=np.int64)
-        place[rows] = np.arange(len(rows))
         arrays = {
             field.name: getattr(self, field.name)[rows]
             for field in fields(self)
             if field.name not in ("part_ids", "site_ids", "parent")
         }
         above = self.parent[rows]
-        return replace(self, parent=np.where(above >= 0, place[above], -1), **arrays)
+        if isinstance(rows, slice):
+            parent = above - rows.start
+        else:
+            place = np.empty(len(self), dtype=np.int64)
+            place[rows] = np.arange(len(rows))
+            parent = place[above]
+        return replace(self, parent=np.where(above >= 0, parent, -1), **arrays)
+
+    def stretches(self, size: int) -> list[slice]:
+        """Rows of whole parts, about `size` at a time, so that work on them needs bounded memory."""
+        first, last = self.spans()
+        if not len(first):
+            return []
+        start = first[np.unique(first // size, return_index=True)[1]]
+        return [slice(int(a), int(b)) for a, b in zip(start, np.r_[start[1:], last[-1]])]
 
     @property
     def has_children(self) -> BoolArray:

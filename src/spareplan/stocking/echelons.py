@@ -25,7 +25,7 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -56,6 +56,9 @@ EVALUATIONS = ("exact", "near_exact", "two_moment", "metric")
 NEAR_EXACT, TWO_MOMENT = 1, 2
 # Up to this many rows the plain road is used, so that small questions never wait for a compiler.
 SMALL = 3_000
+# Rows in work at a time, and the number of rows after which progress is shown.
+STRETCH = 400_000
+PROGRESS_ROWS = 2_000_000
 
 
 def evaluate_forest(forest: Forest, method: Method = "exact") -> tuple[Service, NDArray[np.bool_]]:
@@ -73,18 +76,24 @@ def evaluate_forest(forest: Forest, method: Method = "exact") -> tuple[Service, 
     ndarray of bool, shape (n,)
         Rows that were evaluated by whole laws, not by moments.
     """
-    by_law = evaluation_codes(forest, method) < TWO_MOMENT
-    lots = forest.in_lots
-    if not lots.any():
-        return _plain_or_compiled(forest, by_law, method), by_law
-    out = Service(*(np.full(len(forest), np.nan) for _ in Service._fields))
-    for rows in (np.flatnonzero(lots), np.flatnonzero(~lots)):
-        part, laws = forest.cut(rows), by_law[rows]
-        # The kernels know lots at HQ alone.
-        found = _in_lots(part, laws, method) if lots[rows].any() else _plain_or_compiled(part, laws, method)
-        for whole, values in zip(out, found):
+    by_law = np.empty(len(forest), dtype=bool)
+    out = Service(*(np.empty(len(forest)) for _ in Service._fields))
+    compiled = len(forest) > SMALL
+    for rows in shown(forest.stretches(STRETCH), len(forest), "evaluation"):
+        part = forest.cut(rows)
+        by_law[rows] = evaluation_codes(part, method) < TWO_MOMENT
+        for whole, values in zip(out, _evaluate(part, by_law[rows], method, compiled)):
             whole[rows] = values
     return out, by_law
+
+
+def shown(stretches: list[slice], rows: int, name: str) -> Iterable[slice]:
+    """Stretches of rows, with a progress bar where they take long."""
+    if rows < PROGRESS_ROWS:
+        return stretches
+    from tqdm.auto import tqdm
+
+    return tqdm(stretches, desc=name, unit="stretch")
 
 
 def evaluation_codes(forest: Forest, method: str) -> NDArray[np.int8]:
@@ -116,17 +125,18 @@ def evaluation_codes(forest: Forest, method: str) -> NDArray[np.int8]:
     return out
 
 
-def _plain_or_compiled(forest: Forest, by_law: NDArray[np.bool_], method: Method) -> Service:
-    if len(forest) > SMALL:
+def _evaluate(forest: Forest, by_law: NDArray[np.bool_], method: Method, compiled: bool) -> Service:
+    """Rows by the road of each: lots below HQ, which the kernels do not know, then all others."""
+    lots = forest.in_lots
+    if lots.any() and not lots.all():
+        out = Service(*(np.empty(len(forest)) for _ in Service._fields))
+        for rows in (np.flatnonzero(lots), np.flatnonzero(~lots)):
+            for whole, values in zip(out, _evaluate(forest.cut(rows), by_law[rows], method, compiled)):
+                whole[rows] = values
+        return out
+    if compiled and not lots.any():
         return kernel_service(forest, method)
-    laws = exact_service(forest, by_law)
-    if by_law.all():
-        return laws
-    return Service(*(np.where(by_law, a, b) for a, b in zip(laws, _by_moments(forest, method))))
-
-
-def _in_lots(forest: Forest, by_law: NDArray[np.bool_], method: Method) -> Service:
-    laws, _ = lot_service(forest, by_law, np.empty(0))
+    laws = lot_service(forest, by_law, np.empty(0))[0] if lots.any() else exact_service(forest, by_law)
     if by_law.all():
         return laws
     return Service(*(np.where(by_law, a, b) for a, b in zip(laws, _by_moments(forest, method))))
@@ -285,7 +295,8 @@ def evaluate_levels(
     forest = read_forest(sites, parts, rates, levels)
     service, _ = evaluate_forest(forest, method)
     table = service_table(forest, service)
-    table["evaluation"] = np.array(EVALUATIONS, dtype=object)[evaluation_codes(forest, method)]
+    codes = evaluation_codes(forest, method)
+    table["evaluation"] = pd.Index(EVALUATIONS).take(codes)
     if len(times):
         from spareplan.stocking.waiting import wait_shares
 

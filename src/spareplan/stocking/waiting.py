@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from spareplan.maths import distributions
 from spareplan.stocking._forest import Forest
 from spareplan.stocking._wait_laws import INSTANT, WaitLaws
-from spareplan.stocking.echelons import SMALL, TWO_MOMENT, evaluation_codes
+from spareplan.stocking.echelons import SMALL, STRETCH, TWO_MOMENT, evaluation_codes, shown
 from spareplan.stocking.laws import positions, station_moments
 from spareplan.stocking.lot_laws import lot_service
 from spareplan.stocking.lots import lot_noise
@@ -58,23 +58,31 @@ def wait_shares(forest: Forest, times: FloatArray, method: str = "exact") -> Flo
     ndarray, shape (n, T)
         NaN where nothing is demanded.
     """
+    out = np.empty((len(forest), len(times)))
+    compiled = len(forest) > SMALL
+    for rows in shown(forest.stretches(STRETCH), len(forest), "wait laws"):
+        out[rows] = _shares(forest.cut(rows), times, method, compiled)
+    out[forest.demand <= 0] = np.nan
+    return np.clip(out, 0.0, 1.0)
+
+
+def _shares(forest: Forest, times: FloatArray, method: str, compiled: bool) -> FloatArray:
     exact = evaluation_codes(forest, method) < TWO_MOMENT
     out = np.full((len(forest), len(times)), np.nan)
     lots = forest.in_lots
     if lots.any() and not lots.all():
         for rows in (np.flatnonzero(lots), np.flatnonzero(~lots)):
-            out[rows] = wait_shares(forest.cut(rows), times, method)
+            out[rows] = _shares(forest.cut(rows), times, method, compiled)
         return out
-    if lots.any() and exact.any():
-        out[exact] = lot_service(forest, exact, times)[1][exact]
-    elif exact.any() and len(forest) > SMALL:
-        out[exact] = kernel_shares(forest, times, exact)[exact]
-    elif exact.any():
-        out[exact] = exact_shares(forest, times, exact)[exact]
+    if exact.any():
+        if lots.any():
+            shares = lot_service(forest, exact, times)[1]
+        else:
+            shares = (kernel_shares if compiled else exact_shares)(forest, times, exact)
+        out[exact] = shares[exact]
     if not exact.all():
         out[~exact] = moment_shares(forest, times, method == "metric")[~exact]
-    out[forest.demand <= 0] = np.nan
-    return np.clip(out, 0.0, 1.0)
+    return out
 
 
 def exact_shares(forest: Forest, times: FloatArray, wanted: BoolArray) -> FloatArray:
