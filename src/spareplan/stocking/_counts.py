@@ -7,6 +7,10 @@ import math
 
 from numba import njit
 
+from spareplan.stocking._columns import (
+    KNOWN,
+)
+
 
 @njit(cache=True, nogil=True)
 def fill_counts(mean, variance, out, size):
@@ -59,3 +63,20 @@ def thin_all(source, length, chance, out):
             out[k] = out[k] * (1.0 - chance) + out[k - 1] * chance
         out[0] = out[0] * (1.0 - chance) + source[b]
     return size
+
+
+@njit(cache=True, nogil=True)
+def reach(mean, variance, room):
+    """Entries of a law of counts beyond which nothing is left."""
+    wide = mean + 12.0 * math.sqrt(max(variance, mean)) + 40.0 * max(1.0, variance / max(mean, 1e-12)) + 20.0
+    return min(int(wide), room)
+
+
+@njit(cache=True, nogil=True)
+def lay_thinned(back, length, p, law):
+    """First entries of the law of Binomial(B, p), without what stems from B = 0."""
+    law[:KNOWN] = 0.0
+    for b in range(length - 1, -1, -1):
+        for k in range(min(length - 1 - b, KNOWN - 1), 0, -1):
+            law[k] = law[k] * (1.0 - p) + law[k - 1] * p
+        law[0] = law[0] * (1.0 - p) + (back[b] if b > 0 else 0.0)

@@ -3,7 +3,7 @@
 Tag a demand at a site with lead time L. For t < L its own order, and all of the last L - t days, are still to
 come. For t >= L the piece has come if the site above had sent it L days before t closed, so the question goes
 up, with t - L days left. The count starts where the time ends inside a lead time and comes down again
-(`_pricing.late_law`); `waiting` tells the same law row by row.
+(`_site_laws.late_law`); `waiting` tells the same law row by row.
 
 References
 ----------
