@@ -10,7 +10,7 @@ import spareplan
 ROOT = Path(spareplan.__file__).parent
 FOUNDATION = {"__version__", "errors", "_lazy", "maths", "tables", "results", "config", "engine", "language"}
 # Edges may know plan.py, the store and the exports; results ask for words when they are to explain.
-KNOWS_ALL = {"plan", "cli", "cli_overrides", "cli_store", "__main__"}
+KNOWS_ALL = {"plan", "cli", "cli_overrides", "cli_store", "cli_wishes", "__main__"}
 LAZY_FACES = {"__init__"}
 STORE = ("store", "pieces", "database", "ledger", "keys")
 

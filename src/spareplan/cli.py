@@ -17,6 +17,7 @@ import typer
 from spareplan import cli_overrides, cli_store
 from spareplan.cli_overrides import plan_before
 from spareplan.cli_store import DEFAULT_STORE, Store, Version, Who
+from spareplan.cli_wishes import stocking_wishes
 from spareplan.errors import DataError, InfeasibleError, SpareplanError
 from spareplan.screen import err, out, problems_to, progress, refuse, report, show
 
@@ -83,13 +84,22 @@ def plan(
         str, typer.Option(help="plan before, in the store: a version, issued or none", metavar="VERSION")
     ] = "issued",
     author: Who = "planner",
+    cap: Annotated[
+        list[str] | None,
+        typer.Option(help="most money in base stock of a region; may be repeated", metavar="REGION=MONEY"),
+    ] = None,
+    change_must_save: Annotated[
+        float | None,
+        typer.Option(min=0, max=10, help="pieces' holding cost that a changed level must save; 0: anything"),
+    ] = None,
     language: Annotated[Language | None, typer.Option(help="otherwise that of plan.toml")] = None,
     drop: Drop = False,
     problems: ProblemsFile = None,
 ) -> None:
     """Run the whole month and say what came out."""
+    wishes = stocking_wishes(cap, change_must_save)
     with problems_to(problems):
-        made = _run_plan(data, config, drop, language, store, previous)
+        made = _run_plan(data, config, drop, language, store, previous, wishes)
     out.print(made.summary(), markup=False)
     if store:
         from spareplan.store import PlanStore
@@ -349,6 +359,7 @@ def _run_plan(
     language: Language | None,
     store: str | None = None,
     previous: str = "none",
+    wishes: dict[str, Any] | None = None,
 ) -> Any:
     from dataclasses import replace
 
@@ -359,6 +370,8 @@ def _run_plan(
     settings = read_config(config) if config else PlanConfig()
     if language:
         settings = replace(settings, language=language.value)
+    if wishes:
+        settings = replace(settings, stocking=replace(settings.stocking, **wishes))
     with progress("plan") as tell:
         tell("reading", 0, 1)
         dataset = read_dataset(data, on_bad_rows="drop" if drop else "raise")

@@ -77,6 +77,7 @@ def summary_lines(
         f"{config.months} months ahead.",
         f"Money in base stock {levels.cost:,.0f}; no plan that keeps the same promises can cost less than "
         f"{levels.lower_bound:,.0f} (gap {levels.gap:.2%}).",
+        *(line[0].upper() + line[1:] + "." for line in levels.wishes),
         f"Service: {levels.served_share(demand.table):.1%} of demand is met from the shelf; simulation of "
         f"{config.years} years keeps "
         f"{int(kept.sum())} of {len(kept)} promises.",

@@ -170,6 +170,8 @@ class StockLevels(Result):
         there) and one_point_costs, what it costs to first order. [money per unit, money]
     least_budget : float, optional
         With a budget: the least that keeps every hard target. [money]
+    wishes : tuple of str
+        What else was asked and what it came to: steadiness, caps, ceilings, whose money it is.
     frontier : optional
         Draws money against service when it is asked for; None in a plan read from a store.
     """
@@ -179,6 +181,7 @@ class StockLevels(Result):
     service: pd.DataFrame = field(default_factory=pd.DataFrame)
     shadow_prices: pd.DataFrame = field(default_factory=pd.DataFrame)
     least_budget: float | None = None
+    wishes: tuple[str, ...] = ()
     frontier: Any = None
 
     @property
@@ -306,7 +309,17 @@ class StockLevels(Result):
 
 @dataclass(frozen=True, repr=False)
 class Attainment(Result):
-    """Promised against achieved service, by simulation, with intervals."""
+    """Promised against achieved service, by simulation, with intervals.
+
+    Parameters
+    ----------
+    with_pools : DataFrame
+        The promises again, where neighbours of a lateral pool help out: group, measure, promised, achieved,
+        low, high, kept, and lateral_share, the share of the demand that a neighbour serves. Empty where the
+        data has no pools.
+    """
+
+    with_pools: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def kept(self) -> bool:

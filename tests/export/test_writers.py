@@ -6,12 +6,14 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import openpyxl
 import pandas as pd
 import pytest
 
 import spareplan as sp
-from spareplan.export.regional import HQ, cut_plan, merge_purchases, region_names
+from spareplan.export.regional import HQ, cut_plan, full_sheets, merge_purchases, region_names
+from spareplan.export.workbook import spoken
 from spareplan.export.writers import csv_bytes, workbook_bytes
 from spareplan.results import Plan
 from tests.plans import small_plan
@@ -119,7 +121,7 @@ def test_json_and_parquet_hold_what_the_plan_holds(tmp_path: Path) -> None:
     plan = small_plan()
     (path,) = sp.export_plan(plan, tmp_path, region="华东", format="json")
     body = json.loads(path.read_text(encoding="utf-8"))
-    assert (body["contract"], body["region_id"], body["as_of"]) == ("1.2", "华东", "2025-12-31")
+    assert (body["contract"], body["region_id"], body["as_of"]) == ("1.3", "华东", "2025-12-31")
     assert body["tables"]["levels"][0]["part_id"] == "00123"
     files = {path.stem: path for path in sp.export_plan(plan, tmp_path, region="华东", format="parquet")}
     levels = pd.read_parquet(files["levels"])
@@ -247,3 +249,40 @@ def test_overrides_travel_in_every_format_and_the_same_bytes_come_out(tmp_path: 
     two = sp.export_plan(plan, tmp_path / "two", language="zh")
     assert [p.read_bytes() for p in one] == [p.read_bytes() for p in two]
     assert "人工调整" in openpyxl.load_workbook(one[0]).sheetnames
+
+
+def wished_plan() -> Plan:
+    """The small plan with a region's own part, a third party's, a floor, and levels of the plan before."""
+    plan = small_plan()
+    table = plan.levels.table.assign(
+        decision=["decided", "decided", "third_party", "to_confirm"],
+        previous_base_stock=[2.0, 4.0, np.nan, 1.0],
+        base_stock_at_least=[np.nan, 3.0, np.nan, np.nan],
+        base_stock_at_most=[np.nan, np.nan, np.nan, 5.0],
+        part_group=["tier 1 vital", "tier 1 vital", "tier 3", "tier 3"],
+    )
+    return replace(plan, levels=replace(plan.levels, table=table))
+
+
+def test_floors_ceilings_steadiness_and_whose_word_a_row_is_stand_on_the_sheet_in_chinese() -> None:
+    levels = full_sheets(wished_plan())["levels"]
+    shown = spoken("levels", levels, "zh")
+    wanted = ["上期目标库存", "目标库存下限", "目标库存上限", "决定状态", "承诺组"]
+    assert set(wanted) <= set(shown.columns)
+    assert shown["决定状态"].tolist() == ["已定", "已定", "第三方供应", "待区域确认"]
+    plain = full_sheets(small_plan())["levels"]
+    assert not {"decision", "previous_base_stock", "base_stock_at_least", "part_group"} & set(plain.columns)
+
+
+def test_the_summary_says_whose_money_the_base_stock_is() -> None:
+    plan = wished_plan()
+    east, hq = cut_plan(plan, "华东"), cut_plan(plan, HQ)
+    facts = dict(east.facts)
+    assert facts["money_in_base_stock"] == 300_050.0
+    assert facts["money_to_confirm"] == 50.0
+    assert "money_third_party" not in facts
+    assert "50 are the region's own plan" in east.lines[1]
+    # Headquarters reads the facts of the whole plan.
+    own = plan.levels.table["decision"] != "third_party"
+    assert dict(hq.facts)["money_in_base_stock"] == plan.levels.table.loc[own, "value"].sum()
+    assert dict(hq.facts)["money_to_confirm"] == 50.0

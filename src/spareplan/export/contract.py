@@ -5,7 +5,7 @@ A column may be added (the minor number rises); renaming or dropping one raises 
 
 from __future__ import annotations
 
-CONTRACT_VERSION = "1.2"
+CONTRACT_VERSION = "1.3"
 
 _PART = ("part_id", "part_name")
 _SITE = ("site_id", "site_name")
@@ -48,8 +48,11 @@ SHEETS: dict[str, tuple[str, ...]] = {
         "region_id",
         "base_stock",
         "model_base_stock",
+        "previous_base_stock",
         "issued_base_stock",
         "in_force_from",
+        "base_stock_at_least",
+        "base_stock_at_most",
         "reorder_point",
         "model_reorder_point",
         "order_quantity",
@@ -62,6 +65,8 @@ SHEETS: dict[str, tuple[str, ...]] = {
         "in_window",
         "value",
         "planner",
+        "decision",
+        "part_group",
         "evaluation",
         "reason",
     ),
@@ -177,8 +182,13 @@ OPTIONAL_COLUMNS = frozenset(
         "on_hand",
         "products",
         "issued_on",
+        "previous_base_stock",
         "issued_base_stock",
         "in_force_from",
+        "base_stock_at_least",
+        "base_stock_at_most",
+        "decision",
+        "part_group",
         "from_correction",
         "from_frozen",
         "from_override",
@@ -217,6 +227,7 @@ CODED_COLUMNS = (
     "kind",
     "plan",
     "planner",
+    "decision",
     "model_planner",
     "model_criticality",
     "skill",

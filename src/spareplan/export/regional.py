@@ -249,9 +249,11 @@ def _is_optional(column: str) -> bool:
 def _facts(plan: Plan, sheets: Mapping[str, pd.DataFrame]) -> list[tuple[str, Any]]:
     levels, orders, crew = sheets["levels"], sheets["orders"], sheets["engineers"]
     served = plan.levels.served_share(plan.demand.table, levels["site_id"].unique())
+    money = _money_by_decision(levels)
     facts: list[tuple[str, Any]] = [
         ("as_of", plan.as_of),
-        ("money_in_base_stock", float(levels["value"].sum())),
+        ("money_in_base_stock", money["decided"] + money["to_confirm"]),
+        *((f"money_{name}", money[name]) for name in ("to_confirm", "third_party") if money[name] > 0),
         ("fill_rate", served),
         ("orders", len(orders)),
         ("value_of_orders", float(orders["value"].sum())),
@@ -266,12 +268,25 @@ def _facts(plan: Plan, sheets: Mapping[str, pd.DataFrame]) -> list[tuple[str, An
     return facts
 
 
+def _money_by_decision(levels: pd.DataFrame) -> dict[str, float]:
+    """Money in base stock by whose word the rows are. [money]."""
+    given = levels["decision"] if "decision" in levels else pd.Series("decided", index=levels.index)
+    sums = levels["value"].groupby(given.astype(object)).sum()
+    return {name: float(sums.get(name, 0.0)) for name in ("decided", "to_confirm", "third_party")}
+
+
 def _regional_lines(sheets: Mapping[str, pd.DataFrame]) -> list[str]:
     levels, orders, problems = sheets["levels"], sheets["orders"], sheets["exceptions"]
+    money = _money_by_decision(levels)
+    planned = money["decided"] + money["to_confirm"]
     lines = [
-        f"{levels['value'].sum():,.0f} of stock is planned for {levels['part_id'].nunique():,} parts at "
+        f"{planned:,.0f} of stock is planned for {levels['part_id'].nunique():,} parts at "
         f"{levels['site_id'].nunique()} sites."
     ]
+    if money["to_confirm"] > 0:
+        lines.append(f"Of these {money['to_confirm']:,.0f} are the region's own plan, to be confirmed by it.")
+    if money["third_party"] > 0:
+        lines.append(f"Third parties hold {money['third_party']:,.0f} beside it, at their own cost.")
     if len(orders):
         first = orders[orders["week"] == orders["week"].min()]
         lines.append(

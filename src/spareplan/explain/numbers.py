@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from spareplan.errors import DataError, Problem, problem_in_argument
+from spareplan.explain.wishes import explain_wishes
 from spareplan.maths.distributions import quantile
 from spareplan.maths.units import DAYS_PER_MONTH
 from spareplan.results import DemandForecast, Plan
@@ -130,7 +131,10 @@ def explain_level(plan: Plan, part_id: str, site_id: str) -> Explanation:
         f"{planner}; {level['fill_rate']:.1%} of demand is met from this shelf.",
         f"Level: {level['reason']}.",
     ]
-    price = _shadow_price(plan, site_id, int(grade["tier"]))
+    more_steps, more_lines = explain_wishes(plan, level, site)
+    steps += more_steps
+    lines += more_lines
+    price = _shadow_price(plan, site_id, level, int(grade["tier"]))
     if price is not None:
         steps.append(("shadow price", price[0], price[1], "what one more unit of this group's promise costs"))
         unit = price[1].removeprefix("money per ")
@@ -320,11 +324,15 @@ def _forecast_of(plan: Plan, part_id: str, site_id: str, is_hq: bool) -> dict[st
     return {str(name): float(value) / months for name, value in sums.items() if value != 0}
 
 
-def _shadow_price(plan: Plan, site_id: str, tier: int) -> tuple[float, str] | None:
+def _shadow_price(plan: Plan, site_id: str, level: Any, tier: int) -> tuple[float, str] | None:
+    """Price of the promise that the part shares at the site, and its unit."""
     prices = plan.levels.shadow_prices
     if prices.empty or "site_id" not in prices or "tier" not in prices:
         return None
-    rows = prices[(prices["site_id"] == site_id) & (prices["tier"].astype(float) == tier)]
+    shared = prices["tier"].astype(float) == tier
+    if "part_group" in prices and isinstance(level.get("part_group"), str):
+        shared = prices["part_group"] == level["part_group"]
+    rows = prices[(prices["site_id"] == site_id) & shared]
     if rows.empty:
         return None
     return float(rows["price"].iloc[0]), str(rows["unit"].iloc[0]) if "unit" in rows else "money/unit"
