@@ -95,6 +95,12 @@ def curve() -> pd.DataFrame:
                          "what": ["curve", "curve", "this plan", "today"]})  # fmt: skip
 
 
+def curve_by_tier() -> pd.DataFrame:
+    one = curve().assign(mean_wait_days=[9.0, 1.0, 1.1, 4.0])
+    more = one.assign(money=one["money"] * 2)
+    return pd.concat([one.assign(tier="all"), one.assign(tier=1), more.assign(tier=2)], ignore_index=True)
+
+
 @cache
 def past_scores() -> Backtest:
     rng = np.random.default_rng(5)
@@ -137,6 +143,9 @@ PICTURES: dict[str, Callable[[str], mpl.axes.Axes]] = {
     "losers": lambda said: plots.plot_losers(past_scores(), language=said),
     "grades": lambda said: plots.plot_grades(plan().grades, plan().inputs["parts"], language=said),
     "curve": lambda said: plots.plot_curve(plan().levels, curve(), language=said),
+    "curve by tier": lambda said: plots.plot_curve(
+        plan().levels, curve_by_tier(), language=said, by="tier", measure="mean_wait_days"
+    ),
     "attainment": lambda said: plots.plot_attainment(plan().check, language=said),
     "orders": lambda said: plots.plot_orders(plan().orders, language=said),
     "head count": lambda said: plots.plot_headcount(plan().crew, language=said),
@@ -458,6 +467,8 @@ def test_a_given_axes_is_drawn_on() -> None:
         (lambda: plots.plot_grades(plan().grades, products()), "unit_cost"),
         (lambda: plots.plot_curve(plan().levels), "nothing to draw"),
         (lambda: plots.plot_curve(plan().levels, curve().drop(columns="what")), "what"),
+        (lambda: plots.plot_curve(plan().levels, curve(), by="tier"), "tier"),
+        (lambda: plots.plot_curve(plan().levels, curve(), measure="patience"), "patience"),
         (lambda: plots.plot_attainment(plan().check, measure="patience"), "patience"),
         (lambda: plots.plot_headcount(plan().crew, month=pd.Timestamp("1999-01-01")), "1999-01-01"),
     ],

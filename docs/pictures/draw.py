@@ -1,7 +1,7 @@
 """Draw the pictures of the documentation anew from the sample: all of them, or those that are named.
 
 ``python docs/pictures/draw.py [pyramid life forecast sources waterfall surprises accuracy plan_and_actual
-grades curve headcount]``
+grades curve curve_by_tier curve_by_region headcount]``
 """
 
 from __future__ import annotations
@@ -58,6 +58,8 @@ PICTURES = {
     "plan_and_actual": lambda: plots.plot_plan_score(plan_score()),
     "grades": lambda: plots.plot_grades(sp.grade_parts(DATA, demand()), DATA.parts),
     "curve": lambda: plots.plot_curve(levels()),
+    "curve_by_tier": lambda: plots.plot_curve(levels(), by="tier", language="zh"),
+    "curve_by_region": lambda: plots.plot_curve(levels(), by="region", measure="mean_wait_days"),
     "headcount": lambda: plots.plot_headcount(sp.size_headcount(DATA, demand(), levels())),
 }
 

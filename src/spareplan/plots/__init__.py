@@ -16,8 +16,9 @@ from spareplan.plots.changes import plot_surprises, plot_waterfall
 from spareplan.plots.demand import plot_forecast, plot_life, plot_sources
 from spareplan.plots.fleet import plot_age_pyramid, plot_fleet_age
 from spareplan.plots.plan_score import plot_plan_score
+from spareplan.plots.stock import plot_curve
 from spareplan.plots.style import CHINESE_FONTS, use_house_style
-from spareplan.plots.supply import plot_attainment, plot_curve, plot_grades, plot_headcount, plot_orders
+from spareplan.plots.supply import plot_attainment, plot_grades, plot_headcount, plot_orders
 
 __all__ = [
     "CHINESE_FONTS",

@@ -1,4 +1,4 @@
-"""Pictures of grades, money against service, promises, orders and engineers."""
+"""Pictures of grades, promises, orders and engineers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from spareplan.plots.style import (
     stack_bars,
     thousands,
 )
-from spareplan.results import Attainment, Headcount, Orders, PartGrades, StockLevels
+from spareplan.results import Attainment, Headcount, Orders, PartGrades
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -74,46 +74,6 @@ def plot_grades(
     name_axes(ax, word("lead_time_against_value", language), days,
            f"{word('unit_cost', language)} [{word('money', language)}]")  # fmt: skip
     return legend_beside(ax, f"{word('planner', language)}\n({word('area_annual_value', language)})")
-
-
-def plot_curve(
-    levels: StockLevels, curve: pd.DataFrame | None = None, ax: Axes | None = None, language: str = "en"
-) -> Axes:
-    """Money against service, with this plan and today's settings as points beside the curve.
-
-    Parameters
-    ----------
-    levels : StockLevels
-    curve : DataFrame, optional
-        As from ``levels.curve()`` (money, service, what); drawn anew when None.
-    ax : Axes, optional
-    language : {"en", "zh"}
-
-    Returns
-    -------
-    Axes
-
-    Raises
-    ------
-    DataError
-        There is no curve, or a column is missing.
-    """
-    table = levels.curve() if curve is None else curve
-    need(table, ("money", "service", "what"), "plot_curve", "curve")
-    ax = new_axes(ax)
-    line = table[table["what"] == "curve"].sort_values("money")
-    label = word("least_money_for_the_service", language)
-    ax.plot(line["money"] / 1e6, line["service"], color=BLUE, marker=".", label=label)
-    points = table[table["what"] != "curve"]
-    for (what, rows), colour, marker in zip(points.groupby("what"), (RED, ORANGE), ("D", "s")):
-        ax.scatter(rows["money"] / 1e6, rows["service"], color=colour, marker=marker, s=80, zorder=3,
-                   edgecolor="white", label=said(str(what), language))  # fmt: skip
-    money = f"{word('money_in_base_stock', language)} [{word('millions', language)}]"
-    name_axes(ax, word("money_against_service", language), money, word("demand_met_from_the_shelf", language))
-    ax.yaxis.set_major_formatter(percent)
-    ax.set_xlim(left=0)
-    ax.legend(loc="lower right")
-    return ax
 
 
 def plot_attainment(

@@ -30,6 +30,8 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 WHOLE = "all"
+# Between factors nearer than this a leap in money is one of whole pieces, which no factor between would fill.
+LEAST_RATIO = 1.03
 # Days of wait that one unit of money should save where nothing was promised and no price is known.
 UNPROMISED_WORTH = 20.0
 
@@ -81,8 +83,7 @@ class Frontier:
                 )
         scope = None if by is None else self.scope(by)
         promises, prices = self.priced_promises()
-        factors = np.geomspace(1 / widest, widest, points)
-        whole = self._states(promises, prices, factors, None)
+        factors, whole = self._spread(promises, prices, points, widest)
         marks = [("this plan", 1.0, self.found.state)]
         if self.today is not None:
             marks.append(("today", np.nan, measure(self.pipelines, self.today)))
@@ -138,6 +139,25 @@ class Frontier:
         cost = self.pipelines.row_cost
         worth = float(cost.mean()) * UNPROMISED_WORTH if len(cost) else 1.0
         return waiting_promise(self.pipelines), np.array([worth])
+
+    def _spread(
+        self, promises: Promises, prices: FloatArray, points: int, widest: float
+    ) -> tuple[FloatArray, list[Priced]]:
+        """Factors and plans of the whole network: two thirds on a grid, the rest where money leaps most."""
+        # An odd number of points has this plan's own prices in the middle.
+        first = min(points, max(2 * (points // 3) + 1, 2))
+        factors = np.geomspace(1 / widest, widest, first)
+        states = self._states(promises, prices, factors, None)
+        while len(states) < points:
+            paid = np.array([float(self.pipelines.row_cost @ state.levels) for state in states])
+            ratio = factors[1:] / factors[:-1]
+            leap = np.where(ratio > LEAST_RATIO, np.diff(paid), 0.0)
+            k = int(leap.argmax() if (leap > 0).any() else ratio.argmax())
+            factor = float(np.sqrt(factors[k] * factors[k + 1]))
+            state = price_at(self.pipelines, promises, prices, factor, states[k].levels)
+            factors = np.insert(factors, k + 1, factor)
+            states.insert(k + 1, state)
+        return factors, states
 
     def _states(
         self, promises: Promises, prices: FloatArray, factors: FloatArray, free: BoolArray | None

@@ -25,7 +25,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 # Halvings of the interval of price factors; whole pieces make more of them useless.
-HALVINGS = 12
+HALVINGS = 9
 HIGHEST_FACTOR = 1e4
 # One step of a promise by its measure, and how it is said.
 POINT = {"mean_wait_days": 0.1, "fill_rate": 0.01, "in_window": 0.01}
