@@ -44,7 +44,7 @@ def make_kind(kind: str, seed: int) -> tuple[pd.DataFrame, ...]:
     if kind == "wait":
         return make_case(300, 6, seed=seed)
     if kind == "fill":
-        sites, parts, rates, targets = make_case(1_000, 10, seed=seed)
+        sites, parts, rates, targets = make_case(500, 8, seed=seed)
         fill = rng.uniform(0.88, 0.97, len(targets))
         return sites, parts, rates, targets[["site_id"]].assign(target_fill_rate=fill)
     if kind == "three echelons":
