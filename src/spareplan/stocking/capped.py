@@ -11,12 +11,16 @@ import pandas as pd
 from spareplan.config import StockingOptions
 from spareplan.errors import InfeasibleError, SolverError
 from spareplan.stocking.asked import Asked
-from spareplan.stocking.finding import Found, find_levels
+from spareplan.stocking.finding import Found, Standing, find_levels, price_promises
+from spareplan.stocking.pricing import Pipelines
 from spareplan.stocking.promises import Promises
+from spareplan.stocking.spending import spend
 
 Progress = Callable[[str, int, int], None]
 # Above these rows the price alone tells what caps cost; a second search would take as long as the first.
 SECOND_SEARCH_ROWS = 600_000
+# A cap that is used so far counts as binding, whatever its price says of whole pieces.
+NEARLY = 0.98
 
 
 def caps_table(caps: pd.DataFrame | None, options: StockingOptions) -> pd.DataFrame | None:
@@ -62,15 +66,11 @@ def find_within_caps(asked: Asked, progress: Progress | None = None) -> Found:
     except SolverError as error:
         if asked.promises.cap_promise is None:
             raise
-        clashes = least_caps(asked)
+        full, lean = _lean_regions(asked)
+        clashes = _least_caps(asked, lean)
         short = clashes[clashes["least"] > clashes["target"] * (1 + 1e-9)]
         if short.empty:
-            named = " or ".join(f"{row.group} ({row.least:,.0f} alone)" for row in clashes.itertuples())
-            raise InfeasibleError(
-                "the caps cannot be kept together with the promises, though each can with plenty elsewhere; "
-                f"raise {named}",
-                clashes=clashes,
-            ) from error
+            return _around_regions(asked, full, lean)
         told = "\n".join(
             f"{row.group}: a cap of {row.target:,.2f} cannot keep the promises of its sites, however much "
             f"lies elsewhere; the least that does is {row.least:,.2f}"
@@ -79,18 +79,8 @@ def find_within_caps(asked: Asked, progress: Progress | None = None) -> Found:
         raise InfeasibleError(told, clashes=short, least=float(short["least"].max())) from error
 
 
-def least_caps(asked: Asked) -> pd.DataFrame:
-    """Least money at the sites of each capped region when all other sites hold plenty.
-
-    Parameters
-    ----------
-    asked : Asked
-
-    Returns
-    -------
-    DataFrame
-        group (region), measure, target (the cap), least. [money]
-    """
+def _lean_regions(asked: Asked) -> tuple[Pipelines, Found]:
+    """Least money at the capped sites when all others hold plenty: the rows so held, and what was found."""
     pipelines, promises = asked.pipelines, asked.promises
     assert promises.cap_promise is not None
     capped = promises.cap_promise >= 0
@@ -100,11 +90,53 @@ def least_caps(asked: Asked) -> pd.DataFrame:
         least=np.where(capped, pipelines.least, plenty),
         most=np.where(capped, pipelines.most, plenty),
     )
-    found = find_levels(full, without_caps(promises))
-    rows = np.flatnonzero(capped)
+    return full, find_levels(full, without_caps(promises))
+
+
+def _around_regions(asked: Asked, full: Pipelines, lean: Found) -> Found:
+    """Levels where the caps are tight: the regions spend them, and the rest is planned around that.
+
+    Parameters
+    ----------
+    asked : Asked
+    full, lean
+        From `_lean_regions`.
+
+    Returns
+    -------
+    Found
+        Its bound is that of the caps' own prices.
+    """
+    pipelines, promises = asked.pipelines, asked.promises
+    assert promises.cap_promise is not None
+    uncapped, capped = without_caps(promises), promises.cap_promise >= 0
+    free = find_levels(pipelines, uncapped, lean.prices)
+    standing = Standing()
+    price_promises(pipelines, promises, None, None, standing)
+    code = np.where(capped, promises.cap_promise - len(uncapped), -1)
+    caps = promises.allowed[promises.is_cap]
+    spent = spend(full, uncapped, free.prices, code, lean.levels, caps)
+    found = []
+    for levels in (spent, lean.levels):
+        held = replace(
+            pipelines,
+            least=np.where(capped, levels, pipelines.least),
+            most=np.where(capped, levels, pipelines.most),
+        )
+        found.append(find_levels(held, uncapped, free.prices))
+    best = min(found, key=lambda one: one.cost)
+    bound = min(max(free.bound, standing.searched.bound if asked.eased is None else 0.0), best.cost)
+    return replace(best, bound=bound, prices=standing.searched.prices)
+
+
+def _least_caps(asked: Asked, lean: Found) -> pd.DataFrame:
+    """Least cap of each region that could hold: group, measure, target (the cap), least. [money]."""
+    pipelines, promises = asked.pipelines, asked.promises
+    assert promises.cap_promise is not None
+    rows = np.flatnonzero(promises.cap_promise >= 0)
     money = np.bincount(
         promises.cap_promise[rows],
-        weights=pipelines.row_cost[rows] * found.levels[rows],
+        weights=pipelines.row_cost[rows] * lean.levels[rows],
         minlength=len(promises),
     )
     table = promises.table.loc[promises.is_cap, ["group", "measure", "target"]]
@@ -132,7 +164,7 @@ def cap_lines(asked: Asked, found: Found) -> list[str]:
     lines, binding = [], False
     for at in np.flatnonzero(promises.is_cap).tolist():
         price = float(found.prices[at])
-        binding |= price > 0
+        binding |= price > 0 or used[at] > NEARLY * promises.allowed[at]
         name, cap = promises.table["group"].iloc[at], promises.allowed[at]
         told = f"; each 1,000 more there would save {1000 * price:,.0f} in all" if price > 0 else ""
         lines.append(f"region {name}: {used[at]:,.0f} of {cap:,.0f} used{told}")
