@@ -20,6 +20,7 @@ from spareplan.stocking.windows import lay_windows
 from tests.stocking.networks import brute_force, tables
 
 TREES = {1: [-1], 2: [-1, 0, 0, 0], 3: [-1, 0, 1, 1, 0, 0, 5]}
+FEW = settings(max_examples=60, deadline=None)
 MEASURES = ("ebo", "miss", "late")
 GAINS = ("over", "under", "at", "below", "late_at", "late_below")
 
@@ -65,29 +66,36 @@ def random_pipelines(seed: int, depth: int, method: str = "exact") -> tuple[Pipe
     return pipelines, Worth(worth(), worth(), worth(), rng.uniform(1.0, 2.0, rows))
 
 
-@settings(max_examples=60, deadline=None)
+def compiled(pipelines: Pipelines) -> Pipelines:
+    """The same pipelines, priced and measured by the kernels however few they are."""
+    same = replace(pipelines)
+    same.__dict__["tables"] = None
+    return same
+
+
+@FEW
 @given(st.integers(0, 2**20), st.sampled_from([1, 2, 3]), st.sampled_from(["exact", "two_moment", "metric"]))
 def test_tables_and_kernels_price_alike(seed, depth, method):
     pipelines, worth = random_pipelines(seed, depth, method)
     made = tabulate(pipelines, 10**8)
-    looked_up, searched = price_tables(made, pipelines, worth), price(pipelines, worth)
+    looked_up, searched = price_tables(made, pipelines, worth), price(compiled(pipelines), worth)
     assert looked_up.value == pytest.approx(searched.value, rel=1e-9)
     assert (looked_up.levels >= pipelines.least).all() and (looked_up.levels <= pipelines.most).all()
     # Where two vectors of levels cost the same to the last digits, either is an answer.
-    state = measure(pipelines, looked_up.levels)
+    state = measure(compiled(pipelines), looked_up.levels)
     paid = pipelines.row_cost * worth.cost_factor * looked_up.levels
     paid += worth.backorder * state.ebo + worth.miss * state.miss + worth.late * state.late
     assert np.add.reduceat(paid, pipelines.starts[:-1]) == pytest.approx(searched.value, rel=1e-9)
 
 
-@settings(max_examples=40, deadline=None)
+@FEW
 @given(st.integers(0, 2**20), st.sampled_from([1, 2, 3]), st.sampled_from(["exact", "two_moment", "metric"]))
 def test_tables_and_kernels_measure_alike(seed, depth, method):
     pipelines, worth = random_pipelines(seed, depth, method)
     made = tabulate(pipelines, 10**8)
     step = np.random.default_rng(seed).integers(-1, 3, len(pipelines.stop))
     levels = np.maximum(price_tables(made, pipelines, worth).levels + step, pipelines.least)
-    looked_up, measured = measure_tables(made, levels), measure(pipelines, levels)
+    looked_up, measured = measure_tables(made, pipelines, levels), measure(compiled(pipelines), levels)
     for name in (*MEASURES, *GAINS):
         assert getattr(looked_up, name) == pytest.approx(getattr(measured, name), rel=1e-9, abs=1e-11), name
 
@@ -103,7 +111,7 @@ def test_tables_hold_what_whole_laws_give(seed):
     for _ in range(6):
         stock = rng.integers(0, 4, 4)
         ebo, fill, _ = brute_force(parent, lead, demand, stock)
-        found = measure_tables(made, stock[site])
+        found = measure_tables(made, pipelines, stock[site])
         assert found.ebo == pytest.approx(ebo[site], abs=1e-12)
         assert found.miss == pytest.approx(1 - fill[site], abs=1e-12)
 
@@ -113,7 +121,7 @@ def test_tables_end_where_one_more_piece_saves_nothing():
     made = tabulate(pipelines)
     last = made.first + made.paths * made.span - 1
     assert (made.ebo[last] < 1e-14).all() and (made.miss[last] < 1e-14).all() and (made.late[last] == 0).all()
-    beyond = measure(pipelines, np.maximum(made.span, pipelines.least))
+    beyond = measure(compiled(pipelines), np.maximum(made.span, pipelines.least))
     assert (beyond.ebo < 1e-14).all() and (beyond.miss < 1e-14).all()
 
 
@@ -122,6 +130,17 @@ def test_problems_beyond_the_bound_are_left_to_the_kernels():
     assert tabulate(pipelines, int(cells_of(pipelines)) - 1) is None
     made = tabulate(pipelines, int(cells_of(pipelines)) + 1)
     assert made is not None and len(made.ebo) <= cells_of(pipelines)
+
+
+def test_parts_laid_out_many_times_share_their_tables():
+    pipelines, worth = random_pipelines(3, 3)
+    parts = np.array([2, 0, 2, 1, 0])
+    wide, rows = pipelines.take(parts), pipelines.rows_of(parts)
+    assert wide.tables.ebo is pipelines.tables.ebo
+    once, again = price(pipelines, worth), price(wide, worth.take(rows))
+    assert (again.levels == once.levels[rows]).all() and again.value == pytest.approx(once.value[parts])
+    moved = again.levels + np.arange(len(rows)) % 3
+    assert measure(wide, moved).ebo == pytest.approx(measure(compiled(wide), moved).ebo, abs=1e-12)
 
 
 def test_tables_need_no_compiler():

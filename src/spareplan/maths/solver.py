@@ -131,6 +131,7 @@ def solve_arrays(
     time_limit: float | None = None,
     gap: float = 1e-6,
     name: str = "problem",
+    start: NDArray[np.float64] | None = None,
     **options: Any,
 ) -> Solution:
     """Minimise cost @ x subject to row_lower <= matrix @ x <= row_upper by HiGHS on one thread.
@@ -150,6 +151,8 @@ def solve_arrays(
         Relative gap at which an integer search may stop.
     name : str
         Shown in errors.
+    start : ndarray, shape (columns,), optional
+        A known solution of an integer problem, to better.
     **options
         Further HiGHS options, such as ``solver="ipm"``.
 
@@ -193,6 +196,10 @@ def solve_arrays(
     for key, value in options.items():
         highs.setOptionValue(key, value)
     highs.passModel(lp)
+    if start is not None:
+        known = highspy.HighsSolution()
+        known.col_value = np.asarray(start, dtype=float)
+        highs.setSolution(known)
     highs.run()
     if not whole and highs.getModelStatus() in (
         highspy.HighsModelStatus.kNotset,

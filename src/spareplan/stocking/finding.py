@@ -21,6 +21,7 @@ from spareplan.stocking.multipliers import (
 )
 from spareplan.stocking.pricing import MODELS, Pipelines, Priced, measure, price
 from spareplan.stocking.promises import Promises
+from spareplan.stocking.proving import PROVED, prove
 from spareplan.stocking.trim import money, trim
 from spareplan.stocking.whole import FEW_ROWS, first_whole, search_whole
 
@@ -110,6 +111,10 @@ def find_levels(
             easy = Standing()
             price_promises(pipelines, eased, standing.searched.prices, progress, easy)
             bound = easy.searched.bound
+            if len(pipelines.stop) <= FEW_ROWS and standing.best is not None:
+                # Levels that keep the promises keep the easier ones.
+                proof = prove(pipelines, eased, standing.best[1], easy.searched.prices, told)
+                bound = max(bound, proof.bound)
     except KeyboardInterrupt:
         if standing.search is None:
             raise
@@ -317,15 +322,25 @@ def _trim_all(
 
 
 def _search_few(pipelines: Pipelines, promises: Promises, standing: Standing, told: Progress) -> None:
-    """Better a plan of few parts by whole columns."""
+    """Better a plan of few parts by exchanges, and prove it as far as tables reach."""
     if len(pipelines.stop) > FEW_ROWS or standing.best is None:
         return
     cost, levels, _ = standing.best
     search = standing.searched
-    if cost > search.bound * (1 + 1e-6):
-        told("whole levels", 0, 1)
-        levels = search_whole(pipelines, promises, levels, cost, search.prices, search.bound)
+
+    def offer(levels: IntArray) -> None:
         standing.offer(money(pipelines, levels), levels, measure(pipelines, levels))
+
+    if cost > search.bound * (1 + PROVED):
+        told("whole levels", 0, 1)
+        near = (search.prices, search.bound)
+        offer(search_whole(pipelines, promises, levels, cost, *near, exchange_only=True))
+        proof = prove(pipelines, promises, standing.best[1], search.prices, told)
+        offer(proof.levels)
+        if not proof.looks:
+            cost, levels, _ = standing.best
+            offer(search_whole(pipelines, promises, levels, cost, *near))
+        search.bound = max(search.bound, proof.bound)
 
 
 def floor_money(pipelines: Pipelines) -> float:

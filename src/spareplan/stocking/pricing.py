@@ -28,13 +28,17 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spareplan.engine import run_chunks
 from spareplan.stocking._forest import Forest
+
+if TYPE_CHECKING:
+    from spareplan.stocking.tabulated import Tables
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -149,6 +153,13 @@ class Pipelines:
     windows: Windows | None = None
     engine: str = "local"
 
+    @cached_property
+    def tables(self) -> Tables | None:
+        """Every stock of a small problem tabulated, so that it waits for no compiler; None: too many."""
+        from spareplan.stocking.tabulated import few_tables
+
+        return few_tables(self)
+
     @property
     def part(self) -> IntArray:
         """Part of each row."""
@@ -182,7 +193,10 @@ class Pipelines:
         changed |= {name: getattr(self, name)[parts] for name in ("unit_cost", "model", "batch")}
         if self.windows is not None:
             changed["windows"] = Windows(*(values[rows] for values in self.windows))
-        return replace(self, starts=starts, stop=self.stop[rows] - shift, **changed)
+        taken = replace(self, starts=starts, stop=self.stop[rows] - shift, **changed)
+        if self.tables is not None:
+            taken.__dict__["tables"] = self.tables.take(rows)
+        return taken
 
     def rows_of(self, parts: IntArray) -> IntArray:
         """Rows of some parts, as `take` lays them out."""
@@ -357,6 +371,15 @@ def price(
     -------
     Priced
     """
+    tables = pipelines.tables
+    if tables is not None:
+        from spareplan.stocking.tabulated import MOST_PRICED, price_tables
+
+        if tables.cells <= MOST_PRICED:
+            priced = price_tables(tables, pipelines, worth)
+            if values is not None:
+                values[:] = priced.value
+            return priced
     if guess is None:
         # Above the leaves about as much as is on the way; a far guess costs many steps.
         guess = np.where(pipelines.is_leaf, 0, pipelines.mean).astype(np.int64)
@@ -366,6 +389,10 @@ def price(
 
 def measure(pipelines: Pipelines, levels: IntArray) -> Priced:
     """Backorders, misses and lateness of given levels (rows of `pipelines`); `value` is the money."""
+    if pipelines.tables is not None:
+        from spareplan.stocking.tabulated import measure_tables
+
+        return measure_tables(pipelines.tables, pipelines, np.array(levels, dtype=np.int64))
     return _run(pipelines, Worth(), np.array(levels, dtype=np.int64), WRITE, None)
 
 

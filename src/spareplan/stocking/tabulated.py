@@ -13,18 +13,25 @@ a Poisson again).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from spareplan.stocking._tabulating import tabulate_part
 from spareplan.stocking.pricing import MODELS, Pipelines, Priced, Worth
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-# Four tables of this many cells take 64 MB, and a round of pricing about as long as the kernels.
+# Four tables of this many cells take 64 MB; they serve proofs, where every cell is looked at.
 MOST_CELLS = 2_000_000
+# Up to here tables are made and looked up in less time than a compiler takes to load what it has compiled.
+FEW_CELLS, FEW_ROWS = 300_000, 2_000
+# Parts laid out many times are priced by tables up to this many cells.
+MOST_PRICED = 4_000_000
+# Chance of more pieces on order than a table counts.
+BEYOND = 1e-17
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,9 @@ class Tables:
         Expected backorders [pieces], P(N >= S), P(N > S).
     late : ndarray, shape (cells,), or None
         P(W > t) in the row's window.
+    laid : bool
+        Every cell belongs to one row, in order. Not so where rows share cells (`take`): these can be
+        measured, and are laid out anew to be priced.
     """
 
     first: IntArray
@@ -52,6 +62,54 @@ class Tables:
     miss: FloatArray
     beyond: FloatArray
     late: FloatArray | None
+    laid: bool = True
+
+    @property
+    def cells(self) -> int:
+        """Cells of all rows."""
+        return int(self.paths @ self.span)
+
+    def take(self, rows: IntArray) -> Tables:
+        """Tables of some parts as `Pipelines.take` lays out their rows, without copying a cell."""
+        up = self.parent[rows]
+        parent = np.where(up < 0, -1, up + np.arange(len(rows)) - rows)
+        return replace(
+            self,
+            first=self.first[rows],
+            paths=self.paths[rows],
+            span=self.span[rows],
+            depth=self.depth[rows],
+            parent=parent,
+            laid=False,
+        )
+
+    def lay(self) -> Tables:
+        """The same tables with cells of their own for every row."""
+        if self.laid:
+            return self
+        cells = self.paths * self.span
+        first = _places(self.depth, cells)
+        order = np.argsort(self.depth, kind="stable")
+        shift = np.repeat((self.first - first)[order], cells[order])
+        source = np.arange(len(shift)) + shift
+        late = None if self.late is None else self.late[source]
+        return replace(
+            self,
+            first=first,
+            ebo=self.ebo[source],
+            miss=self.miss[source],
+            beyond=self.beyond[source],
+            late=late,
+            laid=True,
+        )
+
+
+def _places(depth: IntArray, cells: IntArray) -> IntArray:
+    """First cell of every row: by echelon, then by row."""
+    order = np.argsort(depth, kind="stable")
+    first = np.empty(len(cells), np.int64)
+    first[order] = np.r_[0, np.cumsum(cells[order])[:-1]]
+    return first
 
 
 def tree_of(pipelines: Pipelines) -> tuple[IntArray, IntArray]:
@@ -68,7 +126,7 @@ def tree_of(pipelines: Pipelines) -> tuple[IntArray, IntArray]:
 
 
 def reach(pipelines: Pipelines) -> IntArray:
-    """Counts that the pieces on order of a row pass with less than 1e-17 chance, whatever is upstream."""
+    """Counts that the pieces on order of a row pass with chance below `BEYOND`, whatever is upstream."""
     depth, parent = tree_of(pipelines)
     mean, variance = pipelines.mean.copy(), pipelines.mean + pipelines.excess
     tied, ahead, lump = pipelines.wild.T
@@ -85,7 +143,12 @@ def reach(pipelines: Pipelines) -> IntArray:
     poisson = np.repeat(pipelines.model != MODELS["two_moment"], np.diff(pipelines.starts))
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = np.where(mean > 0, np.maximum(variance / mean, 1.0), 1.0)
-    plain = mean + 9.5 * np.sqrt(mean) + 24
+    # Without stock upstream the law of a Poisson's split and sum is a Poisson: halve down to where it ends.
+    plain, low = np.floor(mean + 9.5 * np.sqrt(mean) + 24), np.floor(mean)
+    while ((plain - low) > 1).any():
+        middle = np.floor((plain + low) / 2)
+        enough = special.pdtrc(middle, mean) < BEYOND
+        plain, low = np.where(enough, middle, plain), np.where(enough, low, middle)
     wild = np.maximum(seen, mean)
     wild = wild + 12 * np.sqrt(wild * ratio) + 40 * ratio + 20
     return np.where(poisson, plain, wild).astype(np.int64) + 2
@@ -115,7 +178,8 @@ def tabulate(pipelines: Pipelines, most_cells: int = MOST_CELLS) -> Tables | Non
     -------
     Tables or None
     """
-    if not len(pipelines.stop) or cells_of(pipelines) > most_cells:
+    rows = len(pipelines.stop)
+    if not rows or rows > most_cells or cells_of(pipelines) > most_cells:
         return None
     size = reach(pipelines)
     made = [
@@ -125,8 +189,7 @@ def tabulate(pipelines: Pipelines, most_cells: int = MOST_CELLS) -> Tables | Non
     paths, span = np.array([table.ebo.shape for table in made]).T
     order = np.argsort(depth, kind="stable")
     cells = paths * span
-    first = np.empty(len(made), np.int64)
-    first[order] = np.r_[0, np.cumsum(cells[order])[:-1]]
+    first = _places(depth, cells)
     ebo, miss, beyond = (
         np.concatenate([made[row][column].ravel() for row in order.tolist()]) for column in range(3)
     )
@@ -139,6 +202,11 @@ def tabulate(pipelines: Pipelines, most_cells: int = MOST_CELLS) -> Tables | Non
             ]
         )
     return Tables(first, paths, span, depth, parent, ebo, miss, beyond, late)
+
+
+def few_tables(pipelines: Pipelines) -> Tables | None:
+    """Tables where they are quicker than loading the kernels; else None."""
+    return tabulate(pipelines, FEW_CELLS) if len(pipelines.stop) <= FEW_ROWS else None
 
 
 @dataclass(frozen=True)
@@ -244,6 +312,7 @@ def price_tables(tables: Tables, pipelines: Pipelines, worth: Worth) -> Priced:
     -------
     Priced
     """
+    tables = tables.lay()
     priced = price_cells(tables, pipelines, worth)
     levels = np.zeros(len(tables.first), np.int64)
     taken = np.zeros(len(tables.first), np.int64)
@@ -259,7 +328,7 @@ def price_tables(tables: Tables, pipelines: Pipelines, worth: Worth) -> Priced:
         levels[rows] = np.minimum.reduceat(first, ends - tables.span[rows])
         taken[rows] = path * tables.span[rows] + levels[rows]
     found = np.maximum(levels, pipelines.least)
-    measured = measure_tables(tables, found)
+    measured = measure_tables(tables, pipelines, found)
     return Priced(**(vars(measured) | {"value": priced[0].best}))
 
 
@@ -275,12 +344,13 @@ def cells_at(tables: Tables, levels: IntArray) -> IntArray:
     return cells
 
 
-def measure_tables(tables: Tables, levels: IntArray) -> Priced:
-    """What given levels do: `pricing.measure` by looking up; `value` is left 0.
+def measure_tables(tables: Tables, pipelines: Pipelines, levels: IntArray) -> Priced:
+    """What given levels do: `pricing.measure` by looking up.
 
     Parameters
     ----------
     tables : Tables
+    pipelines : Pipelines
     levels : ndarray of int, shape (rows,)
         [pieces]
 
@@ -305,5 +375,5 @@ def measure_tables(tables: Tables, levels: IntArray) -> Priced:
     under = np.where(levels == 0, 1.0, np.where(inside, tables.beyond[before], 0.0))
     nothing = np.empty(0)
     late, late_at, late_below = (nothing,) * 3 if tables.late is None else look(tables.late)
-    value = np.zeros(int((tables.depth == 0).sum()))
+    value = np.add.reduceat(levels, pipelines.starts[:-1]) * pipelines.unit_cost
     return Priced(levels, ebo, miss, over, under, at, below, value, late, late_at, late_below)

@@ -53,8 +53,9 @@ def search_whole(
     prices: FloatArray,
     bound: float,
     before: Fees | None = None,
+    exchange_only: bool = False,
 ) -> IntArray:
-    """Better a plan of few parts by an integer programme over neighbouring columns.
+    """Better a plan of few parts by exchanges and an integer programme over neighbouring columns.
 
     Parameters
     ----------
@@ -70,6 +71,8 @@ def search_whole(
         Lower bound. [money]
     before : Fees, optional
         Fees of changes against the plan before; they count as money.
+    exchange_only : bool
+        Only exchange the columns of one or two parts at a time: where a proof follows (`proving`).
 
     Returns
     -------
@@ -80,7 +83,7 @@ def search_whole(
     for _ in range(6):
         near = _neighbours(pipelines, promises, levels, prices, cost - bound, before)
         choice = _swap(near, promises)
-        if len(pipelines.unit_cost) <= MANY_PARTS:
+        if len(pipelines.unit_cost) <= MANY_PARTS and not exchange_only:
             choice = _choose(near, promises, len(pipelines.unit_cost), choice)
         starts = pipelines.take(near.part).starts
         found = np.concatenate([near.levels[starts[k] : starts[k + 1]] for k in choice])
