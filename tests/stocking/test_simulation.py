@@ -9,12 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from spareplan import read_dataset
 from spareplan.errors import DataError
 from spareplan.results import StockLevels
 from spareplan.stocking import _draws, _paths, _runs, evaluate_levels, simulate
 from spareplan.stocking._forest import read_forest
+from spareplan.stocking.attainment import attainment_table
 from spareplan.stocking.echelons import evaluate_forest
-from spareplan.stocking.simulation import attainment_table, ratio_interval, run_forest, simulate_levels
+from spareplan.stocking.sampling import ratio_interval, run_forest
+from spareplan.stocking.simulation import simulate_levels
 from tests.stocking import networks
 
 MEASURES = ["ebo", "fill_rate", "ready_rate", "mean_wait_days", "on_hand"]
@@ -273,7 +276,7 @@ def test_chunks_do_not_change_the_result(monkeypatch):
     first, second = networks.tables(*TREE, part="A"), networks.tables(*TREE, part="B")
     together = [first[0], *(pd.concat([a, b]) for a, b in zip(first[1:], second[1:]))]
     whole = simulate(*together, years=5, seed=11)
-    monkeypatch.setattr("spareplan.stocking.simulation.CHUNK_EVENTS", 10)
+    monkeypatch.setattr("spareplan.stocking.sampling.CHUNK_EVENTS", 10)
     pd.testing.assert_frame_equal(whole, simulate(*together, years=5, seed=11))
 
 
@@ -364,3 +367,33 @@ def test_the_door_compares_promised_and_achieved():
     assert check.kept == bool(check.table["kept"].all())
     assert "promises kept" in check.summary()
     assert {"years", "seed"} <= set(check.assumptions["name"])
+
+
+def test_the_door_shows_what_pools_add_beside_the_promise(samples):
+    data = read_dataset(samples / "delivery_pump")
+    few = data.parts["part_id"].sort_values().head(4)
+    stations = data.sites.loc[data.sites["lateral_pool"].notna(), "site_id"]
+    rates = pd.DataFrame(
+        [(part, site, 0.03) for part in few for site in stations],
+        columns=["part_id", "site_id", "demand_per_day"],
+    )
+    windows = rates.assign(days=1.0)
+    demand = SimpleNamespace(
+        windows=windows,
+        lead_time_demand=lambda asked: asked.merge(rates).assign(
+            mean=lambda t: t["demand_per_day"] * t["days"], vmr=1.0, rate_cv2=0.0
+        ),
+    )
+    table = pd.DataFrame(
+        [(p, s, 1) for p in few for s in data.sites["site_id"]], columns=["part_id", "site_id", "base_stock"]
+    )
+    service = pd.DataFrame(
+        {"group": stations, "site_id": stations, "measure": "mean_wait_days", "target": 1.0}
+    )
+    levels = StockLevels(table=table, assumptions=pd.DataFrame(), service=service)
+    check = simulate_levels(data, demand, levels, years=5, seed=2)
+    assert len(check.with_pools) == len(check.table) == len(stations)
+    assert check.with_pools["lateral_share"].mean() > 0.02
+    assert check.with_pools["achieved"].mean() < check.table["achieved"].mean()
+    assert "neighbours" in check.summary()
+    assert "sites_in_pools" in set(check.assumptions["name"])
