@@ -15,7 +15,8 @@ from spareplan.stocking._columns import (
 @njit(cache=True, nogil=True)
 def fill_counts(mean, variance, out, size):
     """Pmf of 0..size-1, Poisson or negative binomial, started at 0, or at the mode if that underflows."""
-    out[:size] = 0.0
+    for k in range(size):
+        out[k] = 0.0
     if mean <= 0.0:
         out[0] = 1.0
         return
@@ -57,7 +58,8 @@ def thin_all(source, length, chance, out):
     Returns how many entries it has; those beyond have less than 1e-18 in all.
     """
     size = min(length, int(length * chance + 10.0 * math.sqrt(length * chance) + 32.0))
-    out[:size] = 0.0
+    for k in range(size):
+        out[k] = 0.0
     for b in range(length - 1, -1, -1):
         for k in range(min(length - 1 - b, size - 1), 0, -1):
             out[k] = out[k] * (1.0 - chance) + out[k - 1] * chance
@@ -75,7 +77,8 @@ def reach(mean, variance, room):
 @njit(cache=True, nogil=True)
 def lay_thinned(back, length, p, law):
     """First entries of the law of Binomial(B, p), without what stems from B = 0."""
-    law[:KNOWN] = 0.0
+    for k in range(KNOWN):
+        law[k] = 0.0
     for b in range(length - 1, -1, -1):
         for k in range(min(length - 1 - b, KNOWN - 1), 0, -1):
             law[k] = law[k] * (1.0 - p) + law[k - 1] * p

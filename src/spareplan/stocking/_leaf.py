@@ -81,7 +81,8 @@ def price_leaf(row, lev, model, F, N, out, write, nodes, state, batch, wk):
             thinned[0] = 1.0
         elif F[row, SHARE] >= 1.0:
             full = True
-            thinned[:length] = back[:length]
+            for b in range(length):
+                thinned[b] = back[b]
         elif -(length - 1) * math.log1p(-F[row, SHARE]) > 600.0:
             full = True
             length = thin_all(back, length, F[row, SHARE], thinned)

@@ -90,9 +90,10 @@ def price_part(begin, end, model, batch_top, F, N, out, mode, wk, kept, told, fr
     rights = np.zeros((depth, SPANS))
     for row in range(begin, end):
         free[row] = -1.0
+    # Typed, and not written as a plain 0: numba would compile every kernel once more for that very number.
+    lev = np.int64(0)
     if N[begin, STOP] == begin + 1 and batch_top == 1:
-        return price_leaf(begin, 0, model, F, N, out, write, nodes, state, 1, wk)
-    lev = 0
+        return price_leaf(begin, lev, model, F, N, out, write, nodes, state, batch_top, wk)
     nodes[0, ROW] = begin
     entering = True
     value = 0.0
@@ -129,6 +130,8 @@ def price_part(begin, end, model, batch_top, F, N, out, mode, wk, kept, told, fr
                     told,
                     free,
                     laws,
+                    model,
+                    write,
                 )
                 evaluate = False
         elif child[lev] < N[row, STOP]:

@@ -78,8 +78,10 @@ def tabulate_site(row, lev, model, batch_top, F, N, nodes, state, wk):
         alone = min(room, int(F[row, MEAN] + 12.0 * math.sqrt(F[row, MEAN]) + 40.0))
         size = min(room, length + alone)
         fill_counts(F[row, MEAN], F[row, MEAN], own, alone)
-        own[alone:size] = 0.0
-        pmf[:size] = 0.0
+        for k in range(alone, size):
+            own[k] = 0.0
+        for k in range(size):
+            pmf[k] = 0.0
         for j in range(length):
             for k in range(min(alone, size - j)):
                 pmf[j + k] += thinned[j] * own[k]
@@ -90,7 +92,8 @@ def tabulate_site(row, lev, model, batch_top, F, N, nodes, state, wk):
     if batch > 1:
         # Positions below a stock beyond the law still lie within it.
         wider = min(room, size + batch)
-        pmf[size:wider] = 0.0
+        for k in range(size, wider):
+            pmf[k] = 0.0
         size = wider
     running = 0.0
     for k in range(size):
@@ -213,7 +216,8 @@ def late_law(row, lev, model, F, N, nodes, state, batch, wk):
             fill_counts(still, still, other, alone)
             count = thin_all(wk[a - 1, BACK], nodes[a - 1, LENGTH], F[start, SHARE], spare)
             size = min(room, alone + count)
-            law[:size] = 0.0
+            for k in range(size):
+                law[k] = 0.0
             for j in range(count):
                 for k in range(min(alone, size - j)):
                     law[j + k] += spare[j] * other[k]

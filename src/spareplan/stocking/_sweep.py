@@ -14,7 +14,6 @@ from spareplan.stocking._columns import (
     CDF,
     CHANCE,
     COST,
-    EXACT,
     HIGH,
     KNOWN,
     LATE_MEAN,
@@ -46,33 +45,36 @@ from spareplan.stocking._site_laws import release
 
 
 @njit(cache=True, nogil=True)
-def sweep(row, lev, begin, size, batch, batch_top, F, N, out, nodes, state, wk, kept, told, free, laws):
+def sweep(
+    row, lev, begin, size, batch, batch_top, F, N, out, nodes, state, wk, kept, told, free, laws, model, write
+):
     """Best stock of a site above leaves: from the highest that can be best, down to the lowest."""
     h = F[row, COST]
     low = max(N[row, LOW], batch - 1)
     top = max(low, min(N[row, HIGH], size + batch - 2))
     guess = min(max(N[row, STOCK], low), top)
     best, chosen = np.inf, guess
-    if free[row] < 0.0:
-        free[row] = _at_stock(
-            row, lev, begin, size + batch, size, batch, batch_top, F, N, out, nodes, state, wk, laws, False
-        )
     for c in range(row + 1, N[row, STOP]):
         laws[c - begin, AT_STOCK] = NOT_LAID
-    s = guess
-    first = True
+    # With stock for everything, at the guess, then down: one call serves all three, to be compiled once.
+    turn = 1 if free[row] >= 0.0 else 0
+    s = guess if turn else size + batch
     while s >= low:
+        step = turn == 2
         total = _at_stock(
-            row, lev, begin, s, size, batch, batch_top, F, N, out, nodes, state, wk, laws, not first
+            row, lev, begin, s, size, batch, batch_top, F, N, out, nodes, state, wk, laws, step, model, write
         )
+        if turn == 0:
+            free[row], s, turn = total, guess, 1
+            continue
         if h * s + total < best:
             best, chosen = h * s + total, s
             for r in range(row + 1, N[row, STOP]):
                 kept[lev, r - begin] = N[r, STOCK]
                 for k in range(TOLD_ALWAYS):
                     told[lev, r - begin, k] = out[r, k]
-        if first:
-            first = False
+        if turn == 1:
+            turn = 2
             s = highest_stock(best, free[row], h, top)
         else:
             s = min(s - 1, highest_stock(best, total, h, s - 1))
@@ -80,7 +82,9 @@ def sweep(row, lev, begin, size, batch, batch_top, F, N, out, nodes, state, wk, 
 
 
 @njit(cache=True, nogil=True)
-def _at_stock(row, lev, begin, s, size, batch, batch_top, F, N, out, nodes, state, wk, laws, step):
+def _at_stock(
+    row, lev, begin, s, size, batch, batch_top, F, N, out, nodes, state, wk, laws, step, model, write
+):
     """All that a site with leaves costs at stock s beside its own price.
 
     With `step`, the laws of the leaves' shares of the backlog are carried on from the stock they were laid
@@ -136,7 +140,7 @@ def _at_stock(row, lev, begin, s, size, batch, batch_top, F, N, out, nodes, stat
             laws[i, AT_STOCK] = TOO_FEW
         if nodes[lev, LENGTH] == 0:
             nodes[lev, LENGTH] = release(s, lev, batch, size, wk)
-        total += price_leaf(c, lev + 1, EXACT, F, N, out, False, nodes, state, batch_top, wk)
+        total += price_leaf(c, lev + 1, model, F, N, out, write, nodes, state, batch_top, wk)
     return total
 
 
