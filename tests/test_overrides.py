@@ -192,6 +192,48 @@ def test_fixed_levels_cover_the_scope_once_per_pair():
     assert overrides.fixed_levels(data(), TODAY).empty
 
 
+def test_floors_and_ceilings_stand_side_by_side_once_per_pair_and_the_later_decision_holds():
+    given = data(
+        one("levels", "base_stock_at_least", 1, part_id="P", when="2026-06-01"),
+        one("levels", "base_stock_at_least", 2, part_id="P", region_id="east", when="2026-06-02"),
+        one("levels", "base_stock_at_most", 6, part_id="P", site_id="S1"),
+        one("levels", "base_stock", 3, part_id="Q", site_id="S1"),
+    )
+    bounds = overrides.level_bounds(given, TODAY)
+    assert bounds["part_id"].tolist() == ["P", "P", "P"]
+    assert bounds["site_id"].tolist() == ["HQ", "S1", "S2"]
+    assert bounds["at_least"].tolist() == [1.0, 2.0, 1.0]
+    assert bounds["at_most"].fillna(-1).tolist() == [-1.0, 6.0, -1.0]
+    assert overrides.level_bounds(data(), TODAY).empty
+    assert len(overrides.fixed_levels(given, TODAY)) == 1
+
+
+def test_a_floor_above_a_ceiling_is_refused_with_both():
+    given = data(
+        one("levels", "base_stock_at_least", 4, part_id="P", site_id="S1"),
+        one("levels", "base_stock_at_most", 2, part_id="P", region_id="east"),
+    )
+    with pytest.raises(DataError) as caught:
+        overrides.level_bounds(given, TODAY)
+    row = caught.value.problems.iloc[0]
+    assert row["rule"] == "asks for at least 4 of P at S1, another for at most 2"
+    assert row["remedy"] == "withdraw one of the two"
+
+
+def test_a_floor_stands_in_the_levels_with_who_and_why_and_the_models_own_number():
+    row = one("levels", "base_stock_at_least", 3, part_id="P", site_id="S1")
+    given = data(row)
+    rows = [("P", "S1", 3, "as promised"), ("P", "S2", 1, "as promised")]
+    plain = levels(pd.DataFrame(rows, columns=["part_id", "site_id", "base_stock", "reason"]))
+    table = plain.table.assign(model_base_stock=[1, 1], base_stock_at_least=[3.0, np.nan])
+    laid = overrides.apply_to_levels(dataclasses.replace(plain, table=table), given, TODAY)
+    assert laid.table["base_stock_at_least"].tolist()[0] == 3.0
+    assert "base_stock_at_least set to 3 by Li (model 1): a tunnel begins" in laid.table["reason"].iloc[0]
+    assert "model_base_stock_at_least" not in laid.table
+    listed = overrides.list_overrides(given, TODAY, levels=laid)
+    assert listed[["status", "model"]].values.tolist() == [["applied", "1"]]
+
+
 def test_part_parameters_are_overridden_in_a_checked_copy():
     given = data(
         one("parts", "lead_time_days", 95, part_id="P"), one("parts", "criticality", "vital", part_id="Q")
