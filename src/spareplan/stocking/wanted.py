@@ -160,8 +160,10 @@ def with_limit_columns(table: pd.DataFrame, asked: Asked, limits: pd.DataFrame, 
     list of str
         Lines for the summary.
     """
-    back = np.argsort(asked.pipelines.forest_rows, kind="stable")
     lines: list[str] = []
+    if asked.ceilings is None and not len(limits):
+        return lines
+    back = np.argsort(asked.pipelines.forest_rows, kind="stable")
     if limits["at_least"].gt(0).any():
         least = asked.pipelines.least[back].astype(float)
         table["base_stock_at_least"] = np.where(least > 0, least, np.nan)
