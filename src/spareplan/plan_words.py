@@ -125,6 +125,10 @@ def plan_figures(plan: Plan) -> dict[str, float]:
         "emergency orders [count]": float((orders["kind"] == "emergency").sum()),
         "exceptions [count]": float(len(plan.exceptions)),
     }
+    if "previous_base_stock" in levels.table:
+        before = levels.table["previous_base_stock"]
+        moved = before.notna() & (before != levels.table["base_stock"])
+        figures["levels changed against the plan before [count]"] = float(moved.sum())
     if plan.check is not None:
         figures["promises kept in simulation [share]"] = float(plan.check.table["kept"].mean())
     if plan.crew is not None and len(plan.crew.table):
