@@ -141,7 +141,7 @@ def test_all_clashes_come_at_once_in_words_with_the_way_out():
     said = str(error)
     assert "A: fill_rate 1 cannot be kept" in said and "ask for a share below 1" in said
     assert "B: fill_rate 0.9 cannot be kept" in said and "held down by p1 at B (at most 0)" in said
-    assert "Least that would do: let p1 at B from 0 to" in said
+    assert "Least that would do: let p1 at B rise from 0 to" in said
     assert list(error.clashes["site_id"]) == ["A", "B"]
 
 

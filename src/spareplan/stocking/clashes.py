@@ -85,12 +85,12 @@ def refuse_clashes(forest: Forest, pipelines: Pipelines, promises: Promises) -> 
         message += f"\n... and {len(lines) - SHOWN} more, all in .clashes"
     if len(least):
         shown = ", ".join(
-            f"{row.part_id} at {row.site_id} from {row.at_most} to {row.least}"
+            f"{row.part_id} at {row.site_id} rise from {row.at_most} to {row.least}"
             for row in least.head(SHOWN_ROWS).itertuples()
         )
         rest = f" and {len(least) - SHOWN_ROWS} more in .ceilings" if len(least) > SHOWN_ROWS else ""
         message += (
-            f"\nLeast that would do: let {shown}{rest} rise ({more:,.2f} more money), or ask for what can be "
+            f"\nLeast that would do: let {shown}{rest} ({more:,.2f} more money), or ask for what can be "
             "reached."
         )
     raise InfeasibleError(message, clashes=clashes, ceilings=least)
