@@ -14,8 +14,8 @@ DRAWS = 256
 
 
 def play(
-    time, row, mended, parent, shelf, left, lot, lead, back, return_days, repair_days, first_helper, helper,
-    lateral_days, emergency_days, wait, kind,
+    time, row, mended, parent, shelf, left, lot, lead, law, days_drawn, back, return_days, repair_days,
+    first_helper, helper, lateral_days, emergency_days, wait, kind,
 ):  # fmt: skip
     """Play the demands of independent trees; fills `wait` and `kind`, and uses up `shelf` and `left`.
 
@@ -25,10 +25,11 @@ def play(
         Own demands in order of time: when, where, and whether the failed piece is repaired there. [days]
     parent, shelf, left, lot : sequences of length rows
         Row above (-1: HQ), pieces on hand, pieces until the next order, pieces per order.
-    lead : rows x DRAWS
-        Days on the way, drawn in turn; what is sent at one moment travels together. [days]
-    back : rows x DRAWS
-        At HQ: whether a piece comes back repaired instead of being bought.
+    lead, law : sequences of length rows
+        Days on the way, or the line of `days_drawn` and `back` that tells them (-1: none). [days]
+    days_drawn, back : lines x DRAWS
+        Days on the way, and at HQ whether a piece comes back repaired instead of being bought, drawn in turn.
+        What is sent at one moment travels together. [days]
     return_days, repair_days : sequences of length rows
         Of pieces that come back at HQ, and of pieces repaired at the site. [days]
     first_helper : sequence of length rows + 1
@@ -100,7 +101,9 @@ def play(
                         sent[child] = now
                         drawn[child] += 1
                     serial += 1
-                    days = lead[child][drawn[child] % DRAWS]
+                    days = lead[child]
+                    if law[child] >= 0:
+                        days = days_drawn[law[child]][drawn[child] % DRAWS]
                     heapq.heappush(calendar, (now + days, serial, child, 1))
         while len(pending) > 0:
             # One piece less at this site: it may have to order, and so may the sites above.
@@ -108,7 +111,7 @@ def play(
             above = parent[at]
             if above < 0:
                 tossed[at] += 1
-                if back[at][tossed[at] % DRAWS]:
+                if law[at] >= 0 and back[law[at]][tossed[at] % DRAWS]:
                     serial += 1
                     heapq.heappush(calendar, (now + return_days[at], serial, at, 1))
                     continue
@@ -119,7 +122,9 @@ def play(
             if sent[at] != now:
                 sent[at] = now
                 drawn[at] += 1
-            days = lead[at][drawn[at] % DRAWS]
+            days = lead[at]
+            if law[at] >= 0:
+                days = days_drawn[law[at]][drawn[at] % DRAWS]
             if above < 0:
                 serial += 1
                 heapq.heappush(calendar, (now + days, serial, at, lot[at]))

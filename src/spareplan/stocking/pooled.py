@@ -102,9 +102,10 @@ def _play(
         phase[place] = _draws.phase(forest, runs, int(place), int(lot[place]), seed)
     shelf = _begun(forest, runs, lot, phase)
     begin, helper = _helpers(forest, runs, asked)
-    lead, back = _drawn(forest, runs, seed)
+    law, days_drawn, back = _drawn(forest, runs, seed)
     given: list[Any] = [
-        time, row, mended, runs.parent, shelf, shelf - forest.least[source] + 1, lot, lead, back,
+        time, row, mended, runs.parent, shelf, shelf - forest.least[source] + 1, lot,
+        forest.lead[source], law, days_drawn, back,
         forest.return_days[source], forest.repair_days[source], begin, helper, days[site], emergency[site],
     ]  # fmt: skip
     results: list[Any] = [np.zeros(len(row)), np.zeros(len(row), dtype=np.int64)]
@@ -150,23 +151,30 @@ def _helpers(forest: Forest, runs: _runs.Runs, asked: dict[int, list[int]]) -> t
     return begin.astype(np.int64), found[known].astype(np.int64)
 
 
-def _drawn(forest: Forest, runs: _runs.Runs, seed: int) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """Lead times and returns that each row uses in turn: spread evenly over their law, in random order."""
-    source = runs.source
-    lead = np.repeat(forest.lead[source][:, None], _pool_events.DRAWS, axis=1)
-    back = np.zeros(lead.shape, dtype=bool)
+def _drawn(forest: Forest, runs: _runs.Runs, seed: int) -> tuple[IntArray, FloatArray, NDArray[np.bool_]]:
+    """Lead times and returns that rows use in turn: spread evenly over their law, in random order."""
+    source, count = runs.source, _pool_events.DRAWS
     vague = (forest.lead_sd[source] > 0) & (forest.lead[source] > 0)
-    for place in np.flatnonzero(vague | (forest.return_share[source] > 0)):
-        name = f"{forest.part_ids[forest.part[source[place]]]}\0{forest.site_ids[forest.site[source[place]]]}"
+    lines = np.flatnonzero(vague | (forest.return_share[source] > 0))
+    law = np.full(len(source), -1)
+    law[lines] = np.arange(len(lines))
+    # One line at least, so that the compiled loop knows the type.
+    days, back = np.zeros((max(len(lines), 1), count)), np.zeros((max(len(lines), 1), count), dtype=bool)
+    spread: dict[int, FloatArray] = {}
+    for line, place in enumerate(lines):
+        at = int(source[place])
+        name = f"{forest.part_ids[forest.part[at]]}\0{forest.site_ids[forest.site[at]]}"
         draw = _draws.part_stream(seed + 32_452_843 * (int(runs.run[place]) + 1), name)
-        count = _pool_events.DRAWS
+        days[line] = forest.lead[at]
         if vague[place]:
-            shape = (forest.lead[source[place]] / forest.lead_sd[source[place]]) ** 2
-            level = (draw.permutation(count) + draw.random(count)) / count
-            lead[place] = special.gammaincinv(shape, level) * forest.lead[source[place]] / shape
+            if at not in spread:
+                shape = (forest.lead[at] / forest.lead_sd[at]) ** 2
+                even = special.gammaincinv(shape, (np.arange(count) + 0.5) / count)
+                spread[at] = even / even.mean() * forest.lead[at]
+            days[line] = draw.permutation(spread[at])
         level = (draw.permutation(count) + draw.random(count)) / count
-        back[place] = level < forest.return_share[source[place]]
-    return lead, back
+        back[line] = level < forest.return_share[at]
+    return law, days, back
 
 
 def _add_up(
