@@ -232,7 +232,9 @@ def price_promises(
             slope=slope, name="prices, roughly",
         )  # fmt: skip
         # What two moments bound is no bound for the exact evaluation.
-        standing.search = replace(warm, bound=floor_money(pipelines))
+        standing.search = replace(
+            warm, bound=floor_money(pipelines), priced=replace(warm.priced, value=np.empty(0))
+        )
         _stop_if(warm)
     search = search_prices(
         pipelines,

@@ -29,6 +29,7 @@ IntArray = NDArray[np.int64]
 FIRST_SLOPE, STEEPEST, FLATTEST = -0.9, -2.0, -0.3
 LONGEST_STEP = 2.5
 NO_PRICE = 1e-12
+TWO_ECHELONS = 2
 # Place of the caps among the kinds of promises.
 CAP = 3
 # Below this share of the unit cost a cap is free.
@@ -346,20 +347,31 @@ def relaxed_bound(pipelines: Pipelines, promises: Promises, search: Search) -> f
     float
         [money]
     """
-    prices = search.prices if (search.prices > 0).any() else search.last
+    proving = search.certain is not None
+    prices = search.prices if proving else search.last
     certain = np.full(len(pipelines.unit_cost), np.nan)
-    if search.certain is not None and prices is search.prices:
+    if search.certain is not None:
         certain = search.certain
     rest = np.flatnonzero(np.isnan(certain))
     bound = float(np.nansum(certain)) - float(prices @ promises.allowed)
     if len(rest):
         some, rows = pipelines.take(rest), pipelines.rows_of(rest)
-        worth = promises.take(rows).worth(prices)
-        endless = np.where(some.is_leaf, some.least, some.room)
-        full = replace(some, least=endless, most=np.where(some.is_leaf, some.most, endless))
-        priced = price(full, worth, guess=np.where(some.is_leaf, search.priced.levels[rows], endless))
+        worth, levels = promises.take(rows).worth(prices), search.priced.levels[rows]
+        inner = ~some.is_leaf
+        endless = np.where(inner, some.room - 4, some.least)
+        full = replace(some, least=endless, most=np.where(inner, endless, some.most))
         paid = some.row_cost * (1.0 if worth.cost_factor is None else worth.cost_factor)
-        bound += float(priced.value.sum()) - float(paid @ (endless - some.least))
+        floors = np.add.reduceat(paid * some.least * inner, some.starts[:-1])
+        # Where all stock above is given, the walk is as certain as the search.
+        least = price(full, worth, guess=np.where(inner, endless, levels), quick=True).value
+        least = least - np.add.reduceat(paid * endless * inner, some.starts[:-1]) + floors
+        if some.depth == TWO_ECHELONS and len(search.priced.value) and not proving:
+            # Up to the stock of the walk what is below costs no less; beyond it that stock is paid for.
+            root = some.starts[:-1]
+            there = paid[root] * levels[root] * inner[root]
+            below = search.priced.value[rest] - there + floors
+            least = np.minimum(np.maximum(below, least), least - floors + there)
+        bound += float(least.sum())
     return bound
 
 
@@ -368,5 +380,3 @@ def _inside(
 ) -> None:
     """Tell how far a step among others is."""
     progress(name, step * total + done, steps * total)
-
-
