@@ -8,6 +8,9 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given as drawn
+from hypothesis import settings
+from hypothesis import strategies as st
 
 from spareplan.errors import DataError
 from spareplan.maths import distributions
@@ -249,6 +252,64 @@ def test_a_small_variance_counts_as_poisson():
     plain = evaluate_levels(sites, parts, rates, levels)
     renewal = evaluate_levels(sites, parts, rates.assign(vmr=0.5), levels)
     pd.testing.assert_frame_equal(plain, renewal)
+
+
+TREES = st.integers(0, 10_000).map(random_tree)
+
+
+def evaluated(tree, **changes):
+    parent, lead, demand, stock = tree
+    given = {"parent": parent, "lead": lead, "demand": demand, "stock": stock} | changes
+    return evaluate_levels(*networks.tables(**given), times=[1.0]).set_index("site_id")
+
+
+@settings(max_examples=25, deadline=None)
+@drawn(tree=TREES, place=st.integers(0, 7))
+def test_one_piece_more_anywhere_helps_there_and_below_and_hurts_nobody(tree, place):
+    stock = np.array(tree[3])
+    place %= len(stock)
+    more = stock + (np.arange(len(stock)) == place)
+    before, after = evaluated(tree), evaluated(tree, stock=more)
+    assert (after["ebo"] <= before["ebo"] + 1e-10).all()
+    assert (after["mean_wait_days"] <= before["mean_wait_days"] + 1e-9).all()
+    assert (after["fill_rate"] >= before["fill_rate"] - 1e-10).all()
+    assert (after["wait_le_1"] >= before["wait_le_1"] - 1e-10).all()
+
+
+@settings(max_examples=15, deadline=None)
+@drawn(tree=TREES, seed=st.integers(0, 1000))
+def test_names_of_sites_and_parts_and_the_order_of_rows_do_not_matter(tree, seed):
+    draw = np.random.default_rng(seed)
+    sites, parts, rates, levels = networks.tables(*tree)
+    plain = evaluate_levels(sites, parts, rates, levels, times=[1.0])
+    names = dict(zip(sites["site_id"], draw.permutation([f"站点{k}" for k in range(len(sites))])))
+    other = [
+        frame.replace({"site_id": names, "parent_id": names, "part_id": {"P1": "主油缸"}}).sample(
+            frac=1, random_state=seed
+        )
+        for frame in (sites, parts, rates, levels)
+    ]
+    found = evaluate_levels(*other, times=[1.0]).set_index("site_id")
+    expected = plain.assign(part_id="主油缸", site_id=plain["site_id"].map(names)).set_index("site_id")
+    pd.testing.assert_frame_equal(found.sort_index(), expected.sort_index())
+
+
+@settings(max_examples=15, deadline=None)
+@drawn(
+    rate=st.floats(0.01, 1.0),
+    leads=st.lists(st.floats(0, 15), min_size=2, max_size=4),
+    seed=st.integers(0, 99),
+)
+def test_a_chain_without_stock_between_is_one_site_with_the_way_in_one(rate, leads, seed):
+    stock = int(np.random.default_rng(seed).integers(0, 6))
+    count = len(leads)
+    chain = networks.tables(
+        [-1, *range(count - 1)], leads, [*[0.0] * (count - 1), rate], [*[0] * (count - 1), stock]
+    )
+    one = networks.tables([-1], [sum(leads)], [rate], [stock])
+    last, alone = evaluate_levels(*chain).iloc[-1], evaluate_levels(*one).iloc[0]
+    for column in ("ebo", "fill_rate", "ready_rate", "mean_wait_days", "on_hand", "pipeline"):
+        assert last[column] == pytest.approx(alone[column], abs=1e-9)
 
 
 def wild_forest(seed):

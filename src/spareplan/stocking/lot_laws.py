@@ -158,7 +158,7 @@ class _Tree:
         self, row: int, above: Waits, waits: dict[int, Waits], out: Service, shares: FloatArray,
         times: FloatArray,
     ) -> None:  # fmt: skip
-        """A site that others order from: what it is asked for in every window, and the waits of its pieces."""
+        """A site that others order from: what it is asked for in windows, and the waits of its pieces."""
         f = self.forest
         longest = float(f.lead[row] + above.days[-1])
         days = np.linspace(0.0, longest, STEPS + 1)
