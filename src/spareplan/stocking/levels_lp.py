@@ -11,6 +11,7 @@ References
 .. [1] Dantzig and Wolfe (1960), Decomposition principle for linear programs.
 .. [2] Kranenburg and van Houtum (2007), Effect of commonality on spare parts provisioning costs for capital
 goods.
+.. [3] Wentges (1997), Weighted Dantzig-Wolfe decomposition for linear mixed-integer programming.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 # Building costs about 40 us per entry in PuLP; beyond this the same rows go to HiGHS as arrays.
 READABLE_COLUMNS = 300
+# New prices stay so near to the best ones so far: duals of few columns leap about, and with many promises the
+# bound would follow late [3]_.
+HELD = 0.7
 
 
 class Columns:
@@ -199,7 +203,7 @@ def _as_arrays(columns: Columns, fine: FloatArray, whole: bool, gap: float) -> S
 def generate_columns(
     columns: Columns,
     search: Search,
-    rounds: int = 25,
+    rounds: int = 60,
     tolerance: float = 1e-6,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Master:
@@ -228,13 +232,15 @@ def generate_columns(
         search.prices, np.maximum(search.last, 1e-9 * search.prices.max(initial=0.0) + 1e-12)
     )
     master = solve_master(columns, fine)
+    held = HELD
     try:
         for step in range(rounds):
-            priced = price(pipelines, promises.worth(master.prices), guess=search.priced.levels)
-            bound = bound_at(promises, master.prices, priced)
-            search.priced, search.last = priced, master.prices
+            prices = held * search.prices + (1 - held) * master.prices
+            priced = price(pipelines, promises.worth(prices), guess=search.priced.levels)
+            bound = bound_at(promises, prices, priced)
+            search.priced, search.last = priced, prices
             if bound > search.bound:
-                search.bound, search.prices = bound, master.prices
+                search.bound, search.prices = bound, prices
             if progress:
                 progress("columns", step + 1, rounds)
             if master.unkept > 0:
@@ -242,7 +248,12 @@ def generate_columns(
             elif master.objective - search.bound <= tolerance * abs(search.bound):
                 break
             if not columns.add(priced) and master.unkept <= 0:
-                break
+                # Nothing new between the best prices and the duals: look at the duals themselves.
+                if held == 0.0:
+                    break
+                held = 0.0
+                continue
+            held = HELD
             master = solve_master(columns, fine)
     except KeyboardInterrupt:
         search.interrupted = True
