@@ -264,7 +264,8 @@ class StockLevels(Result):
         Parameters
         ----------
         amount : float
-            More money in base stock than now; each row spends it once, alone. [money]
+            More money in base stock than now; each row spends it once, alone. Caps of regions are left aside:
+            there it says what a higher cap would buy. [money]
         by : {None, "tier", "site", "region"}, optional
             As in `curve`; best buys first.
 

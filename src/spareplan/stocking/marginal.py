@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from spareplan.errors import problem_in_argument
 from spareplan.stocking.finding import Found, find_levels
 from spareplan.stocking.policy import expected_backorders
-from spareplan.stocking.pricing import Pipelines, measure, price
+from spareplan.stocking.pricing import Pipelines, Priced, measure, price
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.trim import money
 
@@ -63,7 +63,8 @@ def best_for_budget(
     promise = waiting_promise(pipelines)
     low, high = 0.0, float(pipelines.row_cost.max(initial=1.0))
     best = price(pipelines, promise.worth(np.zeros(1)))
-    visited = [(0.0, best)]
+    # Price, least value and money of every step; levels of each would fill the memory.
+    visited = [_point(pipelines, 0.0, best)]
     interrupted = False
     try:
         priced = best
@@ -71,12 +72,12 @@ def best_for_budget(
             low, high = high, high * 16
             best = priced if money(pipelines, priced.levels) <= budget else best
             priced = price(pipelines, promise.worth(np.array([low])), guess=priced.levels)
-            visited.append((low, priced))
+            visited.append(_point(pipelines, low, priced))
             if money(pipelines, priced.levels) <= budget:
                 best = priced
             else:
                 low, high = (
-                    max((u for u, p in visited if money(pipelines, p.levels) <= budget), default=0.0),
+                    max((worth for worth, _, paid in visited if paid <= budget), default=0.0),
                     low,
                 )
         for step in range(STEPS):
@@ -84,7 +85,7 @@ def best_for_budget(
                 break
             middle = np.sqrt(low * high) if low > 0 else high / 16
             priced = price(pipelines, promise.worth(np.array([middle])), guess=best.levels)
-            visited.append((middle, priced))
+            visited.append(_point(pipelines, middle, priced))
             if money(pipelines, priced.levels) <= budget:
                 low, best = middle, priced
             else:
@@ -95,13 +96,11 @@ def best_for_budget(
         interrupted = True
     levels = spend_rest(pipelines, promise, best.levels, budget)
     if len(pipelines.stop) <= EXCHANGE_ROWS and not interrupted:
-        least = max(
-            ((priced.value.sum() - budget) / worth for worth, priced in visited if worth > 0), default=0.0
-        )
+        least = max(((value - budget) / worth for worth, value, _ in visited if worth > 0), default=0.0)
         levels = exchange(pipelines, promise, levels, budget, float(least))
     state = measure(pipelines, levels)
     used = promise.used(state)
-    bounds = [(float(p.value.sum() - u * used[0]), u) for u, p in visited]
+    bounds = [(value - u * float(used[0]), u) for u, value, _ in visited]
     bound, at = max(bounds)
     cost = money(pipelines, levels)
     return Found(
@@ -113,6 +112,10 @@ def best_for_budget(
         "multiplier on money",
         interrupted,
     )
+
+
+def _point(pipelines: Pipelines, worth: float, priced: Priced) -> tuple[float, float, float]:
+    return worth, float(priced.value.sum()), money(pipelines, priced.levels)
 
 
 def spend_rest(pipelines: Pipelines, promise: Promises, levels: IntArray, budget: float) -> IntArray:

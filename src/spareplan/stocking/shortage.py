@@ -30,7 +30,7 @@ IntArray = NDArray[np.int64]
 STEPS = 14
 LEAST_FACTOR = 1e-7
 # With few parts whole pieces matter; beyond this many rows what an exchange gains is below its time.
-EXCHANGE_ROWS, EXCHANGE_STEPS, EXCHANGE_ROUNDS = 300, 7, 3
+EXCHANGE_ROWS, EXCHANGE_STEPS, EXCHANGE_ROUNDS = 120, 6, 2
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,9 @@ def best_service(
     ways = [_spend_rest(pipelines, promises, found.prices, one, budget) for one in ways]
     short = [float(weights @ _missed(promises, promises.used(measure(pipelines, one)))) for one in ways]
     levels = ways[int(np.argmin(short))]
-    if len(pipelines.stop) <= EXCHANGE_ROWS and not interrupted:
+    # Searching again and again under tight caps takes long and may find nothing.
+    few = len(pipelines.stop) <= EXCHANGE_ROWS and promises.cap_promise is None
+    if few and not interrupted:
         levels = _exchange(pipelines, promises, weights, levels, budget)
     state = measure(pipelines, levels)
     missed = _missed(promises, promises.used(state))
