@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from spareplan.errors import InfeasibleError, SolverError
 from spareplan.maths.solver import Solution, solve_arrays
 from spareplan.stocking.pricing import Pipelines, measure, price
-from spareplan.stocking.promises import Promises
+from spareplan.stocking.promises import KEPT_WITHIN, Promises
 from spareplan.stocking.tabulated import Echelon, Tables, cells_at, price_cells, tabulate
 
 FloatArray = NDArray[np.float64]
@@ -332,7 +332,8 @@ def choose(
         ),
         shape=(len(flows), count),
     )
-    limit = promises.allowed * unit * (1 - 1e-10)
+    # As far as a promise counts as kept, so that no plan that counts lies below the bound.
+    limit = promises.allowed * unit * (1 + KEPT_WITHIN)
     taken = np.isin(choices.cell, cells_at(tables, levels)).astype(float)
     start = taken if taken.sum() == len(levels) else None
     try:
