@@ -58,7 +58,7 @@ def sweep(
         laws[c - begin, AT_STOCK] = NOT_LAID
     # With stock for everything, at the guess, then down: one call serves all three, to be compiled once.
     turn = 1 if free[row] >= 0.0 else 0
-    s = guess if turn else size + batch
+    s = guess if turn else max(size + batch, low)
     while s >= low:
         step = turn == 2
         total = _at_stock(
