@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import spareplan as sp
+from spareplan.config import StockingOptions
 from spareplan.results import Plan
 from tests.small_network import CONFIG, LAST, frames, network, override
 
@@ -62,9 +63,22 @@ def test_a_run_that_follows_itself_with_nothing_new_changes_nothing(before: Plan
     assert frozen(third)["reason"].tolist() == kept["reason"].tolist()
 
 
-def test_the_plan_before_changes_nothing_where_no_week_is_frozen_and_nothing_is_learned(before: Plan) -> None:
-    alone = sp.make_plan(later(), CONFIG)
-    same(alone, sp.make_plan(later(), CONFIG, previous=before))
+def test_the_plan_before_changes_nothing_where_no_week_is_frozen_and_any_change_pays(before: Plan) -> None:
+    free = replace(CONFIG, stocking=StockingOptions(change_must_save=0.0))
+    alone = sp.make_plan(later(), free)
+    same(alone, sp.make_plan(later(), free, previous=before))
+
+
+def test_levels_follow_the_plan_before_and_say_so(before: Plan) -> None:
+    plan = sp.make_plan(later(), CONFIG, previous=before)
+    table = plan.levels.table
+    old = before.levels.table.set_index(["part_id", "site_id"])["base_stock"]
+    keys = pd.MultiIndex.from_frame(table[["part_id", "site_id"]])
+    assert table["previous_base_stock"].tolist() == old.reindex(keys).tolist()
+    assert any("levels changed against the plan before" in line for line in plan.lines)
+    row = table.iloc[0]
+    told = plan.explain(row["part_id"], row["site_id"])
+    assert told.table.set_index("step")["value"]["base stock before"] == row["previous_base_stock"]
 
 
 def test_orders_of_the_frozen_weeks_are_identical_and_the_rest_is_planned_anew(

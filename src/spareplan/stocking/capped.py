@@ -12,15 +12,17 @@ from spareplan.config import StockingOptions
 from spareplan.errors import InfeasibleError, SolverError
 from spareplan.stocking.asked import Asked
 from spareplan.stocking.finding import Found, Standing, find_levels, price_promises
-from spareplan.stocking.pricing import Pipelines
+from spareplan.stocking.pricing import Pipelines, measure
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.spending import spend
+from spareplan.stocking.trim import money, trim
 
 Progress = Callable[[str, int, int], None]
 # Above these rows the price alone tells what caps cost; a second search would take as long as the first.
 SECOND_SEARCH_ROWS = 600_000
 # A cap that is used so far counts as binding, whatever its price says of whole pieces.
 NEARLY = 0.98
+FILLINGS = 14
 
 
 def caps_table(caps: pd.DataFrame | None, options: StockingOptions) -> pd.DataFrame | None:
@@ -123,10 +125,31 @@ def _around_regions(asked: Asked, full: Pipelines, lean: Found) -> Found:
             least=np.where(capped, levels, pipelines.least),
             most=np.where(capped, levels, pipelines.most),
         )
-        found.append(find_levels(held, uncapped, free.prices))
+        try:
+            found.append(find_levels(held, uncapped, free.prices))
+        except SolverError:
+            # Near the least cap only much more at the sites above keeps the promises.
+            found.append(_filled_up(held, full, uncapped, free))
     best = min(found, key=lambda one: one.cost)
     bound = min(max(free.bound, standing.searched.bound if asked.eased is None else 0.0), best.cost)
     return replace(best, bound=bound, prices=standing.searched.prices)
+
+
+def _filled_up(held: Pipelines, full: Pipelines, promises: Promises, free: Found) -> Found:
+    """From free levels towards plenty, no further than all promises need; then trimmed."""
+    plenty = np.where(full.least == full.most, full.least, held.least)
+    low, high, start = 0.0, 1.0, np.clip(free.levels, held.least, held.most)
+    kept = plenty
+    for _ in range(FILLINGS):
+        share = (low + high) / 2
+        levels = np.clip(np.ceil(start + share * (plenty - start)).astype(np.int64), held.least, held.most)
+        if promises.kept(promises.used(measure(held, levels))).all():
+            high, kept = share, levels
+        else:
+            low = share
+    done = trim(held, promises, kept, free.prices)
+    levels, state = (kept, measure(held, kept)) if done is None else done
+    return replace(free, levels=levels, state=state, cost=money(held, levels))
 
 
 def _least_caps(asked: Asked, lean: Found) -> pd.DataFrame:
