@@ -30,7 +30,7 @@ IntArray = NDArray[np.int64]
 STEPS = 14
 LEAST_FACTOR = 1e-7
 # With few parts whole pieces matter; beyond this many rows what an exchange gains is below its time.
-EXCHANGE_ROWS, EXCHANGE_STEPS, EXCHANGE_ROUNDS = 120, 6, 2
+EXCHANGE_ROWS, EXCHANGE_STEPS, EXCHANGE_ROUNDS = 40, 6, 2
 
 
 @dataclass(frozen=True)
