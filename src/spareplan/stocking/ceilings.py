@@ -190,9 +190,7 @@ def name_ceilings(
     counted = counts.groupby("rule")["rows"].sum().sort_values(ascending=False, kind="stable")
     told_all = ", ".join(f"{rule} {count:,} rows" for rule, count in counted.items())
     way_out = f"\nCeilings that hold levels down: {told_all}. Raise them, or ask for what can be reached."
-    return InfeasibleError(
-        str(error) + (way_out if told_all else ""), clashes=named, ceilings=error.ceilings
-    )
+    return InfeasibleError(str(error) + (way_out if told_all else ""), clashes=named, ceilings=error.ceilings)
 
 
 def _sharpest(targets: pd.DataFrame) -> float:
