@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -90,13 +91,17 @@ def trim(
         used = promises.used(state)
         cost = money(pipelines, levels) + (0.0 if before is None else before.fees(levels))
         if promises.kept(used).all() and (best is None or cost < best[0] - 1e-9 * max(cost, 1.0)):
-            best = (cost, levels, state)
+            # What pieces would change is asked of the round at hand only, and is two thirds of the memory.
+            none = np.empty(0)
+            slim = replace(state, over=none, under=none, at=none, below=none, late_at=none, late_below=none)
+            best = (cost, levels, slim)
             if keep is not None:
-                keep(cost, levels, state)
+                keep(cost, levels, slim)
         moves = _moves(pipelines, promises, state, levels, used, prices, before)
         if not moves.any():
             break
         levels = levels + moves
+        del state
     return None if best is None else best[1:]
 
 
