@@ -149,7 +149,6 @@ def test_parts_can_be_taken_in_any_order_and_more_than_once():
     assert replace(some, depth=some.depth).starts[-1] == len(rows)
 
 
-
 @pytest.mark.parametrize("measure_of", ["target_wait_days", "target_fill_rate", "target_in_window"])
 @pytest.mark.parametrize("batch", [1, 4])
 def test_the_sweep_down_finds_the_best_of_all_stocks_at_hq(measure_of, batch):

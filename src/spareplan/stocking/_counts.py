@@ -12,7 +12,7 @@ from spareplan.stocking._columns import (
 )
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def fill_counts(mean, variance, out, size):
     """Pmf of 0..size-1, Poisson or negative binomial, started at 0, or at the mode if that underflows."""
     for k in range(size):
@@ -51,7 +51,7 @@ def fill_counts(mean, variance, out, size):
             out[k - 1] = out[k] * k / mean
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def thin_all(source, length, chance, out):
     """Pmf of Binomial(B, chance), B ~ source[:length], by Horner's scheme: all terms positive, no underflow.
 
@@ -67,14 +67,14 @@ def thin_all(source, length, chance, out):
     return size
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def reach(mean, variance, room):
     """Entries of a law of counts beyond which nothing is left."""
     wide = mean + 12.0 * math.sqrt(max(variance, mean)) + 40.0 * max(1.0, variance / max(mean, 1e-12)) + 20.0
     return min(int(wide), room)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def lay_thinned(back, length, p, law):
     """First entries of the law of Binomial(B, p), without what stems from B = 0."""
     for k in range(KNOWN):

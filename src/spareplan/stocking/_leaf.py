@@ -44,7 +44,7 @@ from spareplan.stocking._site_laws import late_law, orders_variance, seen_mean
 
 
 # Sums may be taken in another order, the same for every call, so that they run on vectors.
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+@njit(nogil=True, fastmath={"reassoc", "contract", "nsz"})
 def price_leaf(row, lev, model, F, N, out, write, nodes, state, batch, wk):
     """Best stock of a site without children: the cheapest, whatever the shape of what it is worth."""
     e, ev, tie, length = 0.0, 0.0, 0.0, 1

@@ -5,12 +5,16 @@ its last descendant. The walk over the tree is a loop with its own stack: numba 
 `pricing.py` wraps the kernels and explains the search; `echelons.py` evaluates the same levels in plain
 numpy.
 
-The kernels lie in several files, and numba looks only at the file of the kernel that is called when it
-decides whether its cache is fresh: who edits one of them deletes `__pycache__`.
+The kernels lie in several files, but numba looks only at the file of the kernel that is called when it
+decides whether what it kept on disk is fresh. So only that one is kept, and it closes over a checksum of all
+of them, which numba does look at.
 """
 
 # mypy: allow-untyped-defs
 from __future__ import annotations
+
+import zlib
+from pathlib import Path
 
 import numpy as np
 from numba import njit
@@ -54,20 +58,7 @@ from spareplan.stocking._site_laws import rate_tie, record, release, tabulate_si
 from spareplan.stocking._sweep import highest_stock, only_near_leaves, sweep
 
 
-@njit(cache=True, nogil=True)
-def price_parts(first, last, starts, models, batches, F, N, out, mode, values, free, depth, room, width):
-    """Price the parts first..last-1: fills stock, values and measures (in mode WRITE all nine)."""
-    wk = np.zeros((depth, WORK_ROWS, room))
-    kept = np.zeros((depth, width), np.int64)
-    told = np.zeros((depth, width, TOLD_ALWAYS))
-    laws = np.zeros((width, 3 * KNOWN + 1))
-    for i in range(first, last):
-        values[i] = price_part(
-            starts[i], starts[i + 1], models[i], batches[i], F, N, out, mode, wk, kept, told, free, laws
-        )
-
-
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def price_part(begin, end, model, batch_top, F, N, out, mode, wk, kept, told, free, laws):
     """Least cost of one part at its worths; its stock goes in as a guess and comes out as the answer."""
     depth = wk.shape[0]
@@ -240,3 +231,32 @@ def price_part(begin, end, model, batch_top, F, N, out, mode, wk, kept, told, fr
             if N[row, UP] >= 0:
                 below[lev] += F[row, LATENESS] * wk[lev, LATES, s]
         child[lev] = row + 1
+
+
+def _sources() -> int:
+    """Checksum of all files with kernels."""
+    names = ("_columns", "_counts", "_site_laws", "_leaf", "_sweep", "_pricing")
+    return zlib.crc32(b"".join((Path(__file__).parent / f"{name}.py").read_bytes() for name in names))
+
+
+def _door(sources: int):
+    """The one kernel that is called, and kept on disk, for just these sources."""
+
+    @njit(cache=True, nogil=True)
+    def price_parts(first, last, starts, models, batches, F, N, out, mode, values, free, depth, room, width):
+        """Price the parts first..last-1: fills stock, values and measures (in mode WRITE all nine)."""
+        if sources < 0:
+            return
+        wk = np.zeros((depth, WORK_ROWS, room))
+        kept = np.zeros((depth, width), np.int64)
+        told = np.zeros((depth, width, TOLD_ALWAYS))
+        laws = np.zeros((width, 3 * KNOWN + 1))
+        for i in range(first, last):
+            values[i] = price_part(
+                starts[i], starts[i + 1], models[i], batches[i], F, N, out, mode, wk, kept, told, free, laws
+            )
+
+    return price_parts
+
+
+price_parts = _door(_sources())

@@ -49,7 +49,7 @@ from spareplan.stocking._columns import (
 from spareplan.stocking._counts import fill_counts, reach, thin_all
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def tabulate_site(row, lev, model, batch_top, F, N, nodes, state, wk):
     """Tabulate a site with children for every stock: pmf, expected backlog, its variance, misses, lates."""
     pmf, cdf, loss, spread, missed = (
@@ -145,7 +145,7 @@ def tabulate_site(row, lev, model, batch_top, F, N, nodes, state, wk):
     return size
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def release(s, lev, batch, size, wk):
     """Backlog of a site at stock s, as its children see it; returns how many entries it has."""
     pmf, cdf, back = wk[lev, PMF], wk[lev, CDF], wk[lev, BACK]
@@ -175,7 +175,7 @@ def release(s, lev, batch, size, wk):
     return length
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def record(row, lev, s, size, N, out, write, wk):
     """Measures of a site with children at its stock."""
     promised = N[row, UP] >= 0
@@ -196,7 +196,7 @@ def record(row, lev, s, size, N, out, write, wk):
         out[row, TOLD_LATE_BELOW] = less
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def late_law(row, lev, model, F, N, nodes, state, batch, wk):
     """Law of the pieces still to come ahead of a tagged one when its window closes, in wk[lev, LAW].
 
@@ -279,20 +279,20 @@ def late_law(row, lev, model, F, N, nodes, state, batch, wk):
     return size, pending, 1.0
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def orders_variance(row, e, ev, tie, F):
     """Variance of the pieces on order: what is on the way, the split backlog, and the rate common to both."""
     split = F[row, LUMP] * F[row, SHARE] * (1.0 - F[row, SHARE]) * e + F[row, SHARE] * F[row, SHARE] * ev
     return F[row, MEAN] + F[row, EXCESS] + split + 2.0 * F[row, MEAN] * F[row, SHARE] * tie
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def seen_mean(row, e, tie, F):
     """Pieces on order that an arriving piece finds: more than the mean where rates or order sizes vary."""
     return F[row, MEAN] + F[row, AHEAD] + F[row, SHARE] * (e + tie)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def rate_tie(row, lev, crossed, F, state):
     """Covariance of a site's backlog and the rate common to all sites: its slope on orders times theirs."""
     e, ev, above = 0.0, 0.0, 0.0

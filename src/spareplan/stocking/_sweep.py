@@ -44,7 +44,7 @@ from spareplan.stocking._leaf import price_leaf
 from spareplan.stocking._site_laws import release
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def sweep(
     row, lev, begin, size, batch, batch_top, F, N, out, nodes, state, wk, kept, told, free, laws, model, write
 ):
@@ -81,7 +81,7 @@ def sweep(
     return best, chosen
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _at_stock(
     row, lev, begin, s, size, batch, batch_top, F, N, out, nodes, state, wk, laws, step, model, write
 ):
@@ -144,7 +144,7 @@ def _at_stock(
     return total
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _settle(c, i, mean, none, F, N, out, laws):
     """Best stock of a leaf from the first entries of its laws; -1 where they are too few to tell."""
     h, price, weight, lateness = F[c, COST], F[c, WORTH], F[c, CHANCE], F[c, LATENESS]
@@ -188,7 +188,7 @@ def _settle(c, i, mean, none, F, N, out, laws):
     return best
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _none_short(s, size, batch, wk, lev):
     """Chance of no backlog at stock s."""
     total = 0.0
@@ -197,7 +197,7 @@ def _none_short(s, size, batch, wk, lev):
     return total / batch
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _moved(s, size, batch, wk, lev):
     """Chance that is short at stock s - 1 by one piece, and not at all at s."""
     total = 0.0
@@ -207,7 +207,7 @@ def _moved(s, size, batch, wk, lev):
     return total / batch
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def only_near_leaves(row, N):
     """Whether all sites below are without children and no window of theirs looks past them."""
     near = True
@@ -216,7 +216,7 @@ def only_near_leaves(row, N):
     return near
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def highest_stock(best, right, h, top):
     """Largest stock up to `top` that may beat `best` if all beside its own price costs `right`."""
     room = (best * (1.0 - 1e-13) - right) / h
