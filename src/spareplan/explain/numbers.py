@@ -325,7 +325,7 @@ def _forecast_of(plan: Plan, part_id: str, site_id: str, is_hq: bool) -> dict[st
 
 
 def _shadow_price(plan: Plan, site_id: str, level: Any, tier: int) -> tuple[float, str] | None:
-    """Price of the promise that the part shares at the site, and its unit."""
+    """Price of the dearest promise that the part shares at the site, and its unit."""
     prices = plan.levels.shadow_prices
     if prices.empty or "site_id" not in prices or "tier" not in prices:
         return None
@@ -335,7 +335,11 @@ def _shadow_price(plan: Plan, site_id: str, level: Any, tier: int) -> tuple[floa
     rows = prices[(prices["site_id"] == site_id) & shared]
     if rows.empty:
         return None
-    return float(rows["price"].iloc[0]), str(rows["unit"].iloc[0]) if "unit" in rows else "money/unit"
+    # Where several promises cover the part, those that hold by themselves cost nothing and explain nothing.
+    dearest = int(rows["one_point_costs" if "one_point_costs" in rows else "price"].fillna(0.0).argmax())
+    return float(rows["price"].iloc[dearest]), (
+        str(rows["unit"].iloc[dearest]) if "unit" in rows else "money/unit"
+    )
 
 
 def _orders_of(plan: Plan, part_id: str, site_id: str) -> pd.DataFrame:

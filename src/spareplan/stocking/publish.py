@@ -113,10 +113,14 @@ def reasons(forest: Forest, pipelines: Pipelines, promises: Promises, found: Fou
     expected = _figures(pipelines.mean, 2)
     fill = _shares(1 - found.state.miss)
     told = _promise_text(promises)
-    kept = np.full(len(levels), "", dtype=object)
-    for promise, _ in promises.kinds[2::-1]:
+    # Of several promises the one is named that costs most here: the others hold by themselves.
+    kept, dearest = np.full(len(levels), "", dtype=object), np.full(len(levels), -1.0)
+    padded = np.r_[found.prices, 0.0]
+    for promise, factor in promises.kinds[:3]:
         if promise is not None:
-            kept = np.where(promise >= 0, told[promise], kept)
+            price = np.where(promise >= 0, padded[promise] * factor, -1.0)
+            dearer = price > dearest
+            kept, dearest = np.where(dearer, told[promise], kept), np.where(dearer, price, dearest)
     site = pd.Series(forest.site_ids.astype(str)).to_numpy(dtype=object)[forest.site[rows]]
     pieces = levels.astype(str).astype(object)
     start = "expects " + expected + " pieces in " + _figures(days, 3) + " days; "
