@@ -289,8 +289,8 @@ def level_bounds(data: Dataset, as_of: pd.Timestamp, known_parts: pd.Series | No
                     int(row["override"]) + 2,
                     "value",
                     f"{row['at_least']:g}",
-                    f"asks for at least {row['at_least']:g} of {row['part_id']} at {row['site_id']}, another for "
-                    f"at most {row['at_most']:g}",
+                    f"asks for at least {row['at_least']:g} of {row['part_id']} at {row['site_id']}, "
+                    f"another for at most {row['at_most']:g}",
                     "withdraw one of the two",
                 )
                 for row in crossed.to_dict("records")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spareplan.errors import SolverError
+from spareplan.stocking.leaves import settle_leaves
 from spareplan.stocking.levels_lp import Columns, generate_columns
 from spareplan.stocking.multipliers import (
     Search,
@@ -35,6 +36,8 @@ SURROGATE_ROWS = 3_000
 # From here on a twentieth of the parts tells where the prices lie, and few steps over all of them remain.
 SAMPLE_ROWS = 200_000
 SAMPLED = 20
+# Nearer to the bound than this, choosing the stocks of leaves together gains little.
+SETTLED = 1e-3
 # Passes that may follow an interrupt until all promises are kept.
 MENDING_STEPS = 6
 
@@ -320,6 +323,10 @@ def _trim_all(
             whole = first_whole(pipelines, promises, levels, standing.searched.prices)
             if whole is not None:
                 standing.offer(money(pipelines, whole), whole, measure(pipelines, whole))
+    near = standing.best is None or standing.best[0] <= standing.searched.bound * (1 + SETTLED)
+    if standing.best is not None and len(pipelines.stop) <= LP_ROWS and not near:
+        levels = settle_leaves(pipelines, promises, standing.best[1], standing.searched.prices)
+        standing.offer(money(pipelines, levels), levels, measure(pipelines, levels))
     told("pieces", 1, 1)
 
 

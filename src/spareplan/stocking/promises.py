@@ -109,11 +109,12 @@ class Promises:
     def worth(self, prices: FloatArray) -> Worth:
         """Worth of a backorder, a miss and lateness at every row, and of a piece, for given prices."""
         padded = np.r_[prices, 0.0]
-        paid = [
-            padded[kind.promise] * kind.factor if kind.promise is not None else None for kind in self.kinds
-        ]
+        wait, miss, late = (
+            padded[kind.promise] * kind.factor if kind.promise is not None else None
+            for kind in self.kinds[:3]
+        )
         cap = None if self.cap_promise is None else 1.0 + padded[self.cap_promise]
-        return Worth(*paid[:3], cap)
+        return Worth(wait, miss, late, cap)
 
     def reached(self, used: FloatArray) -> FloatArray:
         """Use of the promises in their own measure: mean wait in days, share met, money."""

@@ -96,7 +96,7 @@ def read_targets(
         "target_fill_rate": numbers(frame, "target_fill_rate", "targets", problems, default=np.nan, high=1.0),
         "target_in_window": numbers(frame, "target_in_window", "targets", problems, default=np.nan, high=1.0),
     }
-    empty = np.isnan(np.stack(list(wishes.values()))).all(axis=0)
+    empty: NDArray[np.bool_] = np.logical_and.reduce([np.isnan(values) for values in wishes.values()])
     if not problems:
         shown = next(name for name in wishes if name in frame)
         problems += rows_problem(
