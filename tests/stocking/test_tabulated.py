@@ -133,7 +133,7 @@ def test_problems_beyond_the_bound_are_left_to_the_kernels():
 
 
 def test_parts_laid_out_many_times_share_their_tables():
-    pipelines, worth = random_pipelines(3, 3)
+    pipelines, worth = random_pipelines(3, 2)
     parts = np.array([2, 0, 2, 1, 0])
     wide, rows = pipelines.take(parts), pipelines.rows_of(parts)
     assert wide.tables.ebo is pipelines.tables.ebo
@@ -146,6 +146,6 @@ def test_parts_laid_out_many_times_share_their_tables():
 def test_tables_need_no_compiler():
     code = (
         "import sys; from tests.stocking.test_tabulated import *;"
-        "p, w = random_pipelines(1, 3); price_tables(tabulate(p), p, w); assert 'numba' not in sys.modules"
+        "p, w = random_pipelines(1, 2); price_tables(tabulate(p), p, w); assert 'numba' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -73,9 +73,11 @@ def find_within_caps(asked: Asked, progress: Progress | None = None) -> Found:
         short = clashes[clashes["least"] > clashes["target"] * (1 + 1e-9)]
         if short.empty:
             return _around_regions(asked, full, lean)
+        held = float(full.row_cost @ np.where(full.least == full.most, lean.levels, 0))
+        proved = f" (no levels do below {lean.bound - held:,.2f})" if len(clashes) == 1 else ""
         told = "\n".join(
-            f"{row.group}: a cap of {row.target:,.2f} cannot keep the promises of its sites, however much "
-            f"lies elsewhere; the least that does is {row.least:,.2f}"
+            f"{row.group}: a cap of {row.target:,.2f} is too little for the promises of its sites, however "
+            f"much lies elsewhere; the least found that does is {row.least:,.2f}{proved}"
             for row in short.itertuples()
         )
         raise InfeasibleError(told, clashes=short, least=float(short["least"].max())) from error

@@ -18,7 +18,7 @@ from spareplan.stocking.capped import cap_lines, caps_table, find_within_caps
 from spareplan.stocking.ceilings import lay_ceilings
 from spareplan.stocking.clashes import refuse_floors
 from spareplan.stocking.curve import Frontier, Scope, scopes_of
-from spareplan.stocking.finding import Found, find_levels
+from spareplan.stocking.finding import Found
 from spareplan.stocking.in_window import served_in_window, with_windows
 from spareplan.stocking.leadtime import network_tables, pipeline_rates
 from spareplan.stocking.limits import PLANNER
@@ -135,7 +135,7 @@ def solve_levels(
     asked = read_wishes(sites, parts, rates, targets, method, limits, caps)
     asked = replace(asked, pipelines=replace(asked.pipelines, engine=engine))
     if len(asked.promises) or budget is None:
-        found = find_levels(asked.pipelines, asked.promises, progress=told, eased=asked.eased)
+        found = find_within_caps(asked, told)
     else:
         refuse_floors(asked.forest, asked.pipelines, budget)
         found = best_for_budget(asked.pipelines, budget, told)

@@ -95,7 +95,9 @@ def _labels(codes: IntArray, labels: pd.Index) -> Any:
         return pd.Categorical.from_codes(codes, labels)
     if not len(labels):
         return pd.Series(np.nan, index=range(len(codes)), dtype=object)
-    return labels.take(codes)
+    taken = labels.take(codes)
+    # As an array, so that the table finds the type of its texts by itself.
+    return taken.to_numpy() if taken.dtype == object else taken
 
 
 def reasons(forest: Forest, pipelines: Pipelines, promises: Promises, found: Found, back: Any = None) -> Any:

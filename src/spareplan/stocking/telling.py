@@ -75,7 +75,8 @@ def level_lines(
             + ", ".join(idle["group"].head(SHOWN).astype(str))
             + more
         )
-    dear = shadow_prices[shadow_prices["one_point_costs"] > 0].nlargest(SHOWN, "one_point_costs")
+    dear = shadow_prices[(shadow_prices["one_point_costs"] > 0) & (shadow_prices["measure"] != "money")]
+    dear = dear.nlargest(SHOWN, "one_point_costs")
     if len(dear):
         lines.append(
             "dearest promises, to first order: "
