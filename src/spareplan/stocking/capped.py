@@ -12,7 +12,7 @@ from spareplan.config import StockingOptions
 from spareplan.errors import InfeasibleError, SolverError
 from spareplan.stocking.asked import Asked
 from spareplan.stocking.finding import Found, Standing, find_levels, price_promises
-from spareplan.stocking.pricing import Pipelines, measure
+from spareplan.stocking.pricing import Pipelines, measure, weighted_sum
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.spending import spend
 from spareplan.stocking.trim import money, trim
@@ -73,7 +73,7 @@ def find_within_caps(asked: Asked, progress: Progress | None = None) -> Found:
         short = clashes[clashes["least"] > clashes["target"] * (1 + 1e-9)]
         if short.empty:
             return _around_regions(asked, full, lean)
-        held = float(full.row_cost @ np.where(full.least == full.most, lean.levels, 0))
+        held = weighted_sum(full.row_cost, np.where(full.least == full.most, lean.levels, 0))
         proved = f" (no levels do below {lean.bound - held:,.2f})" if len(clashes) == 1 else ""
         told = "\n".join(
             f"{row.group}: a cap of {row.target:,.2f} is too little for the promises of its sites, however "

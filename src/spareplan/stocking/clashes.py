@@ -23,7 +23,7 @@ from spareplan.errors import InfeasibleError, SolverError
 from spareplan.stocking._forest import Forest
 from spareplan.stocking.curve import parents
 from spareplan.stocking.finding import Found, find_levels, floor_money
-from spareplan.stocking.pricing import ANY_STOCK, Pipelines, Priced, measure, price
+from spareplan.stocking.pricing import ANY_STOCK, Pipelines, Priced, measure, price, weighted_sum
 from spareplan.stocking.promises import KEPT_WITHIN, Promises
 from spareplan.stocking.publish import shadow_price_table
 
@@ -238,7 +238,7 @@ def least_ceilings(
             "least": found.levels[up],
         }
     )
-    return table, float(some.row_cost[up] @ (found.levels[up] - there[up]))
+    return table, weighted_sum(some.row_cost[up], found.levels[up] - there[up])
 
 
 def refuse_floors(forest: Forest, pipelines: Pipelines, budget: float | None) -> None:
@@ -344,7 +344,7 @@ def clashing_promises(pipelines: Pipelines, promises: Promises, found: Found, bu
     def still_clash(kept: IntArray) -> bool:
         prices = np.where(np.isin(np.arange(len(promises)), kept), found.prices, 0.0)
         least = price(pipelines, promises.worth(prices), guess=found.levels)
-        return bool(least.value.sum() - prices @ promises.allowed > budget * (1 + 1e-9))
+        return bool(least.value.sum() - weighted_sum(prices, promises.allowed) > budget * (1 + 1e-9))
 
     if not still_clash(priced):
         return np.empty(0, np.int64)

@@ -23,7 +23,7 @@ from spareplan.errors import problem_in_argument
 from spareplan.stocking._forest import Forest
 from spareplan.stocking.finding import LP_ROWS, Found
 from spareplan.stocking.marginal import waiting_promise
-from spareplan.stocking.pricing import Pipelines, Priced, Worth, measure, price
+from spareplan.stocking.pricing import Pipelines, Priced, Worth, measure, price, weighted_sum
 from spareplan.stocking.promises import Promises
 
 FloatArray = NDArray[np.float64]
@@ -149,7 +149,7 @@ class Frontier:
         factors = np.geomspace(1 / widest, widest, first)
         states = self._states(promises, prices, factors, None)
         while len(states) < points:
-            paid = np.array([float(self.pipelines.row_cost @ state.levels) for state in states])
+            paid = np.array([weighted_sum(self.pipelines.row_cost, state.levels) for state in states])
             ratio = factors[1:] / factors[:-1]
             leap = np.where(ratio > LEAST_RATIO, np.diff(paid), 0.0)
             k = int(leap.argmax() if (leap > 0).any() else ratio.argmax())
@@ -219,7 +219,7 @@ class Frontier:
     def _by_group(self, promises: Promises, what: str, factor: float, state: Priced) -> pd.DataFrame:
         reached = promises.reached(promises.used(state))
         table = promises.table[["group", "measure"]].assign(
-            money=float(self.pipelines.row_cost @ state.levels),
+            money=weighted_sum(self.pipelines.row_cost, state.levels),
             reached=reached,
             what=what,
             price_factor=factor,

@@ -22,7 +22,7 @@ from scipy.sparse.csgraph import connected_components
 
 from spareplan.errors import InfeasibleError, SolverError
 from spareplan.maths.solver import solve_arrays
-from spareplan.stocking.pricing import Pipelines, measure
+from spareplan.stocking.pricing import Pipelines, measure, weighted_sum
 from spareplan.stocking.promises import Promises
 
 FloatArray = NDArray[np.float64]
@@ -159,7 +159,8 @@ def _settle(
     in_hand = choices.step[some] == 0
     slack = room - np.asarray(choices.use[some[in_hand]].sum(axis=0)).ravel()
     # Any plan costs at least the bound at these prices and its excess, so what exceeds the distance is out.
-    distance = float(choices.excess[some][in_hand].sum() + prices[kept] @ np.maximum(slack[kept], 0.0))
+    distance = float(choices.excess[some][in_hand].sum())
+    distance += weighted_sum(prices[kept], np.maximum(slack[kept], 0.0))
     some = some[(choices.excess[some] <= distance * (1 + 1e-9)) | in_hand]
     leaves, owner = np.unique(choices.row[some], return_inverse=True)
     if len(some) > MOST_CHOICES or len(some) == len(leaves):

@@ -21,7 +21,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from spareplan.stocking.pricing import MODELS, Pipelines, Priced, Worth, price
+from spareplan.stocking.pricing import MODELS, Pipelines, Priced, Worth, price, weighted_sum
 from spareplan.stocking.promises import Promises
 
 FloatArray = NDArray[np.float64]
@@ -82,7 +82,7 @@ def without_prices(pipelines: Pipelines) -> Priced:
 
 def bound_at(promises: Promises, prices: FloatArray, priced: Priced) -> float:
     """L(u) from the priced parts."""
-    return float(priced.value.sum() - prices @ promises.allowed)
+    return float(priced.value.sum()) - weighted_sum(prices, promises.allowed)
 
 
 def first_prices(pipelines: Pipelines, promises: Promises) -> FloatArray:
@@ -353,7 +353,7 @@ def relaxed_bound(pipelines: Pipelines, promises: Promises, search: Search) -> f
     if search.certain is not None:
         certain = search.certain
     rest = np.flatnonzero(np.isnan(certain))
-    bound = float(np.nansum(certain)) - float(prices @ promises.allowed)
+    bound = float(np.nansum(certain)) - weighted_sum(prices, promises.allowed)
     if len(rest):
         some, rows = pipelines.take(rest), pipelines.rows_of(rest)
         worth, levels = promises.take(rows).worth(prices), search.priced.levels[rows]

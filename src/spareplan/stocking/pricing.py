@@ -61,6 +61,11 @@ def nothing() -> FloatArray:
     return np.empty(0)
 
 
+def weighted_sum(weights: FloatArray, values: NDArray[Any]) -> float:
+    """Sum of products, to the last digit the same wherever the arrays lie in memory: BLAS is not."""
+    return float((weights * values).sum())
+
+
 class Windows(NamedTuple):
     """How far each row's window reaches, as the kernels ask it (arrays of shape (rows,)).
 

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from spareplan.errors import InfeasibleError, SolverError
 from spareplan.maths.solver import Solution, solve_arrays
-from spareplan.stocking.pricing import Pipelines, measure, price
+from spareplan.stocking.pricing import Pipelines, measure, price, weighted_sum
 from spareplan.stocking.promises import KEPT_WITHIN, Promises
 from spareplan.stocking.tabulated import Echelon, Tables, cells_at, price_cells, tabulate
 
@@ -174,17 +174,17 @@ def _only(promises: Promises, kept: IntArray) -> Promises:
 
 def _prove_group(group: Group, levels: IntArray, prices: FloatArray, work: int) -> Proof:
     pipelines, promises, _, kept = group
-    least = float(pipelines.row_cost @ pipelines.least)
-    cost = float(pipelines.row_cost @ levels)
+    least = weighted_sum(pipelines.row_cost, pipelines.least)
+    cost = weighted_sum(pipelines.row_cost, levels)
     if not len(kept):
         return Proof(levels, least, 0)
     tables = pipelines.tables
     tables = tabulate(pipelines) if tables is None else tables.lay()
     if tables is None:
         value = price(pipelines, promises.worth(prices), guess=levels).value.sum()
-        return Proof(levels, float(np.clip(value - prices @ promises.allowed, least, cost)), 0)
+        return Proof(levels, float(np.clip(value - weighted_sum(prices, promises.allowed), least, cost)), 0)
     priced = price_cells(tables, pipelines, promises.worth(prices))
-    lower = float(priced[0].best.sum() - prices @ promises.allowed)
+    lower = float(priced[0].best.sum()) - weighted_sum(prices, promises.allowed)
     bound, looks = min(max(lower, least), cost), 0
     excess = excesses(priced)
     looked, closer = 0, True
@@ -211,7 +211,7 @@ def _prove_group(group: Group, levels: IntArray, prices: FloatArray, work: int) 
             proved = min(proved, lower + threshold)
         looked, closer = cells, better is not None
         if better is not None:
-            levels, cost = better, float(pipelines.row_cost @ better)
+            levels, cost = better, weighted_sum(pipelines.row_cost, better)
         bound = min(max(bound, proved), cost)
         if threshold >= distance and not closer:
             break
@@ -365,7 +365,7 @@ def choose(
     chosen = np.flatnonzero(found.values > 0.5)
     better = np.zeros(len(levels), np.int64)
     better[choices.row[chosen]] = stock[chosen]
-    if len(chosen) != len(levels) or float(pipelines.row_cost @ better) >= cost - PROVED / 10 * cost:
+    if len(chosen) != len(levels) or weighted_sum(pipelines.row_cost, better) >= cost - PROVED / 10 * cost:
         return found, None
     kept = promises.kept(promises.used(measure(pipelines, better))).all()
     return found, better if kept else None

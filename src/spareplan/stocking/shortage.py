@@ -20,7 +20,7 @@ from spareplan.stocking.asked import Asked
 from spareplan.stocking.clashes import refuse_budget, refuse_floors
 from spareplan.stocking.curve import hold, price_at
 from spareplan.stocking.finding import Found, find_levels, floor_money
-from spareplan.stocking.pricing import Pipelines, measure
+from spareplan.stocking.pricing import Pipelines, measure, weighted_sum
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.spending import shed, spend
 from spareplan.stocking.trim import money
@@ -86,7 +86,7 @@ def serve_or_refuse(
     """
     pipelines, promises = asked.pipelines, asked.promises
     theirs = np.zeros(len(pipelines.stop), bool) if outside is None else outside
-    beside = float(pipelines.row_cost[theirs] @ found.levels[theirs])
+    beside = weighted_sum(pipelines.row_cost[theirs], found.levels[theirs])
     if budget is None or not len(promises) or found.cost - beside <= budget * (1 + 1e-12):
         return None
     if short_budget != "best_service":
@@ -123,7 +123,7 @@ def best_service(
     Shortage
     """
     weights = np.where(promises.is_cap, 0.0, found.prices)
-    toll = float(found.prices[promises.is_cap] @ promises.allowed[promises.is_cap])
+    toll = weighted_sum(found.prices[promises.is_cap], promises.allowed[promises.is_cap])
     low, high = LEAST_FACTOR, 1.0
     levels, guess = pipelines.least.copy(), found.levels
     seen: list[tuple[float, float]] = []
@@ -157,11 +157,11 @@ def best_service(
         levels = _exchange(pipelines, promises, weights, levels, budget)
     state = measure(pipelines, levels)
     missed = _missed(promises, promises.used(state))
-    shortfall = float(weights @ missed)
+    shortfall = weighted_sum(weights, missed)
     if eased is not None and not interrupted:
         at = high if low <= LEAST_FACTOR else low
         seen = [(at, float(price_at(pipelines, eased, found.prices, at, levels).value.sum()) - toll)]
-    kept = float(weights @ promises.allowed)
+    kept = weighted_sum(weights, promises.allowed)
     least = max((value - budget) / factor - kept for factor, value in seen)
     bound = max(value - factor * (kept + shortfall) for factor, value in seen)
     cost = money(pipelines, levels)

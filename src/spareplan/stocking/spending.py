@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from spareplan.stocking.curve import priced_use
 from spareplan.stocking.finding import LP_ROWS
-from spareplan.stocking.pricing import Pipelines, Priced, measure
+from spareplan.stocking.pricing import Pipelines, Priced, measure, weighted_sum
 from spareplan.stocking.promises import Promises
 
 FloatArray = NDArray[np.float64]
@@ -153,7 +153,7 @@ def shed(
         The floors where sites without children hold too little to save so much. [pieces]
     """
     now, cost = Measured(pipelines, levels), pipelines.row_cost
-    while (over := float(cost @ now.levels) - budget) > 0:
+    while (over := weighted_sum(cost, now.levels) - budget) > 0:
         rows = np.flatnonzero(pipelines.is_leaf & (now.levels > pipelines.least))
         if not len(rows):
             return pipelines.least.copy()

@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from spareplan.stocking.pricing import Pipelines, Priced, measure
+from spareplan.stocking.pricing import Pipelines, Priced, measure, weighted_sum
 from spareplan.stocking.promises import Promises
 
 FloatArray = NDArray[np.float64]
@@ -31,7 +31,7 @@ MARGIN = 1e-10
 
 def money(pipelines: Pipelines, levels: IntArray) -> float:
     """Money in base stock."""
-    return float(pipelines.row_cost @ levels)
+    return weighted_sum(pipelines.row_cost, levels)
 
 
 class Fees(Protocol):

@@ -13,7 +13,7 @@ from spareplan.results import StockLevels
 from spareplan.stocking.asked import Asked
 from spareplan.stocking.ceilings import PLANNER, RULE_WORDS
 from spareplan.stocking.finding import Found
-from spareplan.stocking.pricing import ANY_STOCK
+from spareplan.stocking.pricing import ANY_STOCK, weighted_sum
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.steady import Steady, keep_steady, read_before
 from spareplan.stocking.wishes import PlanTables
@@ -281,5 +281,5 @@ def own_money(asked: Asked, found: Found, theirs: NDArray[np.bool_]) -> Found:
     """
     if not theirs.any():
         return found
-    money = float(asked.pipelines.row_cost[theirs] @ found.levels[theirs])
+    money = weighted_sum(asked.pipelines.row_cost[theirs], found.levels[theirs])
     return replace(found, cost=found.cost - money, bound=max(found.bound - money, 0.0))

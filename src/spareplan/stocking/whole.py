@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from spareplan.errors import InfeasibleError, SolverError
 from spareplan.maths.solver import solve_arrays
-from spareplan.stocking.pricing import Pipelines, measure, price
+from spareplan.stocking.pricing import Pipelines, measure, price, weighted_sum
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.trim import Fees
 
@@ -87,7 +87,7 @@ def search_whole(
             choice = _choose(near, promises, len(pipelines.unit_cost), choice)
         starts = pipelines.take(near.part).starts
         found = np.concatenate([near.levels[starts[k] : starts[k + 1]] for k in choice])
-        better = float(pipelines.row_cost @ found)
+        better = weighted_sum(pipelines.row_cost, found)
         better += 0.0 if before is None else float(before.fee_at(every, found).sum())
         if better >= cost - 1e-9 * max(cost, 1.0):
             break
@@ -181,7 +181,7 @@ def _neighbours(
     cost = state_money(wide, flat)
     if before is not None:
         cost = cost + np.add.reduceat(before.fee_at(rows, flat), wide.starts[:-1])
-    reduced = cost + use @ prices
+    reduced = cost + (use * prices).sum(axis=1)
     least = np.full(len(widths), np.inf)
     np.minimum.at(least, owner, reduced)
     reduced -= least[owner]
