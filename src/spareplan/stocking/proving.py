@@ -37,10 +37,10 @@ from spareplan.stocking.tabulated import Echelon, Tables, cells_at, price_cells,
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 # Looks at the cells of least excess: the first better the plan, so that fewer are left for the proof.
-LOOKS = (600, 2_000, 8_000, 8_000)
-MOST_NODES = 100
+LOOKS = (600, 2_500)
+MOST_NODES = 10
 # A node costs about 10 us per cell; this much over all groups of a problem is a few seconds.
-WORK, LEAST_WORK = 400_000, 50_000
+WORK, LEAST_WORK = 50_000, 10_000
 # Rows of the programme tell use in thousandths of what is allowed; the solver keeps them to this.
 UNITS, TOLERANCE = 1e3, 1e-9
 # Distance of plan and bound, as a share, that counts as proved, and what rounding in the solver may add.
