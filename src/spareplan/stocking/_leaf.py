@@ -43,8 +43,7 @@ from spareplan.stocking._counts import fill_counts, thin_all
 from spareplan.stocking._site_laws import late_law, orders_variance, seen_mean
 
 
-# Sums may be taken in another order, the same for every call, so that they run on vectors.
-@njit(nogil=True, fastmath={"reassoc", "contract", "nsz"})
+@njit(nogil=True)
 def price_leaf(row, lev, model, F, N, out, write, nodes, state, batch, wk):
     """Best stock of a site without children: the cheapest, whatever the shape of what it is worth."""
     e, ev, tie, length = 0.0, 0.0, 0.0, 1
@@ -153,8 +152,17 @@ def price_leaf(row, lev, model, F, N, out, write, nodes, state, batch, wk):
                 total = 0.0
                 if k < length:
                     factor = odds / (k + 1.0)
-                    for b in range(k, length):
+                    # Four sums at a time, so that they run on a vector in an order that never changes.
+                    one, two, three, b = 0.0, 0.0, 0.0, k
+                    while b + 3 < length:
                         total += at[b]
+                        one += at[b + 1]
+                        two += at[b + 2]
+                        three += at[b + 3]
+                        b += 4
+                    total = (total + one) + (two + three)
+                    for rest in range(b, length):
+                        total += at[rest]
                     for b in range(k, length):
                         at[b] *= (b - k) * factor
                 thinned[k] = total

@@ -296,7 +296,7 @@ def levels_like(pipelines: Pipelines, parts: IntArray, levels: IntArray) -> IntA
     weights = np.linalg.lstsq(known, above, rcond=None)[0]
     rows, mean, known = traits(pipelines)
     out = np.zeros(len(pipelines.stop), dtype=np.int64)
-    out[rows] = np.maximum(np.rint(mean + (known @ weights) * np.sqrt(mean + 1)), 0)
+    out[rows] = np.maximum(np.rint(mean + (known * weights).sum(axis=1) * np.sqrt(mean + 1)), 0)
     return out
 
 
