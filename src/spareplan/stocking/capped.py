@@ -63,11 +63,17 @@ def find_within_caps(asked: Asked, progress: Progress | None = None) -> Found:
     InfeasibleError
         A region cannot keep its promises with its cap; `clashes` holds the least cap of each that would do.
     """
+    promises, eased = asked.promises, asked.eased
+    if promises.cap_promise is None:
+        return find_levels(asked.pipelines, promises, progress=progress, eased=eased)
+    # Where the caps do not bind, levels that know of none are the answer.
+    easy = None if eased is None else without_caps(eased)
+    free = find_levels(asked.pipelines, without_caps(promises), progress=progress, eased=easy)
+    if promises.kept(promises.used(free.state)).all():
+        return replace(free, prices=np.r_[free.prices, np.zeros(len(promises) - len(free.prices))])
     try:
-        return find_levels(asked.pipelines, asked.promises, progress=progress, eased=asked.eased)
+        return find_levels(asked.pipelines, promises, progress=progress, eased=eased)
     except SolverError as error:
-        if asked.promises.cap_promise is None:
-            raise
         full, lean = _lean_regions(asked)
         clashes = _least_caps(asked, lean)
         short = clashes[clashes["least"] > clashes["target"] * (1 + 1e-9)]
