@@ -17,8 +17,7 @@ demo: $(VENV)/core.stamp
 	@$(BIN)/spareplan demo --out out
 
 test: $(VENV)/dev.stamp lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests
-	$(BIN)/python -m pytest -n 2 --nbmake --nbmake-timeout=300 notebooks
+	$(BIN)/python -m pytest -n 2 --dist loadfile --nbmake --nbmake-timeout=300 tests notebooks
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
