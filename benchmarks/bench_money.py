@@ -20,7 +20,8 @@ from level_rivals import greedy, item_approach, months_of_cover, remove_unneeded
 
 import spareplan as sp
 from spareplan.stocking import solve_levels
-from spareplan.stocking.pricing import Pipelines, measure
+from spareplan.stocking.pipelines import Pipelines
+from spareplan.stocking.pricing import measure
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.trim import money
 

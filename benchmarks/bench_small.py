@@ -23,7 +23,8 @@ from scipy import sparse
 from spareplan.errors import SolverError
 from spareplan.maths.solver import solve_arrays
 from spareplan.stocking import finding
-from spareplan.stocking.pricing import Pipelines, measure
+from spareplan.stocking.pipelines import Pipelines
+from spareplan.stocking.pricing import measure
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.proving import PROVED, prove
 from spareplan.stocking.reading import read_pipelines

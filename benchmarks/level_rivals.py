@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from spareplan.stocking.pricing import Pipelines, measure
+from spareplan.stocking.pipelines import Pipelines
+from spareplan.stocking.pricing import measure
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.trim import money
 

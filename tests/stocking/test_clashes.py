@@ -18,7 +18,8 @@ from spareplan.stocking.clashes import (
     refuse_clashes,
 )
 from spareplan.stocking.finding import find_levels
-from spareplan.stocking.pricing import ANY_STOCK, measure
+from spareplan.stocking.pipelines import ANY_STOCK
+from spareplan.stocking.pricing import measure
 from spareplan.stocking.reading import read_pipelines
 from spareplan.stocking.targets import read_targets
 

@@ -12,7 +12,8 @@ import pytest
 from spareplan.errors import DataError
 from spareplan.stocking import evaluate_levels, solve_levels
 from spareplan.stocking._forest import read_forest
-from spareplan.stocking.pricing import lay_out, measure
+from spareplan.stocking.pipelines import lay_out
+from spareplan.stocking.pricing import measure
 from spareplan.stocking.waiting import exact_shares, moment_shares
 from spareplan.stocking.windows import lay_windows
 

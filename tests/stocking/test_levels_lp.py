@@ -12,7 +12,8 @@ import pytest
 from spareplan.stocking import levels_lp
 from spareplan.stocking.levels_lp import Columns, generate_columns, solve_master
 from spareplan.stocking.multipliers import bound_at, search_prices
-from spareplan.stocking.pricing import Pipelines, measure, price
+from spareplan.stocking.pipelines import Pipelines
+from spareplan.stocking.pricing import measure, price
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.reading import read_pipelines
 from spareplan.stocking.targets import read_targets, read_windows

@@ -12,7 +12,8 @@ import pytest
 
 from spareplan.stocking import proving, solve_levels
 from spareplan.stocking.multipliers import search_prices
-from spareplan.stocking.pricing import Pipelines, measure
+from spareplan.stocking.pipelines import Pipelines
+from spareplan.stocking.pricing import measure
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.proving import collect, excesses, prove, separate
 from spareplan.stocking.reading import read_pipelines

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spareplan.stocking.pricing import Pipelines, Worth, measure, price
+from spareplan.stocking.pipelines import Pipelines
+from spareplan.stocking.pricing import Worth, measure, price
 from spareplan.stocking.reading import read_pipelines
 from spareplan.stocking.tabulated import cells_of, measure_tables, price_tables, tabulate
 from spareplan.stocking.windows import lay_windows

@@ -7,8 +7,8 @@ SPANS = 128
 # Rows of the work space of one level of the tree.
 THINNED, OWN, AT, SEEN, PMF, CDF, LOSS, SPREAD, MISSED, BACK, CROSS, LATES, LAW, SCRATCH, SPARE = range(15)
 WORK_ROWS = 15
-# Columns of a row: figures (F, see `pricing.Pipelines`) and whole numbers (N). One array each, because a call
-# with a score of arrays costs more than the pricing of a small site.
+# Columns of a row: figures (F, see `pipelines.Pipelines`) and whole numbers (N). One array each, because a
+# call with a score of arrays costs more than the pricing of a small site.
 (
     MEAN,
     EXCESS,
@@ -25,6 +25,7 @@ WORK_ROWS = 15
     LATE_TIED,
 ) = range(13)
 STOP, LOW, HIGH, STOCK, UP = range(5)
+FIGURES, WHOLES = LATE_TIED + 1, UP + 1
 # What is asked: the certain minimum, the measures of given levels, a quick walk without certainty.
 SEARCH, WRITE, QUICK = 0, 1, 2
 FIRST, WALK, DOWN, FREE, SPAN, STEP = 0, 1, 2, 3, 4, 5

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spareplan.stocking.pricing import MODELS, Pipelines
+from spareplan.stocking.pipelines import MODELS, Pipelines
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

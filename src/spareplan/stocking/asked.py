@@ -14,7 +14,7 @@ from spareplan.stocking._forest import Forest
 from spareplan.stocking.caps import with_caps
 from spareplan.stocking.ceilings import Ceilings, name_ceilings
 from spareplan.stocking.clashes import refuse_clashes
-from spareplan.stocking.pricing import Pipelines
+from spareplan.stocking.pipelines import Pipelines
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.reading import read_pipelines
 from spareplan.stocking.targets import read_targets, read_windows

@@ -12,7 +12,8 @@ from spareplan.config import StockingOptions
 from spareplan.errors import InfeasibleError, SolverError
 from spareplan.stocking.asked import Asked
 from spareplan.stocking.finding import Found, Standing, find_levels, price_promises
-from spareplan.stocking.pricing import Pipelines, measure, weighted_sum
+from spareplan.stocking.pipelines import Pipelines, weighted_sum
+from spareplan.stocking.pricing import measure
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.spending import spend
 from spareplan.stocking.trim import money, trim

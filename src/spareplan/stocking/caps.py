@@ -9,7 +9,7 @@ import pandas as pd
 
 from spareplan.errors import DataError
 from spareplan.stocking._forest import Forest, missing_columns, numbers, rows_problem
-from spareplan.stocking.pricing import Pipelines
+from spareplan.stocking.pipelines import Pipelines
 from spareplan.stocking.promises import Promises
 
 

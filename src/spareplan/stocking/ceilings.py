@@ -14,7 +14,7 @@ from spareplan.errors import InfeasibleError
 from spareplan.maths.distributions import quantile
 from spareplan.maths.units import DAYS_PER_MONTH
 from spareplan.stocking._forest import Forest
-from spareplan.stocking.pricing import ANY_STOCK, Pipelines
+from spareplan.stocking.pipelines import ANY_STOCK, Pipelines
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

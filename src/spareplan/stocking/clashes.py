@@ -23,7 +23,8 @@ from spareplan.errors import InfeasibleError, SolverError
 from spareplan.stocking._forest import Forest
 from spareplan.stocking.curve import parents
 from spareplan.stocking.finding import Found, find_levels, floor_money
-from spareplan.stocking.pricing import ANY_STOCK, Pipelines, Priced, measure, price, weighted_sum
+from spareplan.stocking.pipelines import ANY_STOCK, Pipelines, weighted_sum
+from spareplan.stocking.pricing import Priced, measure, price
 from spareplan.stocking.promises import KEPT_WITHIN, Promises
 from spareplan.stocking.publish import shadow_price_table
 

@@ -23,7 +23,8 @@ from spareplan.errors import problem_in_argument
 from spareplan.stocking._forest import Forest
 from spareplan.stocking.finding import LP_ROWS, Found
 from spareplan.stocking.marginal import waiting_promise
-from spareplan.stocking.pricing import Pipelines, Priced, Worth, measure, price, weighted_sum
+from spareplan.stocking.pipelines import Pipelines, weighted_sum
+from spareplan.stocking.pricing import Priced, Worth, measure, price
 from spareplan.stocking.promises import Promises
 
 FloatArray = NDArray[np.float64]

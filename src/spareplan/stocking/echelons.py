@@ -159,7 +159,8 @@ def kernel_service(forest: Forest, method: Method = "exact") -> Service:
     -------
     Service
     """
-    from spareplan.stocking.pricing import lay_out, measure
+    from spareplan.stocking.pipelines import lay_out
+    from spareplan.stocking.pricing import measure
 
     quantity = np.ones(len(forest.part_ids), dtype=np.int64)
     top = forest.rows_at(0)

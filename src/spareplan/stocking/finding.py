@@ -20,7 +20,8 @@ from spareplan.stocking.multipliers import (
     search_prices,
     surrogate,
 )
-from spareplan.stocking.pricing import MODELS, Pipelines, Priced, measure, price
+from spareplan.stocking.pipelines import MODELS, Pipelines
+from spareplan.stocking.pricing import Priced, measure, price
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.proving import PROVED, prove
 from spareplan.stocking.trim import money, trim

@@ -85,18 +85,22 @@ def group_targets(parts: pd.DataFrame, rates: pd.DataFrame, graded: pd.DataFrame
     rates : DataFrame
         part_id, site_id, demand_per_day.
     graded : DataFrame
-        Indexed by part_id: target_fill_rate, target_wait_days.
+        Indexed by part_id: target_fill_rate, target_wait_days; optional target_in_window, window_days.
 
     Returns
     -------
     DataFrame
-        site_id, group, target_fill_rate, target_wait_days; a row per site x group with demand.
+        site_id, group, target_fill_rate, target_wait_days, target_in_window, window_days (the shortest of the
+        group's); a row per site x group with demand and any promise.
     """
     rows = rates[["part_id", "site_id", "demand_per_day"]].merge(parts[["part_id", "group"]], on="part_id")
     rows = rows[rows["group"].notna() & (rows["demand_per_day"] > 0)]
-    rows = rows.merge(graded[WISHES], left_on="part_id", right_index=True)
-    out = []
-    for wish in WISHES:
+    wishes = graded.reindex(columns=[*WISHES, *IN_WINDOW]).astype(float)
+    # A share within a window is a promise only where the window is told.
+    wishes.loc[wishes[IN_WINDOW].isna().any(axis=1), IN_WINDOW] = np.nan
+    rows = rows.merge(wishes, left_on="part_id", right_index=True)
+    out = [rows.groupby(["site_id", "group"])["window_days"].min()]
+    for wish in [*WISHES, "target_in_window"]:
         given = rows[rows[wish].notna()]
         weighted = (given[wish] * given["demand_per_day"]).groupby([given["site_id"], given["group"]]).sum()
         out.append((weighted / given.groupby(["site_id", "group"])["demand_per_day"].sum()).rename(wish))

@@ -1,71 +1,19 @@
-"""The promise that a share of the demand is served within some days, such as 24 hours, per site and tier."""
+"""What levels reach of the promise to serve a share of the demand within some days, such as 24 hours."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from spareplan.stocking._forest import Forest
-from spareplan.stocking.pricing import Pipelines, Priced
+from spareplan.stocking.pipelines import Pipelines
+from spareplan.stocking.pricing import Priced
 from spareplan.stocking.waiting import exact_shares, wait_shares
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-WINDOW = ["window_days", "target_in_window"]
-
-
-def group_windows(parts: pd.DataFrame, rates: pd.DataFrame, graded: pd.DataFrame) -> pd.DataFrame:
-    """Window promises per site x tier.
-
-    Parameters
-    ----------
-    parts : DataFrame
-        part_id, group.
-    rates : DataFrame
-        part_id, site_id, demand_per_day.
-    graded : DataFrame
-        Indexed by part_id: window_days, target_in_window; may lack them.
-
-    Returns
-    -------
-    DataFrame
-        site_id, group, window_days (the shortest), target_in_window (weighted by demand), demand_per_day.
-    """
-    columns = ["site_id", "group", *WINDOW, "demand_per_day"]
-    if not set(WINDOW) <= set(graded.columns):
-        return pd.DataFrame(columns=columns)
-    rows = rates[["part_id", "site_id", "demand_per_day"]].merge(parts[["part_id", "group"]], on="part_id")
-    rows = rows.merge(graded[WINDOW], left_on="part_id", right_index=True)
-    rows = rows[rows["group"].notna() & (rows["demand_per_day"] > 0) & rows[WINDOW].notna().all(axis=1)]
-    rows["weighted"] = rows["target_in_window"] * rows["demand_per_day"]
-    groups = rows.groupby(["site_id", "group"])
-    out = groups[["weighted", "demand_per_day"]].sum()
-    out["window_days"] = groups["window_days"].min()
-    out["target_in_window"] = out["weighted"] / out["demand_per_day"]
-    return out.reset_index()[columns]
-
-
-def with_windows(targets: pd.DataFrame, windows: pd.DataFrame) -> pd.DataFrame:
-    """Targets with the window promises of the same site x group beside them.
-
-    Parameters
-    ----------
-    targets : DataFrame
-        site_id, group, target_fill_rate, target_wait_days.
-    windows : DataFrame
-        From `group_windows`.
-
-    Returns
-    -------
-    DataFrame
-        A row per site x group with any promise.
-    """
-    if not len(windows):
-        return targets
-    return targets.merge(windows.drop(columns="demand_per_day"), on=["site_id", "group"], how="outer")
 
 
 def served_in_window(

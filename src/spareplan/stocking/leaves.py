@@ -22,7 +22,8 @@ from scipy.sparse.csgraph import connected_components
 
 from spareplan.errors import InfeasibleError, SolverError
 from spareplan.maths.solver import solve_arrays
-from spareplan.stocking.pricing import Pipelines, measure, weighted_sum
+from spareplan.stocking.pipelines import Pipelines, weighted_sum
+from spareplan.stocking.pricing import measure
 from spareplan.stocking.promises import Promises
 
 FloatArray = NDArray[np.float64]

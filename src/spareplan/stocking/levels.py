@@ -19,11 +19,12 @@ from spareplan.stocking.ceilings import lay_ceilings
 from spareplan.stocking.clashes import refuse_floors
 from spareplan.stocking.curve import Frontier, Scope, scopes_of
 from spareplan.stocking.finding import Found
-from spareplan.stocking.in_window import served_in_window, with_windows
+from spareplan.stocking.in_window import served_in_window
 from spareplan.stocking.leadtime import network_tables, pipeline_rates
 from spareplan.stocking.limits import PLANNER
 from spareplan.stocking.marginal import best_for_budget
-from spareplan.stocking.pricing import MODELS, Pipelines, price
+from spareplan.stocking.pipelines import MODELS, Pipelines
+from spareplan.stocking.pricing import price
 from spareplan.stocking.publish import (
     level_table,
     service_table,
@@ -223,17 +224,16 @@ def optimize_levels(
     sites, parts = network_tables(data)
     rates = pipeline_rates(data, demand)
     tables = plan_tables(sites, parts, rates, data.parts, grades.table, fixed, options, bounds)
-    targets = with_windows(tables.targets, tables.windows)
     region = data.sites.set_index("site_id")["region_id"]
     asked = read_wishes(
         tables.sites.assign(region_id=tables.sites["site_id"].map(region)),
         tables.parts,
         tables.rates,
-        targets,
+        tables.targets,
         options.method,
         tables.limits,
         caps_table(caps, options),
-        lambda forest, laid: lay_ceilings(forest, laid, data.parts, targets, options),
+        lambda forest, laid: lay_ceilings(forest, laid, data.parts, tables.targets, options),
     )
     outside = third_party_rows(asked, grades.table)
     asked = without_third_party_in_caps(asked, outside)

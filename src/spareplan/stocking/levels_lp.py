@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 
 from spareplan.maths.solver import Solution, solve_arrays, solve_model
 from spareplan.stocking.multipliers import Search, bound_at
-from spareplan.stocking.pricing import Pipelines, Priced, price
+from spareplan.stocking.pipelines import Pipelines
+from spareplan.stocking.pricing import Priced, price
 from spareplan.stocking.promises import Promises
 
 FloatArray = NDArray[np.float64]

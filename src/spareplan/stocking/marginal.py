@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from spareplan.errors import problem_in_argument
 from spareplan.stocking.finding import Found, find_levels
+from spareplan.stocking.pipelines import Pipelines
 from spareplan.stocking.policy import expected_backorders
-from spareplan.stocking.pricing import Pipelines, Priced, measure, price
+from spareplan.stocking.pricing import Priced, measure, price
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.trim import money
 

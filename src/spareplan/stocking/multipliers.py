@@ -21,7 +21,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from spareplan.stocking.pricing import MODELS, Pipelines, Priced, Worth, price, weighted_sum
+from spareplan.stocking.pipelines import MODELS, Pipelines, weighted_sum
+from spareplan.stocking.pricing import Priced, Worth, price
 from spareplan.stocking.promises import Promises
 
 FloatArray = NDArray[np.float64]

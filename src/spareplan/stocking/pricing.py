@@ -1,7 +1,7 @@
-"""Price the levels of parts: for given worth of a backorder and of a miss, the cheapest stock on any tree.
+"""Price the levels of parts: for given worth of backorders, misses and lateness, the cheapest stock.
 
-For one part and, at every site n, h_n the money of a piece, v_n the worth of one expected backorder, w_n the
-worth of certainty to miss and z_n that of certainty to be late, the kernels find
+For one part on any tree of sites and, at every site n, h_n the money of a piece, v_n the worth of one
+expected backorder, w_n the worth of certainty to miss and z_n that of certainty to be late, the kernels find
 
     min over S of  sum_n [ h_n S_n + v_n EBO_n(S) + w_n P(N_n >= S_n) + z_n P(W_n > t_n) ].
 
@@ -10,8 +10,10 @@ the pmf. How a window t is looked at: `windows`.
 
 At a site with children, Phi(s) = everything but its own money never rises with s, because more stock
 makes every backlog downstream stochastically smaller. So on a span a..b no stock costs less than
-h a + Phi(b): spans that cannot beat the best are dropped and the rest is halved. The minimum is exact, not a
-local one, and its sum over the parts makes the Lagrangian bound of `multipliers` valid [1]_.
+h a + Phi(b): spans that cannot beat the best are dropped and the rest is halved. Where all below are leaves,
+one sweep down from the highest stock that can pay leaps over what cannot, and carries the leaves' laws along.
+The minimum is exact, not a local one, and its sum over the parts makes the Lagrangian bound of `multipliers`
+valid [1]_.
 
 References
 ----------
@@ -27,61 +29,60 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spareplan.engine import run_chunks
-from spareplan.stocking._forest import Forest
-
-if TYPE_CHECKING:
-    from spareplan.stocking.tabulated import Tables
+from spareplan.stocking._columns import (
+    AHEAD,
+    CHANCE,
+    COST,
+    EXCESS,
+    FIGURES,
+    HIGH,
+    LATE_EXCESS,
+    LATE_MEAN,
+    LATE_TIED,
+    LATENESS,
+    LOW,
+    LUMP,
+    MEAN,
+    QUICK,
+    SEARCH,
+    SHARE,
+    STOCK,
+    STOP,
+    TIED,
+    TOLD_ALWAYS,
+    TOLD_LATE,
+    TOLD_LATE_AT,
+    TOLD_LATE_BELOW,
+    UP,
+    WHOLES,
+    WORTH,
+    WRITE,
+)
+from spareplan.stocking.pipelines import Pipelines
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-SEARCH, WRITE, QUICK = 0, 1, 2
-MODELS = {"exact": 0, "two_moment": 1, "metric": 2}
-ANY_STOCK = 1 << 40
 # Parts per call of a kernel: enough to keep it busy, few enough to hear an interrupt.
 CHUNK_ROWS = 60_000
 # A certain search on deep trees takes long for some parts: smaller pieces of work share it out evenly.
 DEEP, DEEP_CUTS = 3, 4
 # Chunks that are sent to other processes together; more would fill this one's memory.
 SENT_AT_ONCE = 16
-# What the kernels tell of a row: backorders, misses, lateness; with given levels also what a piece changes.
-SEARCH_MEASURES, ALL_MEASURES = 3, 9
-LATE_MEASURES = (2, 7, 8)
+# What the kernels tell of a row with given levels; a search tells the first few of it.
+ALL_MEASURES = TOLD_LATE_BELOW + 1
+LATE_MEASURES = (TOLD_LATE, TOLD_LATE_AT, TOLD_LATE_BELOW)
 
 
 def nothing() -> FloatArray:
     """Array of what is not asked for."""
     return np.empty(0)
-
-
-def weighted_sum(weights: FloatArray, values: NDArray[Any]) -> float:
-    """Sum of products, to the last digit the same wherever the arrays lie in memory: BLAS is not."""
-    return float((weights * values).sum())
-
-
-class Windows(NamedTuple):
-    """How far each row's window reaches, as the kernels ask it (arrays of shape (rows,)).
-
-    Parameters
-    ----------
-    up : ndarray of int
-        Steps up to the site in whose lead time the window ends; 0: the site's own, -1: nothing is ever late.
-    mean, excess, tied : ndarray
-        Pieces ordered there before a tagged one and still on the way when the window closes: mean, variance
-        beyond it, and covariance with the common rate. [pieces, pieces², pieces]
-    """
-
-    up: IntArray
-    mean: FloatArray
-    excess: FloatArray
-    tied: FloatArray
 
 
 class Worth(NamedTuple):
@@ -103,118 +104,6 @@ class Worth(NamedTuple):
     def take(self, rows: IntArray) -> Worth:
         """Worth of some rows."""
         return Worth(*(None if values is None else values[rows] for values in self))
-
-
-@dataclass(frozen=True)
-class Pipelines:
-    """What the kernels need to know of every part x site: rows by part, within a part in preorder.
-
-    Parameters
-    ----------
-    starts : ndarray of int, shape (parts + 1,)
-        First row of each part.
-    unit_cost : ndarray, shape (parts,)
-        Money per piece, above 0. [money]
-    model, batch : ndarray of int, shape (parts,)
-        Evaluation (`MODELS`), and order quantity at HQ. [pieces]
-    stop : ndarray of int, shape (rows,)
-        Row after the last descendant.
-    mean, excess : ndarray, shape (rows,)
-        Pieces on the way without the parent's backlog, and their variance beyond Poisson. [pieces, pieces²]
-    share : ndarray, shape (rows,)
-        Share of the parent's demand that this site orders.
-    wild : ndarray, shape (rows, 3)
-        What overdispersed demand adds: covariance of `mean` and the common rate [pieces], pieces on order
-        that an
-        arriving piece finds beyond the mean [pieces], pieces of one order that wait together at the parent.
-    least, most : ndarray of int, shape (rows,)
-        Floor and ceiling of the base stock. [pieces]
-    own, demand : ndarray, shape (rows,)
-        Demand of the site itself, and all that arrives. [pieces per day]
-    forest_rows : ndarray of int, shape (rows,)
-        Row of the forest each row came from.
-    windows : Windows, optional
-        Of the promises to serve within some days.
-    engine : str
-        Where the kernels run: "local" (threads), "processes" or the address of a Dask scheduler.
-    """
-
-    starts: IntArray
-    unit_cost: FloatArray
-    model: IntArray
-    batch: IntArray
-    stop: IntArray
-    mean: FloatArray
-    excess: FloatArray
-    share: FloatArray
-    wild: FloatArray
-    least: IntArray
-    most: IntArray
-    own: FloatArray
-    demand: FloatArray
-    forest_rows: IntArray
-    depth: int
-    room: int
-    windows: Windows | None = None
-    engine: str = "local"
-
-    @cached_property
-    def tables(self) -> Tables | None:
-        """Every stock of a small problem tabulated, so that it waits for no compiler; None: too many."""
-        from spareplan.stocking.tabulated import few_tables
-
-        return few_tables(self)
-
-    @property
-    def part(self) -> IntArray:
-        """Part of each row."""
-        return np.repeat(np.arange(len(self.unit_cost)), np.diff(self.starts))
-
-    @property
-    def row_cost(self) -> FloatArray:
-        """Unit cost of each row."""
-        return np.repeat(self.unit_cost, np.diff(self.starts))
-
-    def take(self, parts: IntArray) -> Pipelines:
-        """Lay out some parts, in any order, also more than once."""
-        counts = np.diff(self.starts)[parts]
-        starts = np.r_[0, np.cumsum(counts)].astype(np.int64)
-        shift = np.repeat(self.starts[parts] - starts[:-1], counts)
-        rows = np.arange(starts[-1]) + shift
-        changed: dict[str, Any] = {
-            name: getattr(self, name)[rows]
-            for name in (
-                "mean",
-                "excess",
-                "share",
-                "wild",
-                "least",
-                "most",
-                "own",
-                "demand",
-                "forest_rows",
-            )
-        }
-        changed |= {name: getattr(self, name)[parts] for name in ("unit_cost", "model", "batch")}
-        if self.windows is not None:
-            changed["windows"] = Windows(*(values[rows] for values in self.windows))
-        taken = replace(self, starts=starts, stop=self.stop[rows] - shift, **changed)
-        if self.tables is not None:
-            taken.__dict__["tables"] = self.tables.take(rows)
-        return taken
-
-    def rows_of(self, parts: IntArray) -> IntArray:
-        """Rows of some parts, as `take` lays them out."""
-        counts = np.diff(self.starts)[parts]
-        ends = np.cumsum(counts)
-        return np.arange(int(ends[-1]) if len(ends) else 0) + np.repeat(
-            self.starts[parts] - (ends - counts), counts
-        )
-
-    @property
-    def is_leaf(self) -> NDArray[np.bool_]:
-        """Rows without children."""
-        return self.stop == np.arange(len(self.stop)) + 1
 
 
 @dataclass(frozen=True)
@@ -252,100 +141,6 @@ class Priced:
     late: FloatArray = field(default_factory=nothing)
     late_at: FloatArray = field(default_factory=nothing)
     late_below: FloatArray = field(default_factory=nothing)
-
-
-def lay_out(forest: Forest, unit_cost: FloatArray, method: str, batch: IntArray | None = None) -> Pipelines:
-    """Arrange a forest for the kernels.
-
-    Parameters
-    ----------
-    forest : Forest
-        From `read_forest`.
-    unit_cost : ndarray, shape (parts,)
-        Of `forest.part_ids`. [money]
-    method : {"exact", "two_moment", "metric"}
-        Evaluation; overdispersed parts are evaluated by two moments where "exact" is asked for.
-    batch : ndarray of int, shape (parts,), optional
-        Order quantity at HQ; None: one for one. [pieces]
-
-    Returns
-    -------
-    Pipelines
-        Only the parts that have rows, in the order of the forest.
-    """
-    count = len(forest)
-    rank = _preorder(forest)[forest.site]
-    # Two echelons stand in preorder already: then nothing is copied.
-    ordered = bool(((rank[1:] > rank[:-1]) | (forest.part[1:] != forest.part[:-1])).all())
-    order = np.arange(count) if ordered else np.lexsort((rank, forest.part))
-    del rank
-
-    def arranged(values: NDArray[Any]) -> NDArray[Any]:
-        return values if ordered or values.strides == (0,) else values[order]
-
-    part = arranged(forest.part)
-    starts = np.flatnonzero(np.r_[True, part[1:] != part[:-1]]) if count else np.empty(0, np.int64)
-    kept = part[starts]
-    parent = forest.parent
-    if not ordered:
-        place = np.empty(count, dtype=np.int64)
-        place[order] = np.arange(count)
-        parent = np.where(parent[order] >= 0, place[parent[order]], -1)
-        del place
-    depth = arranged(forest.depth)
-    echelons = [np.flatnonzero(depth == d) for d in range(1, int(forest.depth.max(initial=0)) + 1)]
-    stop = np.arange(1, count + 1)
-    for rows in echelons[::-1]:
-        np.maximum.at(stop, parent[rows], stop[rows])
-    days = arranged(forest.mean_days)
-    mean = arranged(forest.demand) * days
-    nothing_more = np.broadcast_to(np.float64(0.0), count)
-    wild = forest.overdispersed.any()
-    varies = arranged(forest.overdispersed)[starts]
-    model = np.where(varies & (method == "exact"), MODELS["two_moment"], MODELS[method])
-    excess, tied = nothing_more, np.broadcast_to(np.array([0.0, 0.0, 1.0]), (count, 3))
-    if wild and method != "metric":
-        beyond = np.maximum(forest.excess, 0.0) * forest.mean_days
-        beyond += (forest.spread * forest.mean_days) ** 2
-        excess = arranged(np.where(forest.overdispersed, beyond, 0.0))
-    if wild:
-        tied = np.stack([forest.rate_tie, forest.seen_ahead, forest.parent_lump], axis=1)[order]
-    share = arranged(forest.share)
-    most_mean, most_variance = mean.copy(), mean + excess
-    for rows in echelons:
-        up, p = parent[rows], share[rows]
-        most_mean[rows] += p * most_mean[up]
-        most_variance[rows] += p * (1 - p) * most_mean[up] + p**2 * most_variance[up]
-    size = (
-        most_mean
-        + 12 * np.sqrt(most_variance)
-        + 40 * np.maximum(1, most_variance / np.maximum(most_mean, 1e-12))
-    ).max(initial=0.0)
-    del most_mean, most_variance, echelons
-    quantity = np.ones(len(starts), np.int64) if batch is None else np.asarray(batch, np.int64)[kept]
-    least = np.broadcast_to(np.int64(0), count)
-    if (quantity > 1).any():
-        least = np.zeros(count, np.int64)
-        least[starts] = quantity - 1
-    starts = np.r_[starts, count].astype(np.int64)
-    return Pipelines(
-        starts=starts,
-        unit_cost=np.asarray(unit_cost, float)[kept],
-        model=model.astype(np.int64),
-        batch=quantity,
-        stop=stop,
-        mean=mean,
-        excess=excess,
-        share=share,
-        wild=tied,
-        least=least,
-        most=np.broadcast_to(np.int64(ANY_STOCK), count),
-        own=arranged(forest.own),
-        demand=arranged(forest.demand),
-        forest_rows=order,
-        depth=int(forest.depth.max(initial=0)) + 1,
-        room=int(size) + 64 + int(quantity.max(initial=1)),
-    )
 
 
 def price(
@@ -411,7 +206,7 @@ def _run(
 ) -> Priced:
     parts, rows = len(pipelines.unit_cost), len(levels)
     # One array per measure, so that those that are no longer asked for can go.
-    measures = ALL_MEASURES if mode == WRITE else SEARCH_MEASURES
+    measures = ALL_MEASURES if mode == WRITE else TOLD_ALWAYS
     wanted = [k for k in range(measures) if pipelines.windows is not None or k not in LATE_MEASURES]
     told = {k: np.empty(rows) for k in wanted}
     values = np.zeros(parts) if values is None else values
@@ -482,25 +277,25 @@ def _task(
     starts = pipelines.starts[first : last + 1]
     begin, end = starts[0], starts[-1]
     here = slice(begin, end)
-    figures = np.zeros((end - begin, 13))
-    for column, values_of in enumerate((pipelines.mean, pipelines.excess, pipelines.share)):
+    figures = np.zeros((end - begin, FIGURES))
+    for column, values_of in zip((MEAN, EXCESS, SHARE), (pipelines.mean, pipelines.excess, pipelines.share)):
         figures[:, column] = values_of[here]
-    figures[:, 3:6] = pipelines.wild[here]
+    figures[:, [TIED, AHEAD, LUMP]] = pipelines.wild[here]
     counts = np.diff(starts)
-    figures[:, 6] = np.repeat(pipelines.unit_cost[first:last], counts)
+    figures[:, COST] = np.repeat(pipelines.unit_cost[first:last], counts)
     if worth.cost_factor is not None:
-        figures[:, 6] *= worth.cost_factor[here]
-    for column, paid in enumerate(worth[:3], start=7):
+        figures[:, COST] *= worth.cost_factor[here]
+    for column, paid in zip((WORTH, CHANCE, LATENESS), worth[:3]):
         if paid is not None:
             figures[:, column] = paid[here]
-    whole = np.full((end - begin, 5), -1, np.int64)
-    whole[:, 0] = pipelines.stop[here] - begin
-    whole[:, 1] = levels[here] if mode == WRITE else pipelines.least[here]
-    whole[:, 2] = levels[here] if mode == WRITE else pipelines.most[here]
-    whole[:, 3] = levels[here]
+    whole = np.full((end - begin, WHOLES), -1, np.int64)
+    whole[:, STOP] = pipelines.stop[here] - begin
+    whole[:, LOW] = levels[here] if mode == WRITE else pipelines.least[here]
+    whole[:, HIGH] = levels[here] if mode == WRITE else pipelines.most[here]
+    whole[:, STOCK] = levels[here]
     if pipelines.windows is not None:
-        whole[:, 4] = pipelines.windows.up[here]
-        for column, given in enumerate(pipelines.windows[1:], start=10):
+        whole[:, UP] = pipelines.windows.up[here]
+        for column, given in zip((LATE_MEAN, LATE_EXCESS, LATE_TIED), pipelines.windows[1:]):
             figures[:, column] = given[here]
     return Task(
         starts - begin,
@@ -536,23 +331,4 @@ def price_chunk(task: Task) -> tuple[IntArray, FloatArray, FloatArray]:
         0, parts, task.starts, task.model, task.batch, task.figures, whole, out, task.mode, values,
         np.empty(rows), task.depth, task.room, task.width,
     )  # fmt: skip
-    return whole[:, 3], out, values
-
-
-def _preorder(forest: Forest) -> IntArray:
-    """Rank of every site in preorder: a site, then its first child with all below it, and so on."""
-    count = len(forest.site_ids)
-    above = np.full(count, -1)
-    below = forest.parent >= 0
-    above[forest.site[below]] = forest.site[forest.parent[below]]
-    size = np.ones(count, np.int64)
-    for site in range(count - 1, 0, -1):
-        if above[site] >= 0:
-            size[above[site]] += size[site]
-    rank = np.zeros(count, np.int64)
-    used = np.zeros(count, np.int64)
-    for site in range(1, count):
-        if above[site] >= 0:
-            rank[site] = rank[above[site]] + 1 + used[above[site]]
-            used[above[site]] += size[site]
-    return rank
+    return whole[:, STOCK], out, values

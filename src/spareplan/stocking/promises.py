@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from spareplan.stocking.pricing import Pipelines, Priced, Worth, nothing
+from spareplan.stocking.pipelines import Pipelines
+from spareplan.stocking.pricing import Priced, Worth, nothing
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

@@ -30,7 +30,8 @@ from numpy.typing import NDArray
 
 from spareplan.errors import InfeasibleError, SolverError
 from spareplan.maths.solver import Solution, solve_arrays
-from spareplan.stocking.pricing import Pipelines, measure, price, weighted_sum
+from spareplan.stocking.pipelines import Pipelines, weighted_sum
+from spareplan.stocking.pricing import measure, price
 from spareplan.stocking.promises import KEPT_WITHIN, Promises
 from spareplan.stocking.tabulated import Echelon, Tables, cells_at, price_cells, tabulate
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from spareplan.stocking._forest import Forest
 from spareplan.stocking.finding import Found
-from spareplan.stocking.pricing import MODELS, Pipelines, Priced
+from spareplan.stocking.pipelines import MODELS, Pipelines
+from spareplan.stocking.pricing import Priced
 from spareplan.stocking.promises import Promises
 
 FloatArray = NDArray[np.float64]

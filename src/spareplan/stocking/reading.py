@@ -9,7 +9,7 @@ import pandas as pd
 
 from spareplan.errors import DataError, Problem
 from spareplan.stocking._forest import Forest, missing_columns, numbers, read_forest, rows_problem
-from spareplan.stocking.pricing import Pipelines, lay_out
+from spareplan.stocking.pipelines import Pipelines, lay_out
 
 # A part that costs nothing is priced at this share of the mean part, so that its level stays finite.
 LEAST_COST_SHARE = 1e-6

@@ -20,7 +20,8 @@ from spareplan.stocking.asked import Asked
 from spareplan.stocking.clashes import refuse_budget, refuse_floors
 from spareplan.stocking.curve import hold, price_at
 from spareplan.stocking.finding import Found, find_levels, floor_money
-from spareplan.stocking.pricing import Pipelines, measure, weighted_sum
+from spareplan.stocking.pipelines import Pipelines, weighted_sum
+from spareplan.stocking.pricing import measure
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.spending import shed, spend
 from spareplan.stocking.trim import money

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from spareplan.stocking.curve import priced_use
 from spareplan.stocking.finding import LP_ROWS
-from spareplan.stocking.pricing import Pipelines, Priced, measure, weighted_sum
+from spareplan.stocking.pipelines import Pipelines, weighted_sum
+from spareplan.stocking.pricing import Priced, measure
 from spareplan.stocking.promises import Promises
 
 FloatArray = NDArray[np.float64]

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from spareplan.errors import DataError
 from spareplan.stocking._forest import Forest, missing_columns, numbers, rows_problem
 from spareplan.stocking.finding import Found
-from spareplan.stocking.pricing import Pipelines, Priced, measure, price
+from spareplan.stocking.pipelines import Pipelines
+from spareplan.stocking.pricing import Priced, measure, price
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.trim import money, trim
 from spareplan.stocking.whole import FEW_ROWS, search_whole

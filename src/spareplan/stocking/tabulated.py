@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from scipy import special
 
 from spareplan.stocking._tabulating import tabulate_part
-from spareplan.stocking.pricing import MODELS, Pipelines, Priced, Worth
+from spareplan.stocking.pipelines import MODELS, Pipelines
+from spareplan.stocking.pricing import Priced, Worth
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

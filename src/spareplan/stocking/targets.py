@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from spareplan.errors import DataError, Problem
 from spareplan.stocking._forest import Forest, missing_columns, numbers, rows_problem
-from spareplan.stocking.pricing import Pipelines
+from spareplan.stocking.pipelines import Pipelines
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.windows import lay_windows
 

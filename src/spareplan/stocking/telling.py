@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from spareplan.stocking.curve import Frontier
 from spareplan.stocking.finding import Found
-from spareplan.stocking.pricing import Pipelines
+from spareplan.stocking.pipelines import Pipelines
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.shortage import Shortage
 from spareplan.stocking.worth import next_money

@@ -14,7 +14,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from spareplan.stocking.pricing import Pipelines, Priced, measure, weighted_sum
+from spareplan.stocking.pipelines import Pipelines, weighted_sum
+from spareplan.stocking.pricing import Priced, measure
 from spareplan.stocking.promises import Promises
 
 FloatArray = NDArray[np.float64]

@@ -131,7 +131,8 @@ def kernel_shares(forest: Forest, times: FloatArray, wanted: BoolArray) -> Float
     -----
     Where supplies of different length let pieces overtake each other, the plain road goes on.
     """
-    from spareplan.stocking.pricing import lay_out, measure
+    from spareplan.stocking.pipelines import lay_out
+    from spareplan.stocking.pricing import measure
     from spareplan.stocking.windows import lay_windows
 
     quantity = np.ones(len(forest.part_ids), dtype=np.int64)

@@ -13,7 +13,7 @@ from spareplan.results import StockLevels
 from spareplan.stocking.asked import Asked
 from spareplan.stocking.ceilings import PLANNER, RULE_WORDS
 from spareplan.stocking.finding import Found
-from spareplan.stocking.pricing import ANY_STOCK, weighted_sum
+from spareplan.stocking.pipelines import ANY_STOCK, weighted_sum
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.steady import Steady, keep_steady, read_before
 from spareplan.stocking.wishes import PlanTables

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from spareplan.errors import InfeasibleError, SolverError
 from spareplan.maths.solver import solve_arrays
-from spareplan.stocking.pricing import Pipelines, measure, price, weighted_sum
+from spareplan.stocking.pipelines import Pipelines, weighted_sum
+from spareplan.stocking.pricing import measure, price
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.trim import Fees
 

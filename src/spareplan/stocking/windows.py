@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spareplan.stocking._forest import Forest
-from spareplan.stocking.pricing import Pipelines, Windows
+from spareplan.stocking.pipelines import Pipelines, Windows
 from spareplan.stocking.waiting import INSTANT
 
 FloatArray = NDArray[np.float64]

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from spareplan.config import StockingOptions
 from spareplan.stocking._forest import Forest
 from spareplan.stocking.groups import group_targets, part_groups
-from spareplan.stocking.in_window import group_windows
 from spareplan.stocking.limits import (
     GRADE,
     PLANNER,
@@ -21,7 +20,7 @@ from spareplan.stocking.limits import (
     with_limited_rows,
     with_vital_floors,
 )
-from spareplan.stocking.pricing import Pipelines
+from spareplan.stocking.pipelines import Pipelines
 
 __all__ = ["PlanTables", "group_targets", "order_quantities", "plan_tables", "today_levels"]
 
@@ -33,10 +32,8 @@ class PlanTables:
     Parameters
     ----------
     sites, parts, rates, targets, limits : DataFrame
-        As in `solve_levels`; parts carry group (as whom they are promised) and order_quantity, limits who set
-        them.
-    windows : DataFrame
-        Window promises per site x group (`in_window.group_windows`); parts carry window_days.
+        As in `solve_levels`; parts carry group (as whom they are promised), window_days and order_quantity,
+        limits who set them.
     tier_of_group : dict
         Tier of each name in `parts.group`.
     implied : list of dict
@@ -49,7 +46,6 @@ class PlanTables:
     targets: pd.DataFrame
     limits: pd.DataFrame
     tier_of_group: dict[str, int]
-    windows: pd.DataFrame
     implied: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -102,10 +98,7 @@ def plan_tables(
     quantity = order_quantities(parts, rates, catalogue, limits, options)
     ready = parts.assign(group=group, order_quantity=quantity, window_days=window)
     targets = group_targets(ready, rates, graded)
-    windows = group_windows(ready, rates, graded)
-    return PlanTables(
-        sites, ready, rates, targets, limits, tiers, windows, _implied(ready, limits, tiers, quantity)
-    )
+    return PlanTables(sites, ready, rates, targets, limits, tiers, _implied(ready, limits, tiers, quantity))
 
 
 def _implied(

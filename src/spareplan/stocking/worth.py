@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from spareplan.errors import problem_in_argument
 from spareplan.maths.units import DAYS_PER_YEAR, HOURS_PER_DAY
 from spareplan.stocking.curve import WHOLE, Frontier, Scope, hold, layers, price_at, priced_use
-from spareplan.stocking.pricing import Pipelines, measure
+from spareplan.stocking.pipelines import Pipelines
+from spareplan.stocking.pricing import measure
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.spending import spend, sums
 
