@@ -17,6 +17,7 @@ from spareplan.stocking._reading import (
     read_levels,
     read_sites,
     rows_problem,
+    unique_ids,
 )
 
 __all__ = ["Forest", "missing_columns", "numbers", "read_forest", "rows_problem"]
@@ -246,10 +247,13 @@ def read_forest(
             problems += missing_columns(table, frame, columns)
     if levels is not None and "base_stock" not in levels and "reorder_point" not in levels:
         problems += missing_columns("levels", levels, ["base_stock"])
-    if problems or tree is None:
-        raise DataError(problems)
-    part_ids = pd.Index(parts["part_id"])
-    problems += doubled("parts", parts, ["part_id"])
+    # Whatever is missing, the rest is checked against what there is: all faults at once.
+    site_ids = tree.ids if tree is not None else unique_ids(sites, "site_id")
+    part_ids = pd.Index(parts["part_id"]) if "part_id" in parts else None
+    known_parts = part_ids
+    if part_ids is not None and (twice := doubled("parts", parts, ["part_id"])):
+        problems += twice
+        known_parts = unique_ids(parts, "part_id")
     lead = numbers(parts, "lead_time_days", "parts", problems)
     lead_sd = numbers(parts, "lead_time_sd_days", "parts", problems, default=0.0)
     returned = numbers(parts, "repairable_share", "parts", problems, default=0.0, high=1.0)
@@ -263,7 +267,7 @@ def read_forest(
         "is empty although repairable_share is above 0",
         "give the days a repair takes, or repairable_share 0",
     )
-    part, site = places("rates", rates, part_ids, tree.ids, problems)
+    part, site = places("rates", rates, known_parts, site_ids, problems)
     own = numbers(rates, "demand_per_day", "rates", problems)
     vmr = numbers(rates, "vmr", "rates", problems, default=1.0)
     cv2 = numbers(rates, "rate_cv2", "rates", problems, default=0.0)
@@ -277,8 +281,8 @@ def read_forest(
         "is empty although repair_share_site is above 0",
         "give the days a repair takes, or repair_share_site 0",
     )
-    stocked = read_levels(levels, part_ids, tree, problems)
-    if problems:
+    stocked = read_levels(levels, known_parts, site_ids, tree, problems)
+    if problems or tree is None or part_ids is None:
         raise DataError(problems)
 
     marked = np.zeros((len(part_ids), len(tree.ids)), dtype=bool)

@@ -16,6 +16,8 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 # Rows whose labels are looked up at once: enough to be quick, few enough to need little memory.
 BLOCK_ROWS = 1 << 18
+# Up to this many labels are looked up one by one: finding the distinct ones first would cost more.
+FEW_ROWS = 2_000
 
 
 @dataclass(frozen=True)
@@ -47,26 +49,27 @@ def read_sites(sites: pd.DataFrame, problems: list[Problem]) -> SiteTree | None:
     SiteTree or None
     """
     missing = missing_columns("sites", sites, ["site_id", "parent_id", "lead_time_days"])
+    problems += missing
+    if not len(sites):
+        problems.append(Problem("sites", 0, "", "", "is empty", "give at least the headquarters"))
     if missing or not len(sites):
-        problems += missing or [Problem("sites", 0, "", "", "is empty", "give at least the headquarters")]
         return None
     twice = doubled("sites", sites, ["site_id"])
     problems += twice
-    if twice:
-        return None
     ids = pd.Index(sites["site_id"])
     parents = sites["parent_id"].to_numpy(dtype=object)
     top = pd.isna(parents) | (parents == "")
-    above = np.full(len(ids), -1)
-    above[~top] = ids.get_indexer(pd.Index(parents[~top]))
+    above = positions(sites["parent_id"], unique_ids(sites, "site_id") if twice else ids)
+    above = np.where(top, -1, above)
     lead = numbers(sites, "lead_time_days", "sites", problems, default_rows=top)
     lead_sd = numbers(sites, "lead_time_sd_days", "sites", problems, default=0.0)
     before = len(problems)
+    strays = ~top & (above < 0)
     problems += rows_problem(
         "sites",
         sites,
         "parent_id",
-        ~top & (above < 0),
+        strays,
         "is no site_id of sites",
         "add that site or mend the id",
     )
@@ -89,28 +92,27 @@ def read_sites(sites: pd.DataFrame, problems: list[Problem]) -> SiteTree | None:
                 "leave parent_id empty at the headquarters only",
             )
         )
-    if len(problems) > before:
+    if twice:
         return None
-    depth = np.where(top, 0, -1)
+    depth = np.where(top | strays, 0, -1)
     for level in range(1, len(ids) + 1):
         found = (depth < 0) & (depth[above] == level - 1)
         if not found.any():
             break
         depth[found] = level
-    circle = depth < 0
-    if circle.any():
-        problems += rows_problem(
-            "sites",
-            sites,
-            "parent_id",
-            circle,
-            "leads round in a circle",
-            "every site must lead up to the headquarters",
-        )
+    problems += rows_problem(
+        "sites",
+        sites,
+        "parent_id",
+        depth < 0,
+        "leads round in a circle",
+        "every site must lead up to the headquarters",
+    )
+    if len(problems) > before:
         return None
     # Within an echelon by label, so that the order of the rows of `sites` does not matter.
-    rank = np.argsort(np.argsort(ids.astype(str), kind="stable"))
-    order = np.lexsort((rank, depth))
+    labels = np.array([str(label) for label in ids.tolist()], dtype=object)
+    order = np.lexsort((np.argsort(np.argsort(labels, kind="stable")), depth))
     position = np.empty(len(ids), dtype=np.int64)
     position[order] = np.arange(len(ids))
     parent = np.where(above[order] >= 0, position[above[order]], -1)
@@ -118,15 +120,21 @@ def read_sites(sites: pd.DataFrame, problems: list[Problem]) -> SiteTree | None:
 
 
 def read_levels(
-    levels: pd.DataFrame | None, part_ids: pd.Index, tree: SiteTree, problems: list[Problem]
+    levels: pd.DataFrame | None,
+    part_ids: pd.Index | None,
+    site_ids: pd.Index | None,
+    tree: SiteTree | None,
+    problems: list[Problem],
 ) -> Callable[[IntArray, IntArray], tuple[IntArray, IntArray, IntArray]]:
+    """Check levels; what comes back tells base stock, least and most position of rows (part, site)."""
+
     def nothing(row_part: IntArray, row_site: IntArray) -> tuple[IntArray, IntArray, IntArray]:
         none = np.broadcast_to(np.int64(0), len(row_part))
         return none, none, none
 
     if levels is None or not len(levels):
         return nothing
-    part, site = places("levels", levels, part_ids, tree.ids, problems)
+    part, site = places("levels", levels, part_ids, site_ids, problems)
     point, quantity = (
         _levels_column(levels, name, low, problems)
         for name, low in (("reorder_point", -1.0), ("order_quantity", 1.0))
@@ -138,11 +146,11 @@ def read_levels(
         "levels",
         levels,
         "base_stock",
-        empty & ~batches,
+        empty & ~batches & ("base_stock" in levels or "reorder_point" in levels),
         "is empty",
         "give whole pieces of at least 0, or reorder_point and order_quantity",
     )
-    if problems:
+    if problems or tree is None:
         return nothing
     # Below HQ the base stock rules where pieces are ordered one by one: R = S - 1 beside it says the same.
     batches &= (tree.depth[site] == 0) | empty | (quantity > 1)
@@ -167,8 +175,7 @@ def read_levels(
 def _levels_column(levels: pd.DataFrame, column: str, low: float, problems: list[Problem]) -> FloatArray:
     if column not in levels:
         return np.full(len(levels), np.nan)
-    values = pd.to_numeric(levels[column], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-    empty = levels[column].isna().to_numpy()
+    values, empty = _as_numbers(levels[column])
     bad = ~empty & ~((values >= low) & np.isfinite(values) & (values == np.floor(values)))
     problems += rows_problem(
         "levels",
@@ -181,7 +188,21 @@ def _levels_column(levels: pd.DataFrame, column: str, low: float, problems: list
     return values
 
 
+def _as_numbers(column: pd.Series) -> tuple[FloatArray, BoolArray]:
+    """A column as numbers, NaN where it holds none, and where it is empty."""
+    if column.dtype == np.float64 or column.dtype == np.int64:
+        plain = column.to_numpy().astype(float)
+        return plain, np.isnan(plain)
+    values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    return values, column.isna().to_numpy()
+
+
 def doubled(table: str, frame: pd.DataFrame, keys: list[str]) -> list[Problem]:
+    """A problem per row whose key stands twice or is empty."""
+    if len(keys) == 1:
+        labels = frame[keys[0]].to_numpy(dtype=object)
+        if not pd.isna(labels).any() and len(set(labels.tolist())) == len(labels):
+            return []
     bad = frame.duplicated(keys, keep="first").to_numpy() | frame[keys].isna().any(axis=1).to_numpy()
     values = frame[keys].to_numpy(dtype=object)[np.flatnonzero(bad)]
     shown = [" / ".join("" if pd.isna(value) else str(value) for value in row) for row in values]
@@ -199,9 +220,14 @@ def doubled(table: str, frame: pd.DataFrame, keys: list[str]) -> list[Problem]:
 
 
 def places(
-    table: str, frame: pd.DataFrame, part_ids: pd.Index, site_ids: pd.Index, problems: list[Problem]
+    table: str,
+    frame: pd.DataFrame,
+    part_ids: pd.Index | None,
+    site_ids: pd.Index | None,
+    problems: list[Problem],
 ) -> tuple[IntArray, IntArray]:
-    if not part_ids.is_unique:
+    """Positions of the parts and sites of rows in unique ids (None: not known, nothing is looked up)."""
+    if not {"part_id", "site_id"} <= set(frame.columns):
         return np.zeros(len(frame), dtype=np.int64), np.zeros(len(frame), dtype=np.int64)
     part, site = positions(frame["part_id"], part_ids), positions(frame["site_id"], site_ids)
     problems += rows_problem(
@@ -213,21 +239,35 @@ def places(
     # Counting codes is much faster than comparing labels; the labels are compared where something is wrong.
     known = (part >= 0) & (site >= 0)
     every = bool(known.all())
-    seen = np.zeros((len(part_ids), len(site_ids)), dtype=bool)
+    size = tuple(1 if ids is None else len(ids) for ids in (part_ids, site_ids))
+    seen = np.zeros(size, dtype=bool)
     seen[part if every else part[known], site if every else site[known]] = True
     if not every or np.count_nonzero(seen) < len(part):
         problems += doubled(table, frame, ["part_id", "site_id"])
     return part, site
 
 
-def positions(labels: pd.Series, ids: pd.Index) -> IntArray:
-    """Positions of labels in unique `ids`; -1 where a label is unknown or empty.
+def unique_ids(frame: pd.DataFrame, column: str) -> pd.Index | None:
+    """Labels of a faulty table, each once; None where it holds none."""
+    ids = pd.Index(frame[column].dropna().unique() if column in frame else [])
+    return ids if len(ids) else None
+
+
+def positions(labels: pd.Series, ids: pd.Index | None) -> IntArray:
+    """Positions of labels in unique `ids`; -1 where a label is unknown or empty; 0 where there are no ids.
 
     Labels are looked up once per block and value, so that millions of rows cost no Python object each.
     """
+    if ids is None:
+        return np.zeros(len(labels), dtype=np.int64)
     if isinstance(labels.dtype, pd.CategoricalDtype):
         known = np.r_[ids.get_indexer(labels.cat.categories), -1]
         return known[labels.cat.codes.to_numpy()]
+    if len(labels) + len(ids) <= FEW_ROWS:
+        wanted = labels.to_numpy(dtype=object)
+        place = {label: n for n, label in enumerate(ids.tolist())}
+        found = [place.get(label, -1) for label in wanted.tolist()]
+        return np.where(pd.isna(wanted), -1, np.array(found, dtype=np.int64))
     out = np.empty(len(labels), dtype=np.int64)
     for begin in range(0, len(labels), BLOCK_ROWS):
         codes, unique = pd.factorize(labels.iloc[begin : begin + BLOCK_ROWS])
@@ -274,13 +314,13 @@ def numbers(
     """
     if column not in frame:
         return np.broadcast_to(np.float64(np.nan if default is None else default), len(frame))
-    if frame[column].dtype == np.float64 and len(frame):
-        plain: FloatArray = frame[column].to_numpy()
+    given = frame[column]
+    if given.dtype == np.float64 and len(given):
+        plain: FloatArray = given.to_numpy()
         # Comparisons with NaN are false, so an empty cell takes the long way.
         if plain.min() >= 0 and plain.max() <= min(high, np.finfo(float).max):
             return plain
-    values = pd.to_numeric(frame[column], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-    empty = frame[column].isna().to_numpy()
+    values, empty = _as_numbers(given)
     allowed = empty & (default is not None) | (empty & default_rows if default_rows is not None else False)
     bad = ~allowed & ~((values >= 0) & (values <= high) & np.isfinite(values))
     limit = f"from 0 to {high:g}" if np.isfinite(high) else "of at least 0"

@@ -295,25 +295,28 @@ def evaluate_levels(
         )
     forest = read_forest(sites, parts, rates, levels)
     service, _ = evaluate_forest(forest, method)
-    table = service_table(forest, service)
-    codes = evaluation_codes(forest, method)
-    table["evaluation"] = pd.Index(EVALUATIONS).take(codes)
+    shares = np.empty((len(forest), 0))
     if len(times):
         from spareplan.stocking.waiting import wait_shares
 
         shares = wait_shares(forest, np.asarray(times, dtype=float), method)
-        names = [f"wait_le_{time:g}" for time in times]
-        table = pd.concat([table, pd.DataFrame(shares, columns=names)], axis=1)
-    return table
+    waits = {f"wait_le_{time:g}": shares[:, column] for column, time in enumerate(times)}
+    return service_table(forest, service, evaluation_codes(forest, method), waits)
 
 
-def service_table(forest: Forest, service: Service) -> pd.DataFrame:
-    """Rows of `evaluate_levels` without evaluation and waits.
+def service_table(
+    forest: Forest, service: Service, codes: NDArray[np.int8], waits: dict[str, FloatArray]
+) -> pd.DataFrame:
+    """Rows of `evaluate_levels`.
 
     Parameters
     ----------
     forest : Forest
     service : Service
+    codes : ndarray of int, shape (n,)
+        Evaluation of each row, as a place in `EVALUATIONS`.
+    waits : mapping of str to ndarray, shape (n,)
+        Further columns.
 
     Returns
     -------
@@ -327,14 +330,17 @@ def service_table(forest: Forest, service: Service) -> pd.DataFrame:
         {
             "part_id": forest.part_ids.take(forest.part),
             "site_id": forest.site_ids.take(forest.site),
-            "base_stock": forest.stock,
+            "base_stock": forest.stock.copy(),
             "ebo": service.ebo,
             "fill_rate": np.where(demanded, service.fill_rate, np.nan),
             "ready_rate": service.ready_rate,
             "mean_wait_days": wait,
             "on_hand": np.maximum(mean_stock - service.pipeline + service.ebo, 0.0),
             "pipeline": service.pipeline,
-        }
+            "evaluation": pd.Index(EVALUATIONS).take(codes),
+            **waits,
+        },
+        copy=False,
     )
 
 
