@@ -292,13 +292,18 @@ def read_forest(
         marked[:, tree.parent[child]] |= marked[:, child]
     row_part, row_site = np.nonzero(marked)
     count = len(row_part)
-    place = (np.cumsum(marked) - 1).reshape(marked.shape)
+    place = np.cumsum(marked)
+    place -= 1
+    place = place.reshape(marked.shape)
+    at = place[part, site]
+    del part, site
+    stock, least, most = stocked(marked, place, count)
+    del stocked, marked
     parent_site = tree.parent[row_site]
     top = parent_site < 0
     parent = place[row_part, parent_site]
     parent[top] = -1
-    at = place[part, site]
-    del place
+    del place, parent_site
 
     def spread_out(values: FloatArray, default: float) -> FloatArray:
         if (values == default).all():
@@ -334,9 +339,8 @@ def read_forest(
     overdispersed = np.broadcast_to(np.bool_(False), count)
     if wild.any():
         wild_parts = np.zeros(len(part_ids), dtype=bool)
-        wild_parts[part[wild]] = True
+        wild_parts[row_part[at[wild]]] = True
         overdispersed = wild_parts[row_part]
-    stock, least, most = stocked(row_part, row_site)
     back, vague = bool((returned > 0).any()), bool((lead_sd > 0).any() or (tree.lead_sd > 0).any())
     return Forest(
         part_ids=part_ids,

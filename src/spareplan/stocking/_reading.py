@@ -125,11 +125,14 @@ def read_levels(
     site_ids: pd.Index | None,
     tree: SiteTree | None,
     problems: list[Problem],
-) -> Callable[[IntArray, IntArray], tuple[IntArray, IntArray, IntArray]]:
-    """Check levels; what comes back tells base stock, least and most position of rows (part, site)."""
+) -> Callable[[BoolArray, IntArray, int], tuple[IntArray, IntArray, IntArray]]:
+    """Check levels; what comes back tells base stock, least and most position of every row of a forest.
 
-    def nothing(row_part: IntArray, row_site: IntArray) -> tuple[IntArray, IntArray, IntArray]:
-        none = np.broadcast_to(np.int64(0), len(row_part))
+    It asks which cells of parts x sites have a row, the row of each cell, and how many rows there are.
+    """
+
+    def nothing(marked: BoolArray, place: IntArray, count: int) -> tuple[IntArray, IntArray, IntArray]:
+        none = np.broadcast_to(np.int64(0), count)
         return none, none, none
 
     if levels is None or not len(levels):
@@ -154,27 +157,31 @@ def read_levels(
         return nothing
     # Below HQ the base stock rules where pieces are ordered one by one: R = S - 1 beside it says the same.
     batches &= (tree.depth[site] == 0) | empty | (quantity > 1)
-    stock = np.where(empty, point + quantity, stock)
-    least = np.where(batches, point + 1, stock).astype(np.int64)
-    most = np.where(batches, point + quantity, stock).astype(np.int64)
-    whole = stock.astype(np.int64)
     code = part * len(tree.ids) + site
+    del part, site
+    whole = np.where(empty, point + quantity, stock).astype(np.int64)
+    columns = [whole]
+    if batches.any():
+        columns.append(np.where(batches, point + 1, whole).astype(np.int64))
+        columns.append(np.where(batches, point + quantity, whole).astype(np.int64))
 
-    def at_rows(row_part: IntArray, row_site: IntArray) -> tuple[IntArray, IntArray, IntArray]:
-        every = row_part * len(tree.ids) + row_site
-        place = np.minimum(np.searchsorted(every, code), max(len(every) - 1, 0))
-        known = every[place] == code if len(every) else np.zeros(len(code), dtype=bool)
-        out = np.zeros((3, len(every)), dtype=np.int64)
-        for row, values in zip(out, (whole, least, most)):
-            row[place[known]] = values[known]
-        return out[0], out[1], out[2]
+    def at_rows(marked: BoolArray, place: IntArray, count: int) -> tuple[IntArray, IntArray, IntArray]:
+        known = marked.ravel()[code]
+        rows = place.ravel()[code[known]]
+        out = []
+        for values in columns:
+            spread = np.zeros(count, dtype=np.int64)
+            spread[rows] = values[known]
+            out.append(spread)
+        # One by one, the position is the base stock: one array serves all three.
+        return out[0], out[-2 % len(out)], out[-1]
 
     return at_rows
 
 
 def _levels_column(levels: pd.DataFrame, column: str, low: float, problems: list[Problem]) -> FloatArray:
     if column not in levels:
-        return np.full(len(levels), np.nan)
+        return np.broadcast_to(np.float64(np.nan), len(levels))
     values, empty = _as_numbers(levels[column])
     bad = ~empty & ~((values >= low) & np.isfinite(values) & (values == np.floor(values)))
     problems += rows_problem(
@@ -185,7 +192,8 @@ def _levels_column(levels: pd.DataFrame, column: str, low: float, problems: list
         f"is no whole number of at least {low:g}",
         f"give whole pieces, {low:g} or more",
     )
-    return values
+    # What is told as no number is not told as empty once more.
+    return np.where(bad, low, values) if bad.any() else values
 
 
 def _as_numbers(column: pd.Series) -> tuple[FloatArray, BoolArray]:

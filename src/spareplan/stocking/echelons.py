@@ -313,6 +313,7 @@ def service_table(
     ----------
     forest : Forest
     service : Service
+        Its arrays go into the table.
     codes : ndarray of int, shape (n,)
         Evaluation of each row, as a place in `EVALUATIONS`.
     waits : mapping of str to ndarray, shape (n,)
@@ -322,20 +323,25 @@ def service_table(
     -------
     DataFrame
     """
-    demanded = forest.demand > 0
-    mean_stock = (forest.least + forest.most) / 2
-    with np.errstate(invalid="ignore", divide="ignore"):
-        wait = np.where(demanded, service.ebo / forest.demand, np.nan)
+    # In place where it can be: these tables may have millions of rows.
+    idle = forest.demand <= 0
+    wait = np.full(len(forest), np.nan)
+    np.divide(service.ebo, forest.demand, out=wait, where=~idle)
+    service.fill_rate[idle] = np.nan
+    on_hand = (forest.least + forest.most) / 2
+    on_hand -= service.pipeline
+    on_hand += service.ebo
+    np.maximum(on_hand, 0.0, out=on_hand)
     return pd.DataFrame(
         {
             "part_id": forest.part_ids.take(forest.part),
             "site_id": forest.site_ids.take(forest.site),
             "base_stock": forest.stock.copy(),
             "ebo": service.ebo,
-            "fill_rate": np.where(demanded, service.fill_rate, np.nan),
+            "fill_rate": service.fill_rate,
             "ready_rate": service.ready_rate,
             "mean_wait_days": wait,
-            "on_hand": np.maximum(mean_stock - service.pipeline + service.ebo, 0.0),
+            "on_hand": on_hand,
             "pipeline": service.pipeline,
             "evaluation": pd.Index(EVALUATIONS).take(codes),
             **waits,
