@@ -294,6 +294,35 @@ def test_a_share_without_a_miss_has_the_rule_of_three():
     assert value[0] == 1 and width[0] == pytest.approx(3 / 200)
 
 
+def test_where_nobody_waited_the_intervals_are_not_empty_and_hold_the_formula():
+    given = networks.tables(TREE[0], TREE[1], TREE[2], [35, 4, 6, 5, 3])
+    simulated = simulate(*given, years=5, seed=3)
+    values, widths = wide(simulated).loc["P1"], wide(simulated, "half_width").loc["P1"]
+    formula = evaluate_levels(*given).set_index("site_id")
+    calm = values.index[values["mean_wait_days"] == 0]
+    assert len(calm) >= 2 and (formula.loc[calm, "ebo"] > 0).all()
+    for measure in ("ebo", "mean_wait_days", "ready_rate", "fill_rate"):
+        assert (widths.loc[calm, measure] > 0).all()
+        assert ((values - formula)[measure].abs() <= widths[measure]).loc[calm].all()
+    # Three unseen waits of the longest kind: at headquarters the supplier's 30 days, for 0.67 pieces a day.
+    assert "S00" in calm
+    assert widths.loc["S00", "mean_wait_days"] == pytest.approx(3 * 30 / (5 * 365.25 * 0.67), rel=0.1)
+    assert widths.loc["S00", "ebo"] == pytest.approx(3 * 30 / (5 * 365.25))
+
+
+def test_a_promise_that_nobody_waited_for_has_an_upper_end():
+    service = pd.DataFrame(
+        {"group": "g", "site_id": ["S01"], "tier": 1, "measure": "mean_wait_days", "target": 1.0,
+         "reached": 0.0, "slack": 0.0}
+    )  # fmt: skip
+    given, levels = planned(service)
+    given[3]["base_stock"] = 60
+    forest = read_forest(*given)
+    row = attainment_table(forest, run_forest(forest, 20, 4, np.array([])), levels, np.array([])).iloc[0]
+    assert row["achieved"] == 0 and row["low"] == 0 and row["kept"]
+    assert 0.0 < row["high"] <= 3 * 34 / (20 * 365.25 * 0.05 * 0.8)
+
+
 def test_intervals_cover_the_mean_of_a_known_law():
     draw = np.random.default_rng(2)
     bottom = draw.poisson(50, (400, 20)).astype(float)

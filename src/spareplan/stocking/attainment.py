@@ -13,7 +13,7 @@ from spareplan.results import StockLevels
 from spareplan.stocking import _runs, _tally
 from spareplan.stocking._forest import Forest
 from spareplan.stocking.pooled import PoolBatched
-from spareplan.stocking.sampling import ratio_interval
+from spareplan.stocking.sampling import longest_waits, ratio_interval
 
 FloatArray = NDArray[np.float64]
 
@@ -41,6 +41,7 @@ def attainment_table(
     site = forest.site_ids.take(forest.site)
     named, label = _promised_as(forest, levels)
     own = batched.own
+    longest = longest_waits(forest)
     out, helped = [], []
     # A cap on money is no promise that demand could keep or break.
     service = levels.service[levels.service["measure"] != "money"]
@@ -56,7 +57,10 @@ def attainment_table(
         else:
             top = batched.own_waits_le[:, :, int(np.searchsorted(times, window))]
         values, widths = ratio_interval(
-            top[mine].sum(axis=0, keepdims=True), own[mine].sum(axis=0, keepdims=True), share=not waiting
+            top[mine].sum(axis=0, keepdims=True),
+            own[mine].sum(axis=0, keepdims=True),
+            share=not waiting,
+            most=longest[mine].max(initial=0.0) if waiting else np.nan,
         )
         if isinstance(batched, PoolBatched):
             with np.errstate(invalid="ignore"):

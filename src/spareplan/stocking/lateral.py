@@ -22,7 +22,7 @@ from scipy.sparse import linalg
 from spareplan.errors import problem_in_argument
 from spareplan.stocking._forest import Forest
 from spareplan.stocking.pooled import run_pools
-from spareplan.stocking.sampling import ratio_interval
+from spareplan.stocking.sampling import longest_waits, ratio_interval
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -155,13 +155,14 @@ def simulate_pools(
         Faults of `laterals`.
     """
     batched = run_pools(forest, laterals, years, seed, times)
+    longest = longest_waits(forest)
     found = {
         "fill_rate": ratio_interval(batched.own_filled, batched.own, share=True),
         "lateral_share": ratio_interval(batched.lateral, batched.own, share=True),
         "emergency_share": ratio_interval(batched.emergency, batched.own, share=True),
-        "mean_wait_days": ratio_interval(batched.own_wait, batched.own),
+        "mean_wait_days": ratio_interval(batched.own_wait, batched.own, most=longest),
         # Waiting for the own supply is a backorder; Little's law turns its sum into a mean over time.
-        "ebo": ratio_interval(batched.own_late, batched.days),
+        "ebo": ratio_interval(batched.own_late, batched.days, most=longest),
     }
     for column, time in enumerate(times):
         within = batched.own_waits_le[:, :, column]

@@ -17,6 +17,8 @@ from spareplan.stocking._forest import Forest
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 CONFIDENCE = 0.95
+# Of events that never happened up to so many may have been missed, at that confidence: the rule of three.
+MISSED = 3.0
 # Events in memory at a time, and the length of a run after which progress is shown.
 CHUNK_EVENTS = 2_000_000
 SHOW_PROGRESS_EVENTS = 10_000_000
@@ -70,11 +72,14 @@ def measures_table(forest: Forest, batched: _tally.Batched, times: FloatArray) -
     DataFrame
         part_id, site_id, measure, value, half_width.
     """
+    longest = longest_waits(forest)
+    late, late_width = ratio_interval(batched.late, batched.days, most=longest)
+    short, short_width = ratio_interval(batched.short, batched.days, most=longest)
     found = {
-        "ebo": ratio_interval(batched.late, batched.days),
+        "ebo": (late, late_width),
         "fill_rate": ratio_interval(batched.filled, batched.demands, share=True),
-        "ready_rate": _ready(batched),
-        "mean_wait_days": ratio_interval(batched.wait, batched.demands),
+        "ready_rate": (1 - short, np.minimum(short_width, 1.0)),
+        "mean_wait_days": ratio_interval(batched.wait, batched.demands, most=longest),
         "on_hand": ratio_interval(batched.shelf, batched.days),
     }
     for column, time in enumerate(times):
@@ -95,7 +100,9 @@ def measures_table(forest: Forest, batched: _tally.Batched, times: FloatArray) -
     )
 
 
-def ratio_interval(top: FloatArray, bottom: FloatArray, share: bool = False) -> tuple[FloatArray, FloatArray]:
+def ratio_interval(
+    top: FloatArray, bottom: FloatArray, share: bool = False, most: FloatArray | float = np.nan
+) -> tuple[FloatArray, FloatArray]:
     """Ratio of sums over batches, and half the width of its 95 % interval.
 
     Parameters
@@ -103,6 +110,9 @@ def ratio_interval(top: FloatArray, bottom: FloatArray, share: bool = False) -> 
     top, bottom : ndarray, shape (n, batches)
     share : bool
         The ratio counts hits among tries: where all or none hit, the rule of three gives the width.
+    most : ndarray, shape (n,), optional
+        What a single one can add to the top at most, as a wait adds days: where nothing was added, up to
+        three may have been missed (rule of three), and the width is three times this over the bottom.
 
     Returns
     -------
@@ -118,13 +128,33 @@ def ratio_interval(top: FloatArray, bottom: FloatArray, share: bool = False) -> 
         width = special.stdtrit(batches - 1, (1 + CONFIDENCE) / 2) * error
         if share:
             certain = (value <= 0) | (value >= 1)
-            width = np.where(certain, np.minimum(3 / total, 1.0), width)
+            width = np.where(certain, np.minimum(MISSED / total, 1.0), width)
+        nothing = abs(value) <= _runs.INSTANT
+        width = np.where(nothing & ~np.isnan(most), MISSED / total * most, width)
     return value, width
 
 
-def _ready(batched: _tally.Batched) -> tuple[FloatArray, FloatArray]:
-    short, width = ratio_interval(batched.short, batched.days)
-    return 1 - short, width
+def longest_waits(forest: Forest) -> FloatArray:
+    """Longest that a demand can wait at each row if nothing is in stock on its way. [days].
+
+    Parameters
+    ----------
+    forest : Forest
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        From the supplier down; where times are random, the mean of the time that is under way at a random
+        moment. 0 where nothing is ever asked for.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        days = np.where(forest.lead > 0, forest.lead + forest.lead_sd**2 / forest.lead, 0.0)
+    days = np.maximum(days, np.where(forest.return_share > 0, forest.return_days, 0.0))
+    for depth in range(1, int(forest.depth.max(initial=0)) + 1):
+        rows = forest.rows_at(depth)
+        days[rows] += days[forest.parent[rows]]
+    days = np.maximum(days, np.where(forest.repair_share > 0, forest.repair_days, 0.0))
+    return np.where(forest.demand > 0, days, 0.0)
 
 
 def _chunks(forest: Forest, years: float) -> Iterator[IntArray]:

@@ -63,7 +63,7 @@ def simulate(
         part_id, site_id, measure, value, half_width: ebo, fill_rate, ready_rate, mean_wait_days, on_hand and
         wait_le_<t> per part x site, as in `evaluate_levels`; half_width of the 95 % interval from 20
         batches. NaN where nothing was asked for. A share that was never missed has the width of the rule
-        of three.
+        of three; where nobody waited, so have backorders and waits: three that waited as long as can be.
 
     Raises
     ------
