@@ -14,8 +14,6 @@ from spareplan.stocking.levels_lp import Columns, generate_columns
 from spareplan.stocking.multipliers import (
     Search,
     certify,
-    levels_like,
-    prices_of_some,
     relaxed_bound,
     search_prices,
     surrogate,
@@ -24,6 +22,7 @@ from spareplan.stocking.pipelines import MODELS, Pipelines
 from spareplan.stocking.pricing import Priced, measure, price
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.proving import PROVED, prove
+from spareplan.stocking.sampled import prices_by_samples
 from spareplan.stocking.trim import money, trim
 from spareplan.stocking.whole import FEW_ROWS, first_whole, search_whole
 
@@ -34,9 +33,8 @@ Progress = Callable[[str, int, int], None]
 LP_ROWS = 60_000
 # From here on a search by two moments comes first, and the exact one starts near its end.
 SURROGATE_ROWS = 3_000
-# From here on a twentieth of the parts tells where the prices lie, and few steps over all of them remain.
+# From here on some of the parts tell where the prices lie, and few steps over all of them remain.
 SAMPLE_ROWS = 200_000
-SAMPLED = 20
 # Nearer to the bound than this, choosing the stocks of leaves together gains little.
 SETTLED = 1e-3
 # Passes that may follow an interrupt until all promises are kept.
@@ -220,15 +218,8 @@ def price_promises(
     rough = rows > SURROGATE_ROWS and (pipelines.model == MODELS["exact"]).any()
     warm, slope, guess, steps = None, None, None, 12
     if rows > SAMPLE_ROWS and prices is None:
-        # Fixed draw: the same parts whatever the order of the tables.
-        drawn = np.random.default_rng(0).permutation(len(pipelines.unit_cost))
-        sample = np.sort(drawn[: max(len(drawn) // SAMPLED, 1)])
-        prices, slope, known = prices_of_some(surrogate(pipelines), promises, sample, steps, None, progress)
-        if rough:
-            start = (prices, slope)
-            prices, slope, known = prices_of_some(pipelines, promises, sample, steps // 3, start, progress)
-            rough = False
-        guess = levels_like(pipelines, sample, known)
+        prices, slope, guess = prices_by_samples(pipelines, promises, progress)
+        rough = False
         steps = 5
     if rough:
         warm = search_prices(

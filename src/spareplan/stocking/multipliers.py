@@ -22,19 +22,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spareplan.stocking.pipelines import MODELS, Pipelines, weighted_sum
-from spareplan.stocking.pricing import Priced, Worth, price
+from spareplan.stocking.pricing import Priced, Worth, nothing, price
 from spareplan.stocking.promises import Promises
+from spareplan.stocking.secants import Secants, has_jumps
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-FIRST_SLOPE, STEEPEST, FLATTEST = -0.9, -2.0, -0.3
-LONGEST_STEP = 2.5
 NO_PRICE = 1e-12
 TWO_ECHELONS = 2
-# Place of the caps among the kinds of promises.
-CAP = 3
-# Below this share of the unit cost a cap is free.
-NO_CAP_PRICE = 1e-6
+# A search that is made certain later stops where the next step would lift the bound by less than this share.
+WALKED = 1e-5
+# A certain search is followed by another where that promises to lift the bound by more than this share.
+SURE, MOST_SURE, WALKS_BETWEEN = 4e-5, 4, 2
+# Farther than this, in logarithms, a step is not trusted without a look.
+NEAR = 0.3
+# Share of a proof that its first turn mostly is.
+FIRST_TURN = 0.8
 
 
 @dataclass
@@ -59,6 +62,8 @@ class Search:
         The user broke off.
     certain : ndarray, shape (parts,), optional
         Least cost of every part at `prices`, as far as it is certain; NaN where it is not yet. [money]
+    ahead : ndarray, shape (promises,), optional
+        Prices that the last step led to, not looked at yet.
     """
 
     prices: FloatArray
@@ -69,6 +74,7 @@ class Search:
     slope: FloatArray | None = None
     interrupted: bool = False
     certain: FloatArray | None = None
+    ahead: FloatArray | None = None
 
 
 def surrogate(pipelines: Pipelines) -> Pipelines:
@@ -163,14 +169,16 @@ def search_prices(
     )
     if not (open_ & ~cap).any():
         return search
-    allowed = np.maximum(promises.allowed, 1e-300)
-    slope = np.full(len(promises), FIRST_SLOPE) if slope is None else slope
     if before is not None:
         guess = before.priced.levels
         slope = slope if before.slope is None else before.slope
         now = np.where(open_, np.where(cap, before.last, np.maximum(before.last, NO_PRICE)), 0.0)
-    seen_at: tuple[FloatArray, FloatArray] | None = None
+    secants = Secants(promises, open_, slope)
+    later, quick = quick, quick and not has_jumps(promises)
     highest = search.bound if not quick else -np.inf
+    if not keep:
+        search.priced = _levels_only(start)
+    del start
     try:
         for step in range(rounds):
             inside = None if progress is None else partial(_inside, progress, name, step, rounds)
@@ -178,9 +186,10 @@ def search_prices(
             guess = priced.levels
             used = promises.used(priced)
             bound = bound_at(promises, now, priced)
-            search.priced, search.last = priced, now
+            search.priced, search.last = priced if keep else _levels_only(priced), now
+            del priced
             if keep:
-                search.visited.append(priced)
+                search.visited.append(search.priced)
             if bound > highest:
                 highest, search.prices = bound, now
                 search.bound = search.bound if quick else bound
@@ -188,117 +197,19 @@ def search_prices(
                 progress(name, step + 1, rounds)
             if np.abs(now * (promises.allowed - used)).sum() <= tolerance * max(abs(bound), 1e-12):
                 break
-            with np.errstate(divide="ignore"):
-                ratio = np.log(np.maximum(used, 1e-300) / allowed)
-            if seen_at is not None:
-                moved = np.log(np.maximum(now, 1e-300)) - seen_at[0]
-                with np.errstate(divide="ignore", invalid="ignore"):
-                    seen = (ratio - seen_at[1]) / moved
-                # A slope seen over a tiny move is noise of whole pieces.
-                slope = np.where(np.abs(moved) > 1e-3, np.clip(seen, STEEPEST, FLATTEST), slope)
-            search.slope = slope
-            seen_at = (np.log(np.maximum(now, 1e-300)), ratio)
-            step_log = np.clip(-ratio / slope, -LONGEST_STEP, LONGEST_STEP)
-            moved_on = now * np.exp(step_log)
-            # A cap costs nothing until it binds.
-            begins = np.clip(np.exp(np.minimum(ratio, 1.0)) - 1, 1e-3, 1.0) * (ratio > 0)
-            now = np.where(open_, np.where(cap & (now <= NO_CAP_PRICE), begins, moved_on), 0.0)
+            ahead, gain = secants.step(now, used)
+            search.slope, search.ahead = secants.slope, ahead
+            if later and gain <= WALKED * abs(bound):
+                break
+            now = ahead
     except KeyboardInterrupt:
         search.interrupted = True
     return search
 
 
-def prices_of_some(
-    pipelines: Pipelines,
-    promises: Promises,
-    parts: IntArray,
-    rounds: int,
-    start: tuple[FloatArray, FloatArray | None] | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
-) -> tuple[FloatArray, FloatArray | None, IntArray]:
-    """Prices that keep the promises for some of the parts, with the share of the demand that is theirs.
-
-    Prices do not grow with the number of parts, so those of a twentieth are a good start for all.
-
-    Parameters
-    ----------
-    pipelines, promises
-        Of all parts.
-    parts : ndarray of int
-        Parts to look at.
-    rounds : int
-        Most steps.
-    start : tuple of ndarray, optional
-        Prices and slopes to start from.
-    progress : callable, optional
-        Called with ("some parts", steps done, all steps).
-
-    Returns
-    -------
-    prices : ndarray, shape (promises,)
-        [money per unit of use]
-    slope : ndarray, shape (promises,), or None
-        How the logarithm of use falls with that of the price.
-    levels : ndarray of int, shape (rows of the parts,)
-        Levels at the last prices. [pieces]
-    """
-    some, rows = pipelines.take(parts), pipelines.rows_of(parts)
-    theirs = promises.take(rows)
-    ratio = np.ones(len(promises))
-    for number, (all_of, part_of) in enumerate(zip(promises.kinds, theirs.kinds, strict=True)):
-        if all_of.promise is None or part_of.promise is None:
-            continue
-        counts = []
-        for kind, weight in ((all_of, pipelines.own), (part_of, some.own)):
-            assert kind.promise is not None
-            # Caps count money, the others demand.
-            factor = kind.factor if number == CAP else weight * (kind.factor > 0)
-            held = kind.promise >= 0
-            counts.append(np.bincount(kind.promise[held], weights=factor[held], minlength=len(promises)))
-        ratio = np.where(counts[0] > 0, counts[1] / np.maximum(counts[0], 1e-300), ratio)
-    lessened = replace(theirs, allowed=promises.allowed * ratio)
-    prices, slope = (None, None) if start is None else start
-    found = search_prices(
-        some, lessened, prices, rounds, 1e-4, progress=progress, quick=True, slope=slope, name="some parts"
-    )
-    if found.interrupted:
-        raise KeyboardInterrupt
-    guess = first_prices(pipelines, promises)
-    prices = np.where((ratio > 0) & (found.last > 0), found.last, guess)
-    return prices, found.slope, found.priced.levels
-
-
-def levels_like(pipelines: Pipelines, parts: IntArray, levels: IntArray) -> IntArray:
-    """Levels to start from: above the leaves like those of some parts, by money and pieces on the way.
-
-    Parameters
-    ----------
-    pipelines : Pipelines
-    parts : ndarray of int
-        Parts whose levels are known.
-    levels : ndarray of int
-        Theirs, as `Pipelines.take` lays them out. [pieces]
-
-    Returns
-    -------
-    ndarray of int, shape (rows,)
-        0 at the leaves, where every stock is looked at anyway. [pieces]
-    """
-    some = pipelines.take(parts)
-
-    def traits(of: Pipelines) -> tuple[IntArray, FloatArray, FloatArray]:
-        rows = np.flatnonzero(~of.is_leaf)
-        mean = of.mean[rows]
-        cost, on_way = np.log(of.row_cost[rows]), np.log(np.maximum(mean, 1e-9))
-        return rows, mean, np.stack([np.ones(len(rows)), cost, on_way, cost**2, on_way**2, cost * on_way], 1)
-
-    rows, mean, known = traits(some)
-    above = (levels[rows] - mean) / np.sqrt(mean + 1)
-    weights = np.linalg.lstsq(known, above, rcond=None)[0]
-    rows, mean, known = traits(pipelines)
-    out = np.zeros(len(pipelines.stop), dtype=np.int64)
-    out[rows] = np.maximum(np.rint(mean + (known * weights).sum(axis=1) * np.sqrt(mean + 1)), 0)
-    return out
+def _levels_only(priced: Priced) -> Priced:
+    """Without what was only needed to count use: millions of rows of it."""
+    return replace(priced, ebo=nothing(), miss=nothing(), late=nothing())
 
 
 def certify(
@@ -307,7 +218,10 @@ def certify(
     search: Search,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> None:
-    """Make the bound of a quick search certain: one full search at its best prices.
+    """Make the bound of a quick search certain: full searches at the best prices, until they are the best.
+
+    A walk may end in a minimum that is none (as where shares off the shelf are promised), and then its prices
+    are wrong too: they are mended from what the certain levels use.
 
     Parameters
     ----------
@@ -318,17 +232,43 @@ def certify(
     progress : callable, optional
         Called with ("proof", parts done, all parts).
     """
-    inside = None if progress is None else partial(_inside, progress, "proof", 0, 1)
-    search.certain = np.full(len(pipelines.unit_cost), np.nan)
-    try:
-        priced = price(
-            pipelines, promises.worth(search.prices), search.priced.levels, inside, values=search.certain
-        )
-    except KeyboardInterrupt:
-        search.interrupted = True
+    prices = search.prices if search.ahead is None else search.ahead
+    secants = Secants(promises, (search.prices > 0) | promises.is_cap, search.slope)
+    guess, promised, best = search.priced.levels, np.inf, None
+    for turn in range(MOST_SURE):
+        before = -np.inf if best is None else best.bound
+        tried = replace(search, prices=prices, last=prices, certain=np.full(len(pipelines.unit_cost), np.nan))
+        inside = None if progress is None else partial(_nearer, progress, turn)
+        try:
+            priced = price(pipelines, promises.worth(prices), guess, inside, values=tried.certain)
+            tried.bound, used = bound_at(promises, prices, priced), promises.used(priced)
+            tried.priced = _levels_only(priced)
+            del priced
+            if tried.bound > before:
+                best = tried
+            ahead, gain = secants.step(prices, used)
+            enough = gain <= SURE * abs(tried.bound) or tried.bound - before < promised / 10
+            if enough or turn == MOST_SURE - 1:
+                break
+            promised, prices, guess = gain, ahead, tried.priced.levels
+            for _ in range(0 if has_jumps(promises) else WALKS_BETWEEN):
+                near = price(pipelines, promises.worth(prices), guess, quick=True)
+                prices, guess = secants.step(prices, promises.used(near))[0], near.levels
+                del near
+        except KeyboardInterrupt:
+            search.interrupted = True
+            best = best or tried
+            break
+    if best is None:
         return
-    search.bound = max(search.bound, bound_at(promises, search.prices, priced))
-    search.priced, search.last = priced, search.prices
+    search.prices, search.last, search.certain = best.prices, best.last, best.certain
+    search.bound, search.priced = max(search.bound, best.bound), best.priced
+
+
+def _nearer(progress: Callable[[str, int, int], None], turn: int, done: int, total: int) -> None:
+    """Tell how far a proof is that may need further turns, each likely the last."""
+    left = (1 - FIRST_TURN) ** turn * (1 - FIRST_TURN * done / total)
+    progress("proof", round(1000 * (1 - left)), 1000)
 
 
 def relaxed_bound(pipelines: Pipelines, promises: Promises, search: Search) -> float:
