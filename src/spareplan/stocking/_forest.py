@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,8 @@ __all__ = ["Forest", "missing_columns", "numbers", "read_forest", "rows_problem"
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
+# Beyond this many rows positions are kept in half the memory, as far as they fit.
+NARROW_ROWS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -216,6 +219,25 @@ class Forest:
         return first, np.r_[first[1:], len(self)] if len(self) else first
 
 
+def narrowed(positions: IntArray, rows: int, largest: int) -> IntArray:
+    """Positions of `rows` rows as they are kept: four bytes each where there are many and all codes fit.
+
+    Parameters
+    ----------
+    positions : ndarray of int
+    rows : int
+        Rows of the table.
+    largest : int
+        Largest code that is made of them, as part x site.
+
+    Returns
+    -------
+    ndarray of int
+    """
+    small: Any = np.int32 if largest <= np.iinfo(np.int32).max else np.int64
+    return positions.astype(small) if rows > NARROW_ROWS else positions
+
+
 def read_forest(
     sites: pd.DataFrame, parts: pd.DataFrame, rates: pd.DataFrame, levels: pd.DataFrame | None = None
 ) -> Forest:
@@ -304,6 +326,8 @@ def read_forest(
     parent = place[row_part, parent_site]
     parent[top] = -1
     del place, parent_site
+    codes = len(part_ids) * len(tree.ids)
+    row_part, row_site, parent = (narrowed(one, count, codes) for one in (row_part, row_site, parent))
 
     def spread_out(values: FloatArray, default: float) -> FloatArray:
         if (values == default).all():
@@ -324,7 +348,7 @@ def read_forest(
     # A failed piece is repaired where it failed; what the site keeps of its own stream never goes up.
     # Thinning a compound stream keeps the square of the share of its excess variance.
     kept = (own_repaired * demand, (1 - (1 - own_repaired) ** 2) * excess, own_repaired * spread)
-    depth_rows = tree.depth[row_site]
+    depth_rows = narrowed(tree.depth, count, len(tree.ids))[row_site]
     for depth in range(int(tree.depth.max()), 0, -1):
         rows = np.flatnonzero(depth_rows == depth)
         for stream, stays in zip((demand, excess, spread), kept):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spareplan.stocking._columns import EXACT, METRIC, TWO_MOMENT
-from spareplan.stocking._forest import Forest
+from spareplan.stocking._forest import Forest, narrowed
 
 if TYPE_CHECKING:
     from spareplan.stocking.tabulated import Tables
@@ -180,6 +180,7 @@ def lay_out(forest: Forest, unit_cost: FloatArray, method: str, batch: IntArray 
     # Two echelons stand in preorder already: then nothing is copied.
     ordered = bool(((rank[1:] > rank[:-1]) | (forest.part[1:] != forest.part[:-1])).all())
     order = np.arange(count) if ordered else np.lexsort((rank, forest.part))
+    order = narrowed(order, count, count)
     del rank
 
     def arranged(values: NDArray[Any]) -> NDArray[Any]:
@@ -196,7 +197,7 @@ def lay_out(forest: Forest, unit_cost: FloatArray, method: str, batch: IntArray 
         del place
     depth = arranged(forest.depth)
     echelons = [np.flatnonzero(depth == d) for d in range(1, int(forest.depth.max(initial=0)) + 1)]
-    stop = np.arange(1, count + 1)
+    stop = narrowed(np.arange(1, count + 1), count, count)
     for rows in echelons[::-1]:
         np.maximum.at(stop, parent[rows], stop[rows])
     days = arranged(forest.mean_days)

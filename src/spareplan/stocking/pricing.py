@@ -57,6 +57,8 @@ from spareplan.stocking._columns import (
     STOP,
     TIED,
     TOLD_ALWAYS,
+    TOLD_AT,
+    TOLD_BELOW,
     TOLD_LATE,
     TOLD_LATE_AT,
     TOLD_LATE_BELOW,
@@ -78,6 +80,7 @@ SENT_AT_ONCE = 16
 # What the kernels tell of a row with given levels; a search tells the first few of it.
 ALL_MEASURES = TOLD_LATE_BELOW + 1
 LATE_MEASURES = (TOLD_LATE, TOLD_LATE_AT, TOLD_LATE_BELOW)
+MISS_GAINS = (TOLD_AT, TOLD_BELOW)
 
 
 def nothing() -> FloatArray:
@@ -187,13 +190,16 @@ def price(
     return _run(pipelines, worth, levels, QUICK if quick else SEARCH, progress, values)
 
 
-def measure(pipelines: Pipelines, levels: IntArray) -> Priced:
-    """Backorders, misses and lateness of given levels (rows of `pipelines`); `value` is the money."""
+def measure(pipelines: Pipelines, levels: IntArray, misses: bool = True) -> Priced:
+    """Backorders, misses and lateness of given levels (rows of `pipelines`); `value` is the money.
+
+    Without `misses`, where none are promised, what pieces would change in them (`at`, `below`) is left out.
+    """
     if pipelines.tables is not None:
         from spareplan.stocking.tabulated import measure_tables
 
         return measure_tables(pipelines.tables, pipelines, np.array(levels, dtype=np.int64))
-    return _run(pipelines, Worth(), np.array(levels, dtype=np.int64), WRITE, None)
+    return _run(pipelines, Worth(), np.array(levels, dtype=np.int64), WRITE, None, misses=misses)
 
 
 def _run(
@@ -203,11 +209,13 @@ def _run(
     mode: int,
     progress: Callable[[int, int], None] | None,
     values: FloatArray | None = None,
+    misses: bool = True,
 ) -> Priced:
     parts, rows = len(pipelines.unit_cost), len(levels)
     # One array per measure, so that those that are no longer asked for can go.
     measures = ALL_MEASURES if mode == WRITE else TOLD_ALWAYS
-    wanted = [k for k in range(measures) if pipelines.windows is not None or k not in LATE_MEASURES]
+    left_out = {*(() if pipelines.windows is not None else LATE_MEASURES), *(() if misses else MISS_GAINS)}
+    wanted = [k for k in range(measures) if k not in left_out]
     told = {k: np.empty(rows) for k in wanted}
     values = np.zeros(parts) if values is None else values
     size = CHUNK_ROWS if pipelines.depth < DEEP or mode != SEARCH else CHUNK_ROWS // DEEP_CUTS

@@ -56,8 +56,8 @@ def level_table(forest: Forest, pipelines: Pipelines, promises: Promises, found:
     quantity[pipelines.starts[:-1]] = pipelines.batch
     quantity = quantity[back]
     names = [name for name, _ in sorted(MODELS.items(), key=lambda item: item[1])]
-    model = np.repeat(pipelines.model, np.diff(pipelines.starts))[back]
-    nothing = np.zeros(len(levels), dtype=np.int64)
+    model = np.repeat(pipelines.model.astype(np.int8), np.diff(pipelines.starts))[back]
+    nothing = np.zeros(len(levels), dtype=np.int8)
     with np.errstate(invalid="ignore", divide="ignore"):
         wait = np.where(demand > 0, state.ebo[back] / demand, np.nan)
     # Taken as they are: a frame that copies its columns would need twice the memory for a moment.
@@ -90,7 +90,7 @@ def _forest_order(pipelines: Pipelines) -> Any:
     return slice(None) if ordered else np.argsort(rows, kind="stable")
 
 
-def _labels(codes: IntArray, labels: pd.Index) -> Any:
+def _labels(codes: NDArray[Any], labels: pd.Index) -> Any:
     """Labels by their codes (-1: empty): plain for people, as categories where millions share them."""
     if len(codes) > SENTENCE_ROWS:
         return pd.Categorical.from_codes(codes, labels)
@@ -109,7 +109,7 @@ def reasons(forest: Forest, pipelines: Pipelines, promises: Promises, found: Fou
         fixed = pipelines.least == pipelines.most
         floor = (levels == pipelines.least) & (levels > 0)
         return _labels(
-            np.where(fixed, 3, np.where(floor, 2, (levels > 0).astype(int)))[back],
+            np.where(fixed, 3, np.where(floor, 2, (levels > 0).astype(np.int8)))[back],
             pd.Index(KINDS_OF_REASON, dtype=object),
         )
     days = forest.mean_days[rows]

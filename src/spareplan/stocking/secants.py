@@ -1,4 +1,4 @@
-"""Steps of prices towards what promises allow: secants in logarithms, steady against noise of whole pieces."""
+"""Steps of prices towards what promises allow: secants in logarithms, whole pieces making them noisy."""
 
 from __future__ import annotations
 

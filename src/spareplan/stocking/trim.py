@@ -88,7 +88,7 @@ def trim(
     for step in range(MOST_ROUNDS):
         if step >= rounds and best is not None:
             break
-        state = measure(pipelines, levels)
+        state = measure(pipelines, levels, misses=promises.miss_promise is not None)
         used = promises.used(state)
         cost = money(pipelines, levels) + (0.0 if before is None else before.fees(levels))
         if promises.kept(used).all() and (best is None or cost < best[0] - 1e-9 * max(cost, 1.0)):
@@ -114,9 +114,9 @@ def _moves(
     used: FloatArray,
     prices: FloatArray,
     before: Fees | None,
-) -> IntArray:
+) -> NDArray[np.int8]:
     """One round: at most one piece more or less at every row."""
-    moves = np.zeros(len(levels), dtype=np.int64)
+    moves = np.zeros(len(levels), dtype=np.int8)
     # The last place stands for no promise: it never asks for a piece and never holds one back.
     slack = [*(promises.allowed * (1 - MARGIN) - used).tolist(), math.inf]
     uses = _uses(promises, state)
