@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from spareplan.errors import SolverError
 from spareplan.stocking.leaves import settle_leaves
-from spareplan.stocking.levels_lp import Columns, generate_columns
+from spareplan.stocking.levels_lp import Columns, generate_columns, largest_shares
 from spareplan.stocking.multipliers import (
     Search,
     certify,
@@ -257,7 +257,7 @@ def price_promises(
         _stop_if(search)
         standing.road = "linear programme"
         if len(master.shares) == len(columns):
-            starts.append(columns.assemble(_largest(columns, master.shares)))
+            starts.append(columns.assemble(largest_shares(columns, master)))
     starts.append(search.priced.levels)
     return starts
 
@@ -347,9 +347,3 @@ def _search_few(pipelines: Pipelines, promises: Promises, standing: Standing, to
 def floor_money(pipelines: Pipelines) -> float:
     """Money that the floors alone tie up."""
     return money(pipelines, pipelines.least)
-
-
-def _largest(columns: Columns, shares: FloatArray) -> IntArray:
-    order = np.lexsort((-shares, columns.part))
-    first = np.r_[True, columns.part[order][1:] != columns.part[order][:-1]]
-    return order[first]

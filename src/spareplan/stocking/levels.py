@@ -14,6 +14,7 @@ from spareplan.engine import check_engine
 from spareplan.errors import problem_in_argument
 from spareplan.results import PartGrades, StockLevels, assumptions_frame
 from spareplan.stocking.asked import Asked, read_wishes
+from spareplan.stocking.branching import branch_on_stocks
 from spareplan.stocking.capped import cap_lines, caps_table, find_within_caps
 from spareplan.stocking.ceilings import lay_ceilings
 from spareplan.stocking.clashes import refuse_floors
@@ -136,7 +137,7 @@ def solve_levels(
     asked = read_wishes(sites, parts, rates, targets, method, limits, caps)
     asked = replace(asked, pipelines=replace(asked.pipelines, engine=engine))
     if len(asked.promises) or budget is None:
-        found = find_within_caps(asked, told)
+        found = _find(asked, told)
     else:
         refuse_floors(asked.forest, asked.pipelines, budget)
         found = best_for_budget(asked.pipelines, budget, told)
@@ -239,7 +240,7 @@ def optimize_levels(
     asked = without_third_party_in_caps(asked, outside)
     if not len(asked.promises):
         refuse_floors(asked.forest, asked.pipelines, budget)
-    free = find_within_caps(asked, told)
+    free = _find(asked, told)
     least = own_money(asked, free, outside).cost
     short = serve_or_refuse(asked, free, budget, options.short_budget, outside, told)
     free = free if short is None else short.found
@@ -289,6 +290,14 @@ def _scopes(asked: Asked, parts: pd.DataFrame, sites: pd.DataFrame) -> dict[str,
     group = parts.set_index("part_id")["group"] if "group" in parts else None
     region = sites.set_index("site_id")["region_id"] if "region_id" in sites else None
     return scopes_of(asked.forest, asked.pipelines, group, region=region)
+
+
+def _find(asked: Asked, told: Callable[[str, int, int], None] | None) -> Found:
+    found = find_within_caps(asked, told)
+    # Bounds under eased promises are no bounds for the ranges of these.
+    return (
+        found if asked.eased is not None else branch_on_stocks(asked.pipelines, asked.promises, found, told)
+    )
 
 
 def _own_levels(asked: Asked, tables: PlanTables, found: Found, method: str) -> np.ndarray:

@@ -95,6 +95,24 @@ class Columns:
         self.part, self.cost = np.r_[self.part, new], np.r_[self.cost, money[new]]
         return len(new)
 
+    def within(self, pipelines: Pipelines, row: int) -> Columns:
+        """The columns that fit the floors and ceilings of one row; the others are left out."""
+        part = int(np.searchsorted(pipelines.starts, row, side="right")) - 1
+        place = row - int(pipelines.starts[part])
+        low, high = int(pipelines.least[row]), int(pipelines.most[row])
+        fits = np.ones(len(self), bool)
+        for k in np.flatnonzero(self.part == part).tolist():
+            fits[k] = low <= self.levels[k][place] <= high
+        out = Columns(pipelines, self.promises)
+        number = np.cumsum(fits) - 1
+        used = fits[self.use_column]
+        out.part, out.cost = self.part[fits], self.cost[fits]
+        out.use_column = number[self.use_column[used]]
+        out.use_promise, out.use_amount = self.use_promise[used], self.use_amount[used]
+        out.levels = [self.levels[k] for k in np.flatnonzero(fits).tolist()]
+        out._seen = {(int(part), levels.tobytes()) for part, levels in zip(out.part, out.levels)}
+        return out
+
     def assemble(self, choice: IntArray) -> IntArray:
         """Levels of all rows from one column per part, shape (parts,)."""
         return np.concatenate([self.levels[k] for k in choice]).astype(np.int64)
@@ -207,6 +225,7 @@ def generate_columns(
     rounds: int = 60,
     tolerance: float = 1e-6,
     progress: Callable[[str, int, int], None] | None = None,
+    enough: float = np.inf,
 ) -> Master:
     """Solve the master over all columns there are, by pricing new ones until none would help.
 
@@ -222,6 +241,8 @@ def generate_columns(
         Stop when master and bound are this near, as a share of the bound.
     progress : callable, optional
         Called with ("columns", rounds done, all rounds).
+    enough : float
+        Stop once the bound has come this far. [money]
 
     Returns
     -------
@@ -244,6 +265,8 @@ def generate_columns(
                 search.bound, search.prices = bound, prices
             if progress:
                 progress("columns", step + 1, rounds)
+            if search.bound >= enough:
+                break
             if master.unkept > 0:
                 fine = np.where(master.prices >= fine * (1 - 1e-9), fine * 10, fine)
             elif master.objective - search.bound <= tolerance * abs(search.bound):
@@ -259,3 +282,10 @@ def generate_columns(
     except KeyboardInterrupt:
         search.interrupted = True
     return master
+
+
+def largest_shares(columns: Columns, master: Master) -> IntArray:
+    """Column of the largest share of every part, shape (parts,)."""
+    order = np.lexsort((-master.shares, columns.part))
+    first = np.r_[True, columns.part[order][1:] != columns.part[order][:-1]]
+    return order[first]
