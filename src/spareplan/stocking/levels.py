@@ -98,8 +98,8 @@ def solve_levels(
     progress : callable, optional
         Called with (step, done, all): all stays the same through all steps, so that done tells the time left.
         An interrupt (Ctrl-C, or KeyboardInterrupt raised in here) ends the search with the best plan so far
-        and a bound that is valid for it; before all parts have been priced once there is none yet, and the
-        interrupt is passed on.
+        and a bound that is valid for it, and what was left out is said; before all parts have been priced
+        once there is no plan yet, and the interrupt is passed on, as is a second one.
     limits : DataFrame, optional
         part_id, site_id, at_least and/or at_most (empty: none): floors and ceilings of base stock. [pieces]
     caps : DataFrame, optional
@@ -144,16 +144,20 @@ def solve_levels(
     least = found.cost if budget is not None and len(asked.promises) else None
     short = serve_or_refuse(asked, found, budget, short_budget, progress=told)
     found = found if short is None else short.found
-    if told:
-        told("tables", 0, 1)
-    result = stock_levels(
-        asked,
-        found,
-        assumptions_frame(_assumptions(method, asked.pipelines, budget)),
-        short,
-        least_budget=least,
-        frontier=Frontier(asked.pipelines, asked.promises, found, _scopes(asked, parts, sites)),
-    )
+
+    def tables(found: Found) -> StockLevels:
+        if told:
+            told("tables", 0, 1)
+        return stock_levels(
+            asked,
+            found,
+            assumptions_frame(_assumptions(method, asked.pipelines, budget)),
+            short,
+            least_budget=least,
+            frontier=Frontier(asked.pipelines, asked.promises, found, _scopes(asked, parts, sites)),
+        )
+
+    result = _published(tables, found)
     if told:
         told("tables", 1, 1)
     return result
@@ -222,6 +226,8 @@ def optimize_levels(
             "optimize_levels", "budget", budget, "is no amount of money", "give 0 or more"
         )
     told = as_one(progress)
+    if told:
+        told("read", 0, 1)
     sites, parts = network_tables(data)
     rates = pipeline_rates(data, demand)
     tables = plan_tables(sites, parts, rates, data.parts, grades.table, fixed, options, bounds)
@@ -245,9 +251,12 @@ def optimize_levels(
     short = serve_or_refuse(asked, free, budget, options.short_budget, outside, told)
     free = free if short is None else short.found
     # Levels that break promises are no measure for what a change is worth.
-    steady, before = hold_steady(
-        asked, free, None if short is not None else previous, options.change_must_save, budget
-    )
+    earlier = None if short is not None else previous
+    try:
+        steady, before = hold_steady(asked, free, earlier, options.change_must_save, budget)
+    except KeyboardInterrupt:
+        free = replace(free, interrupted=True)
+        steady, before = hold_steady(asked, free, earlier, 0.0, budget)
     found = free if steady is None else steady.found
     today = today_levels(data.stock, asked.forest, asked.pipelines)
     assumptions = [
@@ -255,34 +264,51 @@ def optimize_levels(
         *_assumptions(options.method, asked.pipelines, budget)[1:],
         *tables.implied,
     ]
-    own = own_money(asked, found, outside)
-    result = stock_levels(
-        asked,
-        own,
-        assumptions_frame(assumptions),
-        short,
-        least_budget=None if budget is None else least if short is not None else own.cost,
-        frontier=Frontier(
-            asked.pipelines,
-            asked.promises,
-            found,
-            scopes_of(
-                asked.forest,
+
+    def published(found: Found) -> StockLevels:
+        if told:
+            told("tables", 0, 1)
+        own = own_money(asked, found, outside)
+        result = stock_levels(
+            asked,
+            own,
+            assumptions_frame(assumptions),
+            short,
+            least_budget=None if budget is None else least if short is not None else own.cost,
+            frontier=Frontier(
                 asked.pipelines,
-                tables.parts.set_index("part_id")["group"].map(tables.tier_of_group),
-                "tier",
-                region,
+                asked.promises,
+                found,
+                scopes_of(
+                    asked.forest,
+                    asked.pipelines,
+                    tables.parts.set_index("part_id")["group"].map(tables.tier_of_group),
+                    "tier",
+                    region,
+                ),
+                today,
             ),
-            today,
-        ),
-    )
-    if (tables.limits["who"] == PLANNER).any():
-        result.table["model_base_stock"] = _own_levels(asked, tables, found, options.method)
-    lines = with_limit_columns(result.table, asked, tables.limits, found)
-    lines += with_steadiness(result.table, asked, free, steady, before, options)
-    result = with_plan_columns(result, region, grades.table, tables, asked.promises)
-    lines += cap_lines(asked, found) + planner_lines(result.table)
-    return replace(result, lines=(*result.lines, *lines), wishes=tuple(lines))
+        )
+        if (tables.limits["who"] == PLANNER).any():
+            result.table["model_base_stock"] = _own_levels(asked, tables, found, options.method)
+        lines = with_limit_columns(result.table, asked, tables.limits, found)
+        lines += with_steadiness(result.table, asked, free, steady, before, options)
+        result = with_plan_columns(result, region, grades.table, tables, asked.promises)
+        lines += cap_lines(asked, found) + planner_lines(result.table)
+        return replace(result, lines=(*result.lines, *lines), wishes=tuple(lines))
+
+    result = _published(published, found)
+    if told:
+        told("tables", 1, 1)
+    return result
+
+
+def _published(publish: Callable[[Found], StockLevels], found: Found) -> StockLevels:
+    """Tables of a plan that is there; broken off, once more, with what takes long left out and that said."""
+    try:
+        return publish(found)
+    except KeyboardInterrupt:
+        return publish(replace(found, interrupted=True))
 
 
 def _scopes(asked: Asked, parts: pd.DataFrame, sites: pd.DataFrame) -> dict[str, Scope]:
