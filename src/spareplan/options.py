@@ -1,0 +1,242 @@
+"""Assumptions and thresholds of every stage, each with unit, default, bounds and meaning.
+
+One frozen class per stage; `spareplan.config` gathers them in a plan's configuration.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+STRICT = ConfigDict(extra="forbid")
+
+
+def option(default: Any, unit: str, meaning: str, **bounds: Any) -> Any:
+    """A field with unit and meaning beside its default (bounds: ge, gt, le, lt)."""
+    return Field(default, description=meaning, json_schema_extra={"unit": unit}, **bounds)
+
+
+@dataclass(frozen=True, config=STRICT)
+class ForecastOptions:
+    """Assumptions of the demand forecast."""
+
+    clock: Literal["auto", "hours", "calendar"] = option(
+        "auto", "", "age counted in operating hours or calendar days; auto: hours where use is known"
+    )
+    levels: tuple[float, ...] = option((0.5, 0.8, 0.9, 0.95, 0.99), "", "quantile levels that are published")
+    backtest_origins: int = option(
+        2,
+        "",
+        "earlier origins at which ages, mean rate and own record are weighed; 0: ages alone",
+        ge=0,
+        le=8,
+    )
+    own_record: bool = option(True, "", "weigh what was taken of each part so far as a forecast of its own")
+    machine_life_years: float = option(
+        10.0, "years", "mean life of a machine, where no machine was ever retired", gt=0, le=100
+    )
+    retire_by_law: bool = option(
+        False, "", "machines of products whose retirements are not planned leave by the law of machine life"
+    )
+    inspections: Literal["placed", "fixed", "none"] = option(
+        "placed",
+        "",
+        "visits after handover: placed by new machines' failures and the season, on fixed dates, or none",
+    )
+    inspection_dates: tuple[int, ...] = option(
+        (1, 3, 6, 12), "months", "dates after handover of the visits made so far, and of fixed ones"
+    )
+    inspection_visits: int = option(4, "", "visits to a machine, the one after a month included", ge=1, le=12)
+    inspection_span_months: int = option(
+        12, "months", "months after handover within which visits are placed", ge=1, le=36
+    )
+    inspection_warning_months: float = option(
+        2.0, "months", "mean time from the first sign a visit can see to the failure", gt=0, le=24
+    )
+
+
+@dataclass(frozen=True, config=STRICT)
+class Thresholds:
+    """Where the lines between the grades of parts are drawn; an analyst's to tune."""
+
+    long_lead_time_days: float = option(60.0, "days", "lead time above which a part counts as long", ge=0)
+    high_value_share: float = option(
+        0.80,
+        "share",
+        "parts dearer than the unit cost that splits annual value here are high value",
+        gt=0,
+        lt=1,
+    )
+    high_unit_cost: float | None = option(
+        None, "money", "fixed unit cost above which a part is high value, instead of the split", ge=0
+    )
+    abc_a_share: float = option(0.80, "share", "cumulative annual value that closes class A", gt=0, lt=1)
+    abc_b_share: float = option(0.95, "share", "cumulative annual value that closes class B", gt=0, lt=1)
+    adi: float = option(
+        1.32, "months", "mean months between demands above which demand is intermittent", ge=1
+    )
+    cv2: float = option(
+        0.49, "", "squared variation of non-zero demand sizes above which it is erratic", ge=0
+    )
+    third_party: bool = option(False, "", "short, low-value, bought-in parts may go to a third party")
+    tier_unknown: Literal[1, 2, 3] = option(3, "", "tier of parts that fit no known product")
+    criticality_unknown: Literal["vital", "essential", "desirable"] = option(
+        "essential", "", "criticality of parts that give none"
+    )
+    fill_rate_tier_1: float = option(0.97, "share", "fill rate promised to products of tier 1", gt=0, lt=1)
+    fill_rate_tier_2: float = option(0.95, "share", "fill rate promised to products of tier 2", gt=0, lt=1)
+    fill_rate_tier_3: float = option(0.90, "share", "fill rate promised to products of tier 3", gt=0, lt=1)
+    fill_rate_vital: float | None = option(
+        None, "share", "least fill rate of vital parts whatever their tier; empty: the tier's", gt=0, lt=1
+    )
+
+
+@dataclass(frozen=True, config=STRICT)
+class StockingOptions:
+    """Assumptions of the stock levels."""
+
+    method: Literal["exact", "two_moment", "metric"] = option("exact", "", "evaluation of stock levels")
+    order_cost: float = option(
+        0.0, "money", "cost of one purchase order; above 0 headquarters buys economic quantities", ge=0
+    )
+    holding_rate: float = option(
+        0.20, "share per year", "yearly cost of holding stock, as a share of its value", gt=0, le=1
+    )
+    short_budget: Literal["refuse", "best_service"] = option(
+        "refuse", "", "a budget below what the promises need: refuse it, or give the best service it buys"
+    )
+    change_must_save: float = option(
+        0.25,
+        "pieces",
+        "least saving of a changed level, in holding cost of so many pieces of the part; below it the level "
+        "of the plan before stays",
+        ge=0,
+        le=10,
+    )
+    max_months_of_demand: float | None = option(
+        None,
+        "months",
+        "no level above the pieces on the way and so many months of demand, or one piece; empty: no ceiling",
+        gt=0,
+        le=1200,
+    )
+    keep_shelf_life: bool = option(
+        True, "", "no level above the pieces on the way and the demand of the part's shelf life, or one piece"
+    )
+    vital_pieces: int = option(
+        0, "pieces", "least level of vital parts wherever they are asked for", ge=0, le=1000
+    )
+    own_promise: bool = option(
+        True,
+        "",
+        "parts promised something else than their tier (vital parts, planners' targets) keep it among "
+        "themselves; else it only weighs in the promise of the tier",
+    )
+    region_caps: dict[str, Annotated[float, Field(ge=0)]] | None = option(
+        None, "money", "most money in base stock at the sites of a region, by region_id; empty: no cap"
+    )
+
+
+@dataclass(frozen=True, config=STRICT)
+class ReplenishmentOptions:
+    """Assumptions of the weekly replenishment."""
+
+    laterals: bool = option(
+        True, "", "neighbours give what they hold above base stock before more is sent or bought"
+    )
+    emergencies: bool = option(
+        True, "", "emergency deliveries where pieces would be owed before a routine one"
+    )
+    emergency_gain_days: float = option(1.0, "days", "least time an emergency delivery must save", ge=0)
+    projection: Literal["moved", "all", "none"] = option(
+        "moved", "", "pairs whose projected stock is listed: with an order or a shortage, all, or none"
+    )
+
+
+@dataclass(frozen=True, config=STRICT)
+class StaffingOptions:
+    """Assumptions of the head count."""
+
+    max_utilisation: float = option(0.85, "share", "highest planned utilisation of an engineer", gt=0, lt=1)
+    least_gain: float = option(
+        0.005,
+        "share",
+        "least gain of a broken solution promise that is worth one engineer more on duty",
+        ge=0,
+        lt=1,
+    )
+    coverage_hours_per_week: float = option(
+        168.0, "hours/week", "hours in which orders are served, on shift or on call", gt=0, le=168
+    )
+    paid_hours_per_week: float = option(40.0, "hours/week", "paid working time of an engineer", gt=0, le=168)
+    on_call_hours_per_week: float = option(
+        44.0, "hours/week", "time beyond the paid hours in which an engineer can be called out", ge=0, le=128
+    )
+    absence_share: float = option(0.12, "share", "leave, illness, courses and meetings", ge=0, lt=1)
+    travel_speed: float = option(50.0, "km/hour", "mean speed on the road", gt=0)
+    circuity: float = option(1.3, "ratio", "road distance against the straight line", ge=1)
+    return_share: float = option(
+        0.5, "share", "part of the recorded travel hours that is the way back", ge=0, lt=1
+    )
+    default_travel_hours: float = option(
+        2.0, "hours", "travel there and back where neither orders nor machines nor an area tell", gt=0
+    )
+    default_work_hours: float = option(3.0, "hours", "time at the machine where no order tells", gt=0)
+    default_work_scv: float = option(
+        0.8, "ratio", "squared variation of the time at the machine where no order tells", gt=0
+    )
+    diagnose_hours: float = option(1.0, "hours", "time at the machine until a part is found missing", gt=0)
+    part_order_share: float = option(
+        0.6, "share", "failure orders that need a part, where no replacement names its order", ge=0, le=1
+    )
+    part_missing_share: float = option(
+        0.1, "share", "failure orders missing their part, where neither levels nor outcomes tell", ge=0, le=1
+    )
+    part_known_share: float = option(
+        0.0, "share", "missing parts that are known at the call, so that the visit waits for them", ge=0, le=1
+    )
+    parts_wait_hours: float = option(
+        72.0, "hours", "wait for a missing part, where no stock levels tell", gt=0
+    )
+    emergency_parts: bool = option(
+        True, "", "a part missing at a machine comes by emergency delivery where the sites have one"
+    )
+    not_fixed_share: float = option(
+        0.05, "share", "visits after which the machine still fails, where no outcomes tell", ge=0, lt=1
+    )
+    inspection_months: tuple[int, ...] = option(
+        (1, 3, 6, 12), "months", "months after handover in which a machine is inspected"
+    )
+    inspections_made: float = option(
+        0.9, "share", "due inspections that are made, where no work orders tell", ge=0, le=1
+    )
+    history_months: int = option(24, "months", "latest months of work orders that rates come from", ge=1)
+    kin_orders: float = option(50.0, "orders", "weight of all regions' rates beside a region's own", gt=0)
+    desk_minutes: float = option(12.0, "minutes", "mean length of a call at the desk", gt=0)
+    desk_fix_share: float = option(0.0, "share", "orders the desk solves without a visit", ge=0, lt=1)
+    hour_profile: bool = option(True, "", "calls follow the hours of the day of the work orders")
+    hire_lead_months: int = option(3, "months", "from the decision to hire to the first day", ge=0)
+    hire_cost_share: float = option(
+        0.2, "share of annual cost", "cost of finding and starting one engineer", ge=0
+    )
+    train_months: int = option(6, "months", "time to train for the next skill, on the job", ge=0)
+    train_cost_share: float = option(
+        0.15, "share of annual cost", "cost of training for the next skill", ge=0
+    )
+    lend_loss_share: float = option(0.2, "share", "time of a lent engineer lost on the way", ge=0, lt=1)
+    lend_cost_share: float = option(
+        0.3, "share of wage", "extra cost of a month lent to another region", ge=0
+    )
+    leave_share_per_year: float = option(0.0, "share/year", "engineers who leave", ge=0, lt=1)
+    shortage_cost_share: float = option(
+        3.0, "share of wage", "price of a missing engineer: above it promises are broken knowingly", gt=0
+    )
+    simulate_years: int = option(
+        0, "years", "length of the simulation that checks each region's fullest month; 0: none", ge=0, le=1000
+    )
+    plan_gap: float = option(
+        0.01, "share", "cost above the optimum at which the head count search may stop", ge=0
+    )
+    plan_seconds: float = option(60.0, "s", "longest head count search", gt=0)
