@@ -27,6 +27,8 @@ from spareplan.tables.dataset import Dataset
 from spareplan.tables.schema import TEXT
 
 STEPS = ("forecast", "grades", "stock levels", "simulation", "replenishment", "head count", "exceptions")
+# Each step is told in so many parts.
+STEP_PARTS = 1000
 # Tables that explanations and exports need again beside the results.
 KEPT_TABLES = (
     "products", "fitment", "regions", "sites", "site_repairs", "stock", "open_orders", "overrides",
@@ -49,7 +51,9 @@ def make_plan(
     config : PlanConfig, optional
         None: all defaults.
     progress : callable, optional
-        Called with (name of the step, steps done, all steps) before each step and once at the end.
+        Called with (name of the step, done, all) before each step, within the search for stock levels, and
+        once at the end; all stays the same, so that done tells the time left. An interrupt within that search
+        ends it with the best levels so far, as in `optimize_levels`.
     previous : Plan, optional
         The plan before, usually the version that was issued last. Its overrides live on until they expire or
         are withdrawn, together with those its store holds; within `config.frozen_weeks` what it issued stays.
@@ -104,6 +108,7 @@ def make_plan(
         budget=config.budget,
         fixed=fixed,
         options=config.stocking,
+        progress=_within("stock levels", progress),
         bounds=bounds,
         previous=None if previous is None else frozen.levels_before(previous),
     )
@@ -140,7 +145,13 @@ def make_plan(
         )
     else:
         crew = size_headcount(
-            data, demand, levels, as_of=as_of, months=config.months, options=config.staffing
+            data,
+            demand,
+            levels,
+            as_of=as_of,
+            months=config.months,
+            options=config.staffing,
+            seed=config.seed,
         )
         crew = planners.apply_to_crew(crew, data, as_of)
 
@@ -180,7 +191,7 @@ def make_plan(
         inputs["corrections"] = corrections.table
         lines += corrections.lines[:2]
     if progress:
-        progress("done", len(STEPS), len(STEPS))
+        progress("done", STEP_PARTS * len(STEPS), STEP_PARTS * len(STEPS))
     return Plan(
         demand,
         grades,
@@ -225,6 +236,19 @@ def _typed(previous: Plan | None, history: Any) -> pd.DataFrame | None:
 def _steps(progress: Progress | None) -> Callable[[str], None]:
     def say(step: str) -> None:
         if progress:
-            progress(step, STEPS.index(step), len(STEPS))
+            progress(step, STEP_PARTS * STEPS.index(step), STEP_PARTS * len(STEPS))
 
     return say
+
+
+def _within(step: str, progress: Progress | None) -> Progress | None:
+    """Progress inside one step of the plan, told as a part of the whole plan."""
+    if progress is None:
+        return None
+    tell, before = progress, STEP_PARTS * STEPS.index(step)
+
+    def inside(name: str, done: int, total: int) -> None:
+        share = STEP_PARTS * done // max(total, 1)
+        tell(f"{step}: {name}", before + share, STEP_PARTS * len(STEPS))
+
+    return inside

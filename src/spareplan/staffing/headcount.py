@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from spareplan.config import StaffingOptions, option_rows
 from spareplan.errors import DataError, Problem, problem_in_argument
-from spareplan.maths.units import DAYS_PER_WEEK, days_in_month, months_after
+from spareplan.maths.units import days_in_month, months_after
 from spareplan.results import Headcount, assumptions_frame
 from spareplan.staffing.congestion import RegionRows
-from spareplan.staffing.field import coverage_hours, duty_share, read_promises, region_travel, size_desk
+from spareplan.staffing.field import duty_share, read_promises, size_desk
+from spareplan.staffing.model import least_shares, placed_units, region_rows
 from spareplan.staffing.proof import simulate_plan
 from spareplan.staffing.report import headcount_table, summary_lines, workload_table
 from spareplan.staffing.resolution import Repairs
@@ -21,7 +22,7 @@ from spareplan.staffing.sharing import plan_people, split_by_skill
 from spareplan.staffing.shifts import day_phases
 from spareplan.staffing.sizing import NONE, STAFF, Kept, Phases, Promises, Sized, promises_kept, size_rows
 from spareplan.staffing.teams import Teams
-from spareplan.staffing.visits import KINDS, PRIORITIES, SKILLS
+from spareplan.staffing.visits import PRIORITIES
 from spareplan.staffing.workload import Workload, build_workload
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def size_headcount(
     as_of: Any = None,
     months: int | None = None,
     options: StaffingOptions = StaffingOptions(),  # noqa: B008 - frozen
+    seed: int = 0,
 ) -> Headcount:
     """Engineers per region, month and skill; whom to hire, train and lend; what breaks each promise.
 
@@ -71,6 +73,8 @@ def size_headcount(
     months : int, optional
         Months to plan; None: those of the forecast.
     options : StaffingOptions
+    seed : int
+        Of the places that travel is drawn from, and of every simulation.
 
     Returns
     -------
@@ -112,13 +116,13 @@ def size_headcount(
     load = build_workload(data, demand.table, stock, ahead, known, options, getattr(demand, "visits", None))
     promises, desk, desk_limits, promise_notes = read_promises(data.promises, options)
     teams = Teams(data.engineers, pd.Index(sorted(data.regions["region_id"])))
-    rows, repairs, hours, drive_notes = _rows(data, load, teams, ahead, options)
+    rows, repairs, hours, drive_notes = region_rows(data, load, teams, ahead, options, seed)
     phases = day_phases(load.profile, float(np.average(hours["visit_hours"], weights=hours["visits"] + 1e-9)))
     sized = size_rows(rows, promises, repairs, phases=phases, least_gain=options.least_gain)
     count, periods = len(teams.regions), len(ahead)
 
     need = _people_needed(sized, rows, hours, teams, options)
-    by_skill = split_by_skill(need.reshape(count, periods), teams.mix, _least_shares(load, teams))
+    by_skill = split_by_skill(need.reshape(count, periods), teams.mix, least_shares(load, teams))
     plan = plan_people(by_skill, teams.heads, teams.cost, options)
     effective = np.einsum(
         "rsm,rs->rm",
@@ -161,7 +165,7 @@ def size_headcount(
     simulated = pd.DataFrame()
     if options.simulate_years:
         posts = effective * duty_share(options)
-        units = _placed_units(data)
+        units = placed_units(data)
         simulated = simulate_plan(
             teams.regions,
             ahead,
@@ -174,108 +178,13 @@ def size_headcount(
             units,
             load.profile,
             options,
+            seed,
         )
         lines += (
             f"Simulated {options.simulate_years} years: {simulated['kept'].sum()} of {len(simulated)} "
             "promises kept",
         )
     return Headcount(table, assumptions_frame(notes), lines, workload, simulated)
-
-
-def _placed_units(data: Any) -> pd.DataFrame:
-    """Machines with the region that serves them, in the order of their ids."""
-    units = data.units.sort_values("unit_id")
-    return units.assign(region_id=units["site_id"].map(data.sites.set_index("site_id")["region_id"]))
-
-
-def _rows(
-    data: Any, load: Workload, teams: Teams, months: pd.DatetimeIndex, options: StaffingOptions
-) -> tuple[RegionRows, Repairs, dict[str, FloatArray], list[dict[str, Any]]]:
-    """Region-months as rows of the queue model; hours that go with them."""
-    count, periods, classes = len(teams.regions), len(months), len(PRIORITIES)
-    cube = _cube(load.orders, teams.regions, months)
-    orders = cube.sum(axis=2)
-    safe = np.maximum(orders, 1e-12)
-    hours = load.work_hours.reindex(index=list(KINDS), columns=list(PRIORITIES)).to_numpy()
-    factor = load.visits["hours_factor"].reindex(teams.regions).to_numpy()
-    mean = hours.mean(axis=0)
-    repair = np.where(orders > 0, np.einsum("rmkp,kp->rmp", cube, hours) / safe, mean) * factor[:, None, None]
-    missing = cube[:, :, 0] / safe * load.visits["missing"].reindex(teams.regions).to_numpy()[:, None, None]
-    again = np.broadcast_to(
-        load.visits["again"].reindex(teams.regions).to_numpy()[:, None, None], orders.shape
-    )
-    known = missing * options.part_known_share
-    missing = missing - known
-    visits = 1.0 + missing + again
-    on_site = repair * (1.0 + again) + missing * options.diagnose_hours
-    cover = coverage_hours(days_in_month(months), options)[None, :, None]
-    rates = orders * visits / cover
-    work = on_site / visits
-    busy = rates.sum(axis=2).mean(axis=1)
-    mean_work = (rates * work).sum(axis=(1, 2)) / np.maximum(rates.sum(axis=(1, 2)), 1e-12)
-    posts = np.maximum(
-        np.floor((teams.heads * teams.efficiency).sum(axis=1) * duty_share(options)), 1
-    ).astype(int)
-    units = _placed_units(data)
-    areas = data.regions.set_index("region_id")["area_km2"]
-    travel, spread, back, notes = region_travel(
-        teams.regions,
-        units,
-        areas,
-        load.visits["travel_hours"].reindex(teams.regions).to_numpy(),
-        busy,
-        mean_work,
-        posts,
-        options,
-    )
-    flat = (count * periods, classes)
-    place = np.repeat(np.arange(count), periods)
-    rows = RegionRows(
-        rates.reshape(flat),
-        work.reshape(flat) + back[place, None],
-        np.full(len(place), load.scv["visit"]),
-        place,
-        travel,
-        spread,
-    )
-    repairs = Repairs(
-        repair.reshape(flat),
-        np.array([load.scv[p] for p in PRIORITIES]),
-        options.diagnose_hours,
-        missing.reshape(flat),
-        known.reshape(flat),
-        again.reshape(flat),
-        load.visits["parts_hours"].reindex(teams.regions).to_numpy()[place],
-    )
-    weeks = days_in_month(months) / DAYS_PER_WEEK
-    paid = np.tile(weeks * options.paid_hours_per_week * (1.0 - options.absence_share), count)
-    total = (orders * visits).sum(axis=2).reshape(-1)
-    at_work = (orders * on_site).sum(axis=2).reshape(-1)
-    figures = {
-        "visits": total,
-        "on_site": at_work,
-        "back": back[place],
-        "paid_hours": paid,
-        "visit_hours": np.where(total > 0, at_work / np.maximum(total, 1e-12), mean.mean()) + 2 * back[place],
-        "missing": (orders * missing).sum(axis=2).reshape(-1)
-        / np.maximum(orders.sum(axis=2).reshape(-1), 1e-12),
-        "again": again[..., 0].reshape(-1),
-    }
-    return rows, repairs, figures, notes
-
-
-def _cube(orders: pd.DataFrame, regions: pd.Index, months: pd.DatetimeIndex) -> FloatArray:
-    """Turn orders into an array: region x month x kind x priority."""
-    shape = (len(regions), len(months), len(KINDS), len(PRIORITIES))
-    out = np.zeros(shape)
-    place = (
-        regions.get_indexer(pd.Index(orders["region_id"])),
-        months.get_indexer(pd.DatetimeIndex(orders["month"])),
-        pd.Index(KINDS).get_indexer(pd.Index(orders["kind"])),
-        pd.Index(PRIORITIES).get_indexer(pd.Index(orders["priority"])),
-    )
-    np.add.at(out, place, orders["orders"].to_numpy(dtype=float))
-    return out
 
 
 def _people_needed(
@@ -289,12 +198,6 @@ def _people_needed(
     hours["by_waits"], hours["by_hours"] = on_duty, by_hours
     output = (teams.mix * teams.efficiency).sum(axis=1)[rows.place]
     return np.where(sized.servers > 0, np.ceil(np.maximum(on_duty, by_hours) / output - 1e-9), 0.0)
-
-
-def _least_shares(load: Workload, teams: Teams) -> FloatArray:
-    """Share of the work that needs each skill or a higher one."""
-    table = load.skills.reindex(index=teams.regions, columns=list(SKILLS)).to_numpy()
-    return np.cumsum(table[:, ::-1], axis=1)[:, ::-1]
 
 
 def _kept_by(

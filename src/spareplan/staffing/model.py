@@ -1,0 +1,128 @@
+"""Region-months as rows of the queue model: rates, work, travel and repairs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from spareplan.config import StaffingOptions
+from spareplan.maths.units import DAYS_PER_WEEK, days_in_month
+from spareplan.staffing.congestion import RegionRows
+from spareplan.staffing.field import coverage_hours, duty_share, region_travel
+from spareplan.staffing.resolution import Repairs
+from spareplan.staffing.teams import Teams
+from spareplan.staffing.visits import KINDS, PRIORITIES, SKILLS
+from spareplan.staffing.workload import Workload
+
+FloatArray = NDArray[np.float64]
+
+
+def placed_units(data: Any) -> pd.DataFrame:
+    """Machines with the region that serves them, in the order of their ids."""
+    units = data.units.sort_values("unit_id")
+    return units.assign(region_id=units["site_id"].map(data.sites.set_index("site_id")["region_id"]))
+
+
+def region_rows(
+    data: Any,
+    load: Workload,
+    teams: Teams,
+    months: pd.DatetimeIndex,
+    options: StaffingOptions,
+    seed: int = 0,
+) -> tuple[RegionRows, Repairs, dict[str, FloatArray], list[dict[str, Any]]]:
+    """Region-months as rows of the queue model; hours that go with them."""
+    count, periods, classes = len(teams.regions), len(months), len(PRIORITIES)
+    cube = _cube(load.orders, teams.regions, months)
+    orders = cube.sum(axis=2)
+    safe = np.maximum(orders, 1e-12)
+    hours = load.work_hours.reindex(index=list(KINDS), columns=list(PRIORITIES)).to_numpy()
+    factor = load.visits["hours_factor"].reindex(teams.regions).to_numpy()
+    mean = hours.mean(axis=0)
+    repair = np.where(orders > 0, np.einsum("rmkp,kp->rmp", cube, hours) / safe, mean) * factor[:, None, None]
+    missing = cube[:, :, 0] / safe * load.visits["missing"].reindex(teams.regions).to_numpy()[:, None, None]
+    again = np.broadcast_to(
+        load.visits["again"].reindex(teams.regions).to_numpy()[:, None, None], orders.shape
+    )
+    known = missing * options.part_known_share
+    missing = missing - known
+    visits = 1.0 + missing + again
+    on_site = repair * (1.0 + again) + missing * options.diagnose_hours
+    cover = coverage_hours(days_in_month(months), options)[None, :, None]
+    rates = orders * visits / cover
+    work = on_site / visits
+    busy = rates.sum(axis=2).mean(axis=1)
+    mean_work = (rates * work).sum(axis=(1, 2)) / np.maximum(rates.sum(axis=(1, 2)), 1e-12)
+    posts = np.maximum(
+        np.floor((teams.heads * teams.efficiency).sum(axis=1) * duty_share(options)), 1
+    ).astype(int)
+    units = placed_units(data)
+    areas = data.regions.set_index("region_id")["area_km2"]
+    travel, spread, back, notes = region_travel(
+        teams.regions,
+        units,
+        areas,
+        load.visits["travel_hours"].reindex(teams.regions).to_numpy(),
+        busy,
+        mean_work,
+        posts,
+        options,
+        seed,
+    )
+    flat = (count * periods, classes)
+    place = np.repeat(np.arange(count), periods)
+    rows = RegionRows(
+        rates.reshape(flat),
+        work.reshape(flat) + back[place, None],
+        np.full(len(place), load.scv["visit"]),
+        place,
+        travel,
+        spread,
+    )
+    repairs = Repairs(
+        repair.reshape(flat),
+        np.array([load.scv[p] for p in PRIORITIES]),
+        options.diagnose_hours,
+        missing.reshape(flat),
+        known.reshape(flat),
+        again.reshape(flat),
+        load.visits["parts_hours"].reindex(teams.regions).to_numpy()[place],
+    )
+    weeks = days_in_month(months) / DAYS_PER_WEEK
+    paid = np.tile(weeks * options.paid_hours_per_week * (1.0 - options.absence_share), count)
+    total = (orders * visits).sum(axis=2).reshape(-1)
+    at_work = (orders * on_site).sum(axis=2).reshape(-1)
+    figures = {
+        "visits": total,
+        "on_site": at_work,
+        "back": back[place],
+        "paid_hours": paid,
+        "visit_hours": np.where(total > 0, at_work / np.maximum(total, 1e-12), mean.mean()) + 2 * back[place],
+        "missing": (orders * missing).sum(axis=2).reshape(-1)
+        / np.maximum(orders.sum(axis=2).reshape(-1), 1e-12),
+        "again": again[..., 0].reshape(-1),
+    }
+    return rows, repairs, figures, notes
+
+
+def _cube(orders: pd.DataFrame, regions: pd.Index, months: pd.DatetimeIndex) -> FloatArray:
+    """Turn orders into an array: region x month x kind x priority."""
+    shape = (len(regions), len(months), len(KINDS), len(PRIORITIES))
+    out = np.zeros(shape)
+    place = (
+        regions.get_indexer(pd.Index(orders["region_id"])),
+        months.get_indexer(pd.DatetimeIndex(orders["month"])),
+        pd.Index(KINDS).get_indexer(pd.Index(orders["kind"])),
+        pd.Index(PRIORITIES).get_indexer(pd.Index(orders["priority"])),
+    )
+    np.add.at(out, place, orders["orders"].to_numpy(dtype=float))
+    return out
+
+
+def least_shares(load: Workload, teams: Teams) -> FloatArray:
+    """Share of the work that needs each skill or a higher one."""
+    table = load.skills.reindex(index=teams.regions, columns=list(SKILLS)).to_numpy()
+    return np.cumsum(table[:, ::-1], axis=1)[:, ::-1]
