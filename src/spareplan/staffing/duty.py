@@ -32,4 +32,4 @@ class Duty:
     @property
     def round_the_clock(self) -> bool:
         """No hour of the week without a shift."""
-        return self.end - self.start >= HOURS_PER_DAY and self.days_a_week == 7  # noqa: PLR2004
+        return self.end - self.start >= HOURS_PER_DAY and self.days_a_week == 7
