@@ -13,12 +13,12 @@ from spareplan.stocking import evaluate_levels, solve_levels
 from spareplan.stocking.clashes import (
     binding_ceilings,
     clashing_promises,
-    fullest,
     irreducible,
     refuse_clashes,
 )
 from spareplan.stocking.finding import find_levels
 from spareplan.stocking.pipelines import ANY_STOCK
+from spareplan.stocking.plenty import fullest
 from spareplan.stocking.pricing import measure
 from spareplan.stocking.reading import read_pipelines
 from spareplan.stocking.targets import read_targets

@@ -77,3 +77,15 @@ def with_caps(
         cap_promise=np.where(own >= 0, own + len(promises), -1),
         cap_factor=np.where(own >= 0, pipelines.row_cost, 0.0),
     )
+
+
+def without_caps(promises: Promises) -> Promises:
+    """The same promises without caps, which stand last."""
+    kept = int((~promises.is_cap).sum())
+    return replace(
+        promises,
+        table=promises.table.iloc[:kept],
+        allowed=promises.allowed[:kept],
+        cap_promise=None,
+        cap_factor=np.empty(0),
+    )

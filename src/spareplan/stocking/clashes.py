@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from spareplan.errors import InfeasibleError, SolverError
 from spareplan.stocking._forest import Forest
-from spareplan.stocking.curve import parents
 from spareplan.stocking.finding import Found, find_levels, floor_money
 from spareplan.stocking.pipelines import ANY_STOCK, Pipelines, weighted_sum
+from spareplan.stocking.plenty import fullest, plenty_of
 from spareplan.stocking.pricing import Priced, measure, price
 from spareplan.stocking.promises import KEPT_WITHIN, Promises
 from spareplan.stocking.publish import shadow_price_table
@@ -33,8 +33,6 @@ IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 # Below this share of the demand a promise is a promise of certainty; no finite stock gives that.
 CERTAINTY = 1e-12
-# Less than this is missed by rounding only.
-NOTHING_MISSED = 1e-13
 SHOWN = 5
 SHOWN_ROWS = 4
 # For so many promises the ceilings that bind them are looked for; each takes a few dozen evaluations.
@@ -95,23 +93,6 @@ def refuse_clashes(forest: Forest, pipelines: Pipelines, promises: Promises) -> 
             "reached."
         )
     raise InfeasibleError(message, clashes=clashes, ceilings=least)
-
-
-def fullest(pipelines: Pipelines, promises: Promises) -> Priced:
-    """What the largest stock within the ceilings does; only parts with a ceiling need to be measured."""
-    rows = len(pipelines.stop)
-    ebo, miss, late = np.zeros(rows), np.zeros(rows), np.zeros(rows)
-    none = np.empty(0)
-    full = Priced(np.zeros(rows, np.int64), ebo, miss, none, none, none, none, none, late)
-    parts = np.unique(pipelines.part[pipelines.most < ANY_STOCK])
-    if len(parts):
-        some = pipelines.take(parts)
-        state = measure(some, np.clip(some.most, some.least, some.room - 4))
-        place = pipelines.rows_of(parts)
-        for name in ("ebo", "miss", "late") if some.windows is not None else ("ebo", "miss"):
-            seen = getattr(state, name)
-            getattr(full, name)[place] = np.where(seen > NOTHING_MISSED, seen, 0.0)
-    return full
 
 
 def _endless(pipelines: Pipelines, promises: Promises) -> BoolArray:
@@ -183,7 +164,7 @@ def binding_ceilings(pipelines: Pipelines, promises: Promises, full: Priced, pro
     parts = np.sort(order[:enough])
     rows = pipelines.rows_of(parts)
     some, mine = pipelines.take(parts), promises.take(rows)
-    bounded, plenty = np.flatnonzero(_touching(some, use[rows] > 0)), _plenty(some)
+    bounded, plenty = np.flatnonzero(_touching(some, use[rows] > 0)), plenty_of(some)
 
     def still_clash(kept: IntArray) -> bool:
         levels = plenty.copy()
@@ -222,11 +203,11 @@ def least_ceilings(
         return pd.DataFrame(columns=columns), 0.0
     rows = pipelines.rows_of(parts)
     some = pipelines.take(parts)
-    rising, plenty = _touching(some, use[rows] > 0), _plenty(some)
+    rising, plenty = _touching(some, use[rows] > 0), plenty_of(some)
     there = np.where(rising, some.most, np.minimum(plenty, some.most))
     eased = replace(some, least=there, most=np.where(rising, ANY_STOCK, there))
     try:
-        found = find_levels(eased, _only(promises.take(rows), asked))
+        found = find_levels(eased, replace(promises.take(rows).only(asked), cap_promise=None))
     except SolverError:
         return pd.DataFrame(columns=columns), 0.0
     up = np.flatnonzero(found.levels > there)
@@ -366,38 +347,6 @@ def _touching(pipelines: Pipelines, short: BoolArray) -> BoolArray:
     before = np.r_[0, np.cumsum(short)]
     below = before[pipelines.stop] - before[:-1] > 0
     return below & (pipelines.most < ANY_STOCK)
-
-
-def _plenty(pipelines: Pipelines) -> IntArray:
-    """Stock that leaves nothing to miss, even with empty sites above, and little more."""
-    parent = parents(pipelines)
-    mean, spread = pipelines.mean.copy(), pipelines.mean + pipelines.excess
-    level = np.flatnonzero(parent < 0)
-    for _ in range(pipelines.depth - 1):
-        level = np.flatnonzero(np.isin(parent, level))
-        up, share = parent[level], pipelines.share[level]
-        spread[level] += share * (1 - share) * mean[up] + share**2 * spread[up]
-        mean[level] += share * mean[up]
-    wild = np.maximum(1.0, spread / np.maximum(mean, 1e-12))
-    most = np.ceil(mean + 12 * np.sqrt(spread) + 40 * wild).astype(np.int64)
-    return np.maximum(np.minimum(most, pipelines.room - 4), pipelines.least)
-
-
-def _only(promises: Promises, asked: IntArray) -> Promises:
-    """Some of the promises, and no caps."""
-    place = np.full(len(promises) + 1, -1)
-    place[asked] = np.arange(len(asked))
-    laid: dict[str, Any] = {
-        f"{name}_promise": None if kind.promise is None else place[kind.promise]
-        for name, kind in zip(("wait", "miss", "late"), promises.kinds)
-    }
-    return replace(
-        promises,
-        table=promises.table.iloc[asked].reset_index(drop=True),
-        allowed=promises.allowed[asked],
-        cap_promise=None,
-        **laid,
-    )
 
 
 def _told(row: dict[Any, Any], is_wait: bool) -> str:

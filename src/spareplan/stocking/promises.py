@@ -82,6 +82,18 @@ class Promises:
         }
         return replace(self, **{name: values for name, values in laid.items() if values is not None})
 
+    def only(self, kept: IntArray) -> Promises:
+        """Some of the promises, numbered anew; rows of the others promise nothing."""
+        place = np.full(len(self) + 1, -1, np.int64)
+        place[kept] = np.arange(len(kept))
+        laid: dict[str, Any] = {
+            name: place[values]
+            for name in ("wait_promise", "miss_promise", "late_promise", "cap_promise")
+            if (values := getattr(self, name)) is not None
+        }
+        table = self.table.iloc[kept].reset_index(drop=True)
+        return replace(self, table=table, allowed=self.allowed[kept], **laid)
+
     def used(self, priced: Priced) -> FloatArray:
         """What levels use of each promise."""
         # Rows without a promise are counted in the first place, which is left out.
