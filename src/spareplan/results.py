@@ -355,10 +355,14 @@ class Headcount(Result):
         Orders and hours per region and month behind the requirement.
     simulated : DataFrame
         Promised, planned and simulated shares of each region's fullest month; empty unless asked for.
+    regions : DataFrame
+        A row per region in its fullest month, most short first: machines, work, required, present, gap, what
+        decides the number and what breaks which promise.
     """
 
     workload: pd.DataFrame = field(default_factory=pd.DataFrame)
     simulated: pd.DataFrame = field(default_factory=pd.DataFrame)
+    regions: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 @dataclass(frozen=True, repr=False)

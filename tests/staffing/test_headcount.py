@@ -306,3 +306,16 @@ def test_the_simulated_plan_keeps_what_the_formulas_say():
     np.testing.assert_allclose(table["achieved"], table["planned"], atol=0.06)
     assert "Simulated 40 years" in result.summary()
     assert size().simulated.empty
+
+
+def test_every_region_has_one_row_in_its_fullest_month_and_the_most_short_stands_first(crew):
+    regions = crew.regions
+    assert regions["region_id"].is_unique
+    assert set(regions["region_id"]) == set(crew.table["region_id"])
+    assert regions["gap"].is_monotonic_decreasing
+    need = crew.table.groupby(["region_id", "month"])["required"].sum()
+    for row in regions.itertuples():
+        assert row.required == need[row.region_id].max() == need[row.region_id, row.month]
+        assert row.gap == row.required - row.present
+        named = crew.table[(crew.table["region_id"] == row.region_id) & (crew.table["month"] == row.month)]
+        assert all((f"P{k}" in row.cause) == (named[f"bound_p{k}"] != "none").any() for k in range(1, 5))

@@ -16,7 +16,7 @@ from spareplan.staffing.congestion import RegionRows
 from spareplan.staffing.field import duty_share, read_promises, size_desk
 from spareplan.staffing.model import least_shares, placed_units, region_rows
 from spareplan.staffing.proof import simulate_plan
-from spareplan.staffing.report import headcount_table, summary_lines, workload_table
+from spareplan.staffing.report import headcount_table, region_table, summary_lines, workload_table
 from spareplan.staffing.resolution import Repairs
 from spareplan.staffing.sharing import plan_people, split_by_skill
 from spareplan.staffing.shifts import day_phases
@@ -161,6 +161,7 @@ def size_headcount(
         },
     ]
     workload = workload_table(load, sized, hours, kept)
+    regions = region_table(table, workload)
     lines = summary_lines(table, plan, bound, desk_people, teams, ahead)
     simulated = pd.DataFrame()
     if options.simulate_years:
@@ -184,7 +185,7 @@ def size_headcount(
             f"Simulated {options.simulate_years} years: {simulated['kept'].sum()} of {len(simulated)} "
             "promises kept",
         )
-    return Headcount(table, assumptions_frame(notes), lines, workload, simulated)
+    return Headcount(table, assumptions_frame(notes), lines, workload, simulated, regions)
 
 
 def _people_needed(

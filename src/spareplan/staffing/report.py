@@ -105,6 +105,64 @@ def workload_table(load: Workload, sized: Sized, hours: dict[str, FloatArray], k
     )
 
 
+def region_table(table: pd.DataFrame, workload: pd.DataFrame) -> pd.DataFrame:
+    """One row per region, in the month that needs most people there: what headquarters looks at first.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of `headcount_table`.
+    workload : DataFrame
+        Of `workload_table`.
+
+    Returns
+    -------
+    DataFrame
+        region_id, month, machines, orders, visits, drive_hours, hours, machines_per_engineer (present),
+        required, present, gap [people], decides (waits, hours, nothing), cause (what breaks which promise),
+        hire, train, lent_in, lent_out over the whole plan [people; person-months], reason; most short first.
+    """
+    keys = ["region_id", "month"]
+    sums = table.groupby(keys, as_index=False)[["required", "headcount", "gap"]].sum()
+    sums = sums.sort_values([*keys[:1], "required", "month"], ascending=[True, False, True], kind="stable")
+    fullest = sums.drop_duplicates("region_id").rename(columns={"headcount": "present"})
+    out = fullest.merge(workload.rename(columns={"units": "machines"}), on=keys, how="left")
+    first = table.drop_duplicates(keys)[[*keys, "reason", *(f"bound_p{k}" for k in range(1, 5))]]
+    out = out.merge(first, on=keys, how="left")
+    bound = out[[f"bound_p{k}" for k in range(1, 5)]].to_numpy()
+    out["cause"] = [
+        ", ".join(f"{p} {b}" for p, b in zip(PRIORITIES, row, strict=True) if b != NONE) or NONE
+        for row in bound
+    ]
+    waits = out["people_for_waits"] >= out["people_for_hours"]
+    out["decides"] = np.where(out["required"] == 0, "nothing", np.where(waits, "waits", "hours"))
+    present = out["present"].where(out["present"] > 0)
+    out["machines_per_engineer"] = out["machines"] / present
+    steps = table.groupby("region_id")[["hire", "train", "transfer_in", "transfer_out"]].sum()
+    steps = steps.rename(columns={"transfer_in": "lent_in", "transfer_out": "lent_out"})
+    out = out.merge(steps, on="region_id", how="left")
+    names = [
+        *keys,
+        "machines",
+        "orders",
+        "visits",
+        "drive_hours",
+        "hours",
+        "machines_per_engineer",
+        "required",
+        "present",
+        "gap",
+        "decides",
+        "cause",
+        "hire",
+        "train",
+        "lent_in",
+        "lent_out",
+        "reason",
+    ]
+    return out[names].sort_values(["gap", "region_id"], ascending=[False, True], ignore_index=True)
+
+
 def summary_lines(
     table: pd.DataFrame,
     plan: PeoplePlan,
