@@ -24,10 +24,11 @@ from spareplan.stocking.in_window import served_in_window
 from spareplan.stocking.leadtime import network_tables, pipeline_rates
 from spareplan.stocking.limits import PLANNER
 from spareplan.stocking.marginal import best_for_budget
-from spareplan.stocking.pipelines import MODELS, Pipelines
+from spareplan.stocking.pipelines import MODELS
 from spareplan.stocking.pricing import price
 from spareplan.stocking.publish import (
     level_table,
+    run_assumptions,
     service_table,
     shadow_price_table,
     with_reached_windows,
@@ -151,7 +152,7 @@ def solve_levels(
         return stock_levels(
             asked,
             found,
-            assumptions_frame(_assumptions(method, asked.pipelines, budget)),
+            assumptions_frame(run_assumptions(method, asked.pipelines, budget)),
             short,
             least_budget=least,
             frontier=Frontier(asked.pipelines, asked.promises, found, _scopes(asked, parts, sites)),
@@ -261,7 +262,7 @@ def optimize_levels(
     today = today_levels(data.stock, asked.forest, asked.pipelines)
     assumptions = [
         *option_rows("stocking", options),
-        *_assumptions(options.method, asked.pipelines, budget)[1:],
+        *run_assumptions(options.method, asked.pipelines, budget)[1:],
         *tables.implied,
     ]
 
@@ -382,32 +383,3 @@ def stock_levels(
         shadow_prices=prices,
         **more,
     )
-
-
-def _assumptions(method: str, pipelines: Pipelines, budget: float | None) -> list[dict[str, Any]]:
-    wild = int((pipelines.model == MODELS["two_moment"]).sum()) if method == "exact" else 0
-    return [
-        {
-            "stage": "stocking",
-            "name": "method",
-            "value": method,
-            "origin": "default" if method == "exact" else "set by the user",
-            "meaning": "evaluation of stock levels; cost, service and lower bound hold for it",
-        },
-        {
-            "stage": "stocking",
-            "name": "parts_by_two_moments",
-            "value": wild,
-            "unit": "parts",
-            "origin": "data: rates.vmr, rates.rate_cv2",
-            "meaning": "demand varies more than Poisson: matched in mean and variance",
-        },
-        {
-            "stage": "stocking",
-            "name": "budget",
-            "value": budget,
-            "unit": "money",
-            "origin": "default" if budget is None else "set by the user",
-            "meaning": "most money in base stock; empty: what the promises need",
-        },
-    ]

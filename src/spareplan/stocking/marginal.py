@@ -173,6 +173,8 @@ def exchange(
             high = float(promise.used(found.state)[0])
         else:
             low = middle
+        if found.interrupted:
+            break
     return levels
 
 

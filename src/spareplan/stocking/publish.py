@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spareplan.stocking._forest import Forest
+from spareplan.stocking.echelons import EVALUATIONS, evaluation_codes
 from spareplan.stocking.finding import Found
 from spareplan.stocking.pipelines import MODELS, Pipelines
 from spareplan.stocking.pricing import Priced
@@ -76,7 +78,7 @@ def level_table(forest: Forest, pipelines: Pipelines, promises: Promises, found:
             "in_window": np.full(len(levels), np.nan),
             "value": levels * pipelines.row_cost[back],
             "planner": _labels(nothing, pd.Index([""])),
-            "evaluation": _labels(model, pd.Index(names, dtype=object)),
+            "evaluation": _labels(codes, pd.Index(EVALUATIONS, dtype=object)),
             "reason": reasons(forest, pipelines, promises, found, back),
         },
         copy=False,
@@ -228,6 +230,49 @@ def shadow_price_table(promises: Promises, prices: FloatArray) -> pd.DataFrame:
     table["one_point"] = table["measure"].map(POINT_WORDS)
     table["one_point_costs"] = np.where(wait, table["price"] * WAIT_POINT, table["price"])
     return table.reset_index(drop=True)
+
+
+def run_assumptions(method: str, pipelines: Pipelines, budget: float | None) -> list[dict[str, Any]]:
+    """Assumption rows of every plan.
+
+    Parameters
+    ----------
+    method : str
+        Evaluation.
+    pipelines : Pipelines
+    budget : float or None
+        [money]
+
+    Returns
+    -------
+    list of dict
+    """
+    wild = int((pipelines.model == MODELS["two_moment"]).sum()) if method == "exact" else 0
+    return [
+        {
+            "stage": "stocking",
+            "name": "method",
+            "value": method,
+            "origin": "default" if method == "exact" else "set by the user",
+            "meaning": "evaluation of stock levels; cost, service and lower bound hold for it",
+        },
+        {
+            "stage": "stocking",
+            "name": "parts_by_two_moments",
+            "value": wild,
+            "unit": "parts",
+            "origin": "data: rates.vmr, rates.rate_cv2",
+            "meaning": "demand varies more than Poisson: matched in mean and variance",
+        },
+        {
+            "stage": "stocking",
+            "name": "budget",
+            "value": budget,
+            "unit": "money",
+            "origin": "default" if budget is None else "set by the user",
+            "meaning": "most money in base stock; empty: what the promises need",
+        },
+    ]
 
 
 def _promise_text(promises: Promises) -> NDArray[np.object_]:

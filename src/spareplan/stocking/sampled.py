@@ -16,9 +16,9 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 # Place of the caps among the kinds of promises.
 CAP = 3
-# A twentieth of the parts by two moments, then a fifth exactly: parts per part looked at, and rounds.
-FEW, FEW_ROUNDS = 20, 10
-MORE, MORE_ROUNDS = 5, 3
+# A twentieth of the parts by two moments, then a fifth exactly: parts per part looked at, most parts, rounds.
+FEW, MOST_FEW, FEW_ROUNDS = 20, 2_500, 10
+MORE, MOST_MORE, MORE_ROUNDS = 5, 10_000, 3
 
 
 def prices_by_samples(
@@ -42,7 +42,10 @@ def prices_by_samples(
     """
     # Fixed draw: the same parts whatever the order of the tables.
     drawn = np.random.default_rng(0).permutation(len(pipelines.unit_cost))
-    few, more = (np.sort(drawn[: max(len(drawn) // share, 1)]) for share in (FEW, MORE))
+    few, more = (
+        np.sort(drawn[: min(max(len(drawn) // share, 1), most)])
+        for share, most in ((FEW, MOST_FEW), (MORE, MOST_MORE))
+    )
     prices, slope, _ = prices_of_some(surrogate(pipelines), promises, few, FEW_ROUNDS, None, progress)
     start = (prices, slope)
     prices, slope, known = prices_of_some(pipelines, promises, more, MORE_ROUNDS, start, progress)

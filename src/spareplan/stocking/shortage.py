@@ -214,6 +214,8 @@ def _exchange(
             share = (low + high) / 2
             nearer = replace(promises, allowed=promises.allowed + share * missed)
             tried = find_levels(pipelines, nearer)
+            if tried.interrupted:
+                return levels
             if tried.cost > budget * (1 + 1e-12):
                 low = share
                 continue
