@@ -303,3 +303,45 @@ def test_impossible_queues_are_refused_by_name(call, named):
     with pytest.raises(DataError) as caught:
         call()
     assert named in caught.value.problems["column"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("call", "named"),
+    [
+        (lambda: staffing.servers_needed([], 1.0, [], []), "arrival_rates"),
+        (lambda: staffing.servers_needed(["many"], 1.0, [1.0], [0.9]), "arrival_rates"),
+        (lambda: staffing.servers_needed([1e12], 1.0, [1.0], [0.9]), "arrival_rates"),
+        (lambda: staffing.servers_needed([1.0], 1e-12, [1.0], [0.9]), "arrival_rates"),
+        (lambda: staffing.servers_needed([1.0], [1.0, 2.0], [1.0], [0.9]), "service_rate"),
+        (lambda: staffing.servers_needed([1.0], 1.0, ["soon"], [0.9]), "limits"),
+        (lambda: staffing.servers_needed([1.0], 1.0, [1.0], ["most"]), "targets"),
+        (lambda: staffing.servers_needed([1.0], 1.0, [1.0], [-0.1]), "targets[0]"),
+        (lambda: staffing.servers_needed([[1.0, 2.0]], 1.0, [1.0], [0.9]), "arrival_rates"),
+        (
+            lambda: staffing.servers_needed([1.0], 1.0, [1.0], [0.9], max_utilisation=np.nan),
+            "max_utilisation",
+        ),
+        (lambda: staffing.servers_needed([1.0], 1.0, [1.0], [0.9], max_utilisation="all"), "max_utilisation"),
+        (lambda: staffing.wait_tail([1.0], 1.0, 1e9, [1.0]), "servers"),
+        (lambda: staffing.wait_tail([1.0], 1.0, [2, 3], [1.0]), "servers"),
+        (lambda: staffing.wait_tail([1.0], 1.0, 2, [np.inf]), "times"),
+        (lambda: staffing.wait_tail([1.0], 1.0, 2, []), "times"),
+        (lambda: staffing.erlang_b(1.0, 1e9), "servers"),
+        (lambda: staffing.erlang_b(1.0, np.nan), "servers"),
+        (lambda: staffing.erlang_c([1.0, 2.0], [1, 2, 3]), "servers"),
+        (lambda: staffing.erlang_c("much", 3), "load"),
+        (lambda: staffing.erlang_a(1.0, 1.0, 0.0, 2), "abandon_rate"),
+        (lambda: staffing.erlang_a([1.0, 2.0], 1.0, 1.0, [2, 3, 4]), "servers"),
+    ],
+)
+def test_slips_are_refused_by_name_at_once(call, named):
+    with pytest.raises(DataError) as caught:
+        call()
+    assert named in caught.value.problems["column"].tolist()
+
+
+def test_every_slip_of_a_call_is_told():
+    with pytest.raises(DataError) as caught:
+        staffing.servers_needed([-1.0, np.inf], 0.0, [1.0], [2.0], max_utilisation=3.0)
+    told = caught.value.problems["column"].tolist()
+    assert {"arrival_rates", "service_rate", "targets[0]", "max_utilisation", "limits"} <= set(told)

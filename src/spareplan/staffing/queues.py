@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spareplan.errors import DataError, Problem
+from spareplan.staffing._arguments import MOST_SERVERS, Arguments
 from spareplan.staffing.waits import delayed_tail
 
 FloatArray = NDArray[np.float64]
-_MOST_SERVERS = 1_000_000
 
 
 class AbandonedQueue(NamedTuple):
@@ -110,19 +110,14 @@ def erlang_a(
     """
     from scipy import special
 
-    problems: list[Problem] = []
-    rates = [
-        _positive(problems, "erlang_a", name, value)
-        for name, value in [
-            ("arrival_rate", arrival_rate),
-            ("service_rate", service_rate),
-            ("abandon_rate", abandon_rate),
-        ]
-    ]
-    count = _whole(problems, "erlang_a", servers, least=1)
-    if problems:
-        raise DataError(problems)
-    lam, mu, theta, n = np.broadcast_arrays(*rates, count)
+    given = Arguments("erlang_a")
+    rates = {
+        "arrival_rate": given.positive("arrival_rate", arrival_rate),
+        "service_rate": given.positive("service_rate", service_rate),
+        "abandon_rate": given.positive("abandon_rate", abandon_rate),
+    }
+    lam, mu, theta, n = given.together(**rates, servers=given.whole("servers", servers, least=1))
+    given.refuse()
     x, y = n * mu / theta, lam / theta
     # A(x, y) = x e^y y^-x gamma(x, y): by its series where the incomplete gamma may vanish, else by logs.
     series = special.hyp1f1(1.0, x + 1.0, np.minimum(y, 0.5 * x))
@@ -176,13 +171,12 @@ def wait_tail(arrival_rates: ArrayLike, service_rate: float, servers: int, times
     ----------
     .. [1] Davis (1966), Operations Research 14, 133-136.
     """
-    problems: list[Problem] = []
-    rates = np.atleast_1d(_not_negative(problems, "wait_tail", "arrival_rates", arrival_rates))
-    moments = np.atleast_1d(_not_negative(problems, "wait_tail", "times", times))
-    mu = _positive(problems, "wait_tail", "service_rate", service_rate)
-    count = _whole(problems, "wait_tail", servers, least=1)
-    if problems:
-        raise DataError(problems)
+    given = Arguments("wait_tail")
+    rates = given.straight("arrival_rates", given.not_negative("arrival_rates", arrival_rates))
+    moments = given.straight("times", given.not_negative("times", times))
+    mu = given.single("service_rate", given.positive("service_rate", service_rate))
+    count = given.single("servers", given.whole("servers", servers, least=1))
+    given.refuse()
     capacity = float(mu) * float(count)
     delay = float(_waiting_share(rates.sum() / mu, count, erlang_b(rates.sum() / mu, count)))
     sigma = np.cumsum(rates) / capacity
@@ -229,48 +223,20 @@ def servers_needed(
     wait_tail : the law behind it.
     servers_needed_rows : the same for many queues at once.
     """
-    problems: list[Problem] = []
-    name = "servers_needed"
-    rates = np.atleast_1d(_not_negative(problems, name, "arrival_rates", arrival_rates))
-    mu = _positive(problems, name, "service_rate", service_rate)
-    limit = np.atleast_1d(_not_negative(problems, name, "limits", limits, unknown=True))
-    target = np.atleast_1d(np.asarray(targets, dtype=float))
-    for position in np.flatnonzero((target < 0) | (target >= 1)):
-        problems.append(
-            Problem(
-                name,
-                0,
-                f"targets[{position}]",
-                str(target[position]),
-                "lies from 0 to below 1",
-                "promise less; no count keeps a share of 1",
-            )
+    given = Arguments("servers_needed")
+    rates = given.straight("arrival_rates", given.not_negative("arrival_rates", arrival_rates))
+    mu = given.single("service_rate", given.positive("service_rate", service_rate))
+    limit = given.straight("limits", given.not_negative("limits", limits, unknown=True, endless=True))
+    target = given.straight("targets", given.shares("targets", targets, unknown=True))
+    given.same_length(arrival_rates=rates, targets=target, limits=limit)
+    ceiling = given.utilisation("max_utilisation", max_utilisation)
+    load = float(rates.sum() / mu) if not given.problems else 0.0
+    if load > ceiling * MOST_SERVERS:
+        given.add(
+            "arrival_rates", f"{load:g} erlang", "is work for at most a million servers", "check the rates"
         )
-    if not len(rates) == len(limit) == len(target):
-        problems.append(
-            Problem(
-                name,
-                0,
-                "limits",
-                f"{len(rates)}, {len(limit)}, {len(target)} entries",
-                "has an entry per class",
-                "give rates, limits and targets of one length",
-            )
-        )
-    if not 0 < max_utilisation <= 1:
-        problems.append(
-            Problem(
-                name,
-                0,
-                "max_utilisation",
-                str(max_utilisation),
-                "lies above 0 and at most 1",
-                "give the highest load per server",
-            )
-        )
-    if problems:
-        raise DataError(problems)
-    return int(servers_needed_rows(rates[None], mu.reshape(1), limit[None], target[None], max_utilisation)[0])
+    given.refuse()
+    return int(servers_needed_rows(rates[None], mu.reshape(1), limit[None], target[None], ceiling)[0])
 
 
 def servers_needed_rows(
@@ -323,7 +289,7 @@ def servers_needed_rows(
         out[open_] = n
         stay = ~kept
         open_, n, blocked = open_[stay], n[stay] + 1, blocked[stay]
-        if len(n) and n.max() > _MOST_SERVERS:
+        if len(n) and n.max() > MOST_SERVERS:
             raise DataError(
                 [
                     Problem(
@@ -364,46 +330,8 @@ def _waiting_share(load: ArrayLike, servers: ArrayLike, blocked: FloatArray) -> 
 
 
 def _load_and_servers(function: str, load: ArrayLike, servers: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    problems: list[Problem] = []
-    erlang = _not_negative(problems, function, "load", load)
-    count = _whole(problems, function, servers, least=0)
-    if problems:
-        raise DataError(problems)
-    a, n = np.broadcast_arrays(erlang, count)
+    given = Arguments(function)
+    erlang, count = given.not_negative("load", load), given.whole("servers", servers, least=0)
+    a, n = given.together(load=erlang, servers=count)
+    given.refuse()
     return a, n
-
-
-def _not_negative(
-    problems: list[Problem], function: str, name: str, value: ArrayLike, unknown: bool = False
-) -> FloatArray:
-    out = np.asarray(value, dtype=float)
-    wrong = (out < 0) | ~np.isfinite(out)
-    if unknown:
-        wrong = out < 0
-    for bad in out[wrong]:
-        problems.append(Problem(function, 0, name, str(bad), "is 0 or more", "give such a value"))
-    return out
-
-
-def _positive(problems: list[Problem], function: str, name: str, value: ArrayLike) -> FloatArray:
-    out = np.asarray(value, dtype=float)
-    wrong = ~((out > 0) & np.isfinite(out))
-    problems += [Problem(function, 0, name, str(bad), "is above 0", "give such a rate") for bad in out[wrong]]
-    return out
-
-
-def _whole(problems: list[Problem], function: str, value: ArrayLike, least: int) -> FloatArray:
-    out = np.asarray(value, dtype=float)
-    wrong = ~(np.isfinite(out) & (out >= least) & (out == np.floor(out)))
-    problems += [
-        Problem(
-            function,
-            0,
-            "servers",
-            f"{bad:g}",
-            f"is a whole number of at least {least}",
-            "give the engineers on duty",
-        )
-        for bad in out[wrong]
-    ]
-    return out

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from spareplan.errors import DataError, Problem
 from spareplan.maths.units import HOURS_PER_DAY
 from spareplan.staffing.congestion import RegionRows
+from spareplan.staffing.reading import DEFAULT_TARGET, check_tables, order_arrays, place_columns
 from spareplan.staffing.resolution import Repairs
 from spareplan.staffing.search import search_row
 from spareplan.staffing.sizing import NONE, Promises, size_rows
@@ -24,7 +25,7 @@ from spareplan.staffing.travel import (
 
 FloatArray = NDArray[np.float64]
 HEAVY_LOAD = 0.93
-_PLAIN = {"work_scv": 1.0, "missing_share": 0.0, "again_share": 0.0, "parts_hours": 0.0}
+MOST_ON_DUTY = 5_000
 
 
 def size_regions(
@@ -81,18 +82,27 @@ def size_regions(
         Unknown regions or priorities, doubled rows, negative or missing rates, a region with orders that has
         neither machines nor an area, a utilisation outside 0..1.
     """
-    _check(regions, orders, promises, units, max_utilisation)
+    scalars = {
+        "max_utilisation": max_utilisation,
+        "travel_speed": travel_speed,
+        "circuity": circuity,
+        "diagnose_hours": diagnose_hours,
+        "least_gain": least_gain,
+        "seed": seed,
+    }
+    check_tables(regions, orders, promises, units, scalars)
     keys = ["region_id", "month"] if "month" in orders else ["region_id"]
     names = promises["priority"].astype(str).tolist()
     table = orders.sort_values(keys, kind="stable")
     groups = table[keys].drop_duplicates().reset_index(drop=True)
-    values = _cubes(table, groups, keys, names)
+    values = order_arrays(table, groups, keys, names)
     shown = sorted(groups["region_id"].unique())
     rough = values["orders_per_day"].sum(axis=1).max() / HOURS_PER_DAY * (values["work_hours"].max() + 4.0)
     most = int(np.clip(1.5 * rough + 8, 16, 64))
     travel, spread = _tables(regions.set_index("region_id"), units, shown, most, travel_speed, circuity, seed)
     place = np.searchsorted(np.array(shown, dtype=object), groups["region_id"].to_numpy(dtype=object))
     rows, repairs, limits = _model(values, promises, place, travel, spread, diagnose_hours)
+    _refuse_hopeless(groups, rows)
     sized = size_rows(rows, limits, repairs, max_utilisation, least_gain=least_gain)
     servers = sized.servers.copy()
     if simulate:
@@ -128,7 +138,9 @@ def _model(
     diagnose_hours: float,
 ) -> tuple[RegionRows, Repairs | None, Promises]:
     count = len(promises)
-    target = promises["target"].to_numpy(float) if "target" in promises else np.full(count, 0.95)
+    target = np.full(count, DEFAULT_TARGET)
+    if "target" in promises:
+        target = promises["target"].fillna(DEFAULT_TARGET).to_numpy(float)
     resolve = (
         promises["resolve_hours"].to_numpy(float) if "resolve_hours" in promises else np.full(count, np.nan)
     )
@@ -158,6 +170,20 @@ def _model(
         repair, np.where(weight > 0, kind, 1.0), diagnose_hours, missing, np.zeros_like(missing), again, parts
     )
     return rows, repairs, limits
+
+
+def _refuse_hopeless(groups: pd.DataFrame, rows: RegionRows) -> None:
+    """Rates or drives that would need an army are a slip of a unit, not a region."""
+    needed = (rows.rates * (rows.work + rows.travel[rows.place, 0][:, None])).sum(axis=1)
+    rule = f"is work and drive for at most {MOST_ON_DUTY:,} engineers at a time"
+    remedy = "check orders_per_day, work_hours, travel_speed and the places for their units"
+    problems = [
+        Problem("orders", 0, "orders_per_day", f"{region}: {load:.3g} engineers", rule, remedy)
+        for region, load in zip(groups["region_id"], needed, strict=True)
+        if load > MOST_ON_DUTY
+    ]
+    if problems:
+        raise DataError(problems)
 
 
 def _result(
@@ -198,43 +224,21 @@ def _result(
     return out
 
 
-def _cubes(
-    table: pd.DataFrame, groups: pd.DataFrame, keys: list[str], names: list[str]
-) -> dict[str, FloatArray]:
-    index = pd.MultiIndex.from_frame(groups) if len(keys) > 1 else pd.Index(groups[keys[0]])
-    wanted = pd.MultiIndex.from_frame(table[keys]) if len(keys) > 1 else pd.Index(table[keys[0]])
-    row, column = (
-        index.get_indexer(wanted),
-        pd.Index(names).get_indexer(pd.Index(table["priority"].astype(str))),
-    )
-    out = {}
-    for name in ("orders_per_day", "work_hours", *_PLAIN):
-        cube = np.zeros((len(groups), len(names)))
-        fill = _PLAIN.get(name, np.nan)
-        cube[row, column] = table[name].fillna(fill).to_numpy(float) if name in table else fill
-        out[name] = cube
-    # A class without orders has the work of the others; it matters only for the order that might come.
-    none = out["orders_per_day"] <= 0
-    weight = out["orders_per_day"].sum(axis=1)
-    mean = (out["orders_per_day"] * out["work_hours"]).sum(axis=1) / np.maximum(weight, 1e-300)
-    out["work_hours"] = np.where(none & (out["work_hours"] <= 0), mean[:, None], out["work_hours"])
-    return out
-
-
 def _places(regions: pd.DataFrame, units: pd.DataFrame | None, shown: list[str]) -> dict[str, Any]:
     """Place each region: points [km], or the side of its square [km]."""
     out: dict[str, Any] = {}
-    areas = regions["area_km2"] if "area_km2" in regions else pd.Series(dtype=float)
+    areas = regions["area_km2"] if "area_km2" in regions else pd.Series(0.0, index=regions.index)
     groups = {} if units is None else dict(list(units.groupby("region_id")))
     for region in shown:
         own = groups.get(region)
         if own is not None and len(own):
-            if "east" in own:
-                out[region] = own[["east", "north"]].to_numpy(float)
-            else:
-                out[region] = flat_km(own["latitude"], own["longitude"])
+            columns = place_columns(own)
+            # Points are drawn by their number, which the order of the rows must not change.
+            at = own.sort_values(columns)[columns].to_numpy(float)
+            out[region] = at if columns[0] == "east" else flat_km(at[:, 0], at[:, 1])
         else:
-            out[region] = float(np.sqrt(float(areas[region])))
+            # Without orders a region may lack both machines and area: nobody drives there.
+            out[region] = float(np.sqrt(np.nan_to_num(float(areas[region]))))
     return out
 
 
@@ -268,139 +272,3 @@ def _tables(
             table = distance_table(place, most, seed)
         means[row], spreads[row] = table.mean * pace[row], table.quantiles * pace[row]
     return means, spreads
-
-
-def _check(
-    regions: pd.DataFrame,
-    orders: pd.DataFrame,
-    promises: pd.DataFrame,
-    units: pd.DataFrame | None,
-    max_utilisation: float,
-) -> None:
-    problems = []
-    needed = [
-        ("regions", regions, ["region_id"]),
-        ("orders", orders, ["region_id", "priority", "orders_per_day", "work_hours"]),
-        ("promises", promises, ["priority", "respond_hours"]),
-    ]
-    if units is not None:
-        flat = "east" in units or "north" in units
-        needed.append(
-            ("units", units, ["region_id", *(["east", "north"] if flat else ["latitude", "longitude"])])
-        )
-    for name, frame, columns in needed:
-        problems += [
-            Problem(name, 0, column, "", "is missing", "add the column")
-            for column in columns
-            if column not in frame
-        ]
-    if not 0 < max_utilisation <= 1:
-        problems.append(
-            Problem(
-                "size_regions",
-                0,
-                "max_utilisation",
-                str(max_utilisation),
-                "lies above 0 and at most 1",
-                "give the highest busy share",
-            )
-        )
-    if problems:
-        raise DataError(problems)
-
-    def rows(name: str, bad: Any, column: str, frame: pd.DataFrame, rule: str, remedy: str) -> None:
-        for row in np.flatnonzero(np.asarray(bad)):
-            problems.append(Problem(name, int(row) + 2, column, str(frame[column].iloc[row]), rule, remedy))
-
-    keys = ["region_id", "month", "priority"] if "month" in orders else ["region_id", "priority"]
-    rows("regions", regions["region_id"].duplicated(), "region_id", regions, "stands once", "drop the double")
-    rows(
-        "promises", promises["priority"].duplicated(), "priority", promises, "stands once", "drop the double"
-    )
-    rows(
-        "orders",
-        orders[keys].duplicated(),
-        "priority",
-        orders,
-        f"stands once per {', '.join(keys[:-1])}",
-        "add the rows up",
-    )
-    rows(
-        "orders",
-        ~orders["region_id"].isin(regions["region_id"]),
-        "region_id",
-        orders,
-        "not in regions",
-        "add the region or drop the row",
-    )
-    rows(
-        "orders",
-        ~orders["priority"].isin(promises["priority"]),
-        "priority",
-        orders,
-        "has no row in promises",
-        "add the priority with empty limits if nothing is promised",
-    )
-    rows(
-        "orders",
-        ~(orders["orders_per_day"].between(0, np.inf, inclusive="left")),
-        "orders_per_day",
-        orders,
-        "is 0 or more",
-        "give the rate",
-    )
-    rows(
-        "orders",
-        ~(orders["work_hours"].between(0, np.inf, inclusive="neither")),
-        "work_hours",
-        orders,
-        "is above 0",
-        "give the mean time at the machine",
-    )
-    for column in _PLAIN:
-        if column in orders:
-            rows("orders", orders[column] < 0, column, orders, "is 0 or more", "give such a value")
-    rows(
-        "promises", promises["respond_hours"] < 0, "respond_hours", promises, "is 0 or more", "give the limit"
-    )
-    if "target" in promises:
-        rows(
-            "promises",
-            ~promises["target"].between(0, 1, inclusive="left"),
-            "target",
-            promises,
-            "lies from 0 to below 1",
-            "no count of engineers keeps a share of 1",
-        )
-    if "response_mode" in promises:
-        rows(
-            "promises",
-            ~promises["response_mode"].isin(["dispatch", "arrival"]),
-            "response_mode",
-            promises,
-            "is dispatch or arrival",
-            "size the desk apart from the field",
-        )
-    placed = set() if units is None else set(units["region_id"])
-    area = regions["area_km2"] if "area_km2" in regions else pd.Series(np.nan, index=regions.index)
-    busy = set(orders.loc[orders["orders_per_day"] > 0, "region_id"])
-    lost = regions["region_id"].isin(busy) & ~regions["region_id"].isin(placed) & ~(area >= 0)
-    rows(
-        "regions",
-        lost,
-        "region_id",
-        regions,
-        "has neither machines nor an area",
-        "give units with places, or area_km2",
-    )
-    if units is not None and "latitude" in units:
-        rows(
-            "units",
-            units["latitude"].isna() | units["longitude"].isna(),
-            "latitude",
-            units,
-            "is known",
-            "drop machines without a place",
-        )
-    if problems:
-        raise DataError(problems)

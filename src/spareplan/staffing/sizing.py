@@ -273,7 +273,11 @@ def _add_for_resolution(
 
 def _least_for_load(rows: RegionRows, max_utilisation: float, phases: Phases) -> IntArray:
     rate = rows.rates.sum(axis=1)
-    servers = np.floor((rows.rates * rows.work).sum(axis=1) / max_utilisation).astype(np.int64) + 1
+    # While all are busy, every order is driven to from anywhere: fewer cannot carry the mean load.
+    far = rows.work + rows.travel[rows.place, 0][:, None]
+    queued = (rows.rates * far).sum(axis=1)
+    at_work = (rows.rates * rows.work).sum(axis=1) / max_utilisation
+    servers = np.floor(np.maximum(queued, at_work)).astype(np.int64) + 1
     open_ = np.flatnonzero(rate > 0)
     while len(open_):
         some = rows.pick(open_)
