@@ -121,7 +121,11 @@ def _with_repairs(rates: pd.DataFrame, site_repairs: pd.DataFrame) -> pd.DataFra
     columns = ["part_id", "site_id", "repair_share_site", "repair_days_site"]
     known = site_repairs[columns]
     known = known[known["part_id"].isin(rates["part_id"])]
-    merged = rates.merge(known, on=["part_id", "site_id"], how="outer", validate="one_to_one")
+    # Few parts are repaired at sites: only theirs are looked up, millions of other rows are not.
+    theirs = rates["part_id"].isin(known["part_id"]).to_numpy()
+    mended = rates[theirs].merge(known, on=["part_id", "site_id"], how="outer", validate="one_to_one")
+    rest = rates[~theirs].assign(repair_share_site=0.0, repair_days_site=0.0)
+    merged = pd.concat([rest, mended], ignore_index=True) if len(mended) else rest
     fill = {
         "demand_per_day": 0.0,
         "vmr": 1.0,

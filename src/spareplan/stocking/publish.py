@@ -28,6 +28,8 @@ POINT_WORDS = {
     "mean_wait_days": "0.1 day of mean wait less",
     "money": "1 of the cap less",
 }
+# Sentences that are made together.
+BLOCK_ROWS = 1 << 16
 KINDS_OF_REASON = [
     "no piece pays for itself here at the promised service",
     "the last piece pays for itself, one more would not",
@@ -114,30 +116,32 @@ def reasons(forest: Forest, pipelines: Pipelines, promises: Promises, found: Fou
             np.where(fixed, 3, np.where(floor, 2, (levels > 0).astype(np.int8)))[back],
             pd.Index(KINDS_OF_REASON, dtype=object),
         )
-    days = forest.mean_days[rows]
-    expected = _figures(pipelines.mean, 2)
-    fill = _shares(1 - found.state.miss)
-    told = _promise_text(promises)
-    # Of several promises the one is named that costs most here: the others hold by themselves.
-    kept, dearest = np.full(len(levels), "", dtype=object), np.full(len(levels), -1.0)
-    padded = np.r_[found.prices, 0.0]
-    for promise, factor in promises.kinds[:3]:
-        if promise is not None:
-            price = np.where(promise >= 0, padded[promise] * factor, -1.0)
-            dearer = price > dearest
-            kept, dearest = np.where(dearer, told[promise], kept), np.where(dearer, price, dearest)
-    site = pd.Series(forest.site_ids.astype(str)).to_numpy(dtype=object)[forest.site[rows]]
-    pieces = levels.astype(str).astype(object)
-    start = "expects " + expected + " pieces in " + _figures(days, 3) + " days; "
-    stocked = pieces + " on hand or on order meets " + fill + " from the shelf at " + site
+    days, forced = forest.mean_days, pipelines.least == pipelines.most
+    told, padded = _promise_text(promises), np.r_[found.prices, 0.0]
+    site = pd.Series(forest.site_ids.astype(str)).to_numpy(dtype=object)
     empty = "no stock, orders wait for the site above"
-    out = start + np.where(levels > 0, stocked, empty) + kept
-    forced = np.where(
-        pipelines.least == pipelines.most,
-        ", fixed by hand",
-        np.where((levels == pipelines.least) & (levels > 0), ", the floor", ""),
-    )
-    return (out + forced.astype(object))[back]
+    out = np.empty(len(levels), dtype=object)
+    for begin in range(0, len(levels), BLOCK_ROWS):
+        # Half-made sentences of millions of rows would need several times the memory of the whole ones.
+        here = slice(begin, begin + BLOCK_ROWS)
+        held, at = levels[here], rows[here]
+        expected = _figures(pipelines.mean[here], 2)
+        fill = _shares(1 - found.state.miss[here])
+        # Of several promises the one is named that costs most here: the others hold by themselves.
+        kept, dearest = np.full(len(held), "", dtype=object), np.full(len(held), -1.0)
+        for promise, factor in promises.kinds[:3]:
+            if promise is not None:
+                price = np.where(promise[here] >= 0, padded[promise[here]] * factor[here], -1.0)
+                dearer = price > dearest
+                kept, dearest = np.where(dearer, told[promise[here]], kept), np.where(dearer, price, dearest)
+        start = "expects " + expected + " pieces in " + _figures(days[at], 3) + " days; "
+        pieces = held.astype(str).astype(object)
+        meets = " on hand or on order meets " + fill + " from the shelf at "
+        stocked = pieces + meets + site[forest.site[at]]
+        floor = np.where((held == pipelines.least[here]) & (held > 0), ", the floor", "")
+        ends = np.where(forced[here], ", fixed by hand", floor).astype(object)
+        out[here] = start + np.where(held > 0, stocked, empty) + kept + ends
+    return out[back]
 
 
 def service_table(promises: Promises, state: Priced) -> pd.DataFrame:
