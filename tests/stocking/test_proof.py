@@ -12,6 +12,7 @@ from spareplan.errors import InfeasibleError
 from spareplan.stocking import evaluate_levels, expected_backorders, simulate, solve_levels
 from tests.stocking.tiny_trees import NAMES, TOP, every_level, least_money, tiny
 
+KEYS = ["part_id", "site_id"]
 SEEDS = st.integers(0, 2**20)
 TREES = {"two echelons": [-1, 0, 0], "three echelons": [-1, 0, 1], "one site": [-1]}
 GOALS = {"target_wait_days": (0.3, 4.0), "target_fill_rate": (0.6, 0.93)}
@@ -24,8 +25,8 @@ def promise(case, measure: str, rng) -> pd.DataFrame:
     return pd.DataFrame({"site_id": asked, measure: rng.uniform(*GOALS[measure], len(asked))})
 
 
-def network(seed: int, parts: int = 30) -> tuple[pd.DataFrame, ...]:
-    """Thirty parts on three echelons, with wait and fill promises."""
+def network(seed: int, parts: int) -> tuple[pd.DataFrame, ...]:
+    """Parts on three echelons, with wait and fill promises."""
     rng = np.random.default_rng(seed)
     sites = pd.DataFrame(
         {
@@ -42,7 +43,7 @@ def network(seed: int, parts: int = 30) -> tuple[pd.DataFrame, ...]:
             "lead_time_days": rng.uniform(20, 90, parts),
         }
     )
-    grid = pd.MultiIndex.from_product([items, ["D", "A", "B", "C"]], names=["part_id", "site_id"])
+    grid = pd.MultiIndex.from_product([items, ["D", "A", "B", "C"]], names=KEYS)
     rates = grid.to_frame(index=False).assign(demand_per_day=np.exp(rng.normal(-5, 1, 4 * parts)))
     targets = pd.DataFrame(
         {
@@ -52,6 +53,13 @@ def network(seed: int, parts: int = 30) -> tuple[pd.DataFrame, ...]:
         }
     )
     return sites, table, rates, targets
+
+
+@pytest.fixture(scope="module")
+def planned():
+    """Tables of twenty parts and their plan: some stations lie below a depot, one below headquarters."""
+    tables = network(6, parts=20)
+    return tables, solve_levels(*tables)
 
 
 @pytest.mark.parametrize("measure", list(GOALS))
@@ -110,22 +118,21 @@ def test_floors_and_ceilings_cost_what_enumeration_finds(seed):
 
     best = least_money(case, targets, "target_fill_rate", allowed)
     found = solve_levels(*case.tables(), targets, limits=limits)
-    held = found.table.set_index(["part_id", "site_id"])["base_stock"]
+    held = found.table.set_index(KEYS)["base_stock"]
     assert held["p0", "A"] >= low and held["p1", "HQ"] <= high
     assert found.lower_bound <= best * (1 + 1e-9) and found.cost <= best * 1.01
 
 
-def test_the_money_is_that_of_the_table_however_it_is_summed():
-    sites, parts, rates, targets = network(4)
-    found = solve_levels(sites, parts, rates, targets)
+def test_the_money_is_that_of_the_table_however_it_is_summed(planned):
+    (sites, parts, rates, _), found = planned
     table = found.table.merge(parts, on="part_id", suffixes=("", "_given"))
     assert found.cost == pytest.approx((table["base_stock"] * table["unit_cost"]).sum(), rel=1e-12)
     for key in ("site_id", "part_id"):
         assert found.cost == pytest.approx(found.table.groupby(key)["value"].sum().sum(), rel=1e-12)
     assert found.gap == pytest.approx(found.cost / found.lower_bound - 1, abs=1e-15)
     # The published service is that of the published levels.
-    done = evaluate_levels(sites, parts, rates, found.table[["part_id", "site_id", "base_stock"]])
-    own = done.merge(rates, on=["part_id", "site_id"])
+    done = evaluate_levels(sites, parts, rates, found.table[[*KEYS, "base_stock"]])
+    own = done.merge(rates, on=KEYS)
     weight = own["demand_per_day"]
     reached = pd.DataFrame(
         {
@@ -154,11 +161,10 @@ def test_one_site_is_planned_alike_by_every_evaluation_and_is_the_single_shelf(m
     assert table["ebo"].sum() <= 0.7 * case.demand.sum() * (1 + 1e-9)
 
 
-def test_a_simulated_plan_keeps_every_promise_within_its_interval():
-    sites, parts, rates, targets = network(6, parts=20)
-    found = solve_levels(sites, parts, rates, targets)
+def test_a_simulated_plan_keeps_every_promise_within_its_interval(planned):
+    (sites, parts, rates, _), found = planned
     played = simulate(sites, parts, rates, found.table, years=150, seed=3)
-    own = played.merge(rates, on=["part_id", "site_id"])
+    own = played.merge(rates, on=KEYS)
     weight = own["demand_per_day"] / own["site_id"].map(rates.groupby("site_id")["demand_per_day"].sum())
     # Parts are independent: their intervals add up in squares.
     own = own.assign(value=own["value"] * weight, square=(own["half_width"] * weight) ** 2)
@@ -183,8 +189,7 @@ def test_names_and_the_order_of_rows_do_not_matter(seed):
     sites, parts, rates, targets = tables
     found = solve_levels(*tables)
     again = solve_levels(*[frame.sample(frac=1, random_state=seed % 2**16) for frame in tables])
-    keys = ["part_id", "site_id"]
-    one, other = (plan.table.sort_values(keys, ignore_index=True) for plan in (found, again))
+    one, other = (plan.table.sort_values(KEYS, ignore_index=True) for plan in (found, again))
     pd.testing.assert_frame_equal(other, one)
     assert again.cost == pytest.approx(found.cost, rel=1e-12)
     assert again.lower_bound == pytest.approx(found.lower_bound, rel=1e-9)
@@ -273,7 +278,7 @@ def test_a_stricter_promise_never_costs_less(measure, seed):
 
 def test_what_no_level_can_do_is_refused_and_what_is_named_can_be_done():
     sites, parts, rates, targets = network(8, parts=5)
-    ceiling = rates[["part_id", "site_id"]].assign(at_most=0)
+    ceiling = rates[KEYS].assign(at_most=0)
     with pytest.raises(InfeasibleError) as refused:
         solve_levels(sites, parts, rates, targets, limits=ceiling)
     assert len(refused.value.clashes)

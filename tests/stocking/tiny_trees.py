@@ -88,13 +88,16 @@ def every_level(case: Case, part: int, window: float) -> dict[str, np.ndarray]:
 
     vectors = np.array(list(itertools.product(range(TOP + 1), repeat=size)))
     ebo, miss, late = (np.zeros(vectors.shape) for _ in range(3))
-    for row, vector in enumerate(vectors.tolist()):
-        stock = tuple(vector)
-        for n in range(size):
-            law = on_order(n, stock)
-            ebo[row, n] = np.maximum(counts - stock[n], 0) @ law
-            miss[row, n] = law[stock[n] :].sum()
-            late[row, n] = 1 - not_yet(n, stock, window)[: stock[n] + 1].sum()
+    for n in range(size):
+        upper = _path(case.parent, n)
+        # A site's law hangs on the stocks above it alone.
+        for held in itertools.product(range(TOP + 1), repeat=len(upper)):
+            rows = (vectors[:, upper] == held).all(axis=1)
+            stock = tuple(vectors[rows][0].tolist())
+            law, tagged, mine = on_order(n, stock), not_yet(n, stock, window), vectors[rows, n][:, None]
+            ebo[rows, n] = np.maximum(counts - mine, 0) @ law
+            miss[rows, n] = (law * (counts >= mine)).sum(axis=1)
+            late[rows, n] = 1 - (tagged * (counts <= mine)).sum(axis=1)
     own = case.demand[part]
     with np.errstate(invalid="ignore", divide="ignore"):
         wait = np.where(total > 0, own / total, 0.0) * ebo
@@ -105,6 +108,11 @@ def every_level(case: Case, part: int, window: float) -> dict[str, np.ndarray]:
         "target_fill_rate": own * miss,
         "target_in_window": own * np.maximum(late, 0.0),
     }
+
+
+def _path(parent: list[int], n: int) -> list[int]:
+    """Sites above a site."""
+    return [] if parent[n] < 0 else [parent[n], *_path(parent, parent[n])]
 
 
 def least_money(
