@@ -1,4 +1,4 @@
-"""Regions as rows of the queue model: rates, work and drives from tables."""
+"""Promises, covered hours and the national desk, from tables."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 
 from spareplan.config import StaffingOptions
 from spareplan.maths.units import DAYS_PER_WEEK, HOURS_PER_DAY, MINUTES_PER_HOUR
-from spareplan.staffing.congestion import RegionRows, congestion
 from spareplan.staffing.queues import erlang_b
 from spareplan.staffing.sizing import Promises
-from spareplan.staffing.travel import QUANTILES, DistanceTable, distance_table, flat_km, unit_square_table
 from spareplan.staffing.visits import PRIORITIES, note
 from spareplan.staffing.waits import delayed_tail
 
@@ -29,7 +27,6 @@ USUAL_PROMISES = pd.DataFrame(
         "clock": ["calendar"] * 4,
     }
 )
-_FIXED_POINT_STEPS = 5
 
 
 def read_promises(
@@ -100,108 +97,6 @@ def read_promises(
     return promises, desk, rows["respond_hours"].to_numpy(dtype=float), notes
 
 
-def region_travel(
-    regions: pd.Index,
-    units: pd.DataFrame,
-    areas: pd.Series,
-    recorded: FloatArray,
-    busy: FloatArray,
-    work: FloatArray,
-    posts: NDArray[np.int64],
-    options: StaffingOptions,
-    seed: int = 0,
-) -> tuple[FloatArray, FloatArray, FloatArray, list[dict[str, Any]]]:
-    """Drives per region by the number of free engineers, matched to the recorded travel where there is some.
-
-    Parameters
-    ----------
-    regions : Index
-        R region ids.
-    units : DataFrame
-        region_id, latitude, longitude of the machines.
-    areas : Series
-        By region_id; NaN unknown. [km²]
-    recorded : ndarray, shape (R,)
-        Mean recorded travel there and back; NaN unknown. [hours]
-    busy : ndarray, shape (R,)
-        Visits per hour. [1/hour]
-    work : ndarray, shape (R,)
-        Mean work of a visit. [hours]
-    posts : ndarray of int, shape (R,)
-        Engineers on duty today.
-    options : StaffingOptions
-    seed : int
-
-    Returns
-    -------
-    travel : ndarray, shape (R, F)
-        Mean drive out of the nearest of 1..F free engineers. [hours]
-    spread : ndarray, shape (R, F, Q)
-        Its quantiles. [hours]
-    back : ndarray, shape (R,)
-        Mean way back. [hours]
-    notes : list of dict
-    """
-    most = int(np.clip(2 * posts.max(initial=1) + 10, 16, 48))
-    pace = options.circuity / options.travel_speed
-    known = units[["region_id", "latitude", "longitude"]].dropna()
-    groups = dict(list(known.groupby("region_id")))
-    places = [groups.get(region, known.iloc[:0]) for region in regions]
-    means, spreads = np.empty((len(regions), most)), np.empty((len(regions), most, QUANTILES))
-    by_area, by_default = [], []
-    for row, (region, place) in enumerate(zip(regions, places, strict=True)):
-        points = flat_km(place["latitude"], place["longitude"])
-        if len(np.unique(points, axis=0)) > 1:
-            table = distance_table(points, most, seed)
-        else:
-            area = float(areas.get(region, np.nan))
-            square = unit_square_table(most)
-            if np.isnan(area):
-                by_default.append(str(region))
-                area = (
-                    options.default_travel_hours * (1.0 - options.return_share) / pace / square.mean[0]
-                ) ** 2
-            else:
-                by_area.append(str(region))
-            table = DistanceTable(square.mean * np.sqrt(area), square.quantiles * np.sqrt(area))
-        means[row], spreads[row] = table.mean * pace, table.quantiles * pace
-    out = recorded * (1.0 - options.return_share)
-    factor = np.ones(len(regions))
-    told = np.isfinite(out) & (out > 0)
-    ratio = options.return_share / (1.0 - options.return_share)
-    posts = np.maximum(
-        posts, np.floor(busy * (work + 2.0 * np.nan_to_num(out, nan=1.0))).astype(np.int64) + 1
-    )
-    drive = np.zeros(len(regions))
-    for _ in range(_FIXED_POINT_STEPS):
-        drive = _mean_drive(means * factor[:, None], busy, work + ratio * np.where(told, out, drive), posts)
-        factor = np.where(told, factor * out / np.maximum(drive, 1e-9), factor)
-    back = ratio * np.where(told, out, drive)
-    notes = []
-    if by_area:
-        notes.append(
-            note(
-                "travel_from_area",
-                ", ".join(by_area),
-                "",
-                "data: regions.area_km2",
-                "machines have no coordinates: evenly spread over the area",
-            )
-        )
-    untold = [name for name in by_default if not told[list(regions).index(name)]]
-    if untold:
-        notes.append(
-            note(
-                "travel_unknown",
-                ", ".join(untold),
-                "",
-                "default",
-                "neither coordinates, nor area, nor recorded travel: default_travel_hours",
-            )
-        )
-    return means * factor[:, None], spreads * factor[:, None, None], back, notes
-
-
 def coverage_hours(days: FloatArray, options: StaffingOptions) -> FloatArray:
     """Hours of a month in which orders are served [hours]."""
     return days * options.coverage_hours_per_week / DAYS_PER_WEEK
@@ -261,20 +156,6 @@ def size_desk(
         if (kept >= targets)[:, desk].all():
             return people, np.where(desk, kept, np.nan)
         people += 1
-
-
-def _mean_drive(
-    travel: FloatArray, busy: FloatArray, work: FloatArray, posts: NDArray[np.int64]
-) -> FloatArray:
-    rows = RegionRows(
-        busy[:, None],
-        work[:, None],
-        np.ones(len(busy)),
-        np.arange(len(busy)),
-        travel,
-        np.zeros((len(busy), 1, 1)),
-    )
-    return congestion(rows, posts).drive
 
 
 def _covered(limit: FloatArray, working: NDArray[np.bool_], options: StaffingOptions) -> FloatArray:

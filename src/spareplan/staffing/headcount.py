@@ -116,7 +116,8 @@ def size_headcount(
     load = build_workload(data, demand.table, stock, ahead, known, options, getattr(demand, "visits", None))
     promises, desk, desk_limits, promise_notes = read_promises(data.promises, options)
     teams = Teams(data.engineers, pd.Index(sorted(data.regions["region_id"])))
-    rows, repairs, hours, drive_notes = region_rows(data, load, teams, ahead, options, seed)
+    model = region_rows(data, load, teams, ahead, options, seed)
+    rows, repairs, hours = model.rows, model.repairs, model.hours
     phases = day_phases(load.profile, float(np.average(hours["visit_hours"], weights=hours["visits"] + 1e-9)))
     sized = size_rows(rows, promises, repairs, phases=phases, least_gain=options.least_gain)
     count, periods = len(teams.regions), len(ahead)
@@ -141,7 +142,7 @@ def size_headcount(
         *option_rows("staffing", options),
         *load.assumptions,
         *promise_notes,
-        *drive_notes,
+        *model.notes,
         *teams.notes,
         {
             "stage": "staffing",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,13 +11,41 @@ from numpy.typing import NDArray
 from spareplan.config import StaffingOptions
 from spareplan.maths.units import DAYS_PER_WEEK, days_in_month
 from spareplan.staffing.congestion import RegionRows
-from spareplan.staffing.field import coverage_hours, duty_share, region_travel
+from spareplan.staffing.field import coverage_hours, duty_share
+from spareplan.staffing.places import find_places
+from spareplan.staffing.region_travel import region_travel
 from spareplan.staffing.resolution import Repairs
 from spareplan.staffing.teams import Teams
 from spareplan.staffing.visits import KINDS, PRIORITIES, SKILLS
 from spareplan.staffing.workload import Workload
 
 FloatArray = NDArray[np.float64]
+
+
+class RegionModel(NamedTuple):
+    """Region-months as rows of the queue model; rows run region by region.
+
+    Parameters
+    ----------
+    rows : RegionRows
+    repairs : Repairs
+    hours : dict of str to ndarray, shape (R * M,)
+        visits; on_site, back, paid_hours, visit_hours [hours]; missing, again [shares].
+    places : DataFrame
+        A row per region: where its work is (`places.Places.table`) and mean_drive_hours, the drive out with
+        the engineers on duty today, or as many as the work needs. [hours]
+    clusters : DataFrame
+        A row per region and town (`places.Places.clusters`).
+    notes : list of dict
+        Rows of an assumptions table.
+    """
+
+    rows: RegionRows
+    repairs: Repairs
+    hours: dict[str, FloatArray]
+    places: pd.DataFrame
+    clusters: pd.DataFrame
+    notes: list[dict[str, Any]]
 
 
 def placed_units(data: Any) -> pd.DataFrame:
@@ -33,7 +61,7 @@ def region_rows(
     months: pd.DatetimeIndex,
     options: StaffingOptions,
     seed: int = 0,
-) -> tuple[RegionRows, Repairs, dict[str, FloatArray], list[dict[str, Any]]]:
+) -> RegionModel:
     """Region-months as rows of the queue model; hours that go with them."""
     count, periods, classes = len(teams.regions), len(months), len(PRIORITIES)
     cube = _cube(load.orders, teams.regions, months)
@@ -60,11 +88,12 @@ def region_rows(
         np.floor((teams.heads * teams.efficiency).sum(axis=1) * duty_share(options)), 1
     ).astype(int)
     units = placed_units(data)
-    areas = data.regions.set_index("region_id")["area_km2"]
-    travel, spread, back, notes = region_travel(
+    # Machines that left tell nothing about the work ahead.
+    units = units[~(units["retired_on"] < months.min())] if len(months) else units
+    places = find_places(teams.regions, units, data.sites, data.regions.set_index("region_id")["area_km2"])
+    travel, spread, back, drive, notes = region_travel(
         teams.regions,
-        units,
-        areas,
+        places,
         load.visits["travel_hours"].reindex(teams.regions).to_numpy(),
         busy,
         mean_work,
@@ -105,7 +134,9 @@ def region_rows(
         / np.maximum(orders.sum(axis=2).reshape(-1), 1e-12),
         "again": again[..., 0].reshape(-1),
     }
-    return rows, repairs, figures, notes
+    return RegionModel(
+        rows, repairs, figures, places.table.assign(mean_drive_hours=drive), places.clusters, notes
+    )
 
 
 def _cube(orders: pd.DataFrame, regions: pd.Index, months: pd.DatetimeIndex) -> FloatArray:

@@ -58,13 +58,50 @@ def flat_km(latitude: ArrayLike, longitude: ArrayLike) -> FloatArray:
         East and north of the middle of the points. [km]
     """
     north, east = np.asarray(latitude, dtype=float), np.asarray(longitude, dtype=float)
+    middle, turn = flat_origin(north, east)
     # Longitudes are turned so that a region across the date line stays in one piece.
-    turn = np.degrees(np.angle(np.exp(1j * np.radians(east)).sum())) if len(east) else 0.0
     east = (east - turn + 180.0) % 360.0 - 180.0
-    middle = float(north.mean()) if len(north) else 0.0
     return np.column_stack(
         [KM_PER_DEGREE * np.cos(np.radians(middle)) * east, KM_PER_DEGREE * (north - middle)]
     )
+
+
+def flat_origin(latitude: ArrayLike, longitude: ArrayLike) -> tuple[float, float]:
+    """Latitude and longitude that `flat_km` puts at (0, 0).
+
+    Parameters
+    ----------
+    latitude, longitude : array-like, shape (n,)
+        [degrees]
+
+    Returns
+    -------
+    tuple of float
+        [degrees]
+    """
+    north, east = np.asarray(latitude, dtype=float), np.asarray(longitude, dtype=float)
+    turn = float(np.degrees(np.angle(np.exp(1j * np.radians(east)).sum()))) if len(east) else 0.0
+    return float(north.mean()) if len(north) else 0.0, turn
+
+
+def degrees_of(point: ArrayLike, origin: tuple[float, float]) -> tuple[float, float]:
+    """Turn a point of `flat_km` back into latitude and longitude.
+
+    Parameters
+    ----------
+    point : array-like, shape (2,)
+        East and north. [km]
+    origin : tuple of float
+        Of `flat_origin`. [degrees]
+
+    Returns
+    -------
+    tuple of float
+        [degrees]
+    """
+    east, north = np.asarray(point, dtype=float)
+    turned = origin[1] + east / (KM_PER_DEGREE * np.cos(np.radians(origin[0])))
+    return origin[0] + float(north) / KM_PER_DEGREE, float((turned + 180.0) % 360.0 - 180.0)
 
 
 def mean_pair_distance(points: FloatArray, seed: int = 0) -> float:
