@@ -195,7 +195,8 @@ def test_lots_with_repair_or_wild_demand_are_taken_by_two_moments():
     sites, parts, rates, levels = given
     wild = (sites, parts, rates.assign(vmr=1.5), levels)
     repaired = (sites, parts, rates.assign(repair_share_site=0.3, repair_days_site=4.0), levels)
-    for changed in (wild, repaired):
+    returned = (sites, parts.assign(repairable_share=0.4, repair_days=15.0), rates, levels)
+    for changed in (wild, repaired, returned):
         formula = evaluate_levels(*changed).set_index("site_id")
         assert set(formula["evaluation"]) == {"two_moment"}
         values, _ = simulated(changed, total, 60_000)

@@ -109,6 +109,59 @@ def test_the_spread_of_the_suppliers_time_hurts_where_whole_lots_cross():
     values = wide(simulate(*given, years=2000, seed=3)).loc["P1"]
     formula = evaluate_levels(*given).set_index("site_id")
     assert (values["mean_wait_days"] > 1.15 * formula["mean_wait_days"]).all()
+    little = vague_supplier(given, 6.0)
+    longer = wide(simulate(*little, years=2000, seed=3)).loc["P1", "mean_wait_days"].drop("S00")
+    assert longer.div(formula["mean_wait_days"].drop("S00")).between(1.04, 1.2).all()
+
+
+def vague_supplier(given, sd):
+    return (given[0], given[1].assign(lead_time_sd_days=sd), *given[2:])
+
+
+def test_a_moderate_spread_leaves_the_law_of_the_wait_within_the_interval():
+    given = vague_supplier(networks.tables(*TREE), 9.0)
+    assert (evaluate_levels(*given)["evaluation"] == "exact").all()
+    times = [2.0, 12.0]
+    measures = [*MEASURES, "wait_le_2", "wait_le_12"]
+    assert (misfits(given, years=2000, measures=measures, times=times) <= 2).all(axis=None)
+
+
+@pytest.mark.parametrize("sd", [0.0, 20.0])
+def test_orders_of_several_pieces_that_travel_together_do_not_feel_the_spread(sd):
+    sites, parts, rates, levels = networks.tables([-1], [20.0], [0.2], [6])
+    given = vague_supplier((sites, parts, rates.assign(vmr=3.0), levels), sd)
+    assert (misfits(given, years=4000, measures=["ebo", "ready_rate", "on_hand"]) <= 2).all(axis=None)
+
+
+def test_demand_steadier_than_poisson_feels_the_spread_but_never_beyond_poisson():
+    sites, parts, rates, levels = networks.tables([-1], [20.0], [0.2], [6])
+    steady = (sites, parts, rates.assign(vmr=0.25), levels)
+    waits = [
+        wide(simulate(*vague_supplier(steady, sd), years=2000, seed=3))["mean_wait_days"].iloc[0]
+        for sd in (0.0, 20.0)
+    ]
+    poisson = evaluate_levels(*steady)["mean_wait_days"][0]
+    assert 3 * waits[0] < waits[1] < 0.7 * poisson
+
+
+def test_rows_say_where_a_random_time_makes_them_approximate():
+    sites, parts, rates, levels = networks.tables(*TREE)
+    vague = parts.assign(lead_time_sd_days=6.0)
+    ways = sites.assign(lead_time_sd_days=sites["site_id"].map({"S01": 1.0}).fillna(0.0))
+    lots = levels.assign(reorder_point=[12, *[np.nan] * 4], order_quantity=[6, *[np.nan] * 4])
+
+    def told(*given):
+        return evaluate_levels(*given).set_index("site_id")["evaluation"].to_dict()
+
+    assert set(told(sites, parts, rates, lots).values()) == {"exact"}
+    assert set(told(sites, vague, rates, levels).values()) == {"exact"}
+    assert set(told(sites, vague, rates, lots).values()) == {"fixed_times"}
+    assert set(told(ways, parts, rates, lots).values()) == {"fixed_times"}
+    near = {"S01", "S03", "S04"}
+    assert told(ways, parts, rates, levels) == {
+        f"S{n:02d}": "near_exact" if f"S{n:02d}" in near else "exact" for n in range(5)
+    }
+    assert set(told(ways, vague, rates.assign(vmr=2.0), lots).values()) == {"two_moment"}
 
 
 def test_random_times_have_the_asked_mean_and_spread_and_loads_travel_together():

@@ -8,10 +8,11 @@ was asked there before, not on what c is asked later. With X Poisson, asked of c
 
 At the parent the same rule says P(W_i > x): before a piece of c stand the lots of the others, with uniform
 phases, the full lots that c itself ordered in the window, and its i - 1 mates. The law of the lots is
-convolved exactly. For two echelons with Poisson demand all this is exact [1]_, and in deeper trees, too, where
-only sites that others order from come in lots. Otherwise the phases of the lots below a depot tie what it
-asks for to what is asked of it; `_depot_waits` knows the tie by the lot that made the depot order, and leaves
-out that by the others: depots are 2 % of their mean wait off, stations 7 %, mostly on the safe side.
+convolved exactly. For two echelons with Poisson demand all this is exact [1]_, in deeper trees, too, where
+only HQ and depots order in lots (tabulated to a thousandth). Otherwise the phases of the lots below a depot
+tie what it asks for to what is asked of it; `_depot_waits` knows the tie by the lot that made the depot
+order, and leaves out that by the others: against simulation depots are 2-4 % of their mean wait off and
+stations 7 %, mostly on the safe side.
 
 References
 ----------

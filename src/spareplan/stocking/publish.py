@@ -59,8 +59,10 @@ def level_table(forest: Forest, pipelines: Pipelines, promises: Promises, found:
     quantity = np.ones(len(levels), dtype=np.int64)
     quantity[pipelines.starts[:-1]] = pipelines.batch
     quantity = quantity[back]
-    names = [name for name, _ in sorted(MODELS.items(), key=lambda item: item[1])]
-    model = np.repeat(pipelines.model.astype(np.int8), np.diff(pipelines.starts))[back]
+    names = {number: name for name, number in MODELS.items()}
+    # Under "exact" some parts are evaluated by two moments; no other method mixes.
+    method = names[int(pipelines.model.min(initial=max(names)))]
+    codes = evaluation_codes(replace(forest, least=levels - quantity + 1, most=levels), method)
     nothing = np.zeros(len(levels), dtype=np.int8)
     with np.errstate(invalid="ignore", divide="ignore"):
         wait = np.where(demand > 0, state.ebo[back] / demand, np.nan)
