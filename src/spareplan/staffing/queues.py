@@ -302,6 +302,34 @@ def servers_needed_rows(
     return out
 
 
+def positions_needed(servers: ArrayLike, absence_share: ArrayLike) -> NDArray[np.int64]:
+    """People to employ per post so that leave, illness and courses still leave the servers asked for.
+
+    Parameters
+    ----------
+    servers : array-like of int, broadcast to shape (n,)
+        Wanted at work. [servers]
+    absence_share : array-like, broadcast to shape (n,)
+        Share of the paid time away, below 1.
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
+        servers / (1 - absence_share), rounded up. [people]
+
+    Raises
+    ------
+    DataError
+        If servers is not a whole number of 0 or more, or the share is not from 0 to below 1.
+    """
+    given = Arguments("positions_needed")
+    count = given.whole("servers", servers, least=0)
+    away = given.shares("absence_share", absence_share)
+    count, away = given.together(servers=count, absence_share=away)
+    given.refuse()
+    return np.ceil(count / (1.0 - away) - 1e-9).astype(np.int64)
+
+
 def _promises_kept(
     sigma: FloatArray,
     capacity: FloatArray,
