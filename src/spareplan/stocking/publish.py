@@ -121,7 +121,9 @@ def reasons(forest: Forest, pipelines: Pipelines, promises: Promises, found: Fou
     days, forced = forest.mean_days, pipelines.least == pipelines.most
     told, padded = _promise_text(promises), np.r_[found.prices, 0.0]
     site = pd.Series(forest.site_ids.astype(str)).to_numpy(dtype=object)
-    empty = "no stock, orders wait for the site above"
+    head, batch = np.zeros(len(levels), dtype=bool), np.ones(len(levels), dtype=np.int64)
+    head[pipelines.starts[:-1]], batch[pipelines.starts[:-1]] = True, pipelines.batch
+    below = pipelines.stop - np.arange(len(levels)) - 1
     out = np.empty(len(levels), dtype=object)
     for begin in range(0, len(levels), BLOCK_ROWS):
         # Half-made sentences of millions of rows would need several times the memory of the whole ones.
@@ -136,10 +138,21 @@ def reasons(forest: Forest, pipelines: Pipelines, promises: Promises, found: Fou
                 price = np.where(promise[here] >= 0, padded[promise[here]] * factor[here], -1.0)
                 dearer = price > dearest
                 kept, dearest = np.where(dearer, told[promise[here]], kept), np.where(dearer, price, dearest)
-        start = "expects " + expected + " pieces in " + _figures(days[at], 3) + " days; "
-        pieces = held.astype(str).astype(object)
-        meets = " on hand or on order meets " + fill + " from the shelf at "
+        length = _figures(days[at], 3)
+        start = "expects " + expected + " pieces in " + length + np.where(length == "1", " day; ", " days; ")
+        above = np.where(head[here], "supplier", "site above").astype(object)
+        empty = "no stock, orders wait for the " + above
+        pieces, lots = held.astype(str).astype(object), batch[here] > 1
+        if lots.any():
+            by = " on hand or on order, ordered by " + batch[here].astype(str).astype(object)
+            pieces = np.where(lots, "up to " + pieces + by + ",", pieces + " on hand or on order")
+        else:
+            pieces += " on hand or on order"
+        meets = " meets " + fill + " from the shelf at "
         stocked = pieces + meets + site[forest.site[at]]
+        count = below[here]
+        feeds = "; supplies " + count.astype(str).astype(object) + np.where(count == 1, " site", " sites")
+        kept = np.where((kept == "") & (count > 0), feeds + " below", kept)
         floor = np.where((held == pipelines.least[here]) & (held > 0), ", the floor", "")
         ends = np.where(forced[here], ", fixed by hand", floor).astype(object)
         out[here] = start + np.where(held > 0, stocked, empty) + kept + ends
@@ -283,11 +296,11 @@ def run_assumptions(method: str, pipelines: Pipelines, budget: float | None) -> 
 
 def _promise_text(promises: Promises) -> NDArray[np.object_]:
     told = [
-        f"; keeps the {row.target:.3g} days of wait promised to {row.group}"
+        f"; counts in the mean wait of {row.target:.3g} days promised to {row.group}"
         if row.measure == "mean_wait_days"
-        else f"; keeps the {row.target:.3g} promised to {row.group}"
+        else f"; counts in the {100 * row.target:.3g} % promised to {row.group}"
         if row.measure == "fill_rate"
-        else f"; keeps the {row.target:.3g} promised in time to {row.group}"
+        else f"; counts in the {100 * row.target:.3g} % promised in time to {row.group}"
         for row in promises.table.itertuples()
     ]
     return np.array([*told, ""], dtype=object)
