@@ -7,6 +7,7 @@ import pytest
 from spareplan import staffing
 from spareplan.errors import DataError
 from spareplan.staffing._kernels import compiled_dispatch, dispatch
+from spareplan.staffing.rotas import rotas
 
 P = ["P1", "P2", "P3", "P4"]
 
@@ -58,29 +59,43 @@ def test_waits_agree_with_a_simulation_by_ciw(test_data):
 
 def random_region(seed, count=400, crew=5):
     generator = np.random.default_rng(seed)
-    back = np.where(generator.random(count) < 0.3, generator.exponential(5.0, count), -1.0)
+    visits = 1 + (generator.random(count) < 0.3) + (generator.random(count) < 0.1)
+    first = np.concatenate([[0], np.cumsum(visits)])
+    wait = np.zeros(first[-1])
+    again = np.setdiff1d(np.arange(first[-1]), first[:-1])
+    wait[again] = generator.exponential(5.0, len(again))
+    held = first[:-1][generator.random(count) < 0.1]
+    wait[held] = generator.exponential(20.0, len(held))
+    shifts = rotas(
+        np.array([0.0, 8.0, 8.0, 20.0, 9.0]),
+        np.array([24.0, 16.0, 18.0, 4.0, 17.0]),
+        np.array([7, 5, 7, 6, 5]),
+        24.0,
+    )
     return (
         np.sort(generator.uniform(0, 300, count)),
         generator.integers(0, 4, count),
         generator.integers(0, 3, count),
         generator.uniform(0, 90, count),
         generator.uniform(0, 90, count),
-        generator.exponential(2.5, count),
-        back,
-        generator.exponential(2.0, count),
+        first,
+        generator.exponential(2.5, first[-1]),
+        wait,
         np.array([0, 1, 2, 2, 0]),
         np.array([0.8, 1.0, 1.2, 1.0, 0.9]),
         generator.uniform(0, 90, crew),
         generator.uniform(0, 90, crew),
-        np.array([0.0, 8.0, 8.0, 20.0, 9.0]),
-        np.array([24.0, 16.0, 18.0, 4.0, 17.0]),
+        shifts.of,
         np.array([False, True, False, True, True]),
-        np.array([7, 5, 7, 6, 5]),
+        shifts.starts_on,
+        shifts.change_at,
+        shifts.change_rota,
+        shifts.period,
         2,
         0.02,
         4,
         3,
-        24.0,
+        bool(seed % 2),
     )
 
 
@@ -97,12 +112,14 @@ def test_every_order_is_served_once_by_a_free_engineer_with_the_skill(seed):
     sent, arrived, solved, busy = dispatch(*arguments)
     assert np.isfinite(sent).all()
     assert np.isfinite(solved).all()
-    assert (sent >= arguments[0]).all()
+    first, hours, wait = arguments[5:8]
+    assert (sent >= arguments[0] + wait[first[:-1]]).all()
     assert (arrived >= sent).all()
     assert (solved > arrived).all()
-    once = arguments[6] < 0
+    once = np.diff(first) == 1
     speeds = arguments[9]
-    fastest, slowest = arguments[5][once] / speeds.max(), arguments[5][once] / speeds.min()
+    own = hours[first[:-1]][once]
+    fastest, slowest = own / speeds.max(), own / speeds.min()
     spent = (solved - arrived)[once]
     assert ((spent >= fastest - 1e-9) & (spent <= slowest + 1e-9)).all()
     assert busy.min() >= 0

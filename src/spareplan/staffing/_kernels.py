@@ -64,46 +64,54 @@ def dispatch(
     need: np.ndarray,
     east: np.ndarray,
     north: np.ndarray,
-    work: np.ndarray,
-    back_after: np.ndarray,
-    second_work: np.ndarray,
+    first: np.ndarray,
+    hours: np.ndarray,
+    wait: np.ndarray,
     skill: np.ndarray,
     speed: np.ndarray,
     home_east: np.ndarray,
     home_north: np.ndarray,
-    shift_start: np.ndarray,
-    shift_end: np.ndarray,
+    rota: np.ndarray,
     on_call: np.ndarray,
-    days_a_week: np.ndarray,
+    starts_on: np.ndarray,
+    change_at: np.ndarray,
+    change_rota: np.ndarray,
+    period: float,
     urgent: int,
     pace: float,
     classes: int,
     skills: int,
-    cycle: float,
+    depot: bool,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Send engineers to orders, event by event.
 
     Parameters
     ----------
-    opened, grade, need, east, north, work : ndarray, shape (N,)
-        Orders by time: moment [hours], class (0 most urgent), least skill, place [km], time at the machine
-        of a standard engineer [hours].
-    back_after, second_work : ndarray, shape (N,)
-        Wait before a second visit (below 0: none) and its work. [hours]
+    opened, grade, need, east, north : ndarray, shape (N,)
+        Orders by time: moment [hours], class (0 most urgent), least skill, place [km].
+    first : ndarray of int, shape (N + 1,)
+        Visits of order i are `first[i]` to `first[i + 1] - 1`, at least one.
+    hours, wait : ndarray, shape (visits,)
+        Time of a standard engineer at the machine; wait before the visit can be made, from the call or from
+        the end of the visit before. [hours]
     skill, speed, home_east, home_north : ndarray, shape (E,)
         Engineers: skill, work done per hour of a standard engineer, where they start [km].
-    shift_start, shift_end : ndarray, shape (E,)
-        On duty within each cycle; an end below the start runs over its end, 0 to `cycle` is always. [hours]
+    rota : ndarray of int, shape (E,)
+        Which of the G rotas an engineer works.
     on_call : ndarray of bool, shape (E,)
         Whether he can be called out off duty to the `urgent` most urgent classes.
-    days_a_week : ndarray, shape (E,)
-        On duty on the first so many days of each week.
+    starts_on : ndarray of bool, shape (G,)
+        Whether a rota is on duty just before time 0.
+    change_at, change_rota : ndarray, shape (C,)
+        Moments of a period, ascending, at which a rota comes on or goes off duty; repeated every period.
+    period : float
+        [hours]
     urgent : int
     pace : float
         Drive per straight km. [hours/km]
     classes, skills : int
-    cycle : float
-        After which shifts repeat. [hours]
+    depot : bool
+        Whether an engineer drives home after every visit before he is free.
 
     Returns
     -------
@@ -114,141 +122,220 @@ def dispatch(
 
     Notes
     -----
-    The nearest free engineer with the skill is sent at once; else the order waits, most urgent class first,
-    first come first served within it; nobody is called off a job; who is at work when his shift ends finishes
-    it.
+    The nearest free engineer with the skill is sent at once (of equally near ones the first); else the order
+    waits, most urgent class first, first come first served within it; nobody is called off a job; who is at
+    work when his shift ends finishes it. When a shift begins, the most urgent orders that wait get the
+    nearest of those who come on duty.
+
+    Only free engineers are scanned for the nearest, only busy ones for the next to end, and one clock holds
+    the next change of any shift.
     """
     count, crew = len(opened), len(skill)
     sent, arrived, solved = np.full(count, np.nan), np.full(count, np.nan), np.full(count, np.nan)
     busy = np.zeros((crew, 2))
     at_east, at_north = home_east.copy(), home_north.copy()
-    free_at = np.full(crew, np.inf)
-    working = np.zeros(crew, np.bool_)
-    begun = np.full(crew, -1.0)
+    on = starts_on.copy()
+    present = np.empty(crew, np.bool_)
+    for e in range(crew):
+        present[e] = on[rota[e]]
+    # The first `spare` of `idle` are free; the first `working` of `end_who` are busy until `end_at`.
+    idle, spare = np.arange(crew), crew
+    end_at, end_who, working = np.empty(crew), np.empty(crew, np.int64), 0
+    next_end, next_spot = np.inf, -1
     # A waiting line per class and skill; `after` chains the orders.
     head = np.full((classes, skills), -1, np.int64)
     tail = np.full((classes, skills), -1, np.int64)
-    after = np.full(count, -1, np.int64)
+    after, joined = np.empty(count, np.int64), np.empty(count)
     waiting = np.zeros(classes, np.int64)
-    visit = np.zeros(count, np.int8)
-    # Second visits to come, a heap by time.
-    heap_time, heap_order, heap_size = np.empty(count), np.empty(count, np.int64), 0
-    always = (shift_start == 0.0) & (shift_end == cycle) & (days_a_week >= 7)
-    shifts = not always.all()
+    blocked = np.zeros(skills, np.bool_)
     lined = 0
-    arrival = 0
-    clock = -1.0
+    step = first[:count].copy()
+    # Visits that are still to come, a heap by time.
+    heap_time, heap_order, pending = np.empty(count), np.empty(count, np.int64), 0
+    changes = len(change_at)
+    turn, rounds = 0, 0.0
+    next_change = change_at[0] if changes > 0 else np.inf
+    arrival, stalled = 0, 0
+    now = 0.0
+    mustering = False
     while True:
-        now = np.inf
-        kind = -1
-        if arrival < count:
-            now, kind = opened[arrival], 0
-        if heap_size > 0 and heap_time[0] < now:
-            now, kind = heap_time[0], 1
-        who = -1
-        for e in range(crew):
-            if free_at[e] < now:
-                now, who, kind = free_at[e], e, 2
-        if lined > 0 and shifts:
-            # Waiting orders can also be taken up when a shift begins.
-            for e in range(crew):
-                if not working[e] and not always[e]:
-                    begin = np.floor(clock / cycle) * cycle + shift_start[e]
-                    while begin < clock or begin <= begun[e] or (begin // 24.0) % 7.0 >= days_a_week[e]:
-                        begin += cycle
-                    if begin < now:
-                        now, who, kind = begin, e, 3
-        if kind < 0:
-            break
-        clock = now
-        hour, weekday = now % cycle, (now // 24.0) % 7.0
-        order = -1
-        if kind == 0:
-            order = arrival
-            arrival += 1
-        elif kind == 1:
-            order = heap_order[0]
-            heap_size -= 1
-            last_time, last_order, spot = heap_time[heap_size], heap_order[heap_size], 0
-            while 2 * spot + 1 < heap_size:
-                child = 2 * spot + 1
-                if child + 1 < heap_size and heap_time[child + 1] < heap_time[child]:
-                    child += 1
-                if heap_time[child] >= last_time:
-                    break
-                heap_time[spot], heap_order[spot] = heap_time[child], heap_order[child]
-                spot = child
-            heap_time[spot], heap_order[spot] = last_time, last_order
-        if order >= 0:
-            best, nearest = -1, np.inf
-            for e in range(crew):
-                if working[e] or skill[e] < need[order]:
-                    continue
-                if not always[e]:
-                    first, last = shift_start[e], shift_end[e]
-                    duty = first <= hour < last if first < last else (hour >= first or hour < last)
-                    duty = duty and weekday < days_a_week[e]
-                    if not duty and not (on_call[e] and grade[order] < urgent):
-                        continue
-                gap = (at_east[e] - east[order]) ** 2 + (at_north[e] - north[order]) ** 2
-                if gap < nearest:
-                    best, nearest = e, gap
-            if best < 0:
-                k, s = grade[order], need[order]
-                if tail[k, s] < 0:
-                    head[k, s] = order
-                else:
-                    after[tail[k, s]] = order
-                tail[k, s] = order
-                after[order] = -1
-                waiting[k] += 1
-                lined += 1
-                continue
-            who = best
-        else:
-            working[who] = False
-            free_at[who] = np.inf
-            if kind == 3:
-                begun[who] = now
-            first, last = shift_start[who], shift_end[who]
-            duty = first <= hour < last if first < last else (hour >= first or hour < last)
-            duty = duty and weekday < days_a_week[who]
-            reach = classes if duty else (urgent if on_call[who] else 0)
-            for k in range(reach):
+        order, who, place = -1, -1, -1
+        if mustering:
+            for k in range(classes):
                 if waiting[k] == 0:
                     continue
-                line = -1
-                for s in range(min(skill[who], skills - 1) + 1):
-                    if head[k, s] >= 0 and (line < 0 or head[k, s] < head[k, line]):
-                        line = s
-                if line >= 0:
-                    order = head[k, line]
-                    head[k, line] = after[order]
-                    if head[k, line] < 0:
-                        tail[k, line] = -1
-                    waiting[k] -= 1
-                    lined -= 1
+                blocked[:] = False
+                while who < 0:
+                    line = -1
+                    for s in range(skills):
+                        if blocked[s] or head[k, s] < 0:
+                            continue
+                        if line < 0 or joined[head[k, s]] < joined[head[k, line]]:
+                            line = s
+                    if line < 0:
+                        break
+                    order, nearest = head[k, line], np.inf
+                    for i in range(spare):
+                        e = idle[i]
+                        if skill[e] < line or not (present[e] or (on_call[e] and k < urgent)):
+                            continue
+                        gap = (at_east[e] - east[order]) ** 2 + (at_north[e] - north[order]) ** 2
+                        if gap < nearest or (gap == nearest and e < who):
+                            who, nearest, place = e, gap, i
+                    if who < 0:
+                        blocked[line] = True
+                    else:
+                        head[k, line] = after[order]
+                        if head[k, line] < 0:
+                            tail[k, line] = -1
+                        waiting[k] -= 1
+                        lined -= 1
+                if who >= 0:
                     break
-            if order < 0:
+            if who < 0:
+                mustering = False
                 continue
+        else:
+            then, kind = np.inf, -1
+            if arrival < count:
+                then, kind = opened[arrival], 0
+            if pending > 0 and heap_time[0] < then:
+                then, kind = heap_time[0], 1
+            if next_end < then:
+                then, kind = next_end, 2
+            if kind < 0 and (lined == 0 or stalled > changes):
+                # Orders may be left for which nobody has the skill.
+                break
+            if next_change < then:
+                then, kind = next_change, 3
+            if kind < 0:
+                break
+            now = then
+            if kind == 3:
+                while next_change <= now:
+                    group = change_rota[turn]
+                    on[group] = not on[group]
+                    for e in range(crew):
+                        if rota[e] == group:
+                            present[e] = on[group]
+                    turn += 1
+                    stalled += 1
+                    if turn == changes:
+                        turn = 0
+                        rounds += 1.0
+                    next_change = rounds * period + change_at[turn]
+                mustering = lined > 0
+                continue
+            if kind == 2:
+                who = end_who[next_spot]
+                working -= 1
+                end_at[next_spot], end_who[next_spot] = end_at[working], end_who[working]
+                next_end, next_spot = np.inf, -1
+                for i in range(working):
+                    if end_at[i] < next_end:
+                        next_end, next_spot = end_at[i], i
+                if lined > 0:
+                    reach = classes if present[who] else (urgent if on_call[who] else 0)
+                    for k in range(min(reach, classes)):
+                        if waiting[k] == 0:
+                            continue
+                        line = -1
+                        for s in range(min(skill[who], skills - 1) + 1):
+                            if head[k, s] < 0:
+                                continue
+                            if line < 0 or joined[head[k, s]] < joined[head[k, line]]:
+                                line = s
+                        if line >= 0:
+                            order = head[k, line]
+                            head[k, line] = after[order]
+                            if head[k, line] < 0:
+                                tail[k, line] = -1
+                            waiting[k] -= 1
+                            lined -= 1
+                            break
+                if order < 0:
+                    idle[spare] = who
+                    spare += 1
+                    continue
+            else:
+                if kind == 0:
+                    order = arrival
+                    arrival += 1
+                    later = opened[order] + wait[first[order]]
+                    if later > now:
+                        spot = pending
+                        pending += 1
+                        while spot > 0 and heap_time[(spot - 1) // 2] > later:
+                            heap_time[spot] = heap_time[(spot - 1) // 2]
+                            heap_order[spot] = heap_order[(spot - 1) // 2]
+                            spot = (spot - 1) // 2
+                        heap_time[spot], heap_order[spot] = later, order
+                        continue
+                else:
+                    order = heap_order[0]
+                    pending -= 1
+                    last_time, last_order, spot = heap_time[pending], heap_order[pending], 0
+                    while 2 * spot + 1 < pending:
+                        child = 2 * spot + 1
+                        if child + 1 < pending and heap_time[child + 1] < heap_time[child]:
+                            child += 1
+                        if heap_time[child] >= last_time:
+                            break
+                        heap_time[spot], heap_order[spot] = heap_time[child], heap_order[child]
+                        spot = child
+                    heap_time[spot], heap_order[spot] = last_time, last_order
+                k, s, x, y = grade[order], need[order], east[order], north[order]
+                nearest, called = np.inf, grade[order] < urgent
+                for i in range(spare):
+                    e = idle[i]
+                    if skill[e] < s or not (present[e] or (called and on_call[e])):
+                        continue
+                    gap = (at_east[e] - x) ** 2 + (at_north[e] - y) ** 2
+                    if gap < nearest or (gap == nearest and e < who):
+                        who, nearest, place = e, gap, i
+                if who < 0:
+                    if tail[k, s] < 0:
+                        head[k, s] = order
+                    else:
+                        after[tail[k, s]] = order
+                    tail[k, s] = order
+                    after[order] = -1
+                    joined[order] = now
+                    waiting[k] += 1
+                    lined += 1
+                    continue
+        if place >= 0:
+            spare -= 1
+            idle[place] = idle[spare]
+        stalled = 0
+        visit = step[order]
+        step[order] = visit + 1
         drive = pace * np.sqrt((at_east[who] - east[order]) ** 2 + (at_north[who] - north[order]) ** 2)
-        hours = (work[order] if visit[order] == 0 else second_work[order]) / speed[who]
-        done = now + drive + hours
-        busy[who, 0] += drive
-        busy[who, 1] += hours
-        at_east[who], at_north[who] = east[order], north[order]
-        working[who], free_at[who] = True, done
-        if visit[order] == 0:
+        work = hours[visit] / speed[who]
+        done = now + drive + work
+        if visit == first[order]:
             sent[order], arrived[order] = now, now + drive
-        if visit[order] == 0 and back_after[order] >= 0.0:
-            visit[order] = 1
-            spot = heap_size
-            heap_size += 1
-            moment = done + back_after[order]
-            while spot > 0 and heap_time[(spot - 1) // 2] > moment:
+        if visit + 1 < first[order + 1]:
+            later = done + wait[visit + 1]
+            spot = pending
+            pending += 1
+            while spot > 0 and heap_time[(spot - 1) // 2] > later:
                 heap_time[spot], heap_order[spot] = heap_time[(spot - 1) // 2], heap_order[(spot - 1) // 2]
                 spot = (spot - 1) // 2
-            heap_time[spot], heap_order[spot] = moment, order
+            heap_time[spot], heap_order[spot] = later, order
         else:
             solved[order] = done
+        if depot:
+            at_east[who], at_north[who] = home_east[who], home_north[who]
+            back = pace * np.sqrt((at_east[who] - east[order]) ** 2 + (at_north[who] - north[order]) ** 2)
+            drive += back
+            done += back
+        else:
+            at_east[who], at_north[who] = east[order], north[order]
+        busy[who, 0] += drive
+        busy[who, 1] += work
+        end_at[working], end_who[working] = done, who
+        if done < next_end:
+            next_end, next_spot = done, working
+        working += 1
     return sent, arrived, solved, busy

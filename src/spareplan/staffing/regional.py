@@ -125,7 +125,7 @@ def size_regions(
                 max_utilisation,
                 seed + int(row),
                 int(floor[row]),
-            )
+            ).servers
     return _result(groups, names, servers, rows, limits, repairs, sized)
 
 

@@ -2,179 +2,251 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spareplan.maths.units import HOURS_PER_DAY
-from spareplan.staffing._kernels import compiled_dispatch
+from spareplan.errors import DataError, Problem
+from spareplan.maths.units import DAYS_PER_WEEK, HOURS_PER_DAY
+from spareplan.staffing.duty import Duty
+from spareplan.staffing.looks import FIRST_ORDERS, MOST_ORDERS, RegionLooks, Searched
 from spareplan.staffing.sizing import Promises
 
 FloatArray = NDArray[np.float64]
-FIRST_ORDERS, MOST_ORDERS = 30_000, 480_000
-# A target counts as decided when it is this many standard errors away.
-CLEAR = 2.5
-BATCHES = 20
+BoolArray = NDArray[np.bool_]
+# Nobody is searched for beyond this many times the start, and some.
+_CEILING, _SPARE = 3, 20
 
 
 def search_row(
     start: int,
-    orders: dict[str, FloatArray],
+    orders: Mapping[str, FloatArray],
     limits: Promises,
-    open_promises: list[NDArray[np.bool_]],
-    place: Any,
+    open_promises: Sequence[BoolArray],
+    place: FloatArray | float,
     pace: float,
-    diagnose_hours: float,
-    max_utilisation: float,
-    seed: int,
+    diagnose_hours: float = 1.0,
+    max_utilisation: float = 1.0,
+    seed: int = 0,
     floor: int = 1,
-) -> int:
-    """Least engineers on duty round the clock whose simulated orders keep every open promise.
+    ceiling: int | None = None,
+    duty: Duty = Duty(),  # noqa: B008 - frozen
+    profile: FloatArray | None = None,
+    on_shift: BoolArray | None = None,
+    depot: bool = False,
+    most_orders: int = MOST_ORDERS,
+) -> Searched:
+    """Least engineers whose simulated orders keep every open promise.
 
     Parameters
     ----------
     start : int
         First guess.
-    orders : dict of str to ndarray, shape (K,)
-        orders_per_day, work_hours, work_scv, missing_share, parts_hours, again_share by class.
+    orders : mapping of str to ndarray, shape (K,)
+        orders_per_day, work_hours; optional work_scv (1), missing_share, known_share, parts_hours,
+        again_share (0), by class, most urgent first.
     limits : Promises
-    open_promises : list of ndarray of bool, shape (K,)
+    open_promises : sequence of two ndarray of bool, shape (K,)
         Which response and which solution promises people can keep.
     place : ndarray of shape (n, 2) or float
         Where orders come from, or the side of an even square. [km]
     pace : float
-        [hours/km]
+        Drive per straight km. [hours/km]
     diagnose_hours : float
+        Mean time at the machine until a part is found missing. [hours]
     max_utilisation : float
+        Highest busy share of the hours on shift; 1: any.
     seed : int
     floor : int
         Fewest engineers that are looked at: below it a run from an idle start says nothing about the
         long run.
+    ceiling : int, optional
+        Most engineers that are looked at; None: three times the start and 20.
+    duty : Duty
+        When they are on shift, who is called out beyond it.
+    profile : ndarray, shape (24,), optional
+        Calls per hour of the day against the mean.
+    on_shift : ndarray of bool, shape (K,), optional
+        Classes whose limits count the hours of the shift only; None: none.
+    depot : bool
+        Engineers drive back to where they started after every visit.
+    most_orders : int
+        Orders of one look at most, in doublings of 30,000.
 
     Returns
     -------
-    int
+    Searched
+
+    Raises
+    ------
+    DataError
+        No orders, rates, shares or hours out of bounds, a shift that never begins, places that are none.
 
     Notes
     -----
-    30,000 orders per look, four times as many until every target is clear by 2.5 standard errors, up to
-    480,000; down from a pass, up from a fail.
+    Sequential: 30,000 orders, twice as many until every target is clear by 2.5 standard errors (batches of
+    whole days), up to `most_orders`, then the estimate itself; down from a pass, up from a fail. Every number
+    of engineers meets the same orders, so the comparison shares its chance. Depends on nothing but its
+    arguments.
     """
-    known: dict[int, bool] = {}
-
-    def passes(servers: int) -> bool:
-        if servers not in known:
-            known[servers] = servers > 0 and _keeps(
-                servers, orders, limits, open_promises, place, pace, diagnose_hours, max_utilisation, seed
-            )
-        return known[servers]
-
-    servers = start
-    if passes(servers):
-        while servers > max(floor, 1) and passes(servers - 1):
+    _check(start, orders, limits, place, pace, diagnose_hours, max_utilisation, duty, profile, ceiling)
+    row = RegionLooks(
+        orders, limits, open_promises, place, pace, diagnose_hours, max_utilisation, seed, duty, profile,
+        on_shift, depot, most_orders,
+    )  # fmt: skip
+    top = _CEILING * start + _SPARE if ceiling is None else ceiling
+    lowest = max(floor, 1)
+    servers = min(max(start, lowest), max(top, lowest))
+    if row.look(servers).kept:
+        while servers > lowest and row.look(servers - 1).kept:
             servers -= 1
-        return servers
-    while not passes(servers):
-        servers += 1
-    return servers
+    else:
+        while servers < top and not row.look(servers).kept:
+            servers += 1
+    return row.result(servers)
 
 
-def _keeps(
+def attained(
     servers: int,
-    orders: dict[str, FloatArray],
+    orders: Mapping[str, FloatArray],
     limits: Promises,
-    open_promises: list[NDArray[np.bool_]],
-    place: Any,
+    place: FloatArray | float,
+    pace: float,
+    diagnose_hours: float = 1.0,
+    seed: int = 0,
+    duty: Duty = Duty(),  # noqa: B008 - frozen
+    profile: FloatArray | None = None,
+    on_shift: BoolArray | None = None,
+    depot: bool = False,
+    count: int = FIRST_ORDERS,
+) -> Searched:
+    """Shares that some engineers keep in `count` simulated orders; arguments as in `search_row`.
+
+    Returns
+    -------
+    Searched
+        `kept` says nothing.
+
+    Raises
+    ------
+    DataError
+        As `search_row`.
+    """
+    _check(servers, orders, limits, place, pace, diagnose_hours, 1.0, duty, profile, None)
+    nothing = np.zeros(len(limits.respond), dtype=bool)
+    row = RegionLooks(
+        orders, limits, [nothing, nothing], place, pace, diagnose_hours, 1.0, seed, duty, profile, on_shift,
+        depot, count,
+    )  # fmt: skip
+    row.stretch_orders = count
+    return row.result(servers)
+
+
+def search_rows(rows: Sequence[Mapping[str, Any]], threads: int | None = None) -> list[Searched]:
+    """Search many rows (`search_row`), several at a time.
+
+    Parameters
+    ----------
+    rows : sequence of mappings
+        Arguments of `search_row`, a mapping per row.
+    threads : int, optional
+        None: as many as there are processors. The result is the same for any number.
+
+    Returns
+    -------
+    list of Searched
+    """
+    return in_threads(search_row, rows, threads)
+
+
+def in_threads(task: Any, jobs: Sequence[Mapping[str, Any]], threads: int | None = None) -> list[Any]:
+    """Call a task with each mapping of arguments, in order; the event loop runs free of the interpreter."""
+    workers = min(threads or os.cpu_count() or 1, max(len(jobs), 1))
+    if workers < 2:
+        return [task(**job) for job in jobs]
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(lambda job: task(**job), jobs))
+
+
+def _check(
+    start: int,
+    orders: Mapping[str, FloatArray],
+    limits: Promises,
+    place: FloatArray | float,
     pace: float,
     diagnose_hours: float,
     max_utilisation: float,
-    seed: int,
-) -> bool:
-    visits = 1.0 + orders["missing_share"] + orders["again_share"]
-    hours = orders["work_hours"] * (1 + orders["again_share"]) + orders["missing_share"] * diagnose_hours
-    if (orders["orders_per_day"] * hours).sum() / HOURS_PER_DAY >= servers or visits.sum() <= 0:
-        return False
-    count = FIRST_ORDERS
-    while True:
-        opened, grade, sent, arrived, solved, busy = _run(
-            servers, orders, place, pace, diagnose_hours, count, seed
+    duty: Duty,
+    profile: FloatArray | None,
+    ceiling: int | None,
+) -> None:
+    problems = []
+
+    def say(name: str, value: Any, good: Any, rule: str, remedy: str) -> None:
+        if not bool(good):
+            problems.append(Problem("search_row", 0, name, str(value), rule, remedy))
+
+    count = len(limits.respond)
+    for name, least, most, needed in (
+        ("orders_per_day", 0.0, np.inf, True),
+        ("work_hours", 0.0, np.inf, True),
+        ("work_scv", 0.0, np.inf, False),
+        ("missing_share", 0.0, 1.0, False),
+        ("known_share", 0.0, 1.0, False),
+        ("parts_hours", 0.0, np.inf, False),
+        ("again_share", 0.0, 1.0 - 1e-9, False),
+    ):
+        if name not in orders:
+            say(name, "", not needed, "is missing", "give it by class")
+            continue
+        values = np.asarray(orders[name], dtype=float)
+        rule = f"is {least:g} or more" if most == np.inf else "lies from 0 to 1 (again_share below 1)"
+        good = values.shape == (count,) and (values >= least).all() and (values <= most).all()
+        say(
+            name, values.tolist(), good and np.isfinite(values).all(), f"{rule}, a value per class", "mend it"
         )
-        warm = count // 20
-        clear, kept = True, busy <= max_utilisation
-        respond = np.where(limits.arrival[grade], arrived, sent) - opened
-        for value, limit, wanted in (
-            (respond, limits.respond, open_promises[0]),
-            (solved - opened, limits.resolve, open_promises[1]),
-        ):
-            good = value <= limit[grade]
-            for k in np.flatnonzero(wanted & ~np.isnan(limit)):
-                own = good[warm:][grade[warm:] == k]
-                if not len(own):
-                    continue
-                share = own.mean()
-                parts = (
-                    np.array([part.mean() for part in np.array_split(own, BATCHES)])
-                    if len(own) >= BATCHES
-                    else own
-                )
-                error = max(parts.std(ddof=1) / np.sqrt(len(parts)), np.sqrt(0.25 / len(own)) / 50)
-                clear &= bool(abs(share - limits.target[k]) > CLEAR * error)
-                kept &= bool(share >= limits.target[k])
-                if share < limits.target[k] - CLEAR * error:
-                    return False
-        if clear or count >= MOST_ORDERS:
-            return bool(kept)
-        count *= 4
-
-
-def _run(
-    servers: int,
-    orders: dict[str, FloatArray],
-    place: Any,
-    pace: float,
-    diagnose_hours: float,
-    count: int,
-    seed: int,
-) -> tuple[Any, ...]:
-    # The same seed at every number of engineers: the comparison shares its chance.
-    generator = np.random.default_rng(seed)
-    rate = orders["orders_per_day"] / HOURS_PER_DAY
-    opened = np.cumsum(generator.exponential(1.0 / rate.sum(), count))
-    grade = generator.choice(len(rate), size=count, p=rate / rate.sum())
-    if isinstance(place, float):
-        points, homes = generator.random((count, 2)) * place, generator.random((servers, 2)) * place
+    if not problems:
+        total = np.asarray(orders["orders_per_day"], dtype=float)
+        say("orders_per_day", total.tolist(), total.sum() > 0, "is above 0 for some class", "give orders")
+    say("start", start, start == int(start) and start >= 0, "is a whole number, 0 or more", "give people")
+    say("ceiling", ceiling, ceiling is None or ceiling >= 1, "is 1 or more", "give people")
+    say("pace", pace, 0 <= pace < np.inf, "is 0 or more", "give hours/km")
+    say("diagnose_hours", diagnose_hours, 0 <= diagnose_hours < np.inf, "is 0 or more", "give hours")
+    say("max_utilisation", max_utilisation, max_utilisation > 0, "is above 0", "1: any")
+    if isinstance(place, np.ndarray):
+        good = place.ndim == 2 and place.shape[1:] == (2,) and len(place) > 0 and np.isfinite(place).all()
+        say("place", place.shape, good, "are some finite rows of east and north", "give km")
     else:
-        points = place[generator.integers(len(place), size=count)]
-        homes = place[generator.integers(len(place), size=servers)]
-    form = 1.0 / np.maximum(orders["work_scv"], 1e-6)[grade]
-    work = generator.standard_gamma(np.broadcast_to(form, (2, count))) * orders["work_hours"][grade] / form
-    chance = generator.random(count)
-    missing = chance < orders["missing_share"][grade]
-    again = ~missing & (chance < (orders["missing_share"] + orders["again_share"])[grade])
-    parts = generator.exponential(size=count) * orders["parts_hours"][grade]
-    first = np.where(missing, generator.exponential(size=count) * diagnose_hours, work[0])
-    sent, arrived, solved, busy = compiled_dispatch()(
-        opened,
-        grade,
-        np.zeros(count, np.int64),
-        points[:, 0].copy(),
-        points[:, 1].copy(),
-        first,
-        np.where(missing, parts, np.where(again, 0.0, -1.0)),
-        work[1].copy(),
-        np.zeros(servers, np.int64),
-        np.ones(servers),
-        homes[:, 0].copy(),
-        homes[:, 1].copy(),
-        np.zeros(servers),
-        np.full(servers, 24.0),
-        np.zeros(servers, np.bool_),
-        np.full(servers, 7, np.int64),
-        0,
-        pace,
-        len(rate),
-        1,
-        24.0,
+        say("place", place, 0 <= place < np.inf, "is 0 or more", "give the side of the square")
+    say(
+        "duty.start",
+        duty.start,
+        0 <= duty.start < duty.end <= HOURS_PER_DAY,
+        "is before the end, both in a day",
+        "give hours of the day",
     )
-    return opened, grade, sent, arrived, solved, float(busy.sum() / (servers * opened[-1]))
+    say(
+        "duty.days_a_week",
+        duty.days_a_week,
+        1 <= duty.days_a_week <= DAYS_PER_WEEK,
+        "lies from 1 to 7",
+        "give days",
+    )
+    say("duty.on_call", duty.on_call, duty.on_call is None or duty.on_call >= 0, "is 0 or more", "None: all")
+    say("duty.called_out", duty.called_out, duty.called_out >= 0, "is 0 or more", "count urgent classes")
+    if profile is not None:
+        hours = np.asarray(profile, dtype=float)
+        good = hours.shape == (HOURS_PER_DAY,) and np.isfinite(hours).all() and (hours >= 0).all()
+        say(
+            "profile",
+            hours.tolist(),
+            good and hours.sum() > 0,
+            "is 0 or more in 24 hours",
+            "give calls per hour",
+        )
+    if problems:
+        raise DataError(problems)

@@ -1,0 +1,252 @@
+"""Looks at a region with some engineers: the shares they keep in simulated orders, until they are clear."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spareplan.maths.units import DAYS_PER_WEEK, HOURS_PER_DAY
+from spareplan.staffing._kernels import compiled_dispatch
+from spareplan.staffing._tally import compiled_tally
+from spareplan.staffing.calls import VisitLaw, by_profile, draw_classes, draw_places, draw_visits
+from spareplan.staffing.duty import Duty
+from spareplan.staffing.rotas import rotas
+from spareplan.staffing.sizing import Promises
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+# Orders of one look, each stretch a run of its own: 30,000, in all 60,000, in all 120,000.
+FIRST_ORDERS, MOST_ORDERS = 30_000, 120_000
+# A target counts as decided when it is this many standard errors away.
+CLEAR = 2.5
+BATCH_ORDERS = 1_500
+WARM_UP_SHARE = 0.05
+
+
+class Searched(NamedTuple):
+    """What was found of a region (`spareplan.staffing.search.search_row`).
+
+    Parameters
+    ----------
+    servers : int
+        Least engineers that keep every open promise; the ceiling if none does.
+    kept : bool
+        Whether they do.
+    respond, resolve : ndarray, shape (K,)
+        Simulated share in time; NaN without a promise or without orders.
+    respond_error, resolve_error : ndarray, shape (K,)
+        Standard errors.
+    utilisation : float
+        Busy hours against hours of the shift.
+    orders : int
+        Simulated orders, all looks.
+    """
+
+    servers: int
+    kept: bool
+    respond: FloatArray
+    resolve: FloatArray
+    respond_error: FloatArray
+    resolve_error: FloatArray
+    utilisation: float
+    orders: int
+
+
+class Look(NamedTuple):
+    """What some engineers keep: shares and standard errors, shape (K, 2): respond, resolve."""
+
+    kept: bool
+    share: FloatArray
+    error: FloatArray
+    utilisation: float
+
+
+class Stretch(NamedTuple):
+    """Orders of one run, the same for every number of engineers."""
+
+    opened: FloatArray
+    grade: NDArray[np.int64]
+    need: NDArray[np.int64]
+    east: FloatArray
+    north: FloatArray
+    first: NDArray[np.int64]
+    hours: FloatArray
+    wait: FloatArray
+
+
+class RegionLooks:
+    """One region with its orders, drawn as far as they are needed."""
+
+    def __init__(
+        self,
+        orders: Mapping[str, FloatArray],
+        limits: Promises,
+        open_promises: Sequence[BoolArray],
+        place: FloatArray | float,
+        pace: float,
+        diagnose_hours: float,
+        max_utilisation: float,
+        seed: int,
+        duty: Duty,
+        profile: FloatArray | None,
+        on_shift: BoolArray | None,
+        depot: bool,
+        most_orders: int,
+    ) -> None:
+        self.rate = np.asarray(orders["orders_per_day"], dtype=float) / HOURS_PER_DAY
+        none = np.zeros(len(self.rate))
+        self.law = VisitLaw(
+            np.asarray(orders["work_hours"], dtype=float),
+            np.asarray(orders.get("work_scv", none + 1.0), dtype=float),
+            np.asarray(orders.get("missing_share", none), dtype=float),
+            np.asarray(orders.get("known_share", none), dtype=float),
+            np.asarray(orders.get("parts_hours", none), dtype=float),
+            none + diagnose_hours,
+            np.asarray(orders.get("again_share", none), dtype=float),
+        )
+        self.limits, self.place, self.pace = limits, place, float(pace)
+        self.wanted = np.stack([np.asarray(part, dtype=bool) for part in open_promises], axis=1)
+        self.wanted &= ~np.isnan(np.stack([limits.respond, limits.resolve], axis=1))
+        self.max_utilisation, self.seed = max_utilisation, seed
+        self.duty, self.profile, self.depot = duty, profile, depot
+        self.on_shift = none > 0 if on_shift is None else np.asarray(on_shift, dtype=bool)
+        self.stretch_orders, self.most_orders = FIRST_ORDERS, most_orders
+        self.stretches: list[Stretch] = []
+        self.looks: dict[int, Look] = {}
+        self.simulated = 0
+
+    def look(self, servers: int) -> Look:
+        """Shares kept by `servers` engineers, as many orders as it takes to be clear."""
+        if servers not in self.looks:
+            self.looks[servers] = self._look(servers)
+        return self.looks[servers]
+
+    def result(self, servers: int) -> Searched:
+        """Tell what was found for `servers` engineers."""
+        look = self.look(servers)
+        promised = ~np.isnan(np.stack([self.limits.respond, self.limits.resolve], axis=1))
+        share, error = np.where(promised, look.share, np.nan), np.where(promised, look.error, np.nan)
+        return Searched(
+            servers, look.kept, share[:, 0], share[:, 1], error[:, 0], error[:, 1], look.utilisation,
+            self.simulated,
+        )  # fmt: skip
+
+    def _look(self, servers: int) -> Look:
+        never = np.zeros(self.wanted.shape)
+        # Work alone is more than they can do: no run would settle.
+        if (self.rate * self.law.hours).sum() >= servers:
+            return Look(False, never, never, np.inf)
+        target = self.limits.target[:, None]
+        batches: list[FloatArray] = []
+        busy = hours = 0.0
+        number = done = 0
+        while True:
+            counts, worked, span, settled = self._run(servers, number)
+            batches.append(counts)
+            busy, hours = busy + worked, hours + span
+            done += len(self.stretches[number].opened)
+            number += 1
+            share, error = _shares(np.concatenate(batches), target)
+            utilisation = busy / (servers * hours * _duty_share(self.duty))
+            seen = self.wanted & ~np.isnan(share)
+            kept = bool((share >= target)[seen].all()) and settled
+            kept &= self.max_utilisation >= 1.0 or utilisation <= self.max_utilisation
+            lost = not settled or bool((share < target - CLEAR * error)[seen].any())
+            clear = bool((np.abs(share - target) > CLEAR * error)[seen].all())
+            if lost or clear or done >= self.most_orders:
+                return Look(kept and not lost, share, error, utilisation)
+
+    def _run(self, servers: int, number: int) -> tuple[FloatArray, float, float, bool]:
+        if number == len(self.stretches):
+            self.stretches.append(self._draw(number))
+        orders = self.stretches[number]
+        homes = draw_places(np.random.default_rng([self.seed, number, 1]), servers, self.place)
+        duty, count = self.duty, len(orders.opened)
+        days = np.full(servers, duty.days_a_week)
+        shifts = rotas(
+            np.full(servers, float(duty.start)), np.full(servers, float(duty.end)), days, HOURS_PER_DAY
+        )
+        called = servers if duty.on_call is None else min(duty.on_call, servers)
+        sent, arrived, solved, busy = compiled_dispatch()(
+            *orders,
+            np.zeros(servers, np.int64),
+            np.ones(servers),
+            *homes,
+            shifts.of,
+            np.arange(servers) < called,
+            shifts.starts_on,
+            shifts.change_at,
+            shifts.change_rota,
+            shifts.period,
+            int(duty.called_out),
+            self.pace,
+            len(self.rate),
+            1,
+            self.depot,
+        )
+        self.simulated += count
+        arrival = self.limits.arrival[orders.grade]
+        responded = np.where(arrival, arrived, sent) if arrival.any() else sent
+        ready = orders.opened
+        if (self.law.known_share > 0).any():
+            ready = orders.opened + orders.wait[orders.first[:-1]]
+        counts = compiled_tally()(
+            self._cuts(orders.opened),
+            orders.grade,
+            orders.opened,
+            ready,
+            responded,
+            solved,
+            self.limits.respond,
+            self.limits.resolve,
+            self.on_shift,
+            float(duty.start),
+            float(duty.end),
+            int(duty.days_a_week),
+        )
+        end = float(orders.opened[-1])
+        half = orders.opened[: count // 2]
+        waits = int((sent[: count // 2] > half[-1]).sum()), int((sent > end).sum())
+        settled = waits[1] <= max(1.5 * waits[0], 3 * servers, 0.005 * count)
+        return counts, float(busy.sum()), end, settled
+
+    def _draw(self, number: int) -> Stretch:
+        """Draw one stretch: as many orders as all before it together."""
+        count = self.stretch_orders * 2 ** max(number - 1, 0)
+        generator = np.random.default_rng([self.seed, number])
+        rate = float(self.rate.sum())
+        opened = by_profile(np.cumsum(generator.standard_exponential(count)), rate, self.profile)
+        grade = draw_classes(generator, count, self.rate)
+        places = draw_places(generator, count, self.place)
+        first, hours, wait = draw_visits(generator, grade, self.law)
+        return Stretch(opened, grade, np.zeros(count, np.int64), *places, first, hours, wait)
+
+    def _cuts(self, opened: FloatArray) -> NDArray[np.int64]:
+        """Where batches begin: whole days (weeks if some are free), as many as make 1,500 orders each."""
+        count = len(opened)
+        most = max(round(count / BATCH_ORDERS), 2)
+        if self.duty.round_the_clock and self.profile is None:
+            return np.linspace(WARM_UP_SHARE * count, count, most + 1).astype(np.int64)
+        unit = float(HOURS_PER_DAY * (DAYS_PER_WEEK if self.duty.days_a_week < DAYS_PER_WEEK else 1))
+        begin, end = np.ceil(WARM_UP_SHARE * opened[-1] / unit), np.floor(opened[-1] / unit)
+        edges = np.unique(np.round(np.linspace(begin, end, most + 1)))
+        return np.searchsorted(opened, edges * unit).astype(np.int64)
+
+
+def _shares(counts: FloatArray, target: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Shares in time and their standard errors from batches, shape (K, 2) each; NaN without orders."""
+    orders, good = counts[:, :, 0].sum(axis=0)[:, None], counts[:, :, 1:].sum(axis=0)
+    safe = np.maximum(orders, 1.0)
+    share = np.where(orders > 0, good / safe, np.nan)
+    size = len(counts)
+    off = counts[:, :, 1:] - share * counts[:, :, :1]
+    error = np.sqrt(size / max(size - 1, 1) * (off**2).sum(axis=0)) / safe
+    # Batches of a rare class say little; half the error of independent orders is the least believed.
+    return share, np.maximum(error, 0.5 * np.sqrt(target * (1.0 - target) / safe))
+
+
+def _duty_share(duty: Duty) -> float:
+    return (duty.end - duty.start) * duty.days_a_week / (HOURS_PER_DAY * DAYS_PER_WEEK)
