@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 from spareplan.config import StaffingOptions
 from spareplan.staffing.congestion import RegionRows, congestion
 from spareplan.staffing.places import Place, Places
-from spareplan.staffing.travel import QUANTILES, DistanceTable, distance_table, unit_square_table
+from spareplan.staffing.travel import (
+    QUANTILES,
+    DistanceTable,
+    distance_table,
+    left_over_share,
+    unit_square_table,
+)
 from spareplan.staffing.visits import note
 
 FloatArray = NDArray[np.float64]
@@ -81,12 +87,15 @@ def region_travel(
     pace = options.circuity / options.travel_speed
     means, spreads = np.empty((len(regions), most)), np.empty((len(regions), most, QUANTILES))
     areas = places.table.set_index("region_id")["area_km2"]
+    alone = options.default_travel_hours * (1.0 - options.return_share)
+    left_over = left_over_share(
+        busy * (work + np.where(recorded > 0, recorded, options.default_travel_hours))
+    )
     for row, region in enumerate(regions):
         place = places.by_region[region]
-        table = place_table(place, float(areas[region]), most, seed)
+        table = place_table(place, float(areas[region]), most, seed, float(left_over[row]))
         if table is None:
-            square = unit_square_table(most)
-            alone = options.default_travel_hours * (1.0 - options.return_share)
+            square = unit_square_table(most, float(left_over[row]))
             side = alone / pace / square.mean[0]
             table = DistanceTable(square.mean * side, square.quantiles * side)
         means[row], spreads[row] = table.mean * pace, table.quantiles * pace
@@ -111,7 +120,9 @@ def region_travel(
     )
 
 
-def place_table(place: Place, area_km2: float, most: int, seed: int = 0) -> DistanceTable | None:
+def place_table(
+    place: Place, area_km2: float, most: int, seed: int = 0, left_over: float = 0.5
+) -> DistanceTable | None:
     """Tabulate the distance to the nearest free engineer of one region.
 
     Parameters
@@ -122,6 +133,8 @@ def place_table(place: Place, area_km2: float, most: int, seed: int = 0) -> Dist
     most : int
         Largest number of free engineers in the table.
     seed : int
+    left_over : float
+        As in `distance_table`.
 
     Returns
     -------
@@ -129,7 +142,7 @@ def place_table(place: Place, area_km2: float, most: int, seed: int = 0) -> Dist
         None where neither places nor an area are known.
     """
     if place.evidence == "area":
-        square = unit_square_table(most)
+        square = unit_square_table(most, left_over)
         side = float(np.sqrt(area_km2))
         return DistanceTable(square.mean * side, square.quantiles * side)
     if not len(place.points):
@@ -140,7 +153,7 @@ def place_table(place: Place, area_km2: float, most: int, seed: int = 0) -> Dist
         shares = (np.arange(QUANTILES) + 0.5) / QUANTILES
         quantiles = np.quantile(gaps, shares)
         return DistanceTable(np.full(most, gaps.mean()), np.tile(quantiles, (most, 1)))
-    table = distance_table(place.points, most, seed)
+    table = distance_table(place.points, most, seed, left_over=left_over)
     return DistanceTable(table.mean * place.stretch, table.quantiles * place.stretch)
 
 
