@@ -148,6 +148,30 @@ def test_the_money_is_that_of_the_table_however_it_is_summed(planned):
     }  # fmt: skip
 
 
+def test_every_reason_tells_the_numbers_of_its_row(planned):
+    (sites, parts, _, targets), found = planned
+    days = pd.Series(sites["lead_time_days"].to_numpy(), index=sites["site_id"])
+    supply = parts.set_index("part_id")["lead_time_days"]
+    for row in found.table.itertuples():
+        head = row.site_id == "HQ"
+        length = supply[row.part_id] if head else days[row.site_id]
+        start = f"expects {row.demand_per_day * length:.2g} pieces in {length:.3g} days; "
+        assert row.reason.startswith(start)
+        if row.base_stock == 0:
+            assert f"orders wait for the {'supplier' if head else 'site above'}" in row.reason
+        else:
+            # Shares are never told better than they are.
+            told = np.floor(1000 * row.fill_rate + 1e-6) / 10
+            assert f"; {row.base_stock} on hand or on order meets {told:.1f} %" in row.reason
+        goal = targets.set_index("site_id").get("target_fill_rate").get(row.site_id)
+        if head:
+            assert row.reason.endswith("; supplies 4 sites below")
+        elif goal == 0.9:
+            assert row.reason.endswith("; counts in the 90 % promised to B")
+        else:
+            assert f" promised to {row.site_id}" in row.reason
+
+
 @pytest.mark.parametrize("method", ["exact", "two_moment", "metric"])
 def test_one_site_is_planned_alike_by_every_evaluation_and_is_the_single_shelf(method):
     case = tiny(TREES["one site"], 5, parts=12)
