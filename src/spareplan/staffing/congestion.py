@@ -66,6 +66,18 @@ class RegionRows:
         """Multiply all rates."""
         return replace(self, rates=self.rates * factor)
 
+    def reaching(self, most: int) -> RegionRows:
+        """Continue the tables of drives to `most` free engineers: distance falls with the root of them."""
+        have = self.travel.shape[1]
+        if most <= have:
+            return self
+        closer = np.sqrt(have / np.arange(have + 1.0, most + 1.0))
+        return replace(
+            self,
+            travel=np.concatenate([self.travel, self.travel[:, -1:] * closer], axis=1),
+            spread=np.concatenate([self.spread, self.spread[:, -1:] * closer[:, None]], axis=1),
+        )
+
 
 class Congestion(NamedTuple):
     """State of each row with its engineers.
@@ -73,7 +85,7 @@ class Congestion(NamedTuple):
     Parameters
     ----------
     free : ndarray, shape (R, F)
-        Probability that an order finds 1..F engineers free (F: or more).
+        Probability that an order finds 1..F engineers free; F is the end of the table, or the most servers.
     waiting : ndarray, shape (R,)
         Probability that it finds none.
     service : ndarray, shape (R,)
@@ -113,16 +125,16 @@ def congestion(rows: RegionRows, servers: IntArray) -> Congestion:
     total = rows.rates.sum(axis=1)
     lam = np.maximum(total, 1e-300)
     work = np.where(total > 0, (rows.rates * rows.work).sum(axis=1) / lam, rows.work.mean(axis=1))
-    hours = rows.travel[rows.place]
-    places = hours.shape[1]
     widest = int(servers.max(initial=1))
+    hours = rows.travel[rows.place]
+    places = max(hours.shape[1], widest)
     busy = np.arange(widest)
     free = servers[:, None] - busy[None, :]
     exists = free >= 1
-    column = np.clip(free, 1, places) - 1
-    drive = np.take_along_axis(hours, column, axis=1)
-    # Beyond the table distance falls with the root of the number of free engineers.
-    drive = drive * np.sqrt(places / np.maximum(free, places))
+    have = hours.shape[1]
+    drive = np.take_along_axis(hours, np.clip(free, 1, have) - 1, axis=1)
+    # Beyond the table distance falls with the root of the number of free engineers (`reaching`).
+    drive = drive * np.sqrt(have / np.maximum(free, have))
     service = work[:, None] + drive
     steps = np.where(exists, np.log(lam[:, None] * service / (busy + 1.0)), 0.0)
     logs = np.concatenate([np.zeros((len(lam), 1)), np.cumsum(steps, axis=1)], axis=1)
@@ -138,7 +150,8 @@ def congestion(rows: RegionRows, servers: IntArray) -> Congestion:
     chance = np.where(stable[:, None], chance / whole[:, None], 0.0)
     waiting = np.where(stable, waits / whole, 1.0)
     seen = np.zeros((len(lam), places))
-    np.add.at(seen, (np.arange(len(lam))[:, None], column), np.where(exists, chance, 0.0))
+    row, column = np.nonzero(exists)
+    seen[row, free[row, column] - 1] = chance[row, column]
     mean_drive = (chance * np.where(exists, drive, 0.0)).sum(axis=1) + waiting * hours[:, 0]
     utilisation = np.where(stable, total * (work + mean_drive) / servers, 1.0)
     return Congestion(seen, waiting, queued, utilisation, mean_drive)
@@ -184,6 +197,7 @@ def response_kept(
     arrival: NDArray[np.bool_],
     within: dict[int, FloatArray] | None = None,
     ahead: FloatArray | None = None,
+    decide: FloatArray | None = None,
 ) -> FloatArray:
     """Share of orders answered within their limit.
 
@@ -200,6 +214,9 @@ def response_kept(
         `share_within` of the arrival classes, where it is already known.
     ahead : ndarray, shape (K,), optional
         As in `queue_tail`.
+    decide : ndarray, shape (K,), optional
+        Where it only matters whether a share is at least this, it is told by bounds that are quick; None:
+        every share exact.
 
     Returns
     -------
@@ -218,17 +235,76 @@ def response_kept(
     for k in np.flatnonzero(arrival & ~np.isnan(limits)):
         limit = float(limits[k])
         near = share_within(rows.spread, limit) if within is None else within[int(k)]
+        near = _nearer_still(rows.spread[:, -1], near, limit, state.free.shape[1])
+        left = (limit - middles)[rows.place]
+        at_once = (state.free * near[rows.place]).sum(axis=1)
+        best = at_once + state.waiting * (left >= 0).mean(axis=1)
+        unsure = np.ones(len(best), bool)
+        kept[:, k] = at_once
+        if decide is not None:
+            unsure = (at_once < decide[k]) & (best >= decide[k])
+            kept[:, k] = np.where(at_once >= decide[k], at_once, best)
+        some = np.flatnonzero(unsure)
+        if not len(some):
+            continue
         # The tail is smooth in time: computed at few times and read off between them.
         times = limit * _TAIL_TIMES
         tail = _blended_tail(
-            above[:, [k]], own[:, [k]], *fixed, np.broadcast_to(times, (len(own), len(times)))
+            above[some, k, None],
+            own[some, k, None],
+            fixed[0][some],
+            fixed[1][some],
+            fixed[2][some],
+            np.broadcast_to(times, (len(some), len(times))),
         )
-        left = limit - middles
-        weights = _between(times, np.maximum(left, 0.0))
-        late = np.einsum("rt,rqt->rq", np.log(np.maximum(tail, 1e-300)), weights[rows.place])
-        late = np.where(left[rows.place] < 0, 1.0, np.exp(late))
-        kept[:, k] = (state.free * near[rows.place]).sum(axis=1) + state.waiting * (1.0 - late).mean(axis=1)
+        weights = _between(times, np.maximum(limit - middles, 0.0))
+        late = np.einsum("rt,rqt->rq", np.log(np.maximum(tail, 1e-300)), weights[rows.place[some]])
+        late = np.where(left[some] < 0, 1.0, np.exp(late))
+        kept[some, k] = at_once[some] + state.waiting[some] * (1.0 - late).mean(axis=1)
     return np.clip(kept, 0.0, 1.0)
+
+
+def _nearer_still(last: FloatArray, near: FloatArray, limit: float, most: int) -> FloatArray:
+    """Continue shares within a limit beyond the table, shape (places, most)."""
+    have = near.shape[1]
+    if most <= have:
+        return near[:, :most]
+    farther = [limit * np.sqrt(free / have) for free in range(have + 1, most + 1)]
+    return np.concatenate([near, np.stack([share_within(last, value) for value in farther], axis=1)], axis=1)
+
+
+def free_to_reach(rows: RegionRows, limit: float, share: float) -> FloatArray:
+    """Least free engineers of whom the nearest arrives in time often enough.
+
+    Parameters
+    ----------
+    rows : RegionRows
+    limit : float
+        [hours]
+    share : float
+        Wanted.
+
+    Returns
+    -------
+    ndarray, shape (places,)
+        Infinite for a limit of 0 where anybody has to drive. Where machines are spread evenly over an area A
+        and nothing else matters it is -log(1 - share) A / (pi reach^2) [1]_; the table knows edges, clusters
+        and where engineers are left over.
+
+    References
+    ----------
+    .. [1] Larson, Odoni (1981), Urban Operations Research, ch. 3.
+    """
+    kept = share_within(rows.spread, limit) >= share
+    have = rows.spread.shape[1]
+    size = rows.spread.shape[2]
+    last = rows.spread[:, -1]
+    place = np.clip(share * size - 0.5, 0.0, size - 1.0)
+    low = int(place)
+    wanted = last[:, low] + (place - low) * (last[:, min(low + 1, size - 1)] - last[:, low])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        beyond = np.where(wanted <= limit, have, np.ceil(have * (wanted / limit) ** 2))
+    return np.where(kept.any(axis=1), kept.argmax(axis=1) + 1.0, np.maximum(beyond, have))
 
 
 def _load_shares(

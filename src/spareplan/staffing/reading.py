@@ -14,7 +14,7 @@ from spareplan.staffing._arguments import Arguments
 
 FloatArray = NDArray[np.float64]
 # What a class of orders has where the table does not say.
-PLAIN = {"work_scv": 1.0, "missing_share": 0.0, "again_share": 0.0, "parts_hours": 0.0}
+PLAIN = {"work_scv": 1.0, "missing_share": 0.0, "known_share": 0.0, "again_share": 0.0, "parts_hours": 0.0}
 DEFAULT_TARGET = 0.95
 # An engineer cannot be told to serve more; beyond it a rate is a slip of the unit.
 MOST_PER_DAY = 1e6
@@ -99,7 +99,7 @@ def check_tables(
     regions, orders, promises, units : DataFrame
         As in `size_regions`.
     scalars : dict of str to float
-        max_utilisation, travel_speed, circuity, diagnose_hours, least_gain, seed.
+        max_utilisation, travel_speed, circuity, diagnose_hours, least_gain, seed, reach_engineers.
 
     Raises
     ------
@@ -165,7 +165,7 @@ def order_arrays(
     Returns
     -------
     dict of str to ndarray, shape (groups, priorities)
-        orders_per_day, work_hours, work_scv, missing_share, again_share, parts_hours.
+        orders_per_day, work_hours, work_scv, missing_share, known_share, again_share, parts_hours.
     """
     index = pd.MultiIndex.from_frame(groups) if len(keys) > 1 else pd.Index(groups[keys[0]])
     wanted = pd.MultiIndex.from_frame(table[keys]) if len(keys) > 1 else pd.Index(table[keys[0]])
@@ -221,7 +221,15 @@ def _check_orders(found: Tables, orders: pd.DataFrame, regions: pd.DataFrame, pr
     found.number("orders", orders, "work_hours", "is above 0", remedy, above=True, unknown=False)
     for column in ("work_scv", "parts_hours"):
         found.number("orders", orders, column, "is 0 or more")
-    found.number("orders", orders, "missing_share", "lies from 0 to 1", "give a share of orders", high=1.0)
+    for column in ("missing_share", "known_share"):
+        found.number("orders", orders, column, "lies from 0 to 1", "give a share of orders", high=1.0)
+    if {"missing_share", "known_share"} <= set(orders):
+        both = sum(
+            pd.to_numeric(orders[c], errors="coerce").fillna(0.0) for c in ("missing_share", "known_share")
+        )
+        found.rows(
+            "orders", both > 1, "known_share", orders, "is with missing_share at most 1", "give shares"
+        )
     rule, remedy = "lies from 0 to below 1", "give the share of visits that do not mend the machine"
     found.number("orders", orders, "again_share", rule, remedy, high=1.0, below=True)
 

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from spareplan.errors import DataError, Problem
 from spareplan.maths.units import HOURS_PER_DAY
+from spareplan.staffing.causes import NONE, REACH_ENGINEERS
 from spareplan.staffing.congestion import RegionRows
 from spareplan.staffing.reading import DEFAULT_TARGET, check_tables, order_arrays, place_columns
 from spareplan.staffing.resolution import Repairs
-from spareplan.staffing.search import search_row
-from spareplan.staffing.sizing import NONE, Promises, size_rows
+from spareplan.staffing.search import search_rows
+from spareplan.staffing.sizing import Promises, promises_kept, size_rows
 from spareplan.staffing.travel import (
     QUANTILES,
     DistanceTable,
@@ -40,6 +41,7 @@ def size_regions(
     least_gain: float = 0.0,
     simulate: bool = False,
     seed: int = 0,
+    reach_engineers: int = REACH_ENGINEERS,
 ) -> pd.DataFrame:
     """Least engineers on duty, round the clock, that keep every promise people can keep.
 
@@ -50,7 +52,9 @@ def size_regions(
         [km/hour], circuity.
     orders : DataFrame
         region_id, priority, orders_per_day, work_hours; optional month (a sizing each), work_scv (1),
-        missing_share, parts_hours, again_share (second visits, as in `simulate_region`).
+        missing_share (part found missing on site: one more visit after parts_hours), known_share (known
+        missing at the call: the visit waits for it), again_share (of the visits made with the part, each
+        anew, that do not mend the machine).
     promises : DataFrame
         A row per priority, most urgent first: priority, respond_hours; optional target (0.95), resolve_hours,
         response_mode ("dispatch": set out, "arrival": be there). NaN: no promise.
@@ -68,6 +72,9 @@ def size_regions(
         Search the number by simulation around the formula (slower, nearer).
     seed : int
         Of distance tables and simulation.
+    reach_engineers : int
+        Most engineers on duty in a region for the sake of distance alone; a promise of arrival that needs
+        more of them is reach-bound.
 
     Returns
     -------
@@ -89,6 +96,7 @@ def size_regions(
         "diagnose_hours": diagnose_hours,
         "least_gain": least_gain,
         "seed": seed,
+        "reach_engineers": reach_engineers,
     }
     check_tables(regions, orders, promises, units, scalars)
     keys = ["region_id", "month"] if "month" in orders else ["region_id"]
@@ -103,7 +111,9 @@ def size_regions(
     place = np.searchsorted(np.array(shown, dtype=object), groups["region_id"].to_numpy(dtype=object))
     rows, repairs, limits = _model(values, promises, place, travel, spread, diagnose_hours)
     _refuse_hopeless(groups, rows)
-    sized = size_rows(rows, limits, repairs, max_utilisation, least_gain=least_gain)
+    sized = size_rows(
+        rows, limits, repairs, max_utilisation, least_gain=least_gain, reach_engineers=int(reach_engineers)
+    )
     servers = sized.servers.copy()
     if simulate:
         points = _places(regions.set_index("region_id"), units, shown)
@@ -112,20 +122,25 @@ def size_regions(
         # Near full load the queue takes longer to settle than a run lasts; there the formula judges better.
         queued = (rows.rates * (rows.work + rows.travel[rows.place, 0][:, None])).sum(axis=1)
         floor = np.minimum(servers, np.ceil(queued / HEAVY_LOAD).astype(np.int64))
-        for row in np.flatnonzero(servers > 0):
-            found = {name: cube[row] for name, cube in values.items()}
-            servers[row] = search_row(
-                int(servers[row]),
-                found,
-                limits,
-                [cause[row] for cause in causes],
-                points[shown[place[row]]],
-                float(pace[place[row]]),
-                diagnose_hours,
-                max_utilisation,
-                seed + int(row),
-                int(floor[row]),
-            ).servers
+        asked = np.flatnonzero(servers > 0)
+        found = search_rows(
+            [
+                {
+                    "start": int(servers[row]),
+                    "orders": {name: cube[row] for name, cube in values.items()},
+                    "limits": limits,
+                    "open_promises": [cause[row] for cause in causes],
+                    "place": points[shown[place[row]]],
+                    "pace": float(pace[place[row]]),
+                    "diagnose_hours": diagnose_hours,
+                    "max_utilisation": max_utilisation,
+                    "seed": seed + int(row),
+                    "floor": int(floor[row]),
+                }
+                for row in asked
+            ]
+        )
+        servers[asked] = [one.servers for one in found]
     return _result(groups, names, servers, rows, limits, repairs, sized)
 
 
@@ -148,27 +163,32 @@ def _model(
     limits = Promises(
         promises["respond_hours"].to_numpy(float), resolve, target, (mode == "arrival").to_numpy()
     )
-    missing, again, repair = values["missing_share"], values["again_share"], values["work_hours"]
-    visits = 1.0 + missing + again
-    work = (repair * (1.0 + again) + missing * diagnose_hours) / visits
-    rates = values["orders_per_day"] / HOURS_PER_DAY * visits
-    # Second moment of drive and work of an order that waited, over all classes.
+    orders, scv = values["orders_per_day"], values["work_scv"]
+    late = orders * (values["missing_share"] + values["known_share"])
+    parts = (values["parts_hours"] * late).sum(axis=1) / np.maximum(late.sum(axis=1), 1e-300)
+    repairs = Repairs(
+        values["work_hours"],
+        scv,
+        diagnose_hours,
+        values["missing_share"],
+        values["known_share"],
+        values["again_share"],
+        parts,
+    )
+    work, visits = repairs.visit_work, repairs.visits
+    rates = orders / HOURS_PER_DAY * visits
+    # Second moments of work, and of drive and work of an order that waited, over all classes.
+    mended = repairs.work**2 * (1.0 + scv) / (1.0 - repairs.again)
+    work2 = (mended + 2.0 * repairs.missing * diagnose_hours**2) / visits
     far, far2 = travel[place, 0][:, None], (spread[place, 0] ** 2).mean(axis=1)[:, None]
     share = rates / np.maximum(rates.sum(axis=1, keepdims=True), 1e-300)
-    second = (share * (work**2 * (1.0 + values["work_scv"]) + 2 * work * far + far2)).sum(axis=1)
+    second = (share * (work2 + 2 * work * far + far2)).sum(axis=1)
     mean = (share * (work + far)).sum(axis=1)
-    scv = np.maximum(second / np.maximum(mean, 1e-12) ** 2 - 1.0, 0.0)
-    rows = RegionRows(rates, work, scv, place, travel, spread)
+    rows = RegionRows(
+        rates, work, np.maximum(second / np.maximum(mean, 1e-12) ** 2 - 1.0, 0.0), place, travel, spread
+    )
     if np.isnan(resolve).all():
         return rows, None, limits
-    weight = rates.sum(axis=0)
-    kind = (values["work_scv"] * rates).sum(axis=0) / np.maximum(weight, 1e-300)
-    parts = (values["parts_hours"] * missing * rates).sum(axis=1) / np.maximum(
-        (missing * rates).sum(axis=1), 1e-300
-    )
-    repairs = Repairs(
-        repair, np.where(weight > 0, kind, 1.0), diagnose_hours, missing, np.zeros_like(missing), again, parts
-    )
     return rows, repairs, limits
 
 
@@ -195,8 +215,6 @@ def _result(
     repairs: Repairs | None,
     sized: Any,
 ) -> pd.DataFrame:
-    from spareplan.staffing.sizing import promises_kept
-
     kept = promises_kept(rows, np.maximum(servers, 1), limits, repairs)
     nobody = servers < 1
     out = groups.assign(

@@ -1,7 +1,7 @@
 """Time to the solution: wait, drive, parts and repair, put together on a grid.
 
 Wait and drive are not independent (who waits is served from far away), so they enter as one law; a missing
-part or a failed repair means a second visit with its own wait and drive.
+part or a repair that fails means one more visit with its own wait and drive, until the machine is mended.
 """
 
 from __future__ import annotations
@@ -28,15 +28,18 @@ class Repairs:
     ----------
     work : ndarray, shape (R, K)
         Mean repair. [hours]
-    scv : ndarray, shape (K,)
+    scv : ndarray, shape (K,) or (R, K)
         Squared coefficient of variation of the repair (gamma law).
     diagnose : float
         Mean time at the machine before a part is found missing (exponential). [hours]
     missing, known, again : ndarray, shape (R, K)
         Share of orders whose part is found missing on site; is known missing at the call (the visit waits for
-        it); that are not fixed and need a second visit.
+        it). Share of the visits made with the part that do not mend the machine, each anew, so that one more
+        follows.
     parts : ndarray, shape (R,)
-        Mean wait for a missing part (exponential). [hours]
+        Mean wait for a missing part. [hours]
+    parts_scv : ndarray, shape (R,), optional
+        Its squared coefficient of variation (gamma law); None: exponential.
     """
 
     work: FloatArray
@@ -46,18 +49,30 @@ class Repairs:
     known: FloatArray
     again: FloatArray
     parts: FloatArray
+    parts_scv: FloatArray | None = None
 
     def pick(self, rows: IntArray) -> Repairs:
         """Take some of the rows."""
         return Repairs(
             self.work[rows],
-            self.scv,
+            self.scv if self.scv.ndim == 1 else self.scv[rows],
             self.diagnose,
             self.missing[rows],
             self.known[rows],
             self.again[rows],
             self.parts[rows],
+            None if self.parts_scv is None else self.parts_scv[rows],
         )
+
+    @property
+    def visits(self) -> FloatArray:
+        """Visits per order, shape (R, K): one for a part found missing, and those until it is mended."""
+        return self.missing + 1.0 / (1.0 - self.again)
+
+    @property
+    def visit_work(self) -> FloatArray:
+        """Mean time at the machine per visit [hours], shape (R, K)."""
+        return (self.work / (1.0 - self.again) + self.missing * self.diagnose) / self.visits
 
 
 def visit_law(
@@ -66,6 +81,7 @@ def visit_law(
     servers: IntArray,
     limits: FloatArray,
     ahead: FloatArray | None = None,
+    grids: list[FloatArray] | None = None,
 ) -> FloatArray:
     """Wait and drive together, as probabilities on a grid of 0..limit.
 
@@ -78,6 +94,8 @@ def visit_law(
         End of the grid of each class. [hours]
     ahead : ndarray, shape (K,), optional
         As in `queue_tail`.
+    grids : list of ndarray, optional
+        `drive_grids` of at least as many free engineers as `state` tells of, where they are known.
 
     Returns
     -------
@@ -93,20 +111,38 @@ def visit_law(
     tail = queue_tail(rows, state, servers, np.broadcast_to(times, (count, classes, len(points))), ahead)
     survival = np.exp(np.log(np.maximum(tail, 1e-300)) @ blend)
     waits = -np.diff(np.concatenate([np.ones((count, classes, 1)), survival], axis=2), axis=2)
-    for k in range(classes):
-        drives = _drive_grid(rows.spread, limits[k] / CELLS)
+    most = state.free.shape[1]
+    grids = drive_grids(rows.reaching(most), limits) if grids is None else grids
+    for k, drives in enumerate(grids):
         for place in np.unique(rows.place):
             here = rows.place == place
-            out[here, k] = state.free[here] @ drives[place]
+            out[here, k] = state.free[here] @ drives[place, :most]
         out[:, k] += state.waiting[:, None] * _product(waits[:, k], drives[rows.place, 0])
     return out
 
 
+def drive_grids(rows: RegionRows, limits: FloatArray) -> list[FloatArray]:
+    """Drives to the nearest of 1..F free engineers on the grid of each class.
+
+    Parameters
+    ----------
+    rows : RegionRows
+    limits : ndarray, shape (K,)
+        End of the grid. [hours]
+
+    Returns
+    -------
+    list of ndarray, shape (places, F, CELLS + 1)
+    """
+    return [_drive_grid(rows.spread, float(limit) / CELLS) for limit in limits]
+
+
 def free_drive_law(rows: RegionRows, free: IntArray, limits: FloatArray) -> FloatArray:
     """Give `visit_law` if nobody ever had to wait and always `free` engineers were free."""
-    column = np.clip(free, 1, rows.spread.shape[1]) - 1
-    grids = [_drive_grid(rows.spread, limit / CELLS)[rows.place, column] for limit in limits]
-    return np.stack(grids, axis=1)
+    have = rows.spread.shape[1]
+    closer = np.sqrt(have / np.maximum(free, have))
+    spread = rows.spread[rows.place, np.clip(free, 1, have) - 1] * closer[:, None]
+    return np.stack([_drive_grid(spread[:, None], float(limit) / CELLS)[:, 0] for limit in limits], axis=1)
 
 
 def resolution_kept(visits: FloatArray, repairs: Repairs, limits: FloatArray) -> FloatArray:
@@ -128,21 +164,17 @@ def resolution_kept(visits: FloatArray, repairs: Repairs, limits: FloatArray) ->
     from scipy import special
 
     edges = (np.arange(CELLS + 1) + 0.5) / CELLS * np.nan_to_num(limits, nan=1.0)[:, None]
-    shape = 1.0 / np.maximum(repairs.scv, 1e-3)
+    shape = 1.0 / np.maximum(np.broadcast_to(repairs.scv, repairs.work.shape), 1e-3)
     scale = np.maximum(repairs.work, 1e-9) / shape
-    repair = _masses(special.gammainc(shape[:, None], edges / scale[..., None]))
-    parts = _masses(-np.expm1(-edges / np.maximum(repairs.parts, 1e-9)[:, None, None]))
+    repair = _masses(special.gammainc(shape[..., None], edges / scale[..., None]))
+    parts = _masses(_parts_law(repairs, edges))
     diagnose = _masses(-np.expm1(-edges / max(repairs.diagnose, 1e-9)))[None]
     damp = np.exp(-_DAMPING / _length() * np.arange(CELLS + 1))
     v, r, p, d = (np.fft.rfft(law * damp, _length(), axis=-1) for law in (visits, repair, parts, diagnose))
     known, missing, again = (share[..., None] for share in (repairs.known, repairs.missing, repairs.again))
-    once = v * r
-    total = (
-        (1.0 - known - missing - again) * once
-        + known * p * once
-        + missing * v * d * p * once
-        + again * once**2
-    )
+    # Visits follow until one mends the machine: a geometric series, summed in the transform.
+    mended = (1.0 - again) * v * r / (1.0 - again * v * r)
+    total = (1.0 - known - missing + known * p + missing * v * d * p) * mended
     law = np.fft.irfft(total, _length(), axis=-1)[..., : CELLS + 1] / damp
     kept = law[..., :-1].sum(axis=-1) + 0.5 * law[..., -1]
     return np.where(np.isnan(limits), np.nan, np.clip(kept, 0.0, 1.0))
@@ -151,10 +183,22 @@ def resolution_kept(visits: FloatArray, repairs: Repairs, limits: FloatArray) ->
 def _drive_grid(spread: FloatArray, cell: float) -> FloatArray:
     """Put drives on the grid as masses, shape (places, F, CELLS + 1)."""
     places, most, size = spread.shape
-    index = np.minimum(np.rint(spread / cell), CELLS + 1).astype(np.int64)
+    index = np.minimum(np.rint(spread / max(cell, 1e-12)), CELLS + 1).astype(np.int64)
     flat = index + (CELLS + 2) * np.arange(places * most).reshape(places, most, 1)
     counts = np.bincount(flat.ravel(), minlength=places * most * (CELLS + 2))
     return counts.reshape(places, most, CELLS + 2)[..., : CELLS + 1] / size
+
+
+def _parts_law(repairs: Repairs, edges: FloatArray) -> FloatArray:
+    """Chance that a missing part is there, shape (R, K, CELLS + 1)."""
+    from scipy import special
+
+    mean = np.maximum(repairs.parts, 1e-9)[:, None, None]
+    if repairs.parts_scv is None:
+        return -np.expm1(-edges / mean)
+    shape = 1.0 / np.maximum(repairs.parts_scv, 1e-3)[:, None, None]
+    found: FloatArray = special.gammainc(shape, edges * shape / mean)
+    return found
 
 
 def _masses(cdf: FloatArray) -> FloatArray:

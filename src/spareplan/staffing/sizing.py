@@ -6,27 +6,40 @@ cures it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spareplan.maths.units import HOURS_PER_DAY
-from spareplan.staffing.congestion import (
-    Congestion,
-    IntArray,
-    RegionRows,
-    congestion,
-    response_kept,
-    share_within,
+from spareplan.staffing.causes import (
+    NONE,
+    REACH_ENGINEERS,
+    STAFF,
+    engineers_considered,
+    largest_loss,
+    resolve_causes,
+    respond_causes,
 )
-from spareplan.staffing.resolution import CELLS, Repairs, free_drive_law, resolution_kept, visit_law
+from spareplan.staffing.congestion import IntArray, RegionRows, congestion, response_kept, share_within
+from spareplan.staffing.resolution import Repairs, drive_grids, resolution_kept, visit_law
 
+__all__ = [
+    "ALL_DAY",
+    "NONE",
+    "STAFF",
+    "Drives",
+    "Kept",
+    "Phases",
+    "Promises",
+    "Sized",
+    "promises_kept",
+    "size_rows",
+]
 FloatArray = NDArray[np.float64]
-NONE, STAFF, PARTS, REPAIR, REACH = "none", "staff", "parts", "repair", "reach"
-# A promise counts as beyond people if this many engineers more would not keep it.
-SPARE_ENGINEERS = 10
+# Tables of drives grow by this factor when more engineers are looked at than they reach.
+_WIDER = 1.5
 
 
 @dataclass(frozen=True)
@@ -116,13 +129,49 @@ class Sized(NamedTuple):
     resolve_cause: NDArray[np.str_]
 
 
+class Drives(NamedTuple):
+    """What all numbers of engineers share: drives within the limits, and on the grids of the solutions.
+
+    Parameters
+    ----------
+    rows : RegionRows
+        With tables that reach far enough.
+    within : dict of int to ndarray, shape (places, F)
+        Share of drives within the response limit, of the classes that promise arrival.
+    grids : list of ndarray, shape (places, F, CELLS + 1)
+        A grid per class; empty where solutions are not looked at.
+    """
+
+    rows: RegionRows
+    within: dict[int, FloatArray]
+    grids: list[FloatArray]
+
+    @classmethod
+    def of(cls, rows: RegionRows, promises: Promises, solutions: bool, most: int = 1) -> Drives:
+        """Tabulate the drives of rows for up to `most` engineers."""
+        rows = rows.reaching(most)
+        within = {
+            int(k): share_within(rows.spread, float(promises.respond[k]))
+            for k in np.flatnonzero(promises.arrival & ~np.isnan(promises.respond))
+        }
+        limits = np.maximum(np.nan_to_num(promises.resolve, nan=1.0), 1e-9)
+        return cls(rows, within, drive_grids(rows, limits) if solutions else [])
+
+    def enough(self, promises: Promises, most: int) -> Drives:
+        """Give tables for `most` engineers: these, or wider ones."""
+        if most <= self.rows.spread.shape[1]:
+            return self
+        return Drives.of(self.rows, promises, bool(self.grids), int(_WIDER * most))
+
+
 def promises_kept(
     rows: RegionRows,
     servers: IntArray,
     promises: Promises,
     repairs: Repairs | None = None,
     phases: Phases = ALL_DAY,
-    within: dict[int, FloatArray] | None = None,
+    drives: Drives | None = None,
+    decide: bool = False,
 ) -> Kept:
     """Shares of orders that keep their promises with given engineers.
 
@@ -137,8 +186,10 @@ def promises_kept(
     phases : Phases
         Each phase is taken in its own steady state, its load smoothed by the length of the work
         (`spareplan.staffing.shifts.day_phases`).
-    within : dict of int to ndarray, optional
-        As in `response_kept`.
+    drives : Drives, optional
+        Of the places of `rows`, where it is known.
+    decide : bool
+        With a single phase, tell response shares only as above or below their targets (quick).
 
     Returns
     -------
@@ -147,22 +198,28 @@ def promises_kept(
     staffed = np.maximum(servers, 1)
     count, classes = rows.rates.shape
     sums: dict[str, FloatArray] = {}
-    limits = np.nan_to_num(promises.resolve, nan=1.0)
+    limits = np.maximum(np.nan_to_num(promises.resolve, nan=1.0), 1e-9)
+    most = int(staffed.max(initial=1))
+    if drives is None:
+        drives = Drives.of(rows, promises, repairs is not None, most)
+    drives = drives.enough(promises, most)
+    wanted = promises.target if decide and len(phases.share) == 1 else None
     respond_ahead, resolve_ahead = phases.ahead(promises.respond), phases.ahead(promises.resolve)
     for phase, (share, factor, calls) in enumerate(
         zip(phases.share, phases.factor, phases.calls, strict=True)
     ):
         now = rows.times(float(factor))
         state = congestion(now, staffed)
+        ahead = respond_ahead[phase]
         part = {
             "respond": response_kept(
-                now, state, staffed, promises.respond, promises.arrival, within, respond_ahead[phase]
+                now, state, staffed, promises.respond, promises.arrival, drives.within, ahead, wanted
             ),
             "waiting": state.waiting,
             "drive": state.drive,
         }
         if repairs is not None:
-            part["visits"] = visit_law(now, state, staffed, limits, resolve_ahead[phase])
+            part["visits"] = visit_law(now, state, staffed, limits, resolve_ahead[phase], drives.grids)
         for name, value in part.items():
             sums[name] = sums.get(name, 0.0) + calls * value
         sums["utilisation"] = sums.get("utilisation", 0.0) + share * state.utilisation
@@ -186,6 +243,7 @@ def size_rows(
     max_utilisation: float = 1.0,
     phases: Phases = ALL_DAY,
     least_gain: float = 0.0,
+    reach_engineers: int = REACH_ENGINEERS,
 ) -> Sized:
     """Least engineers on duty per row that keep every promise people can keep.
 
@@ -201,6 +259,8 @@ def size_rows(
     least_gain : float
         An engineer more must raise a broken share of solutions in time by this much; else what breaks it is
         named and no engineer added.
+    reach_engineers : int
+        Most engineers on duty for the sake of distance alone.
 
     Returns
     -------
@@ -210,27 +270,27 @@ def size_rows(
     count, classes = rows.rates.shape
     total = rows.rates.sum(axis=1)
     least = _least_for_load(rows, max_utilisation, phases)
-    ceiling = 2 * least + SPARE_ENGINEERS
-    respond_cause = _respond_causes(rows, ceiling, promises)
+    ceiling = engineers_considered(rows, least, promises, reach_engineers)
+    respond_cause = respond_causes(rows, ceiling, promises)
     resolve_cause = np.full((count, classes), NONE)
     if repairs is not None:
-        resolve_cause = _resolve_causes(rows, ceiling, promises, repairs)
+        resolve_cause = resolve_causes(rows, ceiling, promises, repairs)
     servers = least.copy()
-    within = {
-        int(k): share_within(rows.spread, float(promises.respond[k]))
-        for k in np.flatnonzero(promises.arrival & ~np.isnan(promises.respond))
-    }
+    drives = Drives.of(rows, promises, False, int(least.max(initial=1)) + 1)
     open_ = np.flatnonzero(total > 0)
     while len(open_):
-        kept = promises_kept(rows.pick(open_), servers[open_], promises, None, phases, within)
+        drives = drives.enough(promises, int(servers[open_].max()))
+        some = rows.pick(open_)
+        kept = promises_kept(some, servers[open_], promises, None, phases, drives, decide=True)
         short = (kept.respond < promises.target) & (respond_cause[open_] == NONE)
         open_ = open_[short.any(axis=1) & (servers[open_] < ceiling[open_])]
         servers[open_] += 1
     servers = np.where(total > 0, servers, 0)
-    kept = promises_kept(rows, np.maximum(servers, 1), promises, repairs, phases)
+    drives = Drives.of(rows, promises, repairs is not None, int(servers.max(initial=1)) + 1)
+    kept = promises_kept(rows, np.maximum(servers, 1), promises, repairs, phases, drives)
     if repairs is not None:
         kept = _add_for_resolution(
-            rows, servers, kept, ceiling, resolve_cause, promises, repairs, phases, least_gain
+            rows, servers, kept, ceiling, resolve_cause, promises, repairs, phases, least_gain, drives
         )
     return Sized(servers, kept, ceiling, respond_cause, resolve_cause)
 
@@ -245,6 +305,7 @@ def _add_for_resolution(
     repairs: Repairs,
     phases: Phases,
     least_gain: float,
+    drives: Drives,
 ) -> Kept:
     """Add engineers (in place) while they mend a broken solution promise by at least `least_gain` each."""
     best = Kept(*(np.array(part) for part in kept))
@@ -255,13 +316,15 @@ def _add_for_resolution(
         open_ = open_[short.any(axis=1) & (servers[open_] < ceiling[open_])]
         if not len(open_):
             break
-        more = promises_kept(rows.pick(open_), servers[open_] + 1, promises, repairs.pick(open_), phases)
+        drives = drives.enough(promises, int(servers[open_].max()) + 1)
+        some = rows.pick(open_), servers[open_] + 1, promises, repairs.pick(open_), phases
+        more = promises_kept(*some, drives)
         short = (best.resolve[open_] < promises.target) & (cause[open_] == NONE)
         gain = np.where(short, np.nan_to_num(more.resolve - best.resolve[open_]), 0.0)
         tiny = short & (gain < least_gain)
         if tiny.any():
             if largest is None:
-                largest = _largest_loss(rows, ceiling, promises, repairs)
+                largest = largest_loss(rows, ceiling, promises, repairs)
             cause[open_] = np.where(tiny, largest[open_], cause[open_])
         go = (short & ~tiny).any(axis=1)
         open_ = open_[go]
@@ -289,46 +352,3 @@ def _least_for_load(rows: RegionRows, max_utilisation: float, phases: Phases) ->
         open_ = open_[(busy > max_utilisation) | full]
         servers[open_] += 1
     return servers
-
-
-def _respond_causes(rows: RegionRows, ceiling: IntArray, promises: Promises) -> NDArray[np.str_]:
-    """Reach-bound: even the ceiling of engineers, all free, would arrive too late."""
-    count = len(rows.rates)
-    places = rows.spread.shape[1]
-    idle = Congestion(
-        np.zeros((count, places)), np.zeros(count), np.ones(count), np.zeros(count), np.zeros(count)
-    )
-    idle.free[np.arange(count), np.minimum(ceiling, places) - 1] = 1.0
-    share = response_kept(rows, idle, ceiling, promises.respond, promises.arrival)
-    return np.where(share < promises.target, REACH, NONE)
-
-
-def _resolve_causes(
-    rows: RegionRows, ceiling: IntArray, promises: Promises, repairs: Repairs
-) -> NDArray[np.str_]:
-    """Promises that stay broken if nobody ever waits for an engineer, by what breaks them."""
-    limits = np.nan_to_num(promises.resolve, nan=1.0)
-    broken = (
-        resolution_kept(free_drive_law(rows, ceiling, limits), repairs, promises.resolve) < promises.target
-    )
-    if not broken.any():
-        return np.full(broken.shape, NONE)
-    return np.where(broken, _largest_loss(rows, ceiling, promises, repairs), NONE)
-
-
-def _largest_loss(
-    rows: RegionRows, ceiling: IntArray, promises: Promises, repairs: Repairs
-) -> NDArray[np.str_]:
-    """Which of repair, parts and distance breaks the promise alone; else the one whose absence mends most."""
-    limits = np.nan_to_num(promises.resolve, nan=1.0)
-    at_once = np.zeros((*rows.rates.shape, CELLS + 1))
-    at_once[..., 0] = 1.0
-    nothing = np.zeros_like(repairs.missing)
-    stocked = replace(repairs, missing=nothing, known=nothing)
-    drives = free_drive_law(rows, ceiling, limits)
-    without_drive = resolution_kept(at_once, repairs, promises.resolve)
-    without_parts = resolution_kept(drives, stocked, promises.resolve)
-    alone = resolution_kept(at_once, stocked, promises.resolve)
-    repair = (alone < promises.target) | np.isnan(alone)
-    distance = (without_drive >= promises.target) & (without_drive >= without_parts)
-    return np.where(repair, REPAIR, np.where(distance, REACH, PARTS))
