@@ -15,11 +15,12 @@ from spareplan.stocking.caps import without_caps
 from spareplan.stocking.finding import LP_ROWS, Found, find_levels
 from spareplan.stocking.regions import refusal, refuse_short, regions_of
 from spareplan.stocking.tight import tighten
-from spareplan.stocking.whole import FEW_ROWS
 
 Progress = Callable[[str, int, int], None]
 # Above these rows the price alone tells what caps cost; a second search would take as long as the first.
 SECOND_SEARCH_ROWS = 600_000
+# So few are proved with the caps at once; the integer programme over more columns takes long under a cap.
+TINY_ROWS = 60
 # A cap that is used so far counts as binding, whatever its price says of whole pieces.
 NEARLY = 0.98
 
@@ -78,7 +79,7 @@ def find_within_caps(asked: Asked, progress: Progress | None = None) -> Found:
     if not early:
         regions = [one for one in regions_of(asked) if not kept[one.caps].all()]
         refuse_short(asked, regions)
-    if len(asked.pipelines.stop) <= FEW_ROWS:
+    if len(asked.pipelines.stop) <= TINY_ROWS:
         try:
             return find_levels(asked.pipelines, promises, progress=progress, eased=eased)
         except SolverError:
@@ -86,7 +87,7 @@ def find_within_caps(asked: Asked, progress: Progress | None = None) -> Found:
             pass
     found = tighten(asked, free, regions, progress)
     if found is None:
-        raise refusal(asked, [(one, one.least_found(one.least_proved()[1])) for one in regions])
+        raise refusal(asked, regions)
     return found
 
 

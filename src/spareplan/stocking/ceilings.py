@@ -34,10 +34,13 @@ class Ceilings:
         Ceiling; ANY_STOCK where there is none. [pieces]
     rule : ndarray of int, shape (rows,)
         Position in RULE_WORDS of the rule that set it.
+    lifted : ndarray of bool, shape (rows,)
+        The rule asked for less than a floor, a planner's level or the order quantity at HQ, which stand.
     """
 
     most: IntArray
     rule: NDArray[np.int8]
+    lifted: NDArray[np.bool_]
 
     def words(self, levels: IntArray) -> NDArray[np.object_]:
         """Rule that holds each level where it lies at its ceiling; "" elsewhere."""
@@ -154,8 +157,9 @@ def lay_ceilings(
         misses = min(FREE_PART_MISSES, 0.1 * _sharpest(targets))
         bound(free[part], NO_PRICE, lambda at: free_part_ceiling(mean[rows[at]], variance[rows[at]], misses))
     # A floor, a pack at HQ or a planner's level is a decision; the rules are not.
+    lifted = most < pipelines.least
     most = np.maximum(most, pipelines.least)
-    return replace(pipelines, most=most), Ceilings(most, rule)
+    return replace(pipelines, most=most), Ceilings(most, rule, lifted)
 
 
 def name_ceilings(

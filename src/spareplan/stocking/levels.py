@@ -16,6 +16,7 @@ from spareplan.results import PartGrades, StockLevels, assumptions_frame
 from spareplan.stocking.asked import Asked, read_wishes
 from spareplan.stocking.branching import branch_on_stocks
 from spareplan.stocking.capped import cap_lines, caps_table, find_within_caps
+from spareplan.stocking.caps import without_caps
 from spareplan.stocking.ceilings import lay_ceilings
 from spareplan.stocking.clashes import refuse_floors
 from spareplan.stocking.curve import Frontier, Scope, scopes_of
@@ -320,11 +321,14 @@ def _scopes(asked: Asked, parts: pd.DataFrame, sites: pd.DataFrame) -> dict[str,
 
 
 def _find(asked: Asked, told: Callable[[str, int, int], None] | None) -> Found:
-    found = find_within_caps(asked, told)
-    # Bounds under eased promises are no bounds for the ranges of these.
-    return (
-        found if asked.eased is not None else branch_on_stocks(asked.pipelines, asked.promises, found, told)
-    )
+    found, promises = find_within_caps(asked, told), asked.promises
+    # Bounds under eased promises are no bounds for the ranges of these; a cap that binds ties all stocks of a
+    # region together, and then ranges take long and gain little.
+    if asked.eased is not None or (found.prices[promises.is_cap] > 0).any():
+        return found
+    better = branch_on_stocks(asked.pipelines, without_caps(promises), found, told)
+    kept = promises.kept(promises.used(better.state)).all()
+    return better if kept else replace(found, bound=better.bound)
 
 
 def _own_levels(asked: Asked, tables: PlanTables, found: Found, method: str) -> np.ndarray:

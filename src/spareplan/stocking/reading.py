@@ -103,6 +103,18 @@ def _lay_limits(limits: pd.DataFrame, forest: Forest, pipelines: Pipelines) -> P
     # Where nothing is demanded below there is no row, and no stock.
     rows = place[known]
     least, most = pipelines.least.copy(), pipelines.most.copy()
+    batch = np.where(known, least[np.where(known, place, 0)], 0) if len(code) else np.zeros(len(wanted))
+    # An order lifts HQ's shelf to its quantity less one at least.
+    problems += rows_problem(
+        "limits",
+        limits,
+        "at_most",
+        known & (high < batch),
+        "is below parts.order_quantity less one, to which every order lifts this shelf",
+        "raise the ceiling, or lower the order quantity of the part",
+    )
+    if problems:
+        raise DataError(problems)
     least[rows] = np.maximum(least[rows], np.ceil(low[known]).astype(np.int64))
     given = known & ~np.isnan(high)
     ceiling = np.floor(high[given]).astype(np.int64)

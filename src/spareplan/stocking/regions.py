@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from spareplan.errors import InfeasibleError
 from spareplan.stocking.asked import Asked
+from spareplan.stocking.branching import branch_on_stocks
 from spareplan.stocking.clashes import clashing_promises
 from spareplan.stocking.curve import parents
 from spareplan.stocking.finding import Found, Standing, find_levels, price_promises
@@ -29,6 +31,8 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 SHOWN = 3
+# Branching takes seconds per region; of more regions the least is told less sharply.
+SHARPENED = 2
 # A cap counts as too small beyond rounding.
 WITHIN = 1e-9
 # Whole levels cost no more than so many times the bound, unless parts are very few.
@@ -73,16 +77,30 @@ class Region:
     held: float
     allowed: float
 
-    def least_proved(self) -> tuple[float, FloatArray]:
+    @cached_property
+    def proved(self) -> tuple[float, FloatArray]:
         """Money below which no levels at the capped sites keep their promises, and prices that prove it."""
         standing = Standing()
         price_promises(self.pipelines, self.eased or self.promises, None, None, standing)
         search = standing.searched
         return max(search.bound - self.held, 0.0), search.prices
 
-    def least_found(self, prices: FloatArray) -> Found:
-        """Levels that keep the promises for the least money at the capped sites."""
-        return find_levels(self.pipelines, self.promises, prices, eased=self.eased)
+    @cached_property
+    def lean(self) -> Found:
+        """Levels that keep the promises for little money at the capped sites."""
+        return find_levels(self.pipelines, self.promises, self.proved[1], eased=self.eased)
+
+    @cached_property
+    def leanest(self) -> Found:
+        """Levels that keep them for the least money, and a bound as near as branching brings it."""
+        # Bounds under eased promises are no bounds for the ranges of these.
+        if self.eased is not None:
+            return self.lean
+        return branch_on_stocks(self.pipelines, self.promises, self.lean)
+
+    def exceeds(self, found: Found) -> bool:
+        """Whether levels of the region cost more than the caps allow."""
+        return found.cost - self.held > self.allowed * (1 + WITHIN)
 
 
 def regions_of(asked: Asked) -> list[Region]:
@@ -116,25 +134,26 @@ def refuse_short(asked: Asked, regions: list[Region]) -> None:
     InfeasibleError
         As `refusal` tells it.
     """
-    short = []
-    for region in regions:
-        bound, prices = region.least_proved()
-        if bound * NEARLY > region.allowed:
-            lean = region.least_found(prices)
-            if lean.cost - region.held > region.allowed * (1 + WITHIN):
-                short.append((region, lean))
+    near = [region for region in regions if region.proved[0] * NEARLY > region.allowed]
+    # Where the bound leaves room, only branching tells whether the region can be so lean.
+    short = [
+        region
+        for region in near
+        if region.exceeds(region.lean)
+        and (region.proved[0] > region.allowed * (1 + WITHIN) or region.exceeds(region.leanest))
+    ]
     if short:
         raise refusal(asked, short)
 
 
-def refusal(asked: Asked, short: list[tuple[Region, Found]]) -> InfeasibleError:
+def refusal(asked: Asked, short: list[Region]) -> InfeasibleError:
     """Name caps that are too small, the least that does, and the promises that clash with them.
 
     Parameters
     ----------
     asked : Asked
-    short : list of (Region, Found)
-        Regions whose caps were exceeded, and their leanest levels.
+    short : list of Region
+        Regions whose caps were exceeded.
 
     Returns
     -------
@@ -145,7 +164,8 @@ def refusal(asked: Asked, short: list[tuple[Region, Found]]) -> InfeasibleError:
         `least`: the largest least.
     """
     frames, lines = [], []
-    for region, lean in short:
+    for region in short:
+        lean = region.leanest if len(short) <= SHARPENED else region.lean
         money = np.bincount(
             asked.promises.cap_promise[region.rows[region.capped]],  # type: ignore[index]
             weights=(region.pipelines.row_cost * lean.levels)[region.capped],

@@ -23,7 +23,7 @@ from spareplan.stocking.finding import Found, find_levels, floor_money
 from spareplan.stocking.pipelines import Pipelines, weighted_sum
 from spareplan.stocking.pricing import measure
 from spareplan.stocking.promises import Promises
-from spareplan.stocking.spending import shed, spend
+from spareplan.stocking.spending import Purses, shed, spend
 from spareplan.stocking.trim import money
 
 FloatArray = NDArray[np.float64]
@@ -148,7 +148,8 @@ def best_service(
     except KeyboardInterrupt:
         interrupted = True
     # From a corner of the frontier upwards, and from the plan that keeps all downwards: the better counts.
-    ways = [levels, shed(pipelines, promises, weights, found.levels, budget)]
+    purse = Purses(pipelines, promises, weights, np.zeros(len(levels), np.int64), np.array([budget]))
+    ways = [levels, shed(purse, found.levels)]
     ways = [_spend_rest(pipelines, promises, found.prices, one, budget) for one in ways]
     short = [float(weights @ _missed(promises, promises.used(measure(pipelines, one)))) for one in ways]
     levels = ways[int(np.argmin(short))]
@@ -193,12 +194,10 @@ def _caps_kept(promises: Promises, used: FloatArray) -> bool:
 def _spend_rest(
     pipelines: Pipelines, promises: Promises, prices: FloatArray, levels: IntArray, budget: float
 ) -> IntArray:
-    """Spend what is left where it saves most shortfall; levels as they are where that would break a cap."""
+    """Spend what is left where it saves most shortfall."""
     open_ = _missed(promises, promises.used(measure(pipelines, levels))) > 0
-    purse = np.zeros(len(levels), np.int64)
-    spent = spend(pipelines, promises, prices, purse, levels, np.array([budget]), open_)
-    kept = promises.cap_promise is None or _caps_kept(promises, promises.used(measure(pipelines, spent)))
-    return spent if kept else levels
+    purse = Purses(pipelines, promises, prices, np.zeros(len(levels), np.int64), np.array([budget]))
+    return spend(purse, levels, open_)
 
 
 def _exchange(

@@ -7,7 +7,7 @@ only the moved parts are measured again.
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,29 +61,39 @@ class Measured:
         return parts
 
 
+@dataclass(frozen=True)
+class Purses:
+    """Money that may lie in base stock, and what it is good for.
+
+    Parameters
+    ----------
+    pipelines, promises
+        Caps among the promises are never exceeded by spending.
+    prices : ndarray, shape (promises,)
+        [money per unit of use]
+    code : ndarray of int, shape (rows,)
+        Purse of each row; -1: gets nothing.
+    budget : ndarray, shape (purses,)
+        What stands there included. [money]
+    """
+
+    pipelines: Pipelines
+    promises: Promises
+    prices: FloatArray
+    code: IntArray
+    budget: FloatArray
+
+
 def spend(
-    pipelines: Pipelines,
-    promises: Promises,
-    prices: FloatArray,
-    code: IntArray,
-    levels: IntArray,
-    budget: FloatArray,
-    open_: BoolArray | None = None,
-    rounds: int | None = None,
+    purses: Purses, levels: IntArray, open_: BoolArray | None = None, rounds: int | None = None
 ) -> IntArray:
     """Add pieces where they save most priced use per money until the money of each purse is spent.
 
     Parameters
     ----------
-    pipelines, promises
-    prices : ndarray, shape (promises,)
-        [money per unit of use]
-    code : ndarray of int, shape (rows,)
-        Purse of each row; -1: gets nothing.
+    purses : Purses
     levels : ndarray of int, shape (rows,)
         Where to start. [pieces]
-    budget : ndarray, shape (purses,)
-        Money in base stock of each purse, what stands there included. [money]
     open_ : ndarray of bool, shape (promises,), optional
         Promises that still count; None: all.
     rounds : int, optional
@@ -94,6 +104,8 @@ def spend(
     ndarray of int, shape (rows,)
         At sites without children and at headquarters; elsewhere as they were. [pieces]
     """
+    pipelines, promises, prices = purses.pipelines, purses.promises, purses.prices
+    code, budget, cap = purses.code, purses.budget, promises.cap_promise
     few = len(pipelines.stop) > LP_ROWS or rounds is not None
     most = rounds if rounds is not None else LARGE_ROUNDS if few else ROUNDS
     count, cost, part = len(budget), pipelines.row_cost, pipelines.part
@@ -110,6 +122,9 @@ def spend(
         gain = np.where(leaf, _gain(promises, worth, now.state), 0.0)
         gain[head] = helped[part[head]]
         affordable = (code >= 0) & (cost <= left[at] * (1 + 1e-12)) & (now.levels < pipelines.most)
+        if cap is not None:
+            room = promises.allowed - sums(cap, len(promises), cost * now.levels)
+            affordable &= (cap < 0) | (cost <= room[cap] * (1 + 1e-12))
         rows = np.flatnonzero(affordable & (gain > 1e-12 * cost))
         if not len(rows):
             break
@@ -125,34 +140,33 @@ def spend(
         first_kind = above == (kinds[1] > kinds[0])[part[rows]]
         rows, ratio = rows[first_kind], ratio[first_kind]
         rows = rows[np.lexsort((rows, -ratio, code[rows]))]
-        paid = np.cumsum(cost[rows])
-        paid -= (paid - cost[rows])[np.searchsorted(code[rows], code[rows])]
-        rows = rows[paid <= left[code[rows]] * (1 + 1e-12)]
+        rows = rows[_paid_for(cost[rows], code[rows], left)]
+        if cap is not None:
+            held = rows[np.argsort(cap[rows], kind="stable")]
+            fits = (cap[held] < 0) | _paid_for(cost[held], cap[held], room)
+            rows = held[fits]
         moved = now.move(rows, 1)
         changed = moved[~leaf[root[moved]] & (code[root[moved]] >= 0)]
     return now.levels
 
 
-def shed(
-    pipelines: Pipelines, promises: Promises, weights: FloatArray, levels: IntArray, budget: float
-) -> IntArray:
+def shed(purses: Purses, levels: IntArray) -> IntArray:
     """Take away pieces whose loss is least per money, at sites without children, until the money is met.
 
     Parameters
     ----------
-    pipelines, promises
-    weights : ndarray, shape (promises,)
-        [money per unit of use]
+    purses : Purses
+        One purse for all rows.
     levels : ndarray of int, shape (rows,)
         Where to start. [pieces]
-    budget : float
-        [money]
 
     Returns
     -------
     ndarray of int, shape (rows,)
         The floors where sites without children hold too little to save so much. [pieces]
     """
+    pipelines, promises, weights = purses.pipelines, purses.promises, purses.prices
+    budget = float(purses.budget[0])
     now, cost = Measured(pipelines, levels), pipelines.row_cost
     while (over := weighted_sum(cost, now.levels) - budget) > 0:
         rows = np.flatnonzero(pipelines.is_leaf & (now.levels > pipelines.least))
@@ -164,6 +178,13 @@ def shed(
         needed = int(np.searchsorted(np.cumsum(cost[rows[order]]), over)) + 1
         now.move(rows[order[: min(needed, max(len(rows) // SHED_SHARE, 1))]], -1)
     return now.levels
+
+
+def _paid_for(cost: FloatArray, code: IntArray, left: FloatArray) -> BoolArray:
+    """Which pieces, sorted by purse and best first, the money left in each purse pays for."""
+    paid = np.cumsum(cost)
+    paid -= (paid - cost)[np.searchsorted(code, code)]
+    return np.asarray(paid <= left[code] * (1 + 1e-12), dtype=bool)
 
 
 def sums(code: IntArray, count: int, values: FloatArray) -> FloatArray:

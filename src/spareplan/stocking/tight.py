@@ -114,9 +114,7 @@ def tighten(
     return Found(best.levels, state, best.cost, bound, best.prices, free.road, free.interrupted)
 
 
-def weighted(
-    promises: Promises, prices: FloatArray, regions: list[Region], weight: FloatArray
-) -> FloatArray:
+def weighted(promises: Promises, prices: FloatArray, regions: list[Region], weight: FloatArray) -> FloatArray:
     """Prices with money and promises of every region counted so many times.
 
     Parameters
@@ -200,9 +198,8 @@ def _around(asked: Asked, regions: list[Region], free: Found, weight: FloatArray
     pipelines, promises = asked.pipelines, asked.promises
     levels, capped = free.levels.copy(), np.zeros(len(pipelines.stop), bool)
     for region in regions:
-        lean = region.least_found(region.least_proved()[1])
         mine = region.rows[region.capped]
-        levels[mine], capped[mine] = lean.levels[region.capped], True
+        levels[mine], capped[mine] = region.leanest.levels[region.capped], True
     held, uncapped = hold(pipelines, ~capped, levels), without_caps(promises)
     prices = weighted(promises, best.prices, regions, weight)[~promises.is_cap]
     try:

@@ -177,7 +177,8 @@ def with_limit_columns(table: pd.DataFrame, asked: Asked, limits: pd.DataFrame, 
     by_rule = pd.Series(held[(held != "") & (held != RULE_WORDS[PLANNER])]).value_counts().sort_index()
     lines += [f"{count:,} levels lie at their ceiling ({rule})" for rule, count in by_rule.items()]
     if not isinstance(table["reason"].dtype, pd.CategoricalDtype):
-        words = np.where(np.isin(held, ["", RULE_WORDS[PLANNER]]), "", "; at its ceiling (" + held + ")")
+        why = np.where(asked.ceilings.lifted[back], "), raised to its floor or order quantity", ")")
+        words = np.where(np.isin(held, ["", RULE_WORDS[PLANNER]]), "", "; at its ceiling (" + held + why)
         table["reason"] = table["reason"].astype(object) + words
     return lines
 

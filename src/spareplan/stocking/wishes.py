@@ -24,6 +24,8 @@ from spareplan.stocking.pipelines import Pipelines
 
 __all__ = ["PlanTables", "group_targets", "order_quantities", "plan_tables", "today_levels"]
 
+NAMED = 5
+
 
 @dataclass(frozen=True)
 class PlanTables:
@@ -98,13 +100,19 @@ def plan_tables(
     quantity = order_quantities(parts, rates, catalogue, limits, options)
     ready = parts.assign(group=group, order_quantity=quantity, window_days=window)
     targets = group_targets(ready, rates, graded)
-    return PlanTables(sites, ready, rates, targets, limits, tiers, _implied(ready, limits, tiers, quantity))
+    whole = order_quantities(parts, rates, catalogue, limits.iloc[:0], options)
+    implied = _implied(ready, limits, tiers, quantity, whole)
+    return PlanTables(sites, ready, rates, targets, limits, tiers, implied)
 
 
 def _implied(
-    parts: pd.DataFrame, limits: pd.DataFrame, tiers: dict[str, int], quantity: NDArray[np.int64]
+    parts: pd.DataFrame,
+    limits: pd.DataFrame,
+    tiers: dict[str, int],
+    quantity: NDArray[np.int64],
+    whole: NDArray[np.int64],
 ) -> list[dict[str, Any]]:
-    """Assumption rows that follow from the data."""
+    """Assumption rows that follow from the data; `whole` are the quantities without planners' ceilings."""
     rows = []
     if left := int(parts["group"].isna().sum()):
         meaning = "no tier or no target: stocked only where a planner fixed a level"
@@ -119,6 +127,17 @@ def _implied(
     meaning = "bought in several pieces at a time; the levels keep their promises so"
     origin = "data: parts.min_order, parts.pack_size"
     rows.append(_row("order_quantity_at_hq", int((quantity > 1).sum()), "parts", origin, meaning))
+    cut = np.flatnonzero(whole > quantity)
+    if len(cut):
+        told = [
+            f"{parts['part_id'].iloc[k]} by {quantity[k]} instead of {whole[k]}" for k in cut[:NAMED].tolist()
+        ]
+        more = f" and {len(cut) - NAMED} more" if len(cut) > NAMED else ""
+        meaning = (
+            "bought in fewer pieces than packs, least orders or economy ask, to stay under a planner's level "
+            f"at headquarters: {', '.join(told)}{more}"
+        )
+        rows.append(_row("order_quantity_cut_at_hq", len(cut), "parts", "data: overrides", meaning))
     own = limits[limits["who"] == PLANNER]
     both = (own["at_least"] == own["at_most"]).to_numpy(dtype=bool)
     for name, count, who, meaning in (

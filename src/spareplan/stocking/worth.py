@@ -19,8 +19,8 @@ from spareplan.maths.units import DAYS_PER_YEAR, HOURS_PER_DAY
 from spareplan.stocking.curve import WHOLE, Frontier, Scope, hold, layers, price_at, priced_use
 from spareplan.stocking.pipelines import Pipelines
 from spareplan.stocking.pricing import measure
-from spareplan.stocking.promises import Promises
-from spareplan.stocking.spending import spend, sums
+from spareplan.stocking.promises import KEPT_WITHIN, Promises
+from spareplan.stocking.spending import Purses, spend, sums
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -54,7 +54,7 @@ def next_money(frontier: Frontier, amount: float = 100_000.0, by: str | None = N
         for free, pieces in layers(pipelines, scope):
             frames.append(_bought(frontier, scope, free, pieces, amount))
     table = pd.concat(frames, ignore_index=True)
-    table["reason"] = _sentences(table, by)
+    table["reason"] = _sentences(table, by, frontier.promises.cap_promise is not None)
     if by is None:
         return table.drop(columns="scope")
     rest = table.iloc[1:].sort_values("machine_hours_saved_per_year", ascending=False, kind="stable")
@@ -73,7 +73,8 @@ def _bought(
     budget = sums(code, count, pipelines.row_cost * start) + amount
     levels = _priced_up(pipelines, promises, prices, code, count, start, budget)
     # From a corner of the frontier to the whole money; and the same from the plan itself: the better counts.
-    ways = [spend(pipelines, promises, prices, code, one, budget) for one in (levels, start)]
+    purses = Purses(pipelines, promises, prices, code, budget)
+    ways = [spend(purses, one) for one in (levels, start)]
     states = [measure(pipelines, one) for one in ways]
     left = [sums(code, count, priced_use(promises, prices, state)) for state in states]
     better = (left[0] <= left[1])[np.maximum(code, 0)] & (code >= 0)
@@ -125,6 +126,7 @@ def _priced_up(
         scale = np.where(inside, trial[at], 0.0)
         levels = price_at(pipelines, promises, prices, scale, best).levels
         within = sums(code, count, pipelines.row_cost * levels) <= budget * (1 + 1e-12)
+        within &= ~_above_caps(promises, pipelines, code, count, levels)
         best = np.where(inside & within[at], levels, best)
         paid |= within
         low, high = np.where(within, trial, low), np.where(within, high, trial)
@@ -133,6 +135,20 @@ def _priced_up(
         if (high <= low * (1 + 1e-4)).all():
             break
     return best
+
+
+def _above_caps(
+    promises: Promises, pipelines: Pipelines, code: IntArray, count: int, levels: IntArray
+) -> BoolArray:
+    """Pieces of a scope that have a row under a cap which the levels exceed."""
+    cap = promises.cap_promise
+    out = np.zeros(count, bool)
+    if cap is None:
+        return out
+    room = promises.allowed * (1 + KEPT_WITHIN) - sums(cap, len(promises), pipelines.row_cost * levels)
+    rows = (cap >= 0) & (code >= 0)
+    out[code[rows][room[cap[rows]] < 0]] = True
+    return out
 
 
 def point_costs(frontier: Frontier, points: float = 1.0) -> pd.DataFrame:
@@ -215,14 +231,15 @@ def _bend(use: FloatArray, now: float, move: float) -> tuple[float, float]:
     return float(np.maximum(tight / here, 1.0)), min(loose / here, 1.0)
 
 
-def _sentences(table: pd.DataFrame, by: str | None) -> list[str]:
+def _sentences(table: pd.DataFrame, by: str | None, capped: bool) -> list[str]:
     told: list[str] = []
+    caps = " and the caps of the regions allow" if capped else ""
     kind = "" if by in (None, "group") else f"{by} "
     row: Any
     for row in table.itertuples(index=False):
         place = "in the whole network" if row.scope == WHOLE else f"for {kind}{row.scope}"
         if row.pieces_more <= 0:
-            told.append(f"no piece {place} that this money pays for would serve anybody better")
+            told.append(f"no piece {place} that this money pays for{caps} would serve anybody better")
             continue
         points = row.points_in_window
         window = "" if np.isnan(points) else f", {points:+.2f} points within the window"
