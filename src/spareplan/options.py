@@ -240,3 +240,65 @@ class StaffingOptions:
         0.01, "share", "cost above the optimum at which the head count search may stop", ge=0
     )
     plan_seconds: float = option(60.0, "s", "longest head count search", gt=0)
+    train_loss_share: float = option(
+        0.2, "share", "working time lost while an engineer trains for the next skill", ge=0, le=1
+    )
+    release: bool = option(
+        False, "", "engineers may be let go where that saves; otherwise only its saving is told"
+    )
+    release_cost_share: float = option(
+        0.4, "share of annual cost", "cost of letting an engineer go: severance and notice", ge=0
+    )
+    move_lead_months: int = option(
+        1, "months", "from the decision to a move to another region for good", ge=0
+    )
+    move_cost_share: float = option(
+        0.15, "share of annual cost", "cost of moving an engineer to another region for good", ge=0
+    )
+    lend_loss_per_1000_km: float = option(
+        0.2,
+        "share per 1000 km",
+        "further time of a lent engineer lost by distance, where places are known",
+        ge=0,
+    )
+    lend_neighbours: int = option(
+        4, "regions", "nearest regions that may lend to a region, where places are known", ge=0
+    )
+    overtime_share: float = option(
+        0.1, "share", "most overtime beside the paid hours of engineers at work in their region", ge=0, le=1
+    )
+    overtime_cost_share: float = option(1.5, "share of wage", "price of overtime", ge=0)
+    squad_people: int = option(0, "people", "flying squad at headquarters' disposal today", ge=0)
+    squad_most: int = option(0, "people", "people that the flying squad may grow to where that saves", ge=0)
+    squad_loss_share: float = option(0.25, "share", "time of the flying squad lost on the way", ge=0, lt=1)
+    squad_cost_share: float = option(
+        0.3, "share of wage", "extra cost of the flying squad, paid like the highest skill", ge=0
+    )
+    inspection_shift: bool = option(
+        True, "", "inspections may be made a month earlier or later where that saves people"
+    )
+    inspection_shift_cost_share: float = option(
+        0.05, "share of wage", "price of moving an inspection, as a share of the wage of its hours", ge=0
+    )
+    plan_alternatives: bool = option(
+        True, "", "tell what the head count plan would cost without hiring, without training, with release"
+    )
+    simulate_orders: int = option(
+        30_000,
+        "orders",
+        "simulated orders of each region's fullest month, where simulate_years is 0; 0: no simulation",
+        ge=0,
+        le=2_000_000,
+    )
+    search_by_simulation: Literal["doubtful", "all", "none"] = option(
+        "doubtful",
+        "",
+        "region-months whose number of engineers is searched by simulation; doubtful: day shifts, few "
+        "engineers, and where the formulas are within their error of a promise",
+    )
+    recorded_hours: Literal["clock", "standard"] = option(
+        "clock",
+        "",
+        "work_orders.work_hours are those of the clock, so that a slow engineer's count for less work, or "
+        "are already those of a standard engineer",
+    )

@@ -68,20 +68,34 @@ def region_rows(
     orders = cube.sum(axis=2)
     safe = np.maximum(orders, 1e-12)
     hours = load.work_hours.reindex(index=list(KINDS), columns=list(PRIORITIES)).to_numpy()
-    factor = load.visits["hours_factor"].reindex(teams.regions).to_numpy()
+    shares = load.visits.reindex(teams.regions)
+    factor, again = shares["hours_factor"].to_numpy(), shares["again"].to_numpy()
     mean = hours.mean(axis=0)
-    repair = np.where(orders > 0, np.einsum("rmkp,kp->rmp", cube, hours) / safe, mean) * factor[:, None, None]
-    missing = cube[:, :, 0] / safe * load.visits["missing"].reindex(teams.regions).to_numpy()[:, None, None]
-    again = np.broadcast_to(
-        load.visits["again"].reindex(teams.regions).to_numpy()[:, None, None], orders.shape
-    )
+    repair = np.where(orders > 0, np.einsum("rmkp,kp->rmp", cube, hours) / safe, mean)
+    # Kinds differ in their means: the mixture varies more than each.
+    square = np.where(orders > 0, np.einsum("rmkp,kp->rmp", cube, hours**2) / safe, mean**2) / repair**2
+    scv = load.scv.reindex(index=teams.regions, columns=list(PRIORITIES)).to_numpy()[:, None, :]
+    scv = (1.0 + scv) * square - 1.0
+    repair = repair * factor[:, None, None]
+    missing = cube[:, :, 0] / safe * shares["missing"].to_numpy()[:, None, None]
     known = missing * options.part_known_share
     missing = missing - known
-    visits = 1.0 + missing + again
-    on_site = repair * (1.0 + again) + missing * options.diagnose_hours
+    flat = (count * periods, classes)
+    place = np.repeat(np.arange(count), periods)
+    repairs = Repairs(
+        repair.reshape(flat),
+        scv.reshape(flat),
+        options.diagnose_hours,
+        missing.reshape(flat),
+        known.reshape(flat),
+        np.repeat(again[place, None], classes, axis=1),
+        shares["parts_hours"].to_numpy()[place],
+        shares["parts_scv"].to_numpy()[place],
+    )
+    visits, work = (part.reshape(orders.shape) for part in (repairs.visits, repairs.visit_work))
+    on_site = visits * work
     cover = coverage_hours(days_in_month(months), options)[None, :, None]
     rates = orders * visits / cover
-    work = on_site / visits
     busy = rates.sum(axis=2).mean(axis=1)
     mean_work = (rates * work).sum(axis=(1, 2)) / np.maximum(rates.sum(axis=(1, 2)), 1e-12)
     posts = np.maximum(
@@ -94,31 +108,20 @@ def region_rows(
     travel, spread, back, drive, notes = region_travel(
         teams.regions,
         places,
-        load.visits["travel_hours"].reindex(teams.regions).to_numpy(),
+        shares["travel_hours"].to_numpy(),
         busy,
         mean_work,
         posts,
         options,
         seed,
     )
-    flat = (count * periods, classes)
-    place = np.repeat(np.arange(count), periods)
     rows = RegionRows(
         rates.reshape(flat),
         work.reshape(flat) + back[place, None],
-        np.full(len(place), load.scv["visit"]),
+        _visit_scv(rates.reshape(flat), repairs, back[place], travel[place, 0], spread[place, 0]),
         place,
         travel,
         spread,
-    )
-    repairs = Repairs(
-        repair.reshape(flat),
-        np.array([load.scv[p] for p in PRIORITIES]),
-        options.diagnose_hours,
-        missing.reshape(flat),
-        known.reshape(flat),
-        again.reshape(flat),
-        load.visits["parts_hours"].reindex(teams.regions).to_numpy()[place],
     )
     weeks = days_in_month(months) / DAYS_PER_WEEK
     paid = np.tile(weeks * options.paid_hours_per_week * (1.0 - options.absence_share), count)
@@ -132,11 +135,30 @@ def region_rows(
         "visit_hours": np.where(total > 0, at_work / np.maximum(total, 1e-12), mean.mean()) + 2 * back[place],
         "missing": (orders * missing).sum(axis=2).reshape(-1)
         / np.maximum(orders.sum(axis=2).reshape(-1), 1e-12),
-        "again": again[..., 0].reshape(-1),
+        "again": again[place],
     }
     return RegionModel(
         rows, repairs, figures, places.table.assign(mean_drive_hours=drive), places.clusters, notes
     )
+
+
+def _visit_scv(
+    rates: FloatArray, repairs: Repairs, back: FloatArray, far: FloatArray, spread: FloatArray
+) -> FloatArray:
+    """Squared variation of a visit that had to wait: drive from anywhere, work, way back; shape (R,)."""
+    share = rates / np.maximum(rates.sum(axis=1, keepdims=True), 1e-300)
+    share = np.where(rates.sum(axis=1, keepdims=True) > 0, share, 1.0 / rates.shape[1])
+    found_missing = repairs.missing / repairs.visits
+    work = repairs.visit_work
+    # Time until a part is found missing is exponential.
+    square = (1.0 - found_missing) * repairs.work**2 * (1.0 + repairs.scv)
+    square += found_missing * 2.0 * repairs.diagnose**2
+    road = back + far
+    road_square = back**2 + 2.0 * back * far + (spread**2).mean(axis=1)
+    mean = (share * work).sum(axis=1) + road
+    second = (share * (square + 2.0 * work * road[:, None])).sum(axis=1) + road_square
+    scv: FloatArray = np.maximum(second / np.maximum(mean, 1e-12) ** 2 - 1.0, 0.0)
+    return scv
 
 
 def _cube(orders: pd.DataFrame, regions: pd.Index, months: pd.DatetimeIndex) -> FloatArray:

@@ -9,83 +9,45 @@ import pandas as pd
 
 from spareplan.config import StaffingOptions
 from spareplan.maths.units import HOURS_PER_DAY
+from spareplan.staffing.parts_wait import PartsWait, level_rows, parts_per_order, parts_wait
 
 PRIORITIES = ("P1", "P2", "P3", "P4")
 KINDS = ("failure", "request", "project", "inspection")
 SKILLS = ("junior", "senior", "expert")
-
-
-def work_hours(
-    past: pd.DataFrame, regions: pd.Index, options: StaffingOptions, notes: list[dict[str, Any]]
-) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, float]]:
-    """Estimate the time at the machine per kind and priority, a region's factor on it, squared variations."""
-    done = past[past["work_hours"] > 0]
-    grid = pd.DataFrame(options.default_work_hours, index=list(KINDS), columns=list(PRIORITIES))
-    factor = pd.DataFrame({"hours_factor": 1.0}, index=regions)
-    scv = dict.fromkeys((*PRIORITIES, "visit"), options.default_work_scv)
-    if done.empty:
-        notes.append(
-            note(
-                "work_hours",
-                options.default_work_hours,
-                "hours",
-                "default",
-                "work_orders.work_hours is empty",
-            )
-        )
-        return grid, factor, scv
-    few = options.kin_orders
-    of_kind = done.groupby("kind")["work_hours"].mean().reindex(list(KINDS)).fillna(done["work_hours"].mean())
-    sums, sizes = (
-        done.pivot_table("work_hours", "kind", "priority", how)
-        .reindex(index=list(KINDS), columns=list(PRIORITIES))
-        .fillna(0.0)
-        for how in ("sum", "count")
-    )
-    grid = sums.add(few * of_kind, axis=0) / (sizes + few)
-    usual = grid.to_numpy()[
-        pd.Index(KINDS).get_indexer(pd.Index(done["kind"])),
-        pd.Index(PRIORITIES).get_indexer(pd.Index(done["priority"])),
-    ]
-    mean = float(done["work_hours"].mean())
-    own = (
-        pd.DataFrame(
-            {"region_id": done["region_id"].to_numpy(), "real": done["work_hours"].to_numpy(), "usual": usual}
-        )
-        .groupby("region_id")
-        .sum()
-        .reindex(regions, fill_value=0.0)
-    )
-    factor["hours_factor"] = (own["real"] + few * mean) / (own["usual"] + few * mean)
-    whole = done["work_hours"]
-    samples = {name: whole[done["priority"] == name] for name in PRIORITIES}
-    samples = {name: own if len(own) >= few else whole for name, own in samples.items()}
-    samples["visit"] = whole + done["travel_hours"].fillna(0.0)
-    for name, hours in samples.items():
-        if len(hours) > 1:
-            scv[name] = float(np.clip(hours.var() / hours.mean() ** 2, 0.05, 4.0))
-    notes.append(
-        note(
-            "work_hours",
-            round(mean, 2),
-            "hours",
-            "estimated from work_orders.work_hours",
-            f"mean time at the machine of {len(done)} orders; squared variation {scv['visit']:.2f}",
-        )
-    )
-    return grid, factor, scv
+# A machine that ten visits do not mend is another matter.
+MOST_AGAIN = 0.9
 
 
 def visit_shares(
     data: Any,
+    demand: pd.DataFrame,
     levels: pd.DataFrame | None,
     past: pd.DataFrame,
     regions: pd.Index,
-    region_of: pd.Series,
     options: StaffingOptions,
     notes: list[dict[str, Any]],
 ) -> pd.DataFrame:
-    """Estimate what a visit meets per region: travel, missing parts, work that has to be repeated."""
+    """Estimate what a visit meets per region: travel, missing parts, work that has to be repeated.
+
+    Parameters
+    ----------
+    data : Dataset
+    demand, levels : DataFrame
+        `DemandForecast.table`, `StockLevels.table` (None: as in the past).
+    past : DataFrame
+        Past orders.
+    regions : Index
+    options : StaffingOptions
+    notes : list of dict
+        Gets rows of an assumptions table.
+
+    Returns
+    -------
+    DataFrame
+        By region: travel_hours (there and back; NaN where no order tells), again (share of the visits made
+        with the part that do not mend), missing (share of failure orders), parts_hours, parts_scv (wait for a
+        missing part).
+    """
     few = options.kin_orders
     drives = past.loc[past["travel_hours"].notna()].groupby("region_id")["travel_hours"].agg(["mean", "size"])
     out = pd.DataFrame(index=regions)
@@ -102,24 +64,26 @@ def visit_shares(
     )
     ends = past[past["outcome"].notna()]
     failures = ends[ends["kind"] == "failure"]
-    out["again"], out["missing"], out["parts_hours"] = (
-        options.not_fixed_share,
-        options.part_missing_share,
-        np.nan,
-    )
-    if len(ends):
-        bad = (ends["outcome"] == "not_fixed").groupby(ends["region_id"]).agg(["sum", "size"])
+    out["again"], out["missing"] = options.not_fixed_share, options.part_missing_share
+    # A visit without the part mended nothing and failed at nothing.
+    made = ends[ends["outcome"] != "part_missing"]
+    if len(made):
+        bad = (made["outcome"] == "not_fixed").groupby(made["region_id"]).agg(["sum", "size"])
         bad = bad.reindex(regions, fill_value=0)
-        common = float((ends["outcome"] == "not_fixed").mean())
-        out["again"] = (bad["sum"] + few * common) / (bad["size"] + few)
+        common = float((made["outcome"] == "not_fixed").mean())
+        out["again"] = ((bad["sum"] + few * common) / (bad["size"] + few)).clip(upper=MOST_AGAIN)
         notes.append(
             note(
                 "not_fixed_share",
                 round(common, 3),
                 "share",
                 "estimated from work_orders.outcome",
-                f"{len(ends)} finished orders",
+                f"{len(made)} visits made with the part",
             )
+        )
+    else:
+        notes.append(
+            note("not_fixed_share", options.not_fixed_share, "share", "default", "no order tells its outcome")
         )
     linked = data.replacements["order_id"].dropna().unique()
     share = options.part_order_share
@@ -130,19 +94,31 @@ def visit_shares(
     notes.append(
         note("part_order_share", round(share, 3), "share", origin, "failure orders that need a part")
     )
-    fill = _regional_fill(levels, region_of, regions)
-    if fill is not None:
-        out["missing"] = share * (1.0 - fill["fill_rate"])
-        out["parts_hours"] = fill["parts_hours"]
+    wait = None if levels is None or levels.empty else _from_levels(data, levels, demand, regions, options)
+    out["parts_hours"], out["parts_scv"] = np.nan, np.nan
+    if wait is not None and np.isfinite(wait.missing).any():
+        out["missing"] = share * wait.missing
+        out["parts_hours"], out["parts_scv"] = wait.hours, wait.scv
+        known = np.isfinite(wait.scv)
         notes.append(
             note(
                 "part_missing_share",
                 round(float(out["missing"].mean()), 3),
                 "share",
                 "stock levels: fill_rate",
-                "failure orders whose part will be missing, mean over regions",
+                "failure orders whose part will be missing, mean over regions; parts weigh by their failures",
             )
         )
+        if known.any():
+            notes.append(
+                note(
+                    "parts_wait",
+                    f"{np.mean(wait.hours[known]):.0f}, squared variation {np.mean(wait.scv[known]):.2f}",
+                    "hours",
+                    "stock levels: fill_rate, mean_wait_days; data: sites.lead_time_days",
+                    "wait for a missing part, mean over regions",
+                )
+            )
     elif len(failures):
         lost = (failures["outcome"] == "part_missing").groupby(failures["region_id"]).agg(["sum", "size"])
         lost = lost.reindex(regions, fill_value=0)
@@ -157,14 +133,36 @@ def visit_shares(
                 "failure orders that missed their part",
             )
         )
-    out["parts_hours"] = out["parts_hours"].fillna(options.parts_wait_hours)
-    rush = data.sites.groupby("region_id")["emergency_days"].mean().reindex(regions) * HOURS_PER_DAY
-    if options.emergency_parts and rush.notna().any():
-        out["parts_hours"] = np.minimum(out["parts_hours"], rush.fillna(np.inf))
+    else:
+        notes.append(
+            note(
+                "part_missing_share",
+                options.part_missing_share,
+                "share",
+                "default",
+                "neither stock levels nor outcomes tell",
+            )
+        )
+    untold = out["parts_hours"].isna()
+    rush = _rush(data, regions, options)
+    out["parts_hours"] = np.minimum(out["parts_hours"].fillna(options.parts_wait_hours), rush)
+    # A wait that an emergency delivery always ends is known to the hour.
+    out.loc[untold, "parts_scv"] = np.where(options.parts_wait_hours > rush[untold], 0.0, 1.0)
+    if untold.any():
+        notes.append(
+            note(
+                "parts_wait_hours",
+                options.parts_wait_hours,
+                "hours",
+                "default",
+                f"no stock levels tell the wait for a missing part in {', '.join(out.index[untold])}",
+            )
+        )
+    if np.isfinite(rush).any():
         notes.append(
             note(
                 "emergency_hours",
-                round(float(rush.mean()), 1),
+                round(float(rush[np.isfinite(rush)].mean()), 1),
                 "hours",
                 "data: sites.emergency_days",
                 "a missing part comes by emergency delivery where that is faster; mean over regions",
@@ -174,32 +172,28 @@ def visit_shares(
     return out
 
 
-def _regional_fill(
-    levels: pd.DataFrame | None, region_of: pd.Series, regions: pd.Index
-) -> pd.DataFrame | None:
-    """Weigh fill rate and wait of a missing part by demand, per region."""
-    if levels is None or levels.empty:
-        return None
-    rows = levels[(levels["demand_per_day"] > 0) & levels["fill_rate"].notna()]
-    rows = rows.assign(region_id=rows["site_id"].map(region_of)).dropna(subset=["region_id"])
-    if rows.empty:
-        return None
-    weight = rows["demand_per_day"]
-    sums = (
-        pd.DataFrame(
-            {
-                "region_id": rows["region_id"],
-                "weight": weight,
-                "filled": weight * rows["fill_rate"],
-                "waited": weight * rows["mean_wait_days"].fillna(0.0) * HOURS_PER_DAY,
-            }
-        )
-        .groupby("region_id")
-        .sum()
+def _rush(data: Any, regions: pd.Index, options: StaffingOptions) -> pd.Series:
+    """Time of an emergency delivery per region; infinite without one [hours]."""
+    if not options.emergency_parts:
+        return pd.Series(np.inf, index=regions)
+    days = data.sites.groupby("region_id")["emergency_days"].mean().reindex(regions)
+    return (days * HOURS_PER_DAY).fillna(np.inf)
+
+
+def _from_levels(
+    data: Any, levels: pd.DataFrame, demand: pd.DataFrame, regions: pd.Index, options: StaffingOptions
+) -> PartsWait:
+    rows = level_rows(levels, demand, data.sites, regions)
+    return parts_wait(
+        rows["region"].to_numpy(),
+        len(regions),
+        rows["weight"].to_numpy(),
+        rows["fill"].to_numpy(),
+        rows["wait"].to_numpy(),
+        rows["lead"].to_numpy(),
+        _rush(data, regions, options).to_numpy(),
+        parts_per_order(data.replacements),
     )
-    missed = (sums["weight"] - sums["filled"]).clip(lower=1e-12)
-    out = pd.DataFrame({"fill_rate": sums["filled"] / sums["weight"], "parts_hours": sums["waited"] / missed})
-    return out.reindex(regions)
 
 
 def skill_shares(past: pd.DataFrame, regions: pd.Index, options: StaffingOptions) -> pd.DataFrame:
@@ -212,25 +206,6 @@ def skill_shares(past: pd.DataFrame, regions: pd.Index, options: StaffingOptions
     common = table.sum() / table.to_numpy().sum()
     kin = options.kin_orders * float(hours.mean())
     return (table + kin * common).div(table.sum(axis=1) + kin, axis=0)
-
-
-def call_profile(past: pd.DataFrame, options: StaffingOptions, notes: list[dict[str, Any]]) -> np.ndarray:
-    """Count calls per hour of the day against the mean; flat where the hours are not recorded."""
-    hours = past["opened_at"].dt.hour.to_numpy()
-    counts = np.bincount(hours, minlength=24).astype(float)
-    if not options.hour_profile or counts.max() >= 0.9 * counts.sum():
-        notes.append(note("hour_profile", "flat", "", "default", "calls come evenly over the day"))
-        return np.ones(24)
-    notes.append(
-        note(
-            "hour_profile",
-            f"{int(counts.argmax())}:00",
-            "",
-            "estimated from work_orders.opened_at",
-            f"busiest hour, {counts.max() / counts.mean():.1f} times the mean",
-        )
-    )
-    return (counts + 1.0) / (counts + 1.0).mean()
 
 
 def note(name: str, value: Any, unit: str, origin: str, meaning: str) -> dict[str, Any]:

@@ -10,15 +10,9 @@ import pandas as pd
 
 from spareplan.config import StaffingOptions
 from spareplan.maths.units import DAYS_PER_MONTH, HOURS_PER_DAY, days_in_month, month_start
-from spareplan.staffing.visits import (
-    KINDS,
-    PRIORITIES,
-    call_profile,
-    note,
-    skill_shares,
-    visit_shares,
-    work_hours,
-)
+from spareplan.staffing.call_times import month_season, week_profiles
+from spareplan.staffing.repair_hours import repair_hours
+from spareplan.staffing.visits import KINDS, PRIORITIES, note, skill_shares, visit_shares
 
 
 @dataclass(frozen=True)
@@ -33,15 +27,21 @@ class Workload:
         A row per region and month: units, failures (pieces), orders by kind and by priority, orders.
     visits : DataFrame
         A row per region: travel_hours (there and back; NaN where no order tells), hours_factor, missing,
-        again, parts_hours, part_orders (shares, hours).
+        again, parts_hours, parts_scv (shares, hours).
     work_hours : DataFrame
-        kind x priority: mean time at the machine. [hours]
-    scv : dict of str to float
-        Squared variation of the time at the machine per priority, and of the whole visit under "visit".
+        kind x priority: mean time at the machine of a standard engineer. [hours]
+    scv : DataFrame
+        region x priority: squared variation of that time for orders of one kind.
     skills : DataFrame
         region x skill: share of hours that need at least this skill, by orders.
+    skill_hours : Series
+        By least skill: mean time at the machine of a standard engineer. [hours]
     profile : ndarray, shape (24,)
         Calls per hour of the day against the mean.
+    week : ndarray, shape (7, 24)
+        Calls per hour of the week from Monday against the mean, all regions.
+    weeks : ndarray, shape (R, 7, 24)
+        The same of each region, sorted by id.
     assumptions : list of dict
         What was estimated, from what.
     """
@@ -50,9 +50,12 @@ class Workload:
     months: pd.DataFrame
     visits: pd.DataFrame
     work_hours: pd.DataFrame
-    scv: dict[str, float]
+    scv: pd.DataFrame
     skills: pd.DataFrame
+    skill_hours: pd.Series
     profile: np.ndarray
+    week: np.ndarray
+    weeks: np.ndarray
     assumptions: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -91,8 +94,8 @@ def build_workload(
     Notes
     -----
     Failure orders = expected failed pieces x orders per failed piece of the past window; requests and
-    projects = rate per machine x machines; inspections = handovers n months ago x share made. Regions' own
-    rates are mixed with those of all regions, weighing `kin_orders` orders.
+    projects = rate per machine x machines x season of the month; inspections = handovers n months ago x share
+    made. Regions' own rates are mixed with those of all regions, weighing `kin_orders` orders.
     """
     regions = pd.Index(data.regions["region_id"].sort_values(), name="region_id")
     region_of = data.sites.set_index("site_id")["region_id"]
@@ -124,19 +127,44 @@ def build_workload(
     )
     by_kind["orders"] *= 1.0 - options.desk_fix_share
     orders = _split_by_priority(by_kind, past, regions, options)
-    hours, factor, scv = work_hours(past, regions, options, notes)
-    visits = visit_shares(data, levels, past, regions, region_of, options, notes).join(factor)
-    summary = _summary(orders, fleet, failed)
+    hours = repair_hours(past, regions, data.engineers, options, notes)
+    shares = visit_shares(data, demand, levels, past, regions, options, notes)
+    week, weeks = week_profiles(past, regions, as_of, options, notes)
+    notes += _empty_regions(regions, past, fleet)
     return Workload(
         orders,
-        summary,
-        visits,
-        hours,
-        scv,
+        _summary(orders, fleet, failed),
+        shares.assign(hours_factor=hours.factor),
+        hours.grid,
+        hours.scv,
         skill_shares(past, regions, options),
-        call_profile(past, options, notes),
+        hours.by_skill,
+        week.mean(axis=0),
+        week,
+        weeks,
         notes,
     )
+
+
+def _empty_regions(regions: pd.Index, past: pd.DataFrame, fleet: pd.DataFrame) -> list[dict[str, Any]]:
+    """Name the regions whose own records cannot tell."""
+    told = {
+        "regions_without_orders": (
+            ~regions.isin(past["region_id"]),
+            "data: work_orders",
+            "no orders of their own: rates, hours and shares of all regions",
+        ),
+        "regions_without_machines": (
+            (fleet.to_numpy() <= 0).all(axis=1),
+            "data: units and sales_plan",
+            "no machines in any month: no orders but those of forecast failures",
+        ),
+    }
+    return [
+        note(name, ", ".join(np.asarray(regions)[empty]), "", origin, meaning)
+        for name, (empty, origin, meaning) in told.items()
+        if empty.any()
+    ]
 
 
 def _past_orders(data: Any, as_of: pd.Timestamp, options: StaffingOptions) -> pd.DataFrame:
@@ -241,7 +269,9 @@ def _orders_per_machine(
             f"{seen.sum()} orders of kind {kind}",
         )
     )
-    real = pd.Series(days_in_month(fleet.columns) / DAYS_PER_MONTH, index=fleet.columns)
+    opened = past.loc[past["kind"] == kind, "opened_at"]
+    season = month_season(kind, opened, units, start, as_of, notes)[pd.DatetimeIndex(fleet.columns).month - 1]
+    real = pd.Series(days_in_month(fleet.columns) / DAYS_PER_MONTH * season, index=fleet.columns)
     return _long(fleet.mul(own, axis=0).mul(real, axis=1))
 
 
