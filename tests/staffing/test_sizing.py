@@ -6,7 +6,14 @@ import pytest
 
 from spareplan import staffing
 from spareplan.errors import DataError
-from spareplan.staffing.congestion import RegionRows, congestion, queue_tail, response_kept, share_within
+from spareplan.staffing.congestion import (
+    RegionRows,
+    congestion,
+    free_to_reach,
+    queue_tail,
+    response_kept,
+    share_within,
+)
 from spareplan.staffing.queues import servers_needed_rows
 from spareplan.staffing.resolution import Repairs
 from spareplan.staffing.shifts import day_phases
@@ -296,3 +303,86 @@ def test_a_day_with_rush_hours_agrees_with_simulation(servers, load):
     assert (kept <= real + 0.02).all()
     assert (kept >= real - [0.06, 0.06, 0.02, 0.02]).all()
     assert flat[0] > real[0] + 0.03
+
+
+def fast(table, side, speed=50.0):
+    pace = 1.3 / speed
+    return (table.mean * side * pace)[None], (table.quantiles * side * pace)[None]
+
+
+def test_tables_of_drives_continue_beyond_their_end():
+    rates, side = np.array([[0.2, 0.4, 0.8, 1.0]]), 150.0
+    short, long = fast(unit_square_table(12), side), fast(unit_square_table(48), side)
+    limits, servers = np.array([0.6, 0.8, 1.0, 2.0]), np.array([30])
+    found = []
+    for travel, spread in (short, long):
+        rows = RegionRows(rates, np.full((1, 4), 3.0), np.array([0.8]), np.zeros(1, int), travel, spread)
+        state = congestion(rows, servers)
+        kept = response_kept(rows, state, servers, limits, np.ones(4, bool))
+        model = Repairs(
+            np.full((1, 4), 3.0), np.ones(4), 1.0, *(np.zeros((1, 4)) for _ in range(3)), np.ones(1)
+        )
+        asked = promises([np.nan] * 4, [3.0, 4.0, 6.0, 9.0])
+        found.append((state.drive, kept, promises_kept(rows, servers, asked, model).resolve))
+    for less, more in zip(*found, strict=True):
+        np.testing.assert_allclose(less, more, atol=0.02, rtol=0.02)
+
+
+def test_free_engineers_to_reach_agree_with_a_longer_table_and_the_coverage_floor():
+    side = 200.0
+    short, long = fast(unit_square_table(12), side), fast(unit_square_table(96), side)
+    blank = np.zeros((1, 1)), np.zeros((1, 1)), np.zeros(1), np.zeros(1, int)
+    for limit, share in ((1.2, 0.9), (0.9, 0.95), (0.75, 0.95), (3.0, 0.9)):
+        few, many = (
+            float(free_to_reach(RegionRows(*blank, *tables), limit, share)[0]) for tables in (short, long)
+        )
+        assert few == pytest.approx(many, rel=0.15)
+        # Everywhere else alike; edges, and the badly placed who are left over, ask for more.
+        reach = limit * 50.0 / 1.3
+        floor = -np.log(1 - share) * side**2 / (np.pi * reach**2)
+        if floor > 4:
+            assert 0.95 < many / floor < 2.5
+    at_once = free_to_reach(RegionRows(*blank, *long), 0.0, 0.9)
+    assert np.isinf(at_once).all()
+
+
+def test_a_wide_region_with_few_orders_is_covered_before_it_is_called_out_of_reach():
+    regions = pd.DataFrame({"region_id": ["wide", "wider"], "area_km2": [2e4, 1e5]})
+    orders = pd.DataFrame(
+        {"region_id": ["wide", "wider"], "priority": "P1", "orders_per_day": 0.5, "work_hours": 2.0}
+    )
+    asked = pd.DataFrame({"priority": ["P1"], "respond_hours": [0.75], "response_mode": "arrival"})
+    table = staffing.size_regions(regions, orders, asked).set_index("region_id")
+    assert table["bound_p1"].to_dict() == {"wide": "none", "wider": "reach"}
+    assert table.loc["wide", "respond_p1"] >= 0.95
+    assert 20 <= table.loc["wide", "required"] <= 50
+    assert table.loc["wider", "required"] <= 3
+    crew = int(table.loc["wide", "required"])
+    # Hardly ever busy, engineers spread better than the table of drives knows: it errs to the safe side.
+    for engineers, low, high in ((crew, 0.95, 1.0), (crew // 3, 0.5, 0.93)):
+        run = staffing.simulate_region(
+            orders[:1].assign(respond_hours=0.75, response_mode="arrival"),
+            engineers,
+            area_km2=2e4,
+            days=8_000,
+            seed=2,
+        )
+        assert low < run.table["achieved"].iloc[0] < high
+    more = staffing.size_regions(regions, orders, asked, reach_engineers=200).set_index("region_id")
+    assert more["bound_p1"].tolist() == ["none", "none"]
+    assert more.loc["wider", "required"] > 80
+
+
+def test_quick_decisions_find_the_numbers_of_exact_shares():
+    generator = np.random.default_rng(8)
+    rates = generator.gamma(2.0, 0.15, size=(40, 4))
+    travel, spread = square(120.0, most=16)
+    rows = RegionRows(rates, np.full((40, 4), 4.0), np.full(40, 1.4), np.zeros(40, int), travel, spread)
+    for arrival in (False, True):
+        asked = promises([1.5, 2.0, 8.0, 24.0], arrival=arrival)
+        sized = size_rows(rows, asked)
+        for less in (0, 1):
+            kept = promises_kept(rows, np.maximum(sized.servers - less, 1), asked).respond
+            short = ((kept < asked.target) & (sized.respond_cause == "none")).any(axis=1)
+            load = congestion(rows, np.maximum(sized.servers - less, 1)).utilisation
+            assert (short | (load >= 1) | (sized.servers == 1)).all() if less else not short.any()

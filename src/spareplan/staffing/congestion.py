@@ -26,6 +26,7 @@ IntArray = NDArray[np.int64]
 _SCALED_FROM = 0.5
 # The arrival law needs the travel of queued orders only in steps of 4 %.
 _QUEUED_STEPS = 25
+_FOLLOW_STEPS = 4
 _TAIL_TIMES = np.array([0.0, 0.02, 0.06, 0.13, 0.23, 0.36, 0.52, 0.74, 1.0])
 
 
@@ -47,6 +48,9 @@ class RegionRows:
         Mean drive of the nearest of 1..F free engineers. [hours]
     spread : ndarray, shape (places, F, Q)
         Its quantiles at the shares (i + 0.5) / Q. [hours]
+    follow : ndarray, shape (R, K), optional
+        Share of the visits that follow a failed one at once (`Repairs.follow`); None: no visit does. Where
+        nobody else is free and nobody as urgent waits, he who failed is sent again, without a drive.
     """
 
     rates: FloatArray
@@ -55,11 +59,17 @@ class RegionRows:
     place: IntArray
     travel: FloatArray
     spread: FloatArray
+    follow: FloatArray | None = None
 
     def pick(self, rows: IntArray) -> RegionRows:
         """Take some of the rows."""
         return replace(
-            self, rates=self.rates[rows], work=self.work[rows], scv=self.scv[rows], place=self.place[rows]
+            self,
+            rates=self.rates[rows],
+            work=self.work[rows],
+            scv=self.scv[rows],
+            place=self.place[rows],
+            follow=None if self.follow is None else self.follow[rows],
         )
 
     def times(self, factor: float) -> RegionRows:
@@ -135,11 +145,17 @@ def congestion(rows: RegionRows, servers: IntArray) -> Congestion:
     drive = np.take_along_axis(hours, np.clip(free, 1, have) - 1, axis=1)
     # Beyond the table distance falls with the root of the number of free engineers (`reaching`).
     drive = drive * np.sqrt(have / np.maximum(free, have))
+    # A visit that follows a failed one meets one free engineer fewer; the last is there already.
+    again = 0.0 if rows.follow is None else ((rows.rates * rows.follow).sum(axis=1) / lam)[:, None]
+    fewer = np.concatenate([drive[:, 1:], np.zeros((len(lam), 1))], axis=1)
+    drive = drive + again * (np.where(free > 1, fewer, 0.0) - drive)
     service = work[:, None] + drive
     steps = np.where(exists, np.log(lam[:, None] * service / (busy + 1.0)), 0.0)
     logs = np.concatenate([np.zeros((len(lam), 1)), np.cumsum(steps, axis=1)], axis=1)
     last = np.take_along_axis(logs, servers[:, None], axis=1)[:, 0]
-    queued = work + hours[:, 0]
+    shares = rows.rates / lam[:, None]
+    far = np.where(total > 0, (shares * _queued_drive(rows, servers)).sum(axis=1), hours[:, 0])
+    queued = work + far
     load = total * queued / servers
     stable = load < 1.0
     logs = np.where(exists, logs[:, :-1], -np.inf)
@@ -152,7 +168,7 @@ def congestion(rows: RegionRows, servers: IntArray) -> Congestion:
     seen = np.zeros((len(lam), places))
     row, column = np.nonzero(exists)
     seen[row, free[row, column] - 1] = chance[row, column]
-    mean_drive = (chance * np.where(exists, drive, 0.0)).sum(axis=1) + waiting * hours[:, 0]
+    mean_drive = (chance * np.where(exists, drive, 0.0)).sum(axis=1) + waiting * far
     utilisation = np.where(stable, total * (work + mean_drive) / servers, 1.0)
     return Congestion(seen, waiting, queued, utilisation, mean_drive)
 
@@ -180,7 +196,7 @@ def queue_tail(
         the law).
     """
     wide = times.ndim == 3
-    own, above = _load_shares(rows, servers, ahead)
+    own, above = load_shares(rows, servers, ahead)
     if wide:
         own, above = own[..., None], above[..., None]
     first = (slice(None), None, None) if wide else (slice(None), None)
@@ -226,7 +242,7 @@ def response_kept(
     wide = np.broadcast_to(limits, rows.rates.shape)
     kept = np.full(wide.shape, np.nan)
     sent = np.flatnonzero(~arrival & ~np.isnan(limits))
-    own, above = _load_shares(rows, servers, ahead)
+    own, above = load_shares(rows, servers, ahead)
     fixed = (servers / state.service)[:, None], rows.scv[:, None], state.service[:, None]
     tail = _blended_tail(above[:, sent], own[:, sent], *fixed, wide[:, sent])
     kept[:, sent] = 1.0 - state.waiting[:, None] * tail
@@ -307,14 +323,27 @@ def free_to_reach(rows: RegionRows, limit: float, share: float) -> FloatArray:
     return np.where(kept.any(axis=1), kept.argmax(axis=1) + 1.0, np.maximum(beyond, have))
 
 
-def _load_shares(
+def load_shares(
     rows: RegionRows, servers: IntArray, ahead: FloatArray | None
 ) -> tuple[FloatArray, FloatArray]:
     """Share the capacity among the classes while all are busy: own and higher ones, higher ones only."""
-    per_order = rows.work + rows.travel[rows.place, 0][:, None]
+    per_order = rows.work + _queued_drive(rows, servers)
     own = np.cumsum(rows.rates * per_order, axis=1) / servers[:, None]
     above = np.concatenate([np.zeros((len(own), 1)), own[:, :-1]], axis=1)
     return (own, above) if ahead is None else (own * ahead, above * ahead)
+
+
+def _queued_drive(rows: RegionRows, servers: IntArray) -> FloatArray:
+    """Mean drive of a visit that finds nobody free, shape (R, K)."""
+    far = np.repeat(rows.travel[rows.place, :1], rows.rates.shape[1], axis=1)
+    if rows.follow is None:
+        return far
+    drive = far
+    # Where nobody as urgent waits, who failed goes on; that chance needs the drive again.
+    for _ in range(_FOLLOW_STEPS):
+        own = np.cumsum(rows.rates * (rows.work + drive), axis=1) / servers[:, None]
+        drive = far * (1.0 - rows.follow * (1.0 - np.clip(own, 0.0, 1.0)))
+    return drive
 
 
 def _blended_tail(

@@ -184,9 +184,8 @@ def _model(
     share = rates / np.maximum(rates.sum(axis=1, keepdims=True), 1e-300)
     second = (share * (work2 + 2 * work * far + far2)).sum(axis=1)
     mean = (share * (work + far)).sum(axis=1)
-    rows = RegionRows(
-        rates, work, np.maximum(second / np.maximum(mean, 1e-12) ** 2 - 1.0, 0.0), place, travel, spread
-    )
+    moment = np.maximum(second / np.maximum(mean, 1e-12) ** 2 - 1.0, 0.0)
+    rows = RegionRows(rates, work, moment, place, travel, spread, repairs.follow)
     if np.isnan(resolve).all():
         return rows, None, limits
     return rows, repairs, limits

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spareplan.staffing.congestion import Congestion, IntArray, RegionRows, queue_tail
+from spareplan.staffing.congestion import Congestion, IntArray, RegionRows, load_shares, queue_tail
 
 FloatArray = NDArray[np.float64]
 CELLS = 256
@@ -70,6 +70,11 @@ class Repairs:
         return self.missing + 1.0 / (1.0 - self.again)
 
     @property
+    def follow(self) -> FloatArray:
+        """Share of the visits that follow a failed one at once, shape (R, K)."""
+        return self.again / (1.0 - self.again) / self.visits
+
+    @property
     def visit_work(self) -> FloatArray:
         """Mean time at the machine per visit [hours], shape (R, K)."""
         return (self.work / (1.0 - self.again) + self.missing * self.diagnose) / self.visits
@@ -83,7 +88,7 @@ def visit_law(
     ahead: FloatArray | None = None,
     grids: list[FloatArray] | None = None,
 ) -> FloatArray:
-    """Wait and drive together, as probabilities on a grid of 0..limit.
+    """Wait and drive together, of first visits and of visits that follow at once, on a grid of 0..limit.
 
     Parameters
     ----------
@@ -99,11 +104,19 @@ def visit_law(
 
     Returns
     -------
-    ndarray, shape (R, K, CELLS + 1)
-        Mass beyond the limit is left out.
+    ndarray, shape (2, R, K, CELLS + 1)
+        Probabilities; mass beyond the limit is left out. First for orders as they come, second for those
+        whose visit has just failed.
+
+    Notes
+    -----
+    Who has just failed is sent again only if nobody else is free and nobody as urgent waits; he is there
+    already. So a visit that follows meets one free engineer fewer, and where none is left it begins at once
+    with chance 1 - sigma_k, else after the wait of any order that waits: of the geometric number of orders
+    before it, none, or one and as many again.
     """
     count, classes = rows.rates.shape
-    out = np.zeros((count, classes, CELLS + 1))
+    out = np.zeros((2, count, classes, CELLS + 1))
     points = np.concatenate([[0.0], np.geomspace(0.25 / CELLS, 1.0 + 1.0 / CELLS, _WAIT_POINTS)])
     edges = (np.arange(CELLS + 1) + 0.5) / CELLS
     blend = np.stack([np.interp(edges, points, row) for row in np.eye(len(points))])
@@ -113,11 +126,17 @@ def visit_law(
     waits = -np.diff(np.concatenate([np.ones((count, classes, 1)), survival], axis=2), axis=2)
     most = state.free.shape[1]
     grids = drive_grids(rows.reaching(most), limits) if grids is None else grids
+    held = state.free[:, 0] + state.waiting
+    before = np.clip(load_shares(rows, servers, ahead)[0], 0.0, 1.0)
     for k, drives in enumerate(grids):
         for place in np.unique(rows.place):
             here = rows.place == place
-            out[here, k] = state.free[here] @ drives[place, :most]
-        out[:, k] += state.waiting[:, None] * _product(waits[:, k], drives[rows.place, 0])
+            out[0, here, k] = state.free[here] @ drives[place, :most]
+            out[1, here, k] = state.free[here, 1:] @ drives[place, : most - 1]
+        queued = _product(waits[:, k], drives[rows.place, 0])
+        out[0, :, k] += state.waiting[:, None] * queued
+        out[1, :, k] += (held * before[:, k])[:, None] * queued
+        out[1, :, k, 0] += held * (1.0 - before[:, k])
     return out
 
 
@@ -138,20 +157,23 @@ def drive_grids(rows: RegionRows, limits: FloatArray) -> list[FloatArray]:
 
 
 def free_drive_law(rows: RegionRows, free: IntArray, limits: FloatArray) -> FloatArray:
-    """Give `visit_law` if nobody ever had to wait and always `free` engineers were free."""
+    """Give `visit_law` of first visits if nobody ever waited and always `free` engineers were free."""
     have = rows.spread.shape[1]
     closer = np.sqrt(have / np.maximum(free, have))
     spread = rows.spread[rows.place, np.clip(free, 1, have) - 1] * closer[:, None]
     return np.stack([_drive_grid(spread[:, None], float(limit) / CELLS)[:, 0] for limit in limits], axis=1)
 
 
-def resolution_kept(visits: FloatArray, repairs: Repairs, limits: FloatArray) -> FloatArray:
+def resolution_kept(
+    visits: FloatArray, repairs: Repairs, limits: FloatArray, returns: FloatArray | None = None
+) -> FloatArray:
     """Share of orders solved within their limit.
 
     Parameters
     ----------
-    visits : ndarray, shape (R, K, CELLS + 1)
-        Law of wait and drive (`visit_law`).
+    visits, returns : ndarray, shape (R, K, CELLS + 1)
+        Law of wait and drive, and of visits that follow a failed one at once (`visit_law`); without it, the
+        same.
     repairs : Repairs
     limits : ndarray, shape (K,)
         NaN: no promise. [hours]
@@ -172,8 +194,9 @@ def resolution_kept(visits: FloatArray, repairs: Repairs, limits: FloatArray) ->
     damp = np.exp(-_DAMPING / _length() * np.arange(CELLS + 1))
     v, r, p, d = (np.fft.rfft(law * damp, _length(), axis=-1) for law in (visits, repair, parts, diagnose))
     known, missing, again = (share[..., None] for share in (repairs.known, repairs.missing, repairs.again))
+    then = v if returns is None else np.fft.rfft(returns * damp, _length(), axis=-1)
     # Visits follow until one mends the machine: a geometric series, summed in the transform.
-    mended = (1.0 - again) * v * r / (1.0 - again * v * r)
+    mended = (1.0 - again) * v * r / (1.0 - again * then * r)
     total = (1.0 - known - missing + known * p + missing * v * d * p) * mended
     law = np.fft.irfft(total, _length(), axis=-1)[..., : CELLS + 1] / damp
     kept = law[..., :-1].sum(axis=-1) + 0.5 * law[..., -1]

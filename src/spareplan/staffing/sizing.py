@@ -225,7 +225,7 @@ def promises_kept(
         sums["utilisation"] = sums.get("utilisation", 0.0) + share * state.utilisation
     resolve = np.full((count, classes), np.nan)
     if repairs is not None:
-        resolve = resolution_kept(sums["visits"], repairs, promises.resolve)
+        resolve = resolution_kept(sums["visits"][0], repairs, promises.resolve, sums["visits"][1])
     nobody = (servers < 1)[:, None]
     return Kept(
         np.where(nobody, 0.0 * sums["respond"], sums["respond"]),
@@ -337,8 +337,8 @@ def _add_for_resolution(
 def _least_for_load(rows: RegionRows, max_utilisation: float, phases: Phases) -> IntArray:
     rate = rows.rates.sum(axis=1)
     # While all are busy, every order is driven to from anywhere: fewer cannot carry the mean load.
-    far = rows.work + rows.travel[rows.place, 0][:, None]
-    queued = (rows.rates * far).sum(axis=1)
+    far = rows.travel[rows.place, :1] * (1.0 if rows.follow is None else 1.0 - rows.follow)
+    queued = (rows.rates * (rows.work + far)).sum(axis=1)
     at_work = (rows.rates * rows.work).sum(axis=1) / max_utilisation
     servers = np.floor(np.maximum(queued, at_work)).astype(np.int64) + 1
     open_ = np.flatnonzero(rate > 0)
