@@ -305,7 +305,16 @@ def test_the_simulated_plan_keeps_what_the_formulas_say():
     assert len(table) == 2 * 6
     np.testing.assert_allclose(table["achieved"], table["planned"], atol=0.06)
     assert "Simulated 40 years" in result.summary()
-    assert size().simulated.empty
+    assert size(simulate_orders=0).simulated.empty
+
+
+def test_every_plan_carries_a_simulated_attainment_of_each_region_with_its_interval(crew):
+    table = crew.simulated
+    assert set(table["region_id"]) == set(crew.table["region_id"])
+    assert not table.duplicated(["region_id", "priority", "measure"]).any()
+    assert (table["low"] <= table["achieved"]).all()
+    assert (table["achieved"] <= table["high"]).all()
+    assert "promises kept" in crew.summary()
 
 
 def test_every_region_has_one_row_in_its_fullest_month_and_the_most_short_stands_first(crew):

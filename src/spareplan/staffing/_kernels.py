@@ -31,6 +31,12 @@ def compiled_chain() -> Callable[..., Any]:
     return numba.njit(cache=True, nogil=True)(nearest_chain)
 
 
+def dispatch_for(count: int) -> Callable[..., Any]:
+    """`dispatch` for so many orders: plain if few, unless the compiled one is at hand anyway."""
+    ready = compiled_dispatch.cache_info().currsize > 0
+    return compiled_dispatch() if ready or count >= SMALL_RUN else dispatch
+
+
 def nearest_chain(posts: np.ndarray, calls: np.ndarray, ends: np.ndarray) -> np.ndarray:
     """Distances driven when the nearest free engineer is always taken and one comes free elsewhere.
 

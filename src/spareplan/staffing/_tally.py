@@ -22,6 +22,7 @@ def tally(
     grade: np.ndarray,
     opened: np.ndarray,
     ready: np.ndarray,
+    sent: np.ndarray,
     responded: np.ndarray,
     solved: np.ndarray,
     respond: np.ndarray,
@@ -37,8 +38,9 @@ def tally(
     ----------
     cut : ndarray of int, shape (B + 1,)
         Batch b holds the orders `cut[b]` to `cut[b + 1] - 1`.
-    grade, opened, ready, responded, solved : ndarray, shape (N,)
-        Class; moments of the call, when the first visit could be made, of response and solution. [hours]
+    grade, opened, ready, sent, responded, solved : ndarray, shape (N,)
+        Class; moments of the call, when the first visit could be made, when somebody set out, of response and
+        solution. [hours]
     respond, resolve : ndarray, shape (K,)
         Limits; NaN: none. [hours]
     on_shift : ndarray of bool, shape (K,)
@@ -50,10 +52,10 @@ def tally(
 
     Returns
     -------
-    ndarray, shape (B, K, 3)
-        Orders, answered in time, solved in time.
+    ndarray, shape (B, K, 5)
+        Orders, answered in time, solved in time; hours waited, all together; orders that did not wait.
     """
-    out = np.zeros((len(cut) - 1, len(respond), 3))
+    out = np.zeros((len(cut) - 1, len(respond), 5))
     length = end - start
     moment, passed = np.empty(4), np.empty(4)
     for b in range(len(cut) - 1):
@@ -61,6 +63,10 @@ def tally(
             k = grade[i]
             out[b, k, 0] += 1.0
             first, last = responded[i] - ready[i], solved[i] - opened[i]
+            waited = sent[i] - ready[i]
+            out[b, k, 3] += waited
+            if waited <= 1e-9:
+                out[b, k, 4] += 1.0
             if on_shift[k]:
                 moment[0], moment[1], moment[2], moment[3] = ready[i], responded[i], opened[i], solved[i]
                 for j in range(4):

@@ -24,8 +24,8 @@ class VisitLaw(NamedTuple):
     missing_share, known_share : ndarray, shape (K,)
         Orders whose part is found missing on site (a second visit when it has come), or known to be missing
         at the call (the visit waits for it).
-    parts_hours : ndarray, shape (K,)
-        Mean wait for a missing part, exponential. [hours]
+    parts_hours, parts_scv : ndarray, shape (K,)
+        Wait for a missing part, gamma: mean [hours], squared coefficient of variation (1: exponential).
     diagnose_hours : ndarray, shape (K,)
         Mean time at the machine until a part is found missing, exponential. [hours]
     again_share : ndarray, shape (K,)
@@ -37,6 +37,7 @@ class VisitLaw(NamedTuple):
     missing_share: FloatArray
     known_share: FloatArray
     parts_hours: FloatArray
+    parts_scv: FloatArray
     diagnose_hours: FloatArray
     again_share: FloatArray
 
@@ -165,7 +166,7 @@ def draw_visits(
     wait = np.zeros(len(hours))
     if known is not None and missing is not None:
         held, lost = np.flatnonzero(known), np.flatnonzero(missing)
-        wait[first[held]] = generator.standard_exponential(len(held)) * law.parts_hours[grade[held]]
+        wait[first[held]] = draw_hours(generator, grade[held], law.parts_hours, law.parts_scv, "gamma")
         hours[first[lost]] = generator.standard_exponential(len(lost)) * law.diagnose_hours[grade[lost]]
-        wait[first[lost] + 1] = generator.standard_exponential(len(lost)) * law.parts_hours[grade[lost]]
+        wait[first[lost] + 1] = draw_hours(generator, grade[lost], law.parts_hours, law.parts_scv, "gamma")
     return first, hours, wait

@@ -15,6 +15,8 @@ from spareplan.results import Headcount, assumptions_frame
 from spareplan.staffing.congestion import RegionRows
 from spareplan.staffing.field import duty_share, read_promises, size_desk
 from spareplan.staffing.model import least_shares, placed_units, region_rows
+from spareplan.staffing.plan_rows import PlanRows
+from spareplan.staffing.plan_search import search_plan
 from spareplan.staffing.proof import simulate_plan
 from spareplan.staffing.report import headcount_table, region_table, summary_lines, workload_table
 from spareplan.staffing.resolution import Repairs
@@ -120,6 +122,24 @@ def size_headcount(
     rows, repairs, hours = model.rows, model.repairs, model.hours
     phases = day_phases(load.profile, float(np.average(hours["visit_hours"], weights=hours["visits"] + 1e-9)))
     sized = size_rows(rows, promises, repairs, phases=phases, least_gain=options.least_gain)
+    shown = PlanRows(
+        teams.regions,
+        ahead,
+        rows,
+        repairs,
+        promises,
+        hours["back"],
+        placed_units(data),
+        load.profile,
+        options,
+    )
+    if options.search_by_simulation != "none":
+        searched = search_plan(shown, sized, phases, options.search_by_simulation == "all", seed)
+        servers = searched.servers
+        sized = sized._replace(
+            servers=servers,
+            kept=promises_kept(rows, np.maximum(servers, 1), promises, repairs, phases),
+        )
     count, periods = len(teams.regions), len(ahead)
 
     need = _people_needed(sized, rows, hours, teams, options)
@@ -165,27 +185,11 @@ def size_headcount(
     regions = region_table(table, workload)
     lines = summary_lines(table, plan, bound, desk_people, teams, ahead)
     simulated = pd.DataFrame()
-    if options.simulate_years:
+    if options.simulate_years or options.simulate_orders:
         posts = effective * duty_share(options)
-        units = placed_units(data)
-        simulated = simulate_plan(
-            teams.regions,
-            ahead,
-            posts,
-            rows,
-            repairs,
-            promises,
-            kept,
-            hours["back"],
-            units,
-            load.profile,
-            options,
-            seed,
-        )
-        lines += (
-            f"Simulated {options.simulate_years} years: {simulated['kept'].sum()} of {len(simulated)} "
-            "promises kept",
-        )
+        simulated = simulate_plan(shown, posts, kept, seed, options.simulate_orders)
+        how = f"{options.simulate_years} years" if options.simulate_years else "each region's fullest month"
+        lines += (f"Simulated {how}: {simulated['kept'].sum()} of {len(simulated)} promises kept",)
     return Headcount(table, assumptions_frame(notes), lines, workload, simulated, regions)
 
 

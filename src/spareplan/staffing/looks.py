@@ -24,6 +24,9 @@ FIRST_ORDERS, MOST_ORDERS = 30_000, 120_000
 CLEAR = 2.5
 BATCH_ORDERS = 1_500
 WARM_UP_SHARE = 0.05
+# A run starts idle. It has not settled where waits of its second half are longer than those of the first by
+# more, and may drift for years where the least urgent orders nearly never find somebody free.
+SETTLED_GROWTH, LEAST_FREE = 1.2, 0.02
 
 
 class Searched(NamedTuple):
@@ -104,6 +107,7 @@ class RegionLooks:
             np.asarray(orders.get("missing_share", none), dtype=float),
             np.asarray(orders.get("known_share", none), dtype=float),
             np.asarray(orders.get("parts_hours", none), dtype=float),
+            np.asarray(orders.get("parts_scv", none + 1.0), dtype=float),
             none + diagnose_hours,
             np.asarray(orders.get("again_share", none), dtype=float),
         )
@@ -137,7 +141,7 @@ class RegionLooks:
     def _look(self, servers: int) -> Look:
         never = np.zeros(self.wanted.shape)
         # Work alone is more than they can do: no run would settle.
-        if (self.rate * self.law.hours).sum() >= servers:
+        if servers < 1 or (self.wanted.any() and (self.rate * self.law.hours).sum() >= servers):
             return Look(False, never, never, np.inf)
         target = self.limits.target[:, None]
         batches: list[FloatArray] = []
@@ -154,10 +158,10 @@ class RegionLooks:
             seen = self.wanted & ~np.isnan(share)
             kept = bool((share >= target)[seen].all()) and settled
             kept &= self.max_utilisation >= 1.0 or utilisation <= self.max_utilisation
-            lost = not settled or bool((share < target - CLEAR * error)[seen].any())
-            clear = bool((np.abs(share - target) > CLEAR * error)[seen].all())
+            lost = bool((share < target - CLEAR * error)[seen].any())
+            clear = settled and bool((np.abs(share - target) > CLEAR * error)[seen].all())
             if lost or clear or done >= self.most_orders:
-                return Look(kept and not lost, share, error, utilisation)
+                return Look(kept, share, error, utilisation)
 
     def _run(self, servers: int, number: int) -> tuple[FloatArray, float, float, bool]:
         if number == len(self.stretches):
@@ -198,6 +202,7 @@ class RegionLooks:
             orders.grade,
             orders.opened,
             ready,
+            sent,
             responded,
             solved,
             self.limits.respond,
@@ -207,11 +212,12 @@ class RegionLooks:
             float(duty.end),
             int(duty.days_a_week),
         )
-        end = float(orders.opened[-1])
-        half = orders.opened[: count // 2]
-        waits = int((sent[: count // 2] > half[-1]).sum()), int((sent > end).sum())
-        settled = waits[1] <= max(1.5 * waits[0], 3 * servers, 0.005 * count)
-        return counts, float(busy.sum()), end, settled
+        half = len(counts) // 2
+        early, later = counts[:half].sum(axis=(0, 1)), counts[half:].sum(axis=(0, 1))
+        settled = later[3] * early[0] <= SETTLED_GROWTH * early[3] * later[0] + 1e-9
+        last = counts[:, np.flatnonzero(self.rate > 0)[-1]].sum(axis=0)
+        settled &= last[4] >= LEAST_FREE * last[0]
+        return counts, float(busy.sum()), float(orders.opened[-1]), bool(settled)
 
     def _draw(self, number: int) -> Stretch:
         """Draw one stretch: as many orders as all before it together."""
@@ -238,11 +244,11 @@ class RegionLooks:
 
 def _shares(counts: FloatArray, target: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Shares in time and their standard errors from batches, shape (K, 2) each; NaN without orders."""
-    orders, good = counts[:, :, 0].sum(axis=0)[:, None], counts[:, :, 1:].sum(axis=0)
+    orders, good = counts[:, :, 0].sum(axis=0)[:, None], counts[:, :, 1:3].sum(axis=0)
     safe = np.maximum(orders, 1.0)
     share = np.where(orders > 0, good / safe, np.nan)
     size = len(counts)
-    off = counts[:, :, 1:] - share * counts[:, :, :1]
+    off = counts[:, :, 1:3] - share * counts[:, :, :1]
     error = np.sqrt(size / max(size - 1, 1) * (off**2).sum(axis=0)) / safe
     # Batches of a rare class say little; half the error of independent orders is the least believed.
     return share, np.maximum(error, 0.5 * np.sqrt(target * (1.0 - target) / safe))

@@ -20,6 +20,8 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 # Nobody is searched for beyond this many times the start, and some.
 _CEILING, _SPARE = 3, 20
+# Steps up from a start that fails before the ceiling is tried.
+_NEAR = 4
 
 
 def search_row(
@@ -47,8 +49,8 @@ def search_row(
     start : int
         First guess.
     orders : mapping of str to ndarray, shape (K,)
-        orders_per_day, work_hours; optional work_scv (1), missing_share, known_share, parts_hours,
-        again_share (0), by class, most urgent first.
+        orders_per_day, work_hours; optional work_scv, parts_scv (1), missing_share, known_share,
+        parts_hours, again_share (0), by class, most urgent first.
     limits : Promises
     open_promises : sequence of two ndarray of bool, shape (K,)
         Which response and which solution promises people can keep.
@@ -104,9 +106,18 @@ def search_row(
     if row.look(servers).kept:
         while servers > lowest and row.look(servers - 1).kept:
             servers -= 1
-    else:
-        while servers < top and not row.look(servers).kept:
-            servers += 1
+        return row.result(servers)
+    near = min(servers + _NEAR, top)
+    while servers < near and not row.look(servers).kept:
+        servers += 1
+    if not row.look(servers).kept and row.look(top).kept:
+        # Far off: halve what lies between.
+        fails, servers = servers, top
+        while servers - fails > 1:
+            middle = (fails + servers) // 2
+            fails, servers = (fails, middle) if row.look(middle).kept else (middle, servers)
+    elif not row.look(servers).kept:
+        servers = top
     return row.result(servers)
 
 
@@ -198,6 +209,7 @@ def _check(
         ("missing_share", 0.0, 1.0, False),
         ("known_share", 0.0, 1.0, False),
         ("parts_hours", 0.0, np.inf, False),
+        ("parts_scv", 0.0, np.inf, False),
         ("again_share", 0.0, 1.0 - 1e-9, False),
     ):
         if name not in orders:

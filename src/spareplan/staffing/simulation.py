@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spareplan.maths.units import HOURS_PER_DAY
-from spareplan.staffing._kernels import SMALL_RUN, compiled_dispatch, dispatch
+from spareplan.staffing._kernels import dispatch_for
 from spareplan.staffing.calls import VisitLaw, by_profile, draw_classes, draw_places, draw_visits
 from spareplan.staffing.region_inputs import SKILLS, check_run, checked_crew, checked_orders
 from spareplan.staffing.rotas import rotas
@@ -80,9 +80,9 @@ def simulate_region(
         A row per priority, most urgent first: priority, orders_per_day, work_hours; optional work_scv (1),
         respond_hours, resolve_hours, target (0.95), response_mode (dispatch, arrival), missing_share (part
         found missing on site: second visit when it has come), known_share (part known to be missing at the
-        call: the visit waits for it), parts_hours (their wait, exponential), diagnose_hours (1), again_share
-        (repairs that fail, each on its own: next visit at once), junior, senior, expert (shares of the skill
-        needed; all junior).
+        call: the visit waits for it), parts_hours and parts_scv (1) of their wait, diagnose_hours (1),
+        again_share (repairs that fail, each on its own: next visit at once), junior, senior, expert (shares
+        of the skill needed; all junior).
     engineers : int or DataFrame
         Round the clock; or a row per engineer (or group: `count`) with optional skill, efficiency (1),
         shift_start and shift_end [hour of the cycle], days_a_week (7; 0 with on_call: only called out),
@@ -152,8 +152,7 @@ def simulate_region(
         float(cycle_hours),
     )
     level = crew["level"].to_numpy(np.int64)
-    run = dispatch if count < SMALL_RUN else compiled_dispatch()
-    sent, arrived, solved, busy = run(
+    sent, arrived, solved, busy = dispatch_for(count)(
         opened,
         grade,
         need,
