@@ -116,7 +116,7 @@ def repair_hours(
         ),
         note(
             "work_scv",
-            f"{scv.min(axis=None):.2f} to {scv.max(axis=None):.2f}",
+            f"{scv.to_numpy().min():.2f} to {scv.to_numpy().max():.2f}",
             "ratio",
             "estimated from work_orders.work_hours",
             "squared variation by region and priority, mixed with that of all regions",
