@@ -1,7 +1,7 @@
 """Proof of the head count by simulation: `python benchmarks/bench_proof.py [regions] [--full]`.
 
-Draws fresh regions (machines evenly spread or in clusters, work of scv 0.3 to 2.5, half of them with work that
-differs by class, 3 to 40 engineers), sizes them for three sets of promises by formula and by search, and
+Draws fresh regions (machines evenly spread or in clusters, work of scv 0.3 to 2.5, half of them with work
+that differs by class, 3 to 40 engineers), sizes them for three sets of promises by formula and by search, and
 checks every number with 400,000 orders of another seed: who misses 95 % by more than a point, how many more
 engineers than the least that would do. Then day shifts through the search, the time of 2,400 searches and the
 speed of the event loop by mode beside Ciw. Seconds are CPU seconds of this process, wall beside them where
@@ -146,7 +146,8 @@ def told(label: str, planned: np.ndarray, least: np.ndarray, worst: np.ndarray) 
         int(gap): int(size) for gap, size in zip(*np.unique(planned - least, return_counts=True), strict=True)
     }
     print(
-        f"  {label:22s} missed > 1 pt {missed} of {len(planned)} (bound {upper_bound(missed, len(planned)):5.1%})"
+        f"  {label:22s} missed > 1 pt {missed} of {len(planned)}"
+        f" (bound {upper_bound(missed, len(planned)):5.1%})"
         f"  > 0.5 pt {(worst < TARGET - 0.005).sum()}  worst {worst.min():.4f}"
         f"  n - n* {gaps}  sum n / sum n* {planned.sum() / least.sum():.4f}"
     )
@@ -258,8 +259,8 @@ def search_times(full: bool) -> None:
         print(
             f"2,400 region-months searched, {threads} thread{'s' if threads > 1 else ''}: "
             f"{cpu * times:6.1f} s CPU, {wall * times:6.1f} s wall{note}; "
-            f"{sum(one.orders for one in found) / len(found):,.0f} orders each, {sum(o.servers for o in found)}"
-            " engineers"
+            f"{sum(one.orders for one in found) / len(found):,.0f} orders each, "
+            f"{sum(one.servers for one in found)} engineers"
         )
 
 
@@ -357,8 +358,8 @@ def beside_ciw() -> None:
         attained(crew, count=count, seed=replication, **job)
     lean = (time.process_time() - begin) / 100
     print(
-        f"region-year of {count:,} orders, CPU: Ciw {ciw.__version__} {theirs * 1e3:.1f} ms, simulate_region with "
-        f"its tables {ours * 1e3:.1f} ms (100 replications {ours * 100:.2f} s), shares kept only "
+        f"region-year of {count:,} orders, CPU: Ciw {ciw.__version__} {theirs * 1e3:.1f} ms, simulate_region "
+        f"with its tables {ours * 1e3:.1f} ms (100 replications {ours * 100:.2f} s), shares kept only "
         f"{lean * 1e3:.2f} ms"
     )
 
@@ -366,7 +367,7 @@ def beside_ciw() -> None:
 if __name__ == "__main__":
     start = clock()
     numbers = [int(word) for word in sys.argv[1:] if word.isdigit()]
-    fresh_regions(numbers[0] if numbers else 64)
+    fresh_regions(numbers[0] if numbers else 150)
     day_shifts()
     search_times("--full" in sys.argv)
     speeds()

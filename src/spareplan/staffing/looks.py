@@ -24,9 +24,9 @@ FIRST_ORDERS, MOST_ORDERS = 30_000, 120_000
 CLEAR = 2.5
 BATCH_ORDERS = 1_500
 WARM_UP_SHARE = 0.05
-# A run starts idle. It has not settled where waits of its second half are longer than those of the first by
-# more, and may drift for years where the least urgent orders nearly never find somebody free.
-SETTLED_GROWTH, LEAST_FREE = 1.2, 0.02
+# A run starts idle. Where the least urgent orders nearly never find somebody free it may drift for years;
+# where they seldom do, it has not settled while waits of its second half are longer by so much.
+LEAST_FREE, SELDOM_FREE, SETTLED_GROWTH = 0.02, 0.2, 1.2
 
 
 class Searched(NamedTuple):
@@ -214,9 +214,9 @@ class RegionLooks:
         )
         half = len(counts) // 2
         early, later = counts[:half].sum(axis=(0, 1)), counts[half:].sum(axis=(0, 1))
-        settled = later[3] * early[0] <= SETTLED_GROWTH * early[3] * later[0] + 1e-9
+        grows = later[3] * early[0] > SETTLED_GROWTH * early[3] * later[0]
         last = counts[:, np.flatnonzero(self.rate > 0)[-1]].sum(axis=0)
-        settled &= last[4] >= LEAST_FREE * last[0]
+        settled = last[4] >= LEAST_FREE * last[0] and not (grows and last[4] < SELDOM_FREE * last[0])
         return counts, float(busy.sum()), float(orders.opened[-1]), bool(settled)
 
     def _draw(self, number: int) -> Stretch:
