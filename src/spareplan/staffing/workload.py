@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 
 from spareplan.config import StaffingOptions
-from spareplan.maths.units import DAYS_PER_MONTH, HOURS_PER_DAY, days_in_month, month_start
+from spareplan.maths.units import DAYS_PER_MONTH, days_in_month, month_start
 from spareplan.staffing.call_times import month_season, week_profiles
+from spareplan.staffing.estimates import estimate_table, machine_months
+from spareplan.staffing.inspection_orders import inspection_orders
 from spareplan.staffing.repair_hours import repair_hours
 from spareplan.staffing.visits import KINDS, PRIORITIES, note, skill_shares, visit_shares
 
@@ -42,6 +44,8 @@ class Workload:
         Calls per hour of the week from Monday against the mean, all regions.
     weeks : ndarray, shape (R, 7, 24)
         The same of each region, sorted by id.
+    estimates : DataFrame
+        What was estimated per region, with its 90 % interval (`estimates.estimate_table`).
     assumptions : list of dict
         What was estimated, from what.
     """
@@ -56,6 +60,7 @@ class Workload:
     profile: np.ndarray
     week: np.ndarray
     weeks: np.ndarray
+    estimates: pd.DataFrame
     assumptions: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -100,7 +105,8 @@ def build_workload(
     regions = pd.Index(data.regions["region_id"].sort_values(), name="region_id")
     region_of = data.sites.set_index("site_id")["region_id"]
     past = _past_orders(data, as_of, options)
-    start = past["opened_at"].min().normalize()
+    # Records that begin within the window say when counting began.
+    start = max(_window(as_of, options), data.work_orders["opened_at"].min().normalize())
     units = data.units.assign(region_id=data.units["site_id"].map(region_of))
     fleet = _machines(data, units, regions, region_of, months, as_of)
     notes = [
@@ -112,14 +118,18 @@ def build_workload(
             f"{len(past)} orders the rates come from",
         )
     ]
+    records_from = data.regions.set_index("region_id")["records_from"]
+    exposure = machine_months(units, regions, start, as_of, past, records_from)
     failed = _expected_failures(demand, region_of, regions, months)
     parts = [
-        _failure_orders(data, units, past, failed, fleet, regions, start, as_of, options, notes),
+        _failure_orders(data, units, past, failed, fleet, exposure, regions, start, as_of, options, notes),
         *[
-            _orders_per_machine(kind, units, past, fleet, regions, start, as_of, options, notes)
+            _orders_per_machine(kind, units, past, fleet, exposure, regions, start, as_of, options, notes)
             for kind in ("request", "project")
         ],
-        _inspections(data, units, past, regions, region_of, months, start, as_of, options, notes, visits),
+        inspection_orders(
+            data, units, past, regions, region_of, months, start, as_of, options, notes, visits
+        ),
     ]
     by_kind = pd.concat(
         [p.rename("orders").reset_index().assign(kind=k) for k, p in zip(KINDS, parts, strict=True)],
@@ -131,6 +141,7 @@ def build_workload(
     shares = visit_shares(data, demand, levels, past, regions, options, notes)
     week, weeks = week_profiles(past, regions, as_of, options, notes)
     notes += _empty_regions(regions, past, fleet)
+    estimates = estimate_table(past, exposure, regions, shares, hours, options)
     return Workload(
         orders,
         _summary(orders, fleet, failed),
@@ -142,6 +153,7 @@ def build_workload(
         week.mean(axis=0),
         week,
         weeks,
+        estimates,
         notes,
     )
 
@@ -169,9 +181,14 @@ def _empty_regions(regions: pd.Index, past: pd.DataFrame, fleet: pd.DataFrame) -
 
 def _past_orders(data: Any, as_of: pd.Timestamp, options: StaffingOptions) -> pd.DataFrame:
     orders = data.work_orders
-    first = as_of.normalize() + pd.Timedelta(days=1) - pd.DateOffset(months=options.history_months)
+    first = _window(as_of, options)
     inside = (orders["opened_at"] >= first) & (orders["opened_at"] < as_of.normalize() + pd.Timedelta(days=1))
     return orders[inside].sort_values(["opened_at", "order_id"], kind="stable")
+
+
+def _window(as_of: pd.Timestamp, options: StaffingOptions) -> pd.Timestamp:
+    """First day of the orders that count."""
+    return as_of.normalize() + pd.Timedelta(days=1) - pd.DateOffset(months=options.history_months)
 
 
 def _machines(
@@ -208,6 +225,7 @@ def _failure_orders(
     past: pd.DataFrame,
     failed: pd.DataFrame,
     fleet: pd.DataFrame,
+    exposure: pd.Series,
     regions: pd.Index,
     start: pd.Timestamp,
     as_of: pd.Timestamp,
@@ -222,7 +240,9 @@ def _failure_orders(
     where = done["unit_id"].map(units.set_index("unit_id")["region_id"])
     pieces = done["quantity"].groupby(where).sum().reindex(regions, fill_value=0.0)
     if pieces.sum() <= 0 or failed.to_numpy().sum() <= 0:
-        return _orders_per_machine("failure", units, past, fleet, regions, start, as_of, options, notes)
+        return _orders_per_machine(
+            "failure", units, past, fleet, exposure, regions, start, as_of, options, notes
+        )
     overall = seen.sum() / pieces.sum()
     own = (seen + options.kin_orders * overall) / (pieces + options.kin_orders)
     notes.append(
@@ -242,6 +262,7 @@ def _orders_per_machine(
     units: pd.DataFrame,
     past: pd.DataFrame,
     fleet: pd.DataFrame,
+    exposure: pd.Series,
     regions: pd.Index,
     start: pd.Timestamp,
     as_of: pd.Timestamp,
@@ -249,17 +270,10 @@ def _orders_per_machine(
     notes: list[dict[str, Any]],
 ) -> pd.Series:
     seen = past[past["kind"] == kind].groupby("region_id").size().reindex(regions, fill_value=0)
-    end = units["retired_on"].where(units["retired_on"] < as_of, as_of)
-    begin = units["commissioned_on"].where(units["commissioned_on"] > start, start)
-    stay = (end - begin).dt.total_seconds() / (3600.0 * HOURS_PER_DAY)
-    months = (
-        stay.clip(lower=0.0).groupby(units["region_id"]).sum().reindex(regions, fill_value=0.0)
-        / DAYS_PER_MONTH
-    )
-    overall = seen.sum() / max(months.sum(), 1e-9)
+    overall = seen.sum() / max(exposure.sum(), 1e-9)
     # The kin count as so many orders at the common rate.
     weight = options.kin_orders / overall if overall > 0 else 0.0
-    own = (seen + options.kin_orders * (overall > 0)) / (months + weight).clip(lower=1e-9)
+    own = (seen + options.kin_orders * (overall > 0)) / (exposure + weight).clip(lower=1e-9)
     notes.append(
         note(
             f"{kind}s_per_machine_month",
@@ -273,78 +287,6 @@ def _orders_per_machine(
     season = month_season(kind, opened, units, start, as_of, notes)[pd.DatetimeIndex(fleet.columns).month - 1]
     real = pd.Series(days_in_month(fleet.columns) / DAYS_PER_MONTH * season, index=fleet.columns)
     return _long(fleet.mul(own, axis=0).mul(real, axis=1))
-
-
-def _inspections(
-    data: Any,
-    units: pd.DataFrame,
-    past: pd.DataFrame,
-    regions: pd.Index,
-    region_of: pd.Series,
-    months: pd.DatetimeIndex,
-    start: pd.Timestamp,
-    as_of: pd.Timestamp,
-    options: StaffingOptions,
-    notes: list[dict[str, Any]],
-    calendar: pd.DataFrame | None,
-) -> pd.Series:
-    plan = data.sales_plan
-    plan = plan[pd.DatetimeIndex(plan["month"]) > as_of]
-    handed = pd.concat(
-        [
-            units.assign(month=month_start(units["commissioned_on"]), count=1.0)[
-                ["region_id", "month", "count", "retired_on"]
-            ],
-            pd.DataFrame(
-                {
-                    "region_id": plan["site_id"].map(region_of),
-                    "month": month_start(plan["month"]),
-                    "count": plan["units_sold"].fillna(0.0),
-                    "retired_on": pd.NaT,
-                }
-            ),
-        ],
-        ignore_index=True,
-    )
-    due = pd.concat(
-        [
-            handed.assign(month=handed["month"] + pd.DateOffset(months=int(n)))
-            for n in options.inspection_months
-        ],
-        ignore_index=True,
-    )
-    due = due[~(due["retired_on"] < due["month"])]
-    counts = due.groupby(["region_id", "month"])["count"].sum()
-    window = pd.date_range(month_start([start])[0], month_start([as_of])[0], freq="MS")
-    known = counts.reindex(pd.MultiIndex.from_product([regions, window]), fill_value=0.0).sum()
-    seen = int((past["kind"] == "inspection").sum())
-    if seen and known > 0:
-        made, origin = min(seen / known, 1.0), "estimated from work_orders and units"
-    else:
-        made, origin = options.inspections_made, "default"
-    notes.append(
-        note(
-            "inspections_made",
-            round(float(made), 3),
-            "share",
-            origin,
-            f"{seen} inspections for {known:.0f} due",
-        )
-    )
-    grid = pd.MultiIndex.from_product([regions, months], names=["region_id", "month"])
-    if calendar is not None and len(calendar):
-        # Dates of the past said how many of the due visits are made; those ahead stand in the calendar.
-        counts = calendar.groupby(["region_id", "month"])["visits"].sum()
-        notes.append(
-            note(
-                "inspections ahead",
-                float(counts.reindex(grid, fill_value=0.0).sum()),
-                "visits",
-                "forecast: visit calendar",
-                "placed by failures of new machines and season; forecast.inspections sets how",
-            )
-        )
-    return made * counts.reindex(grid, fill_value=0.0)
 
 
 def _split_by_priority(
