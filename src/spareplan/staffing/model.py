@@ -36,6 +36,8 @@ class RegionModel(NamedTuple):
         the engineers on duty today, or as many as the work needs. [hours]
     clusters : DataFrame
         A row per region and town (`places.Places.clusters`).
+    units : DataFrame
+        Machines in service with region_id, latitude, longitude.
     notes : list of dict
         Rows of an assumptions table.
     """
@@ -45,6 +47,7 @@ class RegionModel(NamedTuple):
     hours: dict[str, FloatArray]
     places: pd.DataFrame
     clusters: pd.DataFrame
+    units: pd.DataFrame
     notes: list[dict[str, Any]]
 
 
@@ -122,6 +125,7 @@ def region_rows(
         place,
         travel,
         spread,
+        repairs.follow,
     )
     weeks = days_in_month(months) / DAYS_PER_WEEK
     paid = np.tile(weeks * options.paid_hours_per_week * (1.0 - options.absence_share), count)
@@ -138,7 +142,7 @@ def region_rows(
         "again": again[place],
     }
     return RegionModel(
-        rows, repairs, figures, places.table.assign(mean_drive_hours=drive), places.clusters, notes
+        rows, repairs, figures, places.table.assign(mean_drive_hours=drive), places.clusters, units, notes
     )
 
 
