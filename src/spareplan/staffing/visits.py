@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from spareplan.config import StaffingOptions
 from spareplan.maths.units import HOURS_PER_DAY
@@ -26,6 +27,7 @@ def visit_shares(
     regions: pd.Index,
     options: StaffingOptions,
     notes: list[dict[str, Any]],
+    follow_ups: float = 0.0,
 ) -> pd.DataFrame:
     """Estimate what a visit meets per region: travel, missing parts, work that has to be repeated.
 
@@ -40,6 +42,8 @@ def visit_shares(
     options : StaffingOptions
     notes : list of dict
         Gets rows of an assumptions table.
+    follow_ups : float
+        Share of the further visits that are orders of their own in the records.
 
     Returns
     -------
@@ -123,7 +127,9 @@ def visit_shares(
         lost = (failures["outcome"] == "part_missing").groupby(failures["region_id"]).agg(["sum", "size"])
         lost = lost.reindex(regions, fill_value=0)
         common = float((failures["outcome"] == "part_missing").mean())
-        out["missing"] = (lost["sum"] + few * common) / (lost["size"] + few)
+        rows = (lost["sum"] + few * common) / (lost["size"] + few)
+        further = visits_per_order(follow_ups, rows.to_numpy(), out["again"].to_numpy()) - 1.0
+        out["missing"] = rows * (1.0 + follow_ups * further)
         notes.append(
             note(
                 "part_missing_share",
@@ -172,6 +178,29 @@ def visit_shares(
     return out
 
 
+def visits_per_order(
+    follow_ups: float, lost: float | NDArray[np.float64], again: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Visits of an order until its machine is mended.
+
+    Parameters
+    ----------
+    follow_ups : float
+        Share of the further visits that are rows of their own in the records.
+    lost : float or ndarray, shape (n,)
+        Recorded rows that missed their part.
+    again : ndarray, shape (n,)
+        Share of the visits made with the part that do not mend.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        v = missing + 1 / (1 - again), where an order has 1 + follow_ups (v - 1) rows and missing is `lost`
+        times these.
+    """
+    return (1.0 / (1.0 - again) + lost * (1.0 - follow_ups)) / (1.0 - lost * follow_ups)
+
+
 def _rush(data: Any, regions: pd.Index, options: StaffingOptions) -> pd.Series:
     """Time of an emergency delivery per region; infinite without one [hours]."""
     if not options.emergency_parts:
@@ -196,7 +225,9 @@ def _from_levels(
     )
 
 
-def skill_shares(past: pd.DataFrame, regions: pd.Index, options: StaffingOptions) -> pd.DataFrame:
+def skill_shares(
+    past: pd.DataFrame, regions: pd.Index, options: StaffingOptions, notes: list[dict[str, Any]]
+) -> pd.DataFrame:
     """Share hours by least skill, regions mixed with all; an order without skill needs a junior."""
     hours = past["work_hours"].fillna(options.default_work_hours) + past["travel_hours"].fillna(0.0)
     skill = past["skill"].where(past["skill"].isin(SKILLS), "junior")
@@ -204,6 +235,17 @@ def skill_shares(past: pd.DataFrame, regions: pd.Index, options: StaffingOptions
     table = rows.pivot_table("hours", "region_id", "skill", "sum")
     table = table.reindex(index=regions, columns=list(SKILLS)).fillna(0.0)
     common = table.sum() / table.to_numpy().sum()
+    named = int(past["skill"].isin(SKILLS).sum())
+    told = ", ".join(f"{name} {float(common[name]):.0%}" for name in SKILLS)
+    notes.append(
+        note(
+            "skill_shares",
+            told,
+            "share of hours",
+            "estimated from work_orders.skill" if named else "default",
+            f"least skill that is needed; {named} of {len(past)} orders name it, the others need a junior",
+        )
+    )
     kin = options.kin_orders * float(hours.mean())
     return (table + kin * common).div(table.sum(axis=1) + kin, axis=0)
 

@@ -12,6 +12,7 @@ from spareplan.config import StaffingOptions
 from spareplan.maths.units import DAYS_PER_MONTH, days_in_month, month_start
 from spareplan.staffing.call_times import month_season, week_profiles
 from spareplan.staffing.estimates import estimate_table, machine_months
+from spareplan.staffing.follow_ups import recorded_follow_ups, rows_per_order
 from spareplan.staffing.inspection_orders import inspection_orders
 from spareplan.staffing.repair_hours import repair_hours
 from spareplan.staffing.visits import KINDS, PRIORITIES, note, skill_shares, visit_shares
@@ -135,10 +136,16 @@ def build_workload(
         [p.rename("orders").reset_index().assign(kind=k) for k, p in zip(KINDS, parts, strict=True)],
         ignore_index=True,
     )
-    by_kind["orders"] *= 1.0 - options.desk_fix_share
-    orders = _split_by_priority(by_kind, past, regions, options)
+    follow_ups = recorded_follow_ups(past, notes)
+    shares = visit_shares(data, demand, levels, past, regions, options, notes, follow_ups)
+    per_order = rows_per_order(follow_ups, past, regions, shares["again"].to_numpy())
+    rows = np.stack([per_order[kind] for kind in KINDS])[
+        pd.Index(KINDS).get_indexer(pd.Index(by_kind["kind"])),
+        regions.get_indexer(pd.Index(by_kind["region_id"])),
+    ]
+    by_kind["orders"] *= (1.0 - options.desk_fix_share) / rows
+    orders = _split_by_priority(by_kind, past, regions, options, notes)
     hours = repair_hours(past, regions, data.engineers, options, notes)
-    shares = visit_shares(data, demand, levels, past, regions, options, notes)
     week, weeks = week_profiles(past, regions, as_of, options, notes)
     notes += _empty_regions(regions, past, fleet)
     estimates = estimate_table(past, exposure, regions, shares, hours, options)
@@ -148,7 +155,7 @@ def build_workload(
         shares.assign(hours_factor=hours.factor),
         hours.grid,
         hours.scv,
-        skill_shares(past, regions, options),
+        skill_shares(past, regions, options, notes),
         hours.by_skill,
         week.mean(axis=0),
         week,
@@ -290,7 +297,11 @@ def _orders_per_machine(
 
 
 def _split_by_priority(
-    by_kind: pd.DataFrame, past: pd.DataFrame, regions: pd.Index, options: StaffingOptions
+    by_kind: pd.DataFrame,
+    past: pd.DataFrame,
+    regions: pd.Index,
+    options: StaffingOptions,
+    notes: list[dict[str, Any]],
 ) -> pd.DataFrame:
     """Share the orders of each kind among the priorities as in the past, regions mixed with all."""
     grid = pd.MultiIndex.from_product([KINDS, regions], names=["kind", "region_id"])
@@ -301,6 +312,17 @@ def _split_by_priority(
     # A kind that never occurred counts as least urgent.
     common = common.div(known.where(known > 0, 1.0), axis=0)
     common.loc[known <= 0, "P4"] = 1.0
+    never = [kind for kind in KINDS if not (past["kind"] == kind).any()]
+    notes.append(
+        note(
+            "priority_shares",
+            ", ".join(f"{p} {(past['priority'] == p).mean():.0%}" for p in PRIORITIES),
+            "share of orders",
+            "estimated from work_orders.priority",
+            "by kind and region, mixed with all regions"
+            + (f"; no {' or '.join(never)} was ever ordered: as P4" if never else ""),
+        )
+    )
     mix = (seen + options.kin_orders * common).div(seen.sum(axis=1) + options.kin_orders, axis=0)
     out = by_kind.merge(mix.reset_index(), on=["kind", "region_id"], how="left")
     out[list(PRIORITIES)] = out[list(PRIORITIES)].mul(out["orders"], axis=0)
