@@ -302,3 +302,27 @@ class StaffingOptions:
         "work_orders.work_hours are those of the clock, so that a slow engineer's count for less work, or "
         "are already those of a standard engineer",
     )
+    desk_fix_by_priority: tuple[float, ...] = option(
+        (), "share", "orders of P1 to P4 that the desk solves without a visit; empty: desk_fix_share for all"
+    )
+    desk_patience_minutes: float = option(
+        0.0, "minutes", "mean time after which a waiting caller hangs up; 0: nobody does", ge=0
+    )
+    desk_hours: tuple[int, ...] = option((0, 24), "hour of the day", "start and end of the desk's day")
+    desk_days_a_week: int = option(7, "days", "days on which the desk answers, from Monday", ge=1, le=7)
+    desk_shift_hours: tuple[int, ...] = option((8,), "hours", "lengths of a shift at the desk")
+    desk_shift_starts: tuple[int, ...] = option(
+        (), "hour of the day", "hours at which a shift at the desk may begin; empty: any"
+    )
+    desk_days_on: int = option(5, "days/week", "working days of a person at the desk", ge=1, le=7)
+    shift_start: int = option(0, "hour of the day", "start of the engineers' shift", ge=0, le=23)
+    shift_end: int = option(
+        24, "hour of the day", "end of the shift; not after the start: on the next day", ge=1, le=24
+    )
+    work_days: int = option(7, "days/week", "days with a shift, from Monday", ge=1, le=7)
+    on_call_people: int = option(
+        -1, "people", "engineers of a region who can be called out beyond the shift; -1: all", ge=-1
+    )
+    called_out: int = option(
+        2, "classes", "urgent classes, from P1, that are served beyond the shift", ge=0, le=4
+    )

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from spareplan.errors import DataError
+from spareplan.staffing.answers import desk_people
 from spareplan.staffing.queues import wait_tail
-from spareplan.staffing.shifts import cover_shifts, day_phases, desk_people, smoothed_load
+from spareplan.staffing.shifts import cover_shifts, day_phases, on_duty, smoothed_load
 
 DAYTIME = np.array([0] * 8 + [2, 4, 6, 6, 4, 4, 6, 5, 4, 3, 3, 2, 2, 1, 0, 0], float)
 
@@ -89,3 +90,60 @@ def test_a_desk_of_450_cases_a_month_needs_evening_and_weekend_shifts():
 def test_an_impossible_requirement_is_refused_by_name():
     with pytest.raises(DataError, match="required"):
         cover_shifts(np.ones((3, 24)))
+
+
+def test_shifts_of_several_lengths_need_no_more_people_than_one_length():
+    need = np.zeros((7, 24))
+    need[:, 8:20] = 1
+    eight = cover_shifts(need, starts=(8, 12), length=8)
+    mixed = cover_shifts(need, starts=(8, 12), length=(8, 12), days_on=(5, 3))
+    assert (mixed.cover["on_duty"] >= mixed.cover["required"]).all()
+    # Twelve hours on three days: seven days of one long shift need three people.
+    assert mixed.people == mixed.bound == 3
+    assert eight.people > mixed.people
+    assert set((mixed.shifts["end"] - mixed.shifts["start"]) % 24) <= {8, 12}
+
+
+def test_free_days_may_lie_apart_where_the_week_asks_for_it():
+    need = np.zeros((7, 24))
+    need[[0, 2, 4], 9:17] = 3
+    together = cover_shifts(need, starts=(9,), days_on=3)
+    apart = cover_shifts(need, starts=(9,), days_on=3, most_in_a_row=1)
+    assert apart.people == apart.bound == 3
+    assert together.people > 3
+    assert set(apart.shifts["work_days"]) == {"Mon Wed Fri"}
+
+
+def test_days_in_a_row_count_over_the_end_of_the_week():
+    plan = cover_shifts(np.ones(24), starts=(0, 8, 16), days_on=5, most_in_a_row=3)
+    names = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+    for days in plan.shifts["work_days"]:
+        on = [name in days.split() for name in names] * 2
+        runs = [len(list(group)) for works, group in itertools.groupby(on) if works]
+        assert max(runs) <= 3
+    assert (plan.cover["on_duty"] >= 1).all()
+
+
+def test_weekends_are_whole_and_come_to_everybody_in_turn():
+    need = np.zeros((7, 24))
+    need[:5, 9:17] = 3
+    need[5:, 9:17] = 1
+    free = cover_shifts(need, starts=(9,))
+    turns = cover_shifts(need, starts=(9,), whole_weekends=True, weekend_every=4)
+    days = turns.shifts["work_days"].str
+    assert (days.contains("Sat") == days.contains("Sun")).all()
+    at_weekend = turns.shifts.loc[days.contains("Sat"), "people"].sum()
+    assert 4 * at_weekend <= turns.people
+    assert turns.people == turns.bound >= free.people
+
+
+def test_a_night_shift_runs_into_the_next_morning():
+    need = np.zeros((7, 24))
+    need[:, 22:] = 1
+    need[:, :6] = 1
+    plan = cover_shifts(need, starts=(22,), length=8)
+    assert (plan.cover["on_duty"] >= plan.cover["required"]).all()
+    assert (plan.shifts["end"] == 6).all()
+
+    assert plan.people == plan.bound
+    np.testing.assert_array_equal(on_duty(plan.shifts).reshape(-1), plan.cover["on_duty"])

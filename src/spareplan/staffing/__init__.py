@@ -8,16 +8,17 @@ from spareplan._lazy import attach
 
 if TYPE_CHECKING:
     from spareplan.staffing.benchmark import benchmark_regions
+    from spareplan.staffing.answers import desk_people
     from spareplan.staffing.headcount import size_headcount
     from spareplan.staffing.queues import erlang_a, erlang_b, erlang_c, servers_needed, wait_tail
     from spareplan.staffing.regional import size_regions
-    from spareplan.staffing.shifts import cover_shifts, desk_people
+    from spareplan.staffing.shifts import cover_shifts
     from spareplan.staffing.simulation import simulate_region
 
 _HOMES = {
     "benchmark_regions": "spareplan.staffing.benchmark",
     "cover_shifts": "spareplan.staffing.shifts",
-    "desk_people": "spareplan.staffing.shifts",
+    "desk_people": "spareplan.staffing.answers",
     "erlang_a": "spareplan.staffing.queues",
     "erlang_b": "spareplan.staffing.queues",
     "erlang_c": "spareplan.staffing.queues",

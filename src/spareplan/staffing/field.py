@@ -1,4 +1,4 @@
-"""Promises, covered hours and the national desk, from tables."""
+"""Promises and covered hours, from tables."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 
 from spareplan.config import StaffingOptions
 from spareplan.maths.units import DAYS_PER_WEEK, HOURS_PER_DAY, MINUTES_PER_HOUR
-from spareplan.staffing.queues import erlang_b
 from spareplan.staffing.sizing import Promises
 from spareplan.staffing.visits import PRIORITIES, note
-from spareplan.staffing.waits import delayed_tail
 
 FloatArray = NDArray[np.float64]
 # The promise where no table gives one: hours to respond and to resolve, share kept, what responds.
@@ -106,56 +104,6 @@ def duty_share(options: StaffingOptions) -> float:
     """Part of the covered hours that one engineer is on shift or on call."""
     reach = min(options.paid_hours_per_week + options.on_call_hours_per_week, options.coverage_hours_per_week)
     return reach * (1.0 - options.absence_share) / options.coverage_hours_per_week
-
-
-def size_desk(
-    rates: FloatArray,
-    profile: FloatArray,
-    limits: FloatArray,
-    targets: FloatArray,
-    desk: NDArray[np.bool_],
-    options: StaffingOptions,
-) -> tuple[int, FloatArray]:
-    """Least people at the national desk round the clock that answer every desk class in time.
-
-    Parameters
-    ----------
-    rates : ndarray, shape (M, K)
-        Calls per hour and month, all regions. [1/hour]
-    profile : ndarray, shape (24,)
-        Calls per hour of the day against the mean.
-    limits, targets : ndarray, shape (K,)
-        [hours, share]
-    desk : ndarray of bool, shape (K,)
-        Classes with a desk response.
-    options : StaffingOptions
-
-    Returns
-    -------
-    people : int
-        On duty at every hour; 0 without desk classes.
-    kept : ndarray, shape (M, K)
-        Share answered in time; NaN for classes without.
-    """
-    kept = np.full(rates.shape, np.nan)
-    if not desk.any() or rates.sum() <= 0:
-        return 0, kept
-    # Calls last minutes, so every hour of the day is in its own steady state.
-    hourly = rates[:, None, :] * profile[None, :, None]
-    work = np.cumsum(hourly, axis=2) * options.desk_minutes / MINUTES_PER_HOUR
-    weight = profile / profile.sum()
-    people = int(np.floor(work[..., -1].max())) + 1
-    while True:
-        sigma = work / people
-        above = np.concatenate([np.zeros_like(sigma[..., :1]), sigma[..., :-1]], axis=2)
-        blocked = erlang_b(work[..., -1], people)
-        delay = blocked / (1.0 - sigma[..., -1] * (1.0 - blocked))
-        capacity = people * MINUTES_PER_HOUR / options.desk_minutes
-        tail = delay[..., None] * delayed_tail(above, sigma, capacity, np.nan_to_num(limits))
-        kept = 1.0 - np.einsum("mhk,h->mk", tail, weight)
-        if (kept >= targets)[:, desk].all():
-            return people, np.where(desk, kept, np.nan)
-        people += 1
 
 
 def _covered(limit: FloatArray, working: NDArray[np.bool_], options: StaffingOptions) -> FloatArray:

@@ -13,7 +13,8 @@ from spareplan.errors import DataError, Problem, problem_in_argument
 from spareplan.maths.units import days_in_month, months_after
 from spareplan.results import Headcount, assumptions_frame
 from spareplan.staffing.congestion import RegionRows
-from spareplan.staffing.field import duty_share, read_promises, size_desk
+from spareplan.staffing.desk import size_desk
+from spareplan.staffing.field import duty_share, read_promises
 from spareplan.staffing.model import least_shares, placed_units, region_rows
 from spareplan.staffing.plan_rows import PlanRows
 from spareplan.staffing.plan_search import search_plan
