@@ -10,7 +10,13 @@ from scipy import stats
 from spareplan import staffing
 from spareplan.errors import DataError
 from spareplan.staffing.congestion import RegionRows
-from spareplan.staffing.cures import STOCK_COLUMNS, parts_needed, repair_cures, stock_cures
+from spareplan.staffing.cures import (
+    STOCK_COLUMNS,
+    parts_needed,
+    repair_cures,
+    stock_cures,
+    stock_of_regions,
+)
 from spareplan.staffing.extra_pieces import cheapest_pieces
 from spareplan.staffing.resolution import Repairs
 from spareplan.staffing.sizing import Promises, size_rows
@@ -200,3 +206,39 @@ def test_impossible_levels_are_refused_by_name(changes, column):
     assert column in caught.value.problems["column"].tolist()
     with pytest.raises(DataError):
         stock_cures(["r"], P, rows, sized, promises, repairs, levels().drop(columns="fill_rate"))
+
+
+def test_stock_is_read_with_prices_and_weighed_by_failures():
+    table = levels().drop(columns=["region_id", "unit_cost"])
+    table.loc[3] = ["d", "hq", 5, 0.1, 3.0, 0.9]
+    demand = pd.DataFrame(
+        {
+            "part_id": ["a", "b", "c", "c"],
+            "site_id": ["x", "x", "y", "y"],
+            "from_installed_base": [1.0, 2.0, 0.0, 3.0],
+            "from_new_units": [0.5, np.nan, 0.0, 1.0],
+        }
+    )
+    parts = pd.DataFrame({"part_id": list("abcd"), "unit_cost": [100.0, np.nan, 900.0, 5.0]})
+    sites = pd.DataFrame(
+        {"site_id": ["x", "y", "hq"], "region_id": ["r", "r", None], "lead_time_days": [5.0, 9.0, 20.0]}
+    )
+    found = stock_of_regions(table, demand, parts, sites, pd.Index(["r"]))
+    assert found[["part_id", "site_id"]].to_numpy().tolist() == [["a", "x"], ["c", "y"]]
+    assert found["weight"].tolist() == [1.5, 4.0]
+    assert found["unit_cost"].tolist() == [100.0, 900.0]
+    rows, promises, repairs, sized = model()
+    # Only parts that fail in the field count: a part of weight 0 is never bought.
+    cures = stock_cures(["r"], P, rows, sized, promises, repairs, found.assign(weight=[0.0, 1.0]))
+    assert set(cures["part_id"]) == {"c"}
+
+
+def test_what_all_parts_at_hand_would_do_is_told_where_that_is_not_enough():
+    rows, promises, repairs, sized = model()
+    strict = promises.__class__(promises.respond, promises.resolve, np.full(2, 0.99999), promises.arrival)
+    sized = sized._replace(resolve_cause=np.full((1, 2), "parts"))
+    table = stock_cures(["r"], P, rows, sized, strict, repairs, levels())
+    assert table["missing_needed"].isna().all()
+    assert (table["resolve_then"] > table["resolve_now"]).all()
+    assert (table["resolve_then"] < 0.99999).all()
+    assert table["pieces"].tolist() == [0, 0]

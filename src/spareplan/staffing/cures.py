@@ -18,6 +18,7 @@ from spareplan.staffing.at_best import best_laws, largest_share, picked
 from spareplan.staffing.causes import PARTS, REPAIR
 from spareplan.staffing.congestion import RegionRows
 from spareplan.staffing.extra_pieces import cheapest_pieces
+from spareplan.staffing.parts_wait import level_rows
 from spareplan.staffing.reading import Tables
 from spareplan.staffing.resolution import Repairs, resolution_kept
 from spareplan.staffing.sizing import ALL_DAY, Phases, Promises, Sized
@@ -104,8 +105,8 @@ def parts_needed(
 
     def sooner(share: FloatArray) -> FloatArray:
         # Classes of a row share the wait for parts, so each is asked apart.
-        kept = np.empty_like(share)
-        for k in range(share.shape[1]):
+        kept = np.zeros_like(share)
+        for k in np.flatnonzero(bound.any(axis=0)):
             changed = replace(now, parts=now.parts * share[:, k])
             kept[:, k] = laws.kept(promises, changed)[:, k]
         return kept
@@ -146,7 +147,8 @@ def stock_cures(
     levels : DataFrame
         Stock that serves the regions, a row per part and site: part_id, site_id, region_id, base_stock
         [pieces], fill_rate [share], demand_per_day [pieces/day], unit_cost [money/piece]; optional
-        mean_wait_days [days] (tells the pipeline where nothing is stocked).
+        mean_wait_days [days] (tells the pipeline where nothing is stocked), weight (how much the part's
+        failures count against those of others; the demand); `stock_of_regions` makes one.
 
     Returns
     -------
@@ -155,7 +157,7 @@ def stock_cures(
         orders whose part is missing), parts_hours_now and parts_hours_needed (mean wait for a missing part
         that would do instead) [hours], pieces, money, resolve_now and resolve_then (share solved in time at
         best; then: with all pieces of the region and priority), reason. A row
-        without a part where no stock cures it.
+        without a part where no stock cures it; then: with all parts at hand.
 
     Raises
     ------
@@ -166,7 +168,7 @@ def stock_cures(
     -----
     The share of the region's demand that finds no part falls by demand x P(pipeline = S) with piece S + 1,
     the pipeline Poisson with the mean that gives today's fill rate. Pieces are taken by gain per money until
-    the share is low enough; then those the rest can spare are left away, dearest first.
+    the share is low enough; of the last steps it is tried whether a single other one is cheaper.
     """
     _check_levels(levels)
     need = parts_needed(rows, sized, promises, repairs, phases)
@@ -196,6 +198,38 @@ def stock_cures(
     if not out:
         return pd.DataFrame(columns=STOCK_COLUMNS)
     return pd.concat(out, ignore_index=True)[STOCK_COLUMNS]
+
+
+def stock_of_regions(
+    levels: pd.DataFrame, demand: pd.DataFrame, parts: pd.DataFrame, sites: pd.DataFrame, regions: pd.Index
+) -> pd.DataFrame:
+    """Stock that serves regions as `stock_cures` reads it.
+
+    Parameters
+    ----------
+    levels : DataFrame
+        `StockLevels.table`.
+    demand : DataFrame
+        `DemandForecast.table`: parts weigh by their failures, as in the share of orders that miss their part.
+    parts, sites : DataFrame
+        part_id, unit_cost [money/piece]; site_id, region_id, lead_time_days.
+    regions : Index
+        Region ids.
+
+    Returns
+    -------
+    DataFrame
+        part_id, site_id, region_id, base_stock, fill_rate, demand_per_day, unit_cost, mean_wait_days, weight;
+        parts without a price are left out.
+    """
+    region = levels["site_id"].map(sites.set_index("site_id")["region_id"])
+    cost = levels["part_id"].map(parts.set_index("part_id")["unit_cost"])
+    used = levels["fill_rate"].notna() & (levels["demand_per_day"] > 0) & region.isin(regions) & cost.notna()
+    rows = levels.loc[
+        used, ["part_id", "site_id", "base_stock", "fill_rate", "demand_per_day", "mean_wait_days"]
+    ]
+    weight = level_rows(rows, demand, sites, regions)["weight"].to_numpy()
+    return rows.assign(region_id=region[used], unit_cost=cost[used], weight=weight).reset_index(drop=True)
 
 
 def repair_cures(
@@ -265,7 +299,7 @@ def repair_cures(
         + table["limit_hours"].map("{:.3g} h for ".format)
         + table["in_time_now"].map("{:.0%}".format)
         + " of orders; "
-        + needed.map("mean {:.2g} h".format).where(needed.notna(), "no repair time alone")
+        + needed.map("mean {:.2g} h".format).where(needed.notna(), "no shorter repair alone")
         + table["repair_hours_now"].map(" instead of {:.2g} h".format).where(needed.notna(), "")
         + " would do"
     )
@@ -275,14 +309,17 @@ def repair_cures(
 def _pieces(shelf: pd.DataFrame | None, wanted: float) -> tuple[pd.DataFrame, float]:
     """Parts and sites with extra pieces and their money, and the share of unmet demand that stays."""
     if shelf is None or np.isnan(wanted):
-        return pd.DataFrame(columns=["part_id", "site_id", "pieces", "money"]), 1.0
+        # Where no share is low enough, tell what all parts at hand would do.
+        left = 0.0 if np.isnan(wanted) else 1.0
+        return pd.DataFrame(columns=["part_id", "site_id", "pieces", "money"]), left
     shelf = shelf.sort_values(["part_id", "site_id"])
     waits = shelf["mean_wait_days"].fillna(0.0) if "mean_wait_days" in shelf else pd.Series(0.0, shelf.index)
     demand, cost = shelf["demand_per_day"].to_numpy(float), shelf["unit_cost"].to_numpy(float)
+    weight = shelf["weight"].to_numpy(float) if "weight" in shelf else demand
     pieces, left = cheapest_pieces(
         shelf["base_stock"].to_numpy(float),
         shelf["fill_rate"].to_numpy(float),
-        demand,
+        weight,
         cost,
         wanted,
         demand * waits.to_numpy(float),
@@ -313,7 +350,7 @@ def _stock_rows(
     total, money = int(chosen["pieces"].sum()), float(chosen["money"].sum())
     share = f"{head['missing_now']:.1%} of orders miss their part"
     if np.isnan(head["missing_needed"]):
-        reason = f"{share}; not even all parts at hand keep the promise"
+        reason = f"{share}; even with all parts at hand {then:.1%} are solved in time, not {target:.0%}"
     elif chosen.empty:
         known = "the stock listed meets its demand" if listed else "no stock of the region is known"
         reason = f"{share}, {head['missing_needed']:.1%} would do; {known}"
@@ -344,6 +381,7 @@ def _check_levels(levels: pd.DataFrame) -> None:
         high = 1.0 if column == "fill_rate" else np.inf
         rule = "lies from 0 to 1" if column == "fill_rate" else "is 0 or more"
         found.number("levels", levels, column, rule, high=high, unknown=False)
-    found.number("levels", levels, "mean_wait_days", "is 0 or more")
+    for column in ("mean_wait_days", "weight"):
+        found.number("levels", levels, column, "is 0 or more", unknown=column == "mean_wait_days")
     if found.problems:
         raise DataError(found.problems)
