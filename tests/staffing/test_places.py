@@ -53,8 +53,9 @@ def test_hulls_and_ellipses_of_known_shapes():
 def test_the_hull_agrees_with_another_algorithm():
     from scipy.spatial import ConvexHull
 
-    for seed in range(5):
-        points = np.random.default_rng(seed).normal(size=(40 + seed, 2))
+    for seed, size in enumerate((3, 12, 40, 300, 5000)):
+        generator = np.random.default_rng(seed)
+        points = generator.normal(size=(size, 2)) if seed % 2 else generator.random((size, 2)).round(2)
         assert hull_area(points) == pytest.approx(ConvexHull(points).volume)
 
 

@@ -7,6 +7,7 @@ References
 ----------
 .. [1] Larson, Odoni (1981), Urban Operations Research, ch. 3 (mean distances in a square, circuity).
 .. [2] Ward (1963), Hierarchical grouping to optimize an objective function, JASA 58.
+.. [3] Akl, Toussaint (1978), A fast convex hull algorithm, Information Processing Letters 7.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ _SAMPLE = 500
 # Clusters must cover less than half of what one ellipse covers; evenly spread machines never do.
 _SHRINK = 0.5
 _AROUND_SITE = 400
+_DIRECTIONS = 24
 # Golden angle: points of a sunflower cover a disc evenly.
 _GOLDEN = np.pi * (3.0 - np.sqrt(5.0))
 
@@ -90,7 +92,7 @@ def hull_area(points: FloatArray) -> float:
     float
         0 for fewer than three points or points on a line. [km²]
     """
-    rows = np.unique(points, axis=0)
+    rows = np.unique(_outer(points), axis=0)
     if len(rows) < 3:
         return 0.0
     corners = [_chain(rows), _chain(rows[::-1])]
@@ -223,7 +225,7 @@ def find_places(regions: pd.Index, units: pd.DataFrame, sites: pd.DataFrame, are
         for cluster in range(int(label.max(initial=-1)) + 1):
             inside = label == cluster
             inner = place._replace(points=place.points[inside])
-            size = float(inside.mean() * len(own))
+            size = round(float(inside.mean()) * len(own), 6)
             town = degrees_of(place.points[inside].mean(axis=0), origin)
             parts.append((region, cluster + 1, size, *town, *_areas(inner)))
     shapes = ["hull_km2", "ellipse_km2", "effective_km2"]
@@ -299,6 +301,20 @@ def _kilometres(one: pd.DataFrame, other: pd.DataFrame) -> FloatArray:
     to_n, to_e = (np.radians(other[name].to_numpy(dtype=float)) for name in ("latitude", "longitude"))
     half = np.sin((to_n - north) / 2) ** 2 + np.cos(north) * np.cos(to_n) * np.sin((to_e - east) / 2) ** 2
     return np.degrees(2.0 * np.arcsin(np.sqrt(np.clip(half, 0.0, 1.0)))) * KM_PER_DEGREE
+
+
+def _outer(points: FloatArray) -> FloatArray:
+    """Leave out what lies within the polygon of the farthest points in some directions [3]_."""
+    if len(points) <= _DIRECTIONS:
+        return points
+    angle = 2.0 * np.pi * np.arange(_DIRECTIONS) / _DIRECTIONS
+    corner = points[np.argmax(points @ np.stack([np.cos(angle), np.sin(angle)]), axis=0)]
+    inside = np.ones(len(points), dtype=bool)
+    for one, other in zip(corner, np.roll(corner, -1, axis=0), strict=True):
+        if not np.array_equal(one, other):
+            side = (other[0] - one[0]) * (points[:, 1] - one[1])
+            inside &= side - (other[1] - one[1]) * (points[:, 0] - one[0]) > 0
+    return points[~inside]
 
 
 def _chain(rows: FloatArray) -> list[FloatArray]:
