@@ -170,7 +170,7 @@ class _Tree:
         for done in range(most):
             told(done)
             self.bound = min(max(self.bound, min(open_ranges[0].bound, closed)), self.cost)
-            if self.bound >= self.cost * (1 - SETTLED / 10):
+            if self.bound >= self.cost * (1 - SETTLED):
                 return
             here = heapq.heappop(open_ranges)
             mixed = _most_mixed(pipelines, here)
@@ -205,7 +205,9 @@ class _Tree:
         """Price a range, and look for cheaper levels near its answer."""
         for priced in search.visited:
             columns.add(priced)
-        master = generate_columns(columns, search, rounds, TOLERANCE, enough=self.cost)
+        master = generate_columns(
+            columns, search, rounds, TOLERANCE, enough=self.cost, readable=False
+        )
         if search.interrupted:
             raise KeyboardInterrupt
         self.number += 1
@@ -224,7 +226,7 @@ class _Tree:
         if found is None:
             return
         cost = weighted_sum(pipelines.row_cost, found[0])
-        if cost < self.cost * (1 + SETTLED):
+        if cost < self.cost:
             better = settle_leaves(pipelines, promises, found[0], prices)
             cost = weighted_sum(pipelines.row_cost, better)
             if cost < self.cost:

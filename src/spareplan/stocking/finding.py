@@ -23,6 +23,7 @@ from spareplan.stocking.pricing import Priced, measure, price
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.proving import PROVED, prove
 from spareplan.stocking.sampled import prices_by_samples
+from spareplan.stocking.secants import has_jumps
 from spareplan.stocking.trim import money, trim
 from spareplan.stocking.whole import FEW_ROWS, first_whole, search_whole
 
@@ -31,6 +32,9 @@ IntArray = NDArray[np.int64]
 Progress = Callable[[str, int, int], None]
 # Up to here the linear programme sharpens the prices; beyond it the secants alone come as near.
 LP_ROWS = 60_000
+# Where shares are promised to few parts each, one part is much of a promise: the secants miss the prices
+# by tens of percents, and the linear programme is worth its time much longer.
+JUMPY_LP_ROWS, FEW_PER_PROMISE = 300_000, 2_000
 # From here on a search by two moments comes first, and the exact one starts near its end.
 SURROGATE_ROWS = 3_000
 # From here on some of the parts tell where the prices lie, and few steps over all of them remain.
@@ -214,7 +218,7 @@ def price_promises(
         The user broke off; `standing` holds what there is.
     """
     rows = len(pipelines.stop)
-    small = rows <= LP_ROWS
+    small = by_columns(pipelines, promises)
     rough = rows > SURROGATE_ROWS and (pipelines.model == MODELS["exact"]).any()
     warm, slope, guess, steps = None, None, None, 12
     if rows > SAMPLE_ROWS and prices is None:
@@ -260,6 +264,13 @@ def price_promises(
             starts.append(columns.assemble(largest_shares(columns, master)))
     starts.append(search.priced.levels)
     return starts
+
+
+def by_columns(pipelines: Pipelines, promises: Promises) -> bool:
+    """Whether the linear programme over columns finds the prices, not the secants alone."""
+    rows = len(pipelines.stop)
+    few = rows <= min(JUMPY_LP_ROWS, FEW_PER_PROMISE * len(promises))
+    return rows <= LP_ROWS or (few and has_jumps(promises))
 
 
 def _stop_if(search: Search) -> None:

@@ -140,7 +140,9 @@ class Master:
     unkept: float
 
 
-def solve_master(columns: Columns, fine: FloatArray, whole: bool = False, gap: float = 1e-7) -> Master:
+def solve_master(
+    columns: Columns, fine: FloatArray, whole: bool = False, gap: float = 1e-7, readable: bool = True
+) -> Master:
     """Choose shares of columns so that every promise is kept for the least money.
 
     Parameters
@@ -153,12 +155,14 @@ def solve_master(columns: Columns, fine: FloatArray, whole: bool = False, gap: f
         One whole column per part instead of shares.
     gap : float
         Relative gap at which the search for whole columns may stop.
+    readable : bool
+        Write few columns out in PuLP; where the master is solved over and over, arrays are quicker.
 
     Returns
     -------
     Master
     """
-    if len(columns) <= READABLE_COLUMNS:
+    if readable and len(columns) <= READABLE_COLUMNS:
         solution = _written_out(columns, fine, whole, gap)
     else:
         solution = _as_arrays(columns, fine, whole, gap)
@@ -226,6 +230,7 @@ def generate_columns(
     tolerance: float = 1e-6,
     progress: Callable[[str, int, int], None] | None = None,
     enough: float = np.inf,
+    readable: bool = True,
 ) -> Master:
     """Solve the master over all columns there are, by pricing new ones until none would help.
 
@@ -243,6 +248,8 @@ def generate_columns(
         Called with ("columns", rounds done, all rounds).
     enough : float
         Stop once the bound has come this far. [money]
+    readable : bool
+        As in `solve_master`.
 
     Returns
     -------
@@ -253,7 +260,7 @@ def generate_columns(
     fine = 10 * np.maximum(
         search.prices, np.maximum(search.last, 1e-9 * search.prices.max(initial=0.0) + 1e-12)
     )
-    master = solve_master(columns, fine)
+    master = solve_master(columns, fine, readable=readable)
     held = HELD
     try:
         for step in range(rounds):
@@ -278,7 +285,7 @@ def generate_columns(
                 held = 0.0
                 continue
             held = HELD
-            master = solve_master(columns, fine)
+            master = solve_master(columns, fine, readable=readable)
     except KeyboardInterrupt:
         search.interrupted = True
     return master
