@@ -7,6 +7,7 @@ from spareplan import staffing
 from spareplan.errors import DataError
 from spareplan.staffing._tally import compiled_tally, tally
 from spareplan.staffing.duty import Duty
+from spareplan.staffing.looks import Skills
 from spareplan.staffing.rotas import rotas
 from spareplan.staffing.search import attained, search_row, search_rows
 from spareplan.staffing.sizing import Promises
@@ -208,3 +209,31 @@ def test_shifts_become_changes_of_one_period():
     nobody = rotas(np.array([8.0]), np.array([18.0]), np.array([0]), 24.0)
     assert nobody.unmanned == 1.0
     assert len(nobody.change_at) == 0
+
+
+def test_a_crew_is_split_by_its_shares_and_the_rest_goes_to_the_largest_remainders():
+    skills = Skills(np.ones(3), np.array([0.5, 0.3, 0.2]), np.ones(3))
+    assert np.bincount(skills.of(10), minlength=3).tolist() == [5, 3, 2]
+    assert np.bincount(skills.of(4), minlength=3).tolist() == [2, 1, 1]
+    assert len(skills.of(1)) == 1
+    assert [len(skills.of(n)) for n in range(8)] == list(range(8))
+
+
+def test_orders_that_need_experts_need_more_people_than_those_anybody_can_do():
+    crew, standard = np.array([0.6, 0.2, 0.2]), np.ones(3)
+    easy = search_row(**row(skills=Skills(np.array([1.0, 0.0, 0.0]), crew, standard)))
+    hard = search_row(**row(skills=Skills(np.array([0.2, 0.2, 0.6]), crew, standard)))
+    assert easy.servers == search_row(**row()).servers
+    assert hard.servers > easy.servers
+
+
+def test_engineers_who_work_at_half_speed_take_twice_as_long():
+    plain = {k: v for k, v in row().items() if k in ATTAINED}
+    slow = attained(20, skills=Skills(np.ones(1), np.ones(1), np.array([0.5])), **plain)
+    assert slow.utilisation == pytest.approx(2 * attained(20, **plain).utilisation, rel=1e-6)
+
+
+def test_skills_without_engineers_are_refused_by_name():
+    with pytest.raises(DataError) as caught:
+        search_row(**row(skills=Skills(np.ones(2), np.zeros(2), np.ones(3))))
+    assert {"skills.crew", "skills.efficiency"} <= set(caught.value.problems["column"])

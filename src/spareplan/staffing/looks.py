@@ -15,6 +15,7 @@ from spareplan.staffing.calls import VisitLaw, by_profile, draw_classes, draw_pl
 from spareplan.staffing.duty import Duty
 from spareplan.staffing.rotas import rotas
 from spareplan.staffing.sizing import Promises
+from spareplan.staffing.travel import SQUARE_PAIR, mean_pair_distance
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -58,6 +59,36 @@ class Searched(NamedTuple):
     orders: int
 
 
+class Skills(NamedTuple):
+    """Skills wanted and at hand, S of them, lowest first.
+
+    Parameters
+    ----------
+    needs : ndarray, shape (S,)
+        Share of the orders by the least skill that will do.
+    crew : ndarray, shape (S,)
+        Share of the engineers by skill.
+    efficiency : ndarray, shape (S,)
+        Work done per hour of a standard engineer.
+    """
+
+    needs: FloatArray
+    crew: FloatArray
+    efficiency: FloatArray
+
+    def of(self, servers: int) -> NDArray[np.int64]:
+        """Skill of each of some engineers, the highest first, in the shares of the crew."""
+        exact = servers * self.crew / self.crew.sum()
+        whole = np.floor(exact + 1e-9).astype(np.int64)
+        # What is left goes to the largest remainders, of equal ones to the higher skill.
+        order = np.lexsort((-np.arange(len(exact)), -np.round(exact - whole, 9)))
+        whole[order[: servers - int(whole.sum())]] += 1
+        return np.repeat(np.arange(len(exact))[::-1], whole[::-1])
+
+
+ONE_SKILL = Skills(np.ones(1), np.ones(1), np.ones(1))
+
+
 class Look(NamedTuple):
     """What some engineers keep: shares and standard errors, shape (K, 2): respond, resolve."""
 
@@ -98,6 +129,7 @@ class RegionLooks:
         on_shift: BoolArray | None,
         depot: bool,
         most_orders: int,
+        skills: Skills | None = None,
     ) -> None:
         self.rate = np.asarray(orders["orders_per_day"], dtype=float) / HOURS_PER_DAY
         none = np.zeros(len(self.rate))
@@ -111,13 +143,15 @@ class RegionLooks:
             none + diagnose_hours,
             np.asarray(orders.get("again_share", none), dtype=float),
         )
-        self.limits, self.place, self.pace = limits, place, float(pace)
+        self.limits, self.pace = limits, float(pace)
+        self.place = place if isinstance(place, np.ndarray) else float(place)
         self.wanted = np.stack([np.asarray(part, dtype=bool) for part in open_promises], axis=1)
         self.wanted &= ~np.isnan(np.stack([limits.respond, limits.resolve], axis=1))
         self.max_utilisation, self.seed = max_utilisation, seed
         self.duty, self.profile, self.depot = duty, profile, depot
         self.on_shift = none > 0 if on_shift is None else np.asarray(on_shift, dtype=bool)
         self.stretch_orders, self.most_orders = FIRST_ORDERS, most_orders
+        self.skills = ONE_SKILL if skills is None else skills
         self.stretches: list[Stretch] = []
         self.looks: dict[int, Look] = {}
         self.simulated = 0
@@ -127,6 +161,16 @@ class RegionLooks:
         if servers not in self.looks:
             self.looks[servers] = self._look(servers)
         return self.looks[servers]
+
+    def crowded(self) -> float:
+        """Engineers kept busy if every order had to wait, so that nobody sets out from near; 0 by shift."""
+        if self.depot or not self.duty.round_the_clock:
+            return 0.0
+        far = self.place * SQUARE_PAIR if isinstance(self.place, float) else mean_pair_distance(self.place)
+        hours = self.law.hours + self.law.visits * far * self.pace
+        crew = np.asarray(self.skills.crew, dtype=float)
+        output = float((crew * self.skills.efficiency).sum() / crew.sum())
+        return float((self.rate * hours).sum()) / output
 
     def result(self, servers: int) -> Searched:
         """Tell what was found for `servers` engineers."""
@@ -173,11 +217,12 @@ class RegionLooks:
         shifts = rotas(
             np.full(servers, float(duty.start)), np.full(servers, float(duty.end)), days, HOURS_PER_DAY
         )
+        level = self.skills.of(servers)
         called = servers if duty.on_call is None else min(duty.on_call, servers)
         sent, arrived, solved, busy = compiled_dispatch()(
             *orders,
-            np.zeros(servers, np.int64),
-            np.ones(servers),
+            level,
+            np.asarray(self.skills.efficiency, dtype=float)[level],
             *homes,
             shifts.of,
             np.arange(servers) < called,
@@ -188,7 +233,7 @@ class RegionLooks:
             int(duty.called_out),
             self.pace,
             len(self.rate),
-            1,
+            len(self.skills.needs),
             self.depot,
         )
         self.simulated += count
@@ -228,7 +273,10 @@ class RegionLooks:
         grade = draw_classes(generator, count, self.rate)
         places = draw_places(generator, count, self.place)
         first, hours, wait = draw_visits(generator, grade, self.law)
-        return Stretch(opened, grade, np.zeros(count, np.int64), *places, first, hours, wait)
+        need = np.zeros(count, np.int64)
+        if len(self.skills.needs) > 1:
+            need = draw_classes(generator, count, self.skills.needs)
+        return Stretch(opened, grade, need, *places, first, hours, wait)
 
     def _cuts(self, opened: FloatArray) -> NDArray[np.int64]:
         """Where batches begin: whole days (weeks if some are free), as many as make 1,500 orders each."""
@@ -250,8 +298,8 @@ def _shares(counts: FloatArray, target: FloatArray) -> tuple[FloatArray, FloatAr
     size = len(counts)
     off = counts[:, :, 1:3] - share * counts[:, :, :1]
     error = np.sqrt(size / max(size - 1, 1) * (off**2).sum(axis=0)) / safe
-    # Batches of a rare class say little; half the error of independent orders is the least believed.
-    return share, np.maximum(error, 0.5 * np.sqrt(target * (1.0 - target) / safe))
+    # Quiet batches of a rare class look surer than they are: never less than the error of independent orders.
+    return share, np.maximum(error, np.sqrt(target * (1.0 - target) / safe))
 
 
 def _duty_share(duty: Duty) -> float:

@@ -12,6 +12,7 @@ from spareplan.config import StaffingOptions
 from spareplan.maths.units import HOURS_PER_DAY
 from spareplan.staffing.congestion import RegionRows
 from spareplan.staffing.duty import Duty
+from spareplan.staffing.looks import Skills
 from spareplan.staffing.resolution import Repairs
 from spareplan.staffing.sizing import Promises
 from spareplan.staffing.travel import SQUARE_PAIR, flat_km, mean_pair_distance
@@ -43,6 +44,9 @@ class PlanRows(NamedTuple):
         When engineers are on shift.
     on_shift : ndarray of bool, shape (K,), optional
         Classes whose limits count the hours of the shift only.
+    needs, mix, efficiency : ndarray, shape (R, S), optional
+        By region and skill, lowest first: share of the orders that need it at least, share of the engineers,
+        work done per standard hour; None: standard engineers who can do everything.
     """
 
     regions: pd.Index
@@ -56,6 +60,17 @@ class PlanRows(NamedTuple):
     options: StaffingOptions
     duty: Duty = Duty()
     on_shift: NDArray[np.bool_] | None = None
+    needs: FloatArray | None = None
+    mix: FloatArray | None = None
+    efficiency: FloatArray | None = None
+
+    def skills(self, row: int, crew: FloatArray | None = None) -> Skills | None:
+        """Skills of a row's orders and engineers, in the shares of `crew` if given, else of the region."""
+        if self.needs is None or self.mix is None or self.efficiency is None:
+            return None
+        place = row // len(self.months)
+        shares = self.mix[place] if crew is None else crew
+        return Skills(self.needs[place], shares, self.efficiency[place])
 
     def orders_per_hour(self) -> FloatArray:
         """Orders, without their further visits, shape (R * M, K) [1/hour]."""

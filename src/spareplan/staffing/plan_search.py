@@ -20,8 +20,6 @@ FEW_ENGINEERS = 6
 _DOUBT_BELOW, _DOUBT_AT = 0.025, 0.015
 # Months of a region whose loads differ by less share a search.
 SAME_LOAD = 0.02
-# Near full load the queue takes longer to settle than a run lasts; there the formula judges better.
-HEAVY_LOAD = 0.93
 _NORMAL95 = 1.96
 
 
@@ -153,13 +151,9 @@ def _alike(plan: PlanRows, servers: NDArray[np.int64], rows: NDArray[np.int64]) 
 
 def _jobs(plan: PlanRows, sized: Sized, looked: NDArray[np.int64], seed: int) -> list[dict[str, Any]]:
     roads = plan.roads()
-    queued = plan.rows.work + plan.rows.travel[plan.rows.place, 0][:, None]
-    heavy = np.ceil((plan.rows.rates * queued).sum(axis=1) / HEAVY_LOAD).astype(np.int64)
     jobs = []
     for row in looked:
         start = int(sized.servers[row])
-        # A shift holds its load by overtime; there simulation alone tells what it carries.
-        floor = min(start, int(heavy[row])) if plan.duty.round_the_clock else 1
         jobs.append(
             {
                 "start": start,
@@ -167,7 +161,7 @@ def _jobs(plan: PlanRows, sized: Sized, looked: NDArray[np.int64], seed: int) ->
                     sized.respond_cause[row] == NONE,
                     sized.resolve_cause[row] == NONE,
                 ],
-                "floor": floor,
+                "skills": plan.skills(int(row)),
                 "ceiling": max(int(sized.ceiling[row]), start),
                 **plan.job(int(row), roads[row // len(plan.months)], seed),
             }

@@ -29,6 +29,7 @@ def simulate_plan(
     seed: int = 0,
     orders: int = QUICK_ORDERS,
     threads: int | None = None,
+    crews: FloatArray | None = None,
 ) -> pd.DataFrame:
     """Simulate each region's fullest month as if it lasted for years.
 
@@ -44,6 +45,8 @@ def simulate_plan(
         Simulated orders of each region; with `simulate_years` in the options as many as come in those years.
     threads : int, optional
         None: as many as there are processors. The result is the same for any number.
+    crews : ndarray, shape (R * M, S), optional
+        Engineers on duty by skill, where the plan tells what orders need; None: in the region's shares.
 
     Returns
     -------
@@ -67,7 +70,10 @@ def simulate_plan(
         for servers, share in ((low, 1.0 - part), (low + 1, part)):
             if share > 1e-3:
                 length = max(round(share * (count if years else orders)), 1_000)
-                jobs.append({"servers": servers, "count": length, **plan.job(row, road, seed)})
+                skills = plan.skills(row, None if crews is None else crews[row])
+                jobs.append(
+                    {"servers": servers, "count": length, "skills": skills, **plan.job(row, road, seed)}
+                )
                 told.append((row, share))
     found: dict[int, list[FloatArray]] = {}
     for (row, share), run in zip(told, in_threads(attained, jobs, threads), strict=True):

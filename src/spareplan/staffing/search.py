@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 from spareplan.errors import DataError, Problem
 from spareplan.maths.units import DAYS_PER_WEEK, HOURS_PER_DAY
 from spareplan.staffing.duty import Duty
-from spareplan.staffing.looks import FIRST_ORDERS, MOST_ORDERS, RegionLooks, Searched
+from spareplan.staffing.looks import FIRST_ORDERS, MOST_ORDERS, RegionLooks, Searched, Skills
 from spareplan.staffing.sizing import Promises
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
+# Above this load of a region in which everybody waits, a run from an idle start says little; there the start
+# by formula is not undercut.
+HEAVY_LOAD = 0.95
 # Nobody is searched for beyond this many times the start, and some.
 _CEILING, _SPARE = 3, 20
 # Steps up from a start that fails before the ceiling is tried.
@@ -41,6 +44,7 @@ def search_row(
     on_shift: BoolArray | None = None,
     depot: bool = False,
     most_orders: int = MOST_ORDERS,
+    skills: Skills | None = None,
 ) -> Searched:
     """Least engineers whose simulated orders keep every open promise.
 
@@ -64,8 +68,8 @@ def search_row(
         Highest busy share of the hours on shift; 1: any.
     seed : int
     floor : int
-        Fewest engineers that are looked at: below it a run from an idle start says nothing about the
-        long run.
+        Fewest engineers that are looked at; never fewer than would carry the load if every order had to
+        wait, and next to that not fewer than the start.
     ceiling : int, optional
         Most engineers that are looked at; None: three times the start and 20.
     duty : Duty
@@ -78,6 +82,8 @@ def search_row(
         Engineers drive back to where they started after every visit.
     most_orders : int
         Orders of one look at most, in doublings of 30,000.
+    skills : Skills, optional
+        What orders need and the crew has; None: everybody can do everything.
 
     Returns
     -------
@@ -95,13 +101,17 @@ def search_row(
     of engineers meets the same orders, so the comparison shares its chance. Depends on nothing but its
     arguments.
     """
-    _check(start, orders, limits, place, pace, diagnose_hours, max_utilisation, duty, profile, ceiling)
+    _check(
+        start, orders, limits, place, pace, diagnose_hours, max_utilisation, duty, profile, ceiling, skills
+    )
     row = RegionLooks(
         orders, limits, open_promises, place, pace, diagnose_hours, max_utilisation, seed, duty, profile,
-        on_shift, depot, most_orders,
+        on_shift, depot, most_orders, skills,
     )  # fmt: skip
     top = _CEILING * start + _SPARE if ceiling is None else ceiling
-    lowest = max(floor, 1)
+    # A crowd drives farther and so stays one: a region may run well for years, until it once fills up.
+    crowd = row.crowded()
+    lowest = max(floor, 1, int(crowd) + 1, min(start, int(np.ceil(crowd / HEAVY_LOAD))))
     servers = min(max(start, lowest), max(top, lowest))
     if row.look(servers).kept:
         while servers > lowest and row.look(servers - 1).kept:
@@ -134,6 +144,7 @@ def attained(
     on_shift: BoolArray | None = None,
     depot: bool = False,
     count: int = FIRST_ORDERS,
+    skills: Skills | None = None,
 ) -> Searched:
     """Shares that some engineers keep in `count` simulated orders; arguments as in `search_row`.
 
@@ -147,11 +158,11 @@ def attained(
     DataError
         As `search_row`.
     """
-    _check(servers, orders, limits, place, pace, diagnose_hours, 1.0, duty, profile, None)
+    _check(servers, orders, limits, place, pace, diagnose_hours, 1.0, duty, profile, None, skills)
     nothing = np.zeros(len(limits.respond), dtype=bool)
     row = RegionLooks(
         orders, limits, [nothing, nothing], place, pace, diagnose_hours, 1.0, seed, duty, profile, on_shift,
-        depot, count,
+        depot, count, skills,
     )  # fmt: skip
     row.stretch_orders = count
     return row.result(servers)
@@ -194,6 +205,7 @@ def _check(
     duty: Duty,
     profile: FloatArray | None,
     ceiling: int | None,
+    skills: Skills | None,
 ) -> None:
     problems = []
 
@@ -250,6 +262,13 @@ def _check(
     )
     say("duty.on_call", duty.on_call, duty.on_call is None or duty.on_call >= 0, "is 0 or more", "None: all")
     say("duty.called_out", duty.called_out, duty.called_out >= 0, "is 0 or more", "count urgent classes")
+    size = 0 if skills is None else np.size(skills.needs)
+    for name, values in ({} if skills is None else skills._asdict()).items():
+        part = np.asarray(values, dtype=float)
+        sound = part.ndim == 1 and np.isfinite(part).all() and (part >= 0).all() and part.sum() > 0
+        sound = sound and len(part) == size and (name != "efficiency" or (part > 0).all())
+        rule = "is 0 or more, not 0 for all (efficiency above 0), a value per skill"
+        say(f"skills.{name}", part.tolist(), sound, rule, "mend it")
     if profile is not None:
         hours = np.asarray(profile, dtype=float)
         good = hours.shape == (HOURS_PER_DAY,) and np.isfinite(hours).all() and (hours >= 0).all()
