@@ -25,6 +25,7 @@ KM_PER_DEGREE = 111.195
 SQUARE_PAIR = 0.5214
 QUANTILES = 200
 _DRAWS = 4000
+_CHAIN_STEPS = 6000
 _CHAINS = 100
 _PLAIN_MOST = 24
 
@@ -197,18 +198,21 @@ def distance_table(
     compiled = most > _PLAIN_MOST if compiled is None else compiled
     generator = np.random.default_rng(seed)
     shares = (np.arange(QUANTILES) + 0.5) / QUANTILES
-    calls = points[generator.integers(len(points), size=_DRAWS)]
-    posts = points[generator.integers(len(points), size=(_DRAWS, most))]
-    gaps = np.hypot(posts[..., 0] - calls[:, None, 0], posts[..., 1] - calls[:, None, 1])
-    spread = np.sort(np.minimum.accumulate(gaps, axis=1), axis=0)
     grid = _grid(most)
+    east, north = np.ascontiguousarray(points[:, 0]), np.ascontiguousarray(points[:, 1])
+    calls = generator.integers(len(points), size=_DRAWS)
+    posts = generator.integers(len(points), size=(_DRAWS, most))
+    square = (east[posts] - east[calls, None]) ** 2 + (north[posts] - north[calls, None]) ** 2
+    nearest = np.minimum.accumulate(square, axis=1)[:, grid - 1]
+    spread = np.sqrt(np.sort(np.ascontiguousarray(nearest.T), axis=1))
     rows = np.empty((len(grid), QUANTILES))
     means = np.empty(len(grid))
     for place, free in enumerate(grid):
         left = np.sort(_left_over(points, int(free), compiled, generator))
-        mixed = [np.quantile(left, shares), np.quantile(spread[:, free - 1], shares)]
-        rows[place] = left_over * mixed[0] + (1.0 - left_over) * mixed[1]
-        means[place] = left_over * left.mean() + (1.0 - left_over) * spread[:, free - 1].mean()
+        rows[place] = left_over * _read_off(left, shares) + (1.0 - left_over) * _read_off(
+            spread[place], shares
+        )
+        means[place] = left_over * left.mean() + (1.0 - left_over) * spread[place].mean()
     # Between the tabulated numbers distance x sqrt(free) is nearly straight in log(free).
     every = np.arange(1, most + 1)
     scaled = np.column_stack([means[:, None], rows]) * np.sqrt(grid)[:, None]
@@ -256,12 +260,21 @@ def _grid(most: int) -> NDArray[np.int64]:
     return np.unique(np.append(wanted[wanted < most], most))
 
 
+def _read_off(ordered: FloatArray, shares: FloatArray) -> FloatArray:
+    """Quantiles of sorted values, as `numpy.quantile` gives them."""
+    place = shares * (len(ordered) - 1.0)
+    low = place.astype(np.int64)
+    high = np.minimum(low + 1, len(ordered) - 1)
+    found: FloatArray = ordered[low] + (place - low) * (ordered[high] - ordered[low])
+    return found
+
+
 def _left_over(points: FloatArray, free: int, compiled: bool, generator: np.random.Generator) -> FloatArray:
     """Distances driven from free engineers of whom the nearest is always taken."""
     settle = 8 * free + 20
     if compiled:
         posts = points[generator.integers(len(points), size=free)]
-        calls, ends = (points[generator.integers(len(points), size=settle + 4 * _DRAWS)] for _ in range(2))
+        calls, ends = (points[generator.integers(len(points), size=settle + _CHAIN_STEPS)] for _ in range(2))
         return compiled_chain()(posts, calls, ends)[settle:]
     # Without a compiler many short chains side by side are faster than a long one.
     steps = max(_DRAWS // 2 // _CHAINS, 20)
