@@ -26,6 +26,8 @@ SQUARE_PAIR = 0.5214
 QUANTILES = 200
 _DRAWS = 4000
 _CHAIN_STEPS = 6000
+# Steps of a chain per engineer before it counts.
+_SETTLE = 8
 _CHAINS = 100
 _PLAIN_MOST = 24
 
@@ -207,8 +209,13 @@ def distance_table(
     spread = np.sqrt(np.sort(np.ascontiguousarray(nearest.T), axis=1))
     rows = np.empty((len(grid), QUANTILES))
     means = np.empty(len(grid))
+    # The same orders at every number of engineers.
+    drawn = (
+        generator.integers(len(points), size=(2, _CHAIN_STEPS + _SETTLE * most + 20)) if compiled else None
+    )
+    chain = None if drawn is None else (points[drawn[0]], points[drawn[1]])
     for place, free in enumerate(grid):
-        left = np.sort(_left_over(points, int(free), compiled, generator))
+        left = np.sort(_left_over(points, int(free), chain, generator))
         rows[place] = left_over * _read_off(left, shares) + (1.0 - left_over) * _read_off(
             spread[place], shares
         )
@@ -269,24 +276,29 @@ def _read_off(ordered: FloatArray, shares: FloatArray) -> FloatArray:
     return found
 
 
-def _left_over(points: FloatArray, free: int, compiled: bool, generator: np.random.Generator) -> FloatArray:
+def _left_over(
+    points: FloatArray,
+    free: int,
+    chain: tuple[FloatArray, FloatArray] | None,
+    generator: np.random.Generator,
+) -> FloatArray:
     """Distances driven from free engineers of whom the nearest is always taken."""
-    settle = 8 * free + 20
-    if compiled:
+    settle = _SETTLE * free + 20
+    if chain is not None:
         posts = points[generator.integers(len(points), size=free)]
-        calls, ends = (points[generator.integers(len(points), size=settle + _CHAIN_STEPS)] for _ in range(2))
-        return compiled_chain()(posts, calls, ends)[settle:]
+        last = settle + _CHAIN_STEPS
+        return compiled_chain()(posts, chain[0][:last], chain[1][:last])[settle:]
     # Without a compiler many short chains side by side are faster than a long one.
     steps = max(_DRAWS // 2 // _CHAINS, 20)
     crowd = points[generator.integers(len(points), size=(_CHAINS, free))]
     calls = points[generator.integers(len(points), size=(settle + steps, _CHAINS))]
     ends = points[generator.integers(len(points), size=(settle + steps, _CHAINS))]
-    chain = np.arange(_CHAINS)
+    which = np.arange(_CHAINS)
     driven = np.empty((settle + steps, _CHAINS))
     for step in range(settle + steps):
         away = crowd - calls[step][:, None, :]
         square = np.einsum("cfd,cfd->cf", away, away)
         taken = square.argmin(axis=1)
-        driven[step] = square[chain, taken]
-        crowd[chain, taken] = ends[step]
+        driven[step] = square[which, taken]
+        crowd[which, taken] = ends[step]
     return np.sqrt(driven[settle:].ravel())
