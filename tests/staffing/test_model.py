@@ -8,6 +8,8 @@ import pytest
 
 from spareplan.config import StaffingOptions
 from spareplan.staffing.model import RegionModel, region_rows
+from spareplan.staffing.places import find_places
+from spareplan.staffing.region_travel import region_travel
 from spareplan.staffing.teams import Teams
 from spareplan.staffing.workload import Workload, build_workload
 from spareplan.tables.dataset import Dataset
@@ -140,3 +142,19 @@ def test_slow_crews_are_not_counted_slow_twice():
     slow, _ = build({"engineers": halved})
     standard, _ = build({"engineers": halved}, recorded_hours="standard")
     np.testing.assert_allclose(slow.repairs.work * 2, standard.repairs.work)
+
+
+def test_drives_without_records_are_those_of_a_crew_that_carries_the_work():
+    points = np.random.default_rng(3).uniform(0, 900, (200, 2))
+    units = pd.DataFrame({"region_id": "far", "site_id": "s"}, index=range(200))
+    units = units.assign(latitude=30 + points[:, 1] / 111.2, longitude=110 + points[:, 0] / 96.3)
+    regions = pd.Index(["far"])
+    none = pd.DataFrame(columns=["site_id", "region_id", "latitude", "longitude"])
+    places = find_places(regions, units, none, pd.Series(dtype=float))
+    drives = []
+    for engineers in (2, 20, 200):
+        arguments = (np.array([np.nan]), np.array([0.8]), np.array([2.0]), np.array([engineers]))
+        drives.append(region_travel(regions, places, *arguments, StaffingOptions())[3][0])
+    # Two cannot carry it: told are the drives of as many as can, not those of an endless queue.
+    assert drives[0] == pytest.approx(drives[1], rel=0.15)
+    assert drives[2] < 0.6 * drives[1]

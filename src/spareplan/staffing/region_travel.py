@@ -103,9 +103,9 @@ def region_travel(
     factor = np.ones(len(regions))
     told = np.isfinite(out) & (out > 0)
     ratio = options.return_share / (1.0 - options.return_share)
-    posts = np.maximum(
-        posts, np.floor(busy * (work + 2.0 * np.nan_to_num(out, nan=1.0))).astype(np.int64) + 1
-    )
+    # As many as carry the work: recorded drives say how far they drive, elsewhere a queue drives from afar.
+    far = np.where(told, 2.0 * np.nan_to_num(out), (1.0 + ratio) * means[:, 0])
+    posts = np.maximum(posts, np.floor(busy * (work + far)).astype(np.int64) + 1)
     drive = np.zeros(len(regions))
     for _ in range(_FIXED_POINT_STEPS):
         drive = _mean_drive(means * factor[:, None], busy, work + ratio * np.where(told, out, drive), posts)
