@@ -15,7 +15,7 @@ from spareplan.results import Headcount, assumptions_frame
 from spareplan.staffing.congestion import RegionRows
 from spareplan.staffing.desk import size_desk
 from spareplan.staffing.field import duty_share, read_promises
-from spareplan.staffing.model import least_shares, placed_units, region_rows
+from spareplan.staffing.model import least_shares, region_rows
 from spareplan.staffing.plan_rows import PlanRows
 from spareplan.staffing.plan_search import search_plan
 from spareplan.staffing.proof import simulate_plan
@@ -130,7 +130,7 @@ def size_headcount(
         repairs,
         promises,
         hours["back"],
-        placed_units(data),
+        model.units,
         load.profile,
         options,
     )
