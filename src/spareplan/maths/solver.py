@@ -233,3 +233,141 @@ def _status(highs: Any, name: str) -> str:
     raise SolverError(
         f"{name}: the solver stopped with '{highs.modelStatusToString(status)}' and no solution"
     )
+
+
+class WarmProgram:
+    """A linear program kept in the solver: after new limits or rows it starts from the last answer.
+
+    Parameters
+    ----------
+    cost, matrix, row_lower, row_upper, column_upper
+        As in `solve_arrays`; columns are never negative.
+    name : str
+        Shown in errors.
+    """
+
+    def __init__(
+        self,
+        cost: NDArray[np.float64],
+        matrix: spmatrix,
+        row_lower: NDArray[np.float64],
+        row_upper: NDArray[np.float64],
+        column_upper: NDArray[np.float64],
+        name: str = "problem",
+    ) -> None:
+        import highspy
+        from scipy import sparse
+
+        columns = sparse.csc_matrix(matrix)
+        self.name = name
+        self._highs = highspy.Highs()
+        self._highs.silent()
+        self._highs.setOptionValue("threads", 1)
+        lp = highspy.HighsLp()
+        lp.num_row_, lp.num_col_ = columns.shape
+        # As in `solve_arrays`: a power of two scales costs without rounding.
+        largest = float(np.abs(cost).max(initial=0.0))
+        steps = math.ceil(math.log2(largest / LARGEST_COST)) if largest > LARGEST_COST else 0
+        self._scale = 2.0**steps
+        lp.col_cost_ = np.asarray(cost, dtype=float) / self._scale
+        lp.col_lower_, lp.col_upper_ = np.zeros(columns.shape[1]), np.asarray(column_upper, dtype=float)
+        lp.row_lower_, lp.row_upper_ = np.asarray(row_lower, float), np.asarray(row_upper, float)
+        lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+        lp.a_matrix_.start_, lp.a_matrix_.index_ = columns.indptr, columns.indices
+        lp.a_matrix_.value_ = columns.data
+        self._highs.passModel(lp)
+
+    def solve(self, solver: str = "simplex", time_limit: float | None = None) -> Solution:
+        """Solve it as it stands now.
+
+        Parameters
+        ----------
+        solver : {"simplex", "ipm"}
+            The simplex starts from the last basis; the interior point starts anew and ends in a basis.
+        time_limit : float, optional
+            [s]
+
+        Returns
+        -------
+        Solution
+            Status "limit": the time ended before the optimum, and the bound is minus infinity.
+
+        Raises
+        ------
+        InfeasibleError, SolverError
+        """
+        highs = self._highs
+        highs.setOptionValue("solver", solver)
+        # The clock of the solver runs on from call to call.
+        highs.setOptionValue(
+            "time_limit", np.inf if time_limit is None else highs.getRunTime() + max(time_limit, 0.0)
+        )
+        highs.run()
+        status = _status(highs, self.name)
+        solution = highs.getSolution()
+        objective = float(highs.getInfo().objective_function_value) * self._scale
+        return Solution(
+            np.asarray(solution.col_value, dtype=float),
+            np.asarray(solution.row_dual, dtype=float) * self._scale,
+            objective,
+            objective if status == "optimal" else -np.inf,
+            status,
+        )
+
+    def limit(
+        self, columns: NDArray[np.int64], lower: NDArray[np.float64], upper: NDArray[np.float64]
+    ) -> None:
+        """Set the limits of some columns."""
+        self._highs.changeColsBounds(
+            len(columns), columns.astype(np.int32), np.asarray(lower, float), np.asarray(upper, float)
+        )
+
+    def keep(self) -> None:
+        """Remember the present basis."""
+        self._kept = self._highs.getBasis()
+
+    def back(self) -> None:
+        """Start the next solution from the basis remembered last."""
+        self._highs.setBasis(self._kept)
+
+    def add_rows(
+        self, matrix: spmatrix, row_lower: NDArray[np.float64], row_upper: NDArray[np.float64]
+    ) -> None:
+        """Add rows below those that stand."""
+        from scipy import sparse
+
+        rows = sparse.csr_matrix(matrix)
+        self._highs.addRows(
+            rows.shape[0],
+            np.asarray(row_lower, float),
+            np.asarray(row_upper, float),
+            rows.nnz,
+            rows.indptr[:-1].astype(np.int32),
+            rows.indices.astype(np.int32),
+            rows.data.astype(float),
+        )
+
+    def add_columns(
+        self, cost: NDArray[np.float64], matrix: spmatrix, column_upper: NDArray[np.float64] | float = np.inf
+    ) -> None:
+        """Add columns, never negative, to the right of those that stand."""
+        from scipy import sparse
+
+        columns = sparse.csc_matrix(matrix)
+        count = columns.shape[1]
+        self._highs.addCols(
+            count,
+            np.asarray(cost, float) / self._scale,
+            np.zeros(count),
+            np.broadcast_to(np.asarray(column_upper, float), count).copy(),
+            columns.nnz,
+            columns.indptr[:-1].astype(np.int32),
+            columns.indices.astype(np.int32),
+            columns.data.astype(float),
+        )
+
+    def charge(self, columns: NDArray[np.int64], cost: NDArray[np.float64]) -> None:
+        """Set the costs of some columns."""
+        self._highs.changeColsCost(
+            len(columns), columns.astype(np.int32), np.asarray(cost, float) / self._scale
+        )

@@ -1,0 +1,163 @@
+"""Search of the people plan: a bound from rounding cuts, whole people by holding few figures at a time.
+
+Small programs are solved to the asked gap by branching. For large ones the relaxation, tightened by cuts,
+gives the bound; then the columns nearest to whole are held whole, a third of them at a time, and the rest
+answers anew.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spareplan.errors import InfeasibleError
+from spareplan.maths.solver import Solution, WarmProgram
+from spareplan.staffing._blocks import WRITTEN_OUT, IntArray
+from spareplan.staffing.people_cuts import rounding_cuts
+from spareplan.staffing.people_model import PeopleModel
+
+FloatArray = NDArray[np.float64]
+
+# A cut must be broken by so many standard engineers to be worth a row.
+WORTH = 1e-3
+# Parts of the open columns held at each step, and the least held.
+STEP, LEAST_STEP = 3, 20
+NEAR = 1e-6
+
+
+@dataclass(frozen=True)
+class Found:
+    """A plan in whole people: values of the columns, cost and bound [money], "optimal" or "limit"."""
+
+    values: FloatArray
+    objective: float
+    bound: float
+    status: str
+
+    @property
+    def gap(self) -> float:
+        """Cost above the bound, as a share of the bound."""
+        difference = self.objective - self.bound
+        return (
+            0.0 if difference <= 1e-9 * max(abs(self.objective), 1.0) else difference / max(self.bound, 1e-12)
+        )
+
+
+class PeopleSearch:
+    """Solves one program again and again, with some columns forbidden, from the answer before.
+
+    Parameters
+    ----------
+    model : PeopleModel
+    gap : float
+        Relative gap that is good enough.
+    seconds : float
+        Longest time of one solution. [s]
+    """
+
+    def __init__(self, model: PeopleModel, gap: float, seconds: float) -> None:
+        self.model, self.gap, self.seconds = model, gap, seconds
+        self.small = model.blocks.entries <= WRITTEN_OUT
+        self._warm: WarmProgram | None = None
+
+    def solve(self, forbidden: IntArray | None = None) -> Found:
+        """Best plan found.
+
+        Parameters
+        ----------
+        forbidden : ndarray of int, optional
+            Columns held at 0.
+
+        Returns
+        -------
+        Found
+        """
+        begin = time.monotonic()
+        blocks = self.model.blocks
+        if self.small:
+            return _branched(blocks.solve(self.gap, self.seconds, forbidden))
+        found = self._dive(forbidden)
+        if found is not None and found.gap <= self.gap:
+            return found
+        left = max(self.seconds - (time.monotonic() - begin), 1.0)
+        start = None if found is None else found.values
+        tried = _branched(blocks.solve(self.gap, left, forbidden, start, written_out=False))
+        if found is None:
+            return tried
+        best = tried if tried.objective < found.objective else found
+        joined = Found(best.values, best.objective, max(found.bound, tried.bound), tried.status)
+        return replace(joined, status="optimal") if joined.gap <= self.gap else joined
+
+    def _dive(self, forbidden: IntArray | None) -> Found | None:
+        """A plan in whole people near the tightened relaxation, which is its bound; None: no such plan."""
+        blocks = self.model.blocks
+        cost, most, whole, lower, upper = blocks.arrays()
+        everything = np.arange(len(cost))
+        if self._warm is None:
+            self._cuts, self._cut_lower = rounding_cuts(self.model)
+            self._added = np.zeros(len(self._cut_lower), dtype=bool)
+            self._warm = WarmProgram(cost, blocks.matrix(), lower, upper, most, "people plan")
+            first = "ipm"
+        else:
+            first = "simplex"
+            self._warm.back()
+        warm, top = self._warm, most.copy()
+        if forbidden is not None:
+            top[forbidden[forbidden >= 0]] = 0.0
+        warm.limit(everything, np.zeros(len(cost)), top)
+        relaxed = warm.solve(first)
+        for _ in range(2):
+            new = (self._cut_lower - self._cuts @ relaxed.values > WORTH) & ~self._added
+            if not new.any():
+                break
+            self._added |= new
+            warm.add_rows(self._cuts[new], self._cut_lower[new], np.full(int(new.sum()), np.inf))
+            relaxed = warm.solve()
+        warm.keep()
+        try:
+            solution = _hold_whole(warm, relaxed, whole, top)
+        except InfeasibleError:
+            return None
+        constant = blocks.constant
+        return Found(solution.values, solution.objective + constant, relaxed.objective + constant, "optimal")
+
+
+def _hold_whole(warm: WarmProgram, relaxed: Solution, whole: NDArray[np.bool_], top: FloatArray) -> Solution:
+    """Hold columns whole, the nearest first, until all are."""
+    values = relaxed.values
+    zero = np.flatnonzero(whole & (values < NEAR))
+    warm.limit(zero, np.zeros(len(zero)), np.zeros(len(zero)))
+    held = ~whole
+    held[zero] = True
+    step, solution = STEP, relaxed
+    while True:
+        off = np.abs(values - np.rint(values))
+        broken = np.flatnonzero(~held & (off > NEAR))
+        if not len(broken):
+            return solution
+        near = broken[np.argsort(off[broken], kind="stable")][
+            : max(LEAST_STEP * STEP // step, len(broken) // step)
+        ]
+        figure = np.rint(values[near])
+        warm.limit(near, figure, figure)
+        try:
+            solution = warm.solve()
+        except InfeasibleError:
+            # Too much held at once: free what was idle, and go on in smaller steps.
+            if step >= 64 * STEP:
+                raise
+            free = np.concatenate([near, zero])
+            warm.limit(free, np.zeros(len(free)), top[free])
+            held[zero] = False
+            zero, step = zero[:0], step * 4
+            solution = warm.solve()
+        else:
+            held[near] = True
+        values = solution.values
+
+
+def _branched(solution: Solution) -> Found:
+    return Found(solution.values, solution.objective, solution.bound, solution.status)
