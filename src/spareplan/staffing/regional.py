@@ -21,12 +21,15 @@ from spareplan.staffing.travel import (
     DistanceTable,
     distance_table,
     flat_km,
+    left_over_share,
     unit_square_table,
 )
 
 FloatArray = NDArray[np.float64]
 HEAVY_LOAD = 0.93
 MOST_ON_DUTY = 5_000
+# Mean drive to the nearest of a few engineers against the spread of the machines.
+_TYPICAL_DRIVE = 0.75
 
 
 def size_regions(
@@ -107,8 +110,10 @@ def size_regions(
     shown = sorted(groups["region_id"].unique())
     rough = values["orders_per_day"].sum(axis=1).max() / HOURS_PER_DAY * (values["work_hours"].max() + 4.0)
     most = int(np.clip(1.5 * rough + 8, 16, 64))
-    travel, spread = _tables(regions.set_index("region_id"), units, shown, most, travel_speed, circuity, seed)
     place = np.searchsorted(np.array(shown, dtype=object), groups["region_id"].to_numpy(dtype=object))
+    points = _places(regions.set_index("region_id"), units, shown)
+    pace = _pace(regions.set_index("region_id"), shown, travel_speed, circuity)
+    travel, spread = _tables(points, pace, _loads(values, place, points, pace), most, seed)
     rows, repairs, limits = _model(values, promises, place, travel, spread, diagnose_hours)
     _refuse_hopeless(groups, rows)
     sized = size_rows(
@@ -116,8 +121,6 @@ def size_regions(
     )
     servers = sized.servers.copy()
     if simulate:
-        points = _places(regions.set_index("region_id"), units, shown)
-        pace = _pace(regions.set_index("region_id"), shown, travel_speed, circuity)
         causes = (sized.respond_cause == NONE), (sized.resolve_cause == NONE)
         # Near full load the queue takes longer to settle than a run lasts; there the formula judges better.
         queued = (rows.rates * (rows.work + rows.travel[rows.place, 0][:, None])).sum(axis=1)
@@ -270,22 +273,31 @@ def _pace(regions: pd.DataFrame, shown: list[str], travel_speed: float, circuity
     return (detour / speed).to_numpy(float)
 
 
+def _loads(
+    values: dict[str, FloatArray], place: NDArray[np.int64], points: dict[str, Any], pace: FloatArray
+) -> FloatArray:
+    """Visits under way at a time in each place, roughly, mean over its months. [erlang]."""
+    wide = [
+        at / np.sqrt(6) if isinstance(at, float) else np.sqrt(at.var(axis=0).sum()) for at in points.values()
+    ]
+    drive = _TYPICAL_DRIVE * np.array(wide) * pace
+    work = values["work_hours"] / (1.0 - values["again_share"])
+    erlang = (values["orders_per_day"] / HOURS_PER_DAY * (work + drive[place, None])).sum(axis=1)
+    counts = np.maximum(np.bincount(place, minlength=len(pace)), 1)
+    found: FloatArray = np.bincount(place, erlang, minlength=len(pace)) / counts
+    return found
+
+
 def _tables(
-    regions: pd.DataFrame,
-    units: pd.DataFrame | None,
-    shown: list[str],
-    most: int,
-    travel_speed: float,
-    circuity: float,
-    seed: int,
+    points: dict[str, Any], pace: FloatArray, loads: FloatArray, most: int, seed: int
 ) -> tuple[FloatArray, FloatArray]:
-    pace = _pace(regions, shown, travel_speed, circuity)
-    means, spreads = np.empty((len(shown), most)), np.empty((len(shown), most, QUANTILES))
-    for row, place in enumerate(_places(regions, units, shown).values()):
+    means, spreads = np.empty((len(pace), most)), np.empty((len(pace), most, QUANTILES))
+    left_over = left_over_share(loads)
+    for row, place in enumerate(points.values()):
         if isinstance(place, float):
-            square = unit_square_table(most)
+            square = unit_square_table(most, float(left_over[row]))
             table = DistanceTable(square.mean * place, square.quantiles * place)
         else:
-            table = distance_table(place, most, seed)
+            table = distance_table(place, most, seed, left_over=float(left_over[row]))
         means[row], spreads[row] = table.mean * pace[row], table.quantiles * pace[row]
     return means, spreads
