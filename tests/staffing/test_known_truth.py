@@ -193,3 +193,13 @@ def test_regions_without_records_are_named_and_lean_on_all():
     np.testing.assert_allclose(rows["value"], overall, rtol=0.1)
     assert found(load, "travel there and back")["value"].isna()[:2].all()
     assert "regions_without_orders" not in {row["name"] for row in made_up(0)[0].assumptions}
+
+
+def test_skills_share_orders_and_standard_hours():
+    loads = [made_up(seed)[0] for seed in range(4)]
+    orders = np.mean([load.skill_orders.to_numpy() for load in loads], axis=(0, 1))
+    np.testing.assert_allclose(orders, SKILL_MIX, atol=0.02)
+    whole = SKILL_MIX * (SKILL_HOURS + 2.0)
+    hours = np.mean([load.skills.to_numpy() for load in loads], axis=(0, 1))
+    np.testing.assert_allclose(hours, whole / whole.sum(), atol=0.02)
+    np.testing.assert_allclose(loads[0].skills.sum(axis=1), 1.0)

@@ -30,12 +30,15 @@ class RepairHours(NamedTuple):
         region x priority: squared variation of orders of one kind.
     by_skill : Series
         Mean by least skill that an order needs. [hours]
+    of_orders : Series
+        Standard hours of each past order, by its index; NaN unknown. [hours]
     """
 
     grid: pd.DataFrame
     factor: pd.Series
     scv: pd.DataFrame
     by_skill: pd.Series
+    of_orders: pd.Series
 
 
 def repair_hours(
@@ -88,6 +91,7 @@ def repair_hours(
             pd.Series(1.0, index=regions),
             pd.DataFrame(options.default_work_scv, index=regions, columns=columns),
             pd.Series(options.default_work_hours, index=list(SKILLS)),
+            pd.Series(np.nan, index=past.index),
         )
     done = done.assign(hours=standard_hours(done, regions, engineers, options, notes))
     mean = float(done["hours"].mean())
@@ -122,7 +126,7 @@ def repair_hours(
             "squared variation by region and priority, mixed with that of all regions",
         ),
     ]
-    return RepairHours(grid, factor, scv, by_skill)
+    return RepairHours(grid, factor, scv, by_skill, done["hours"].reindex(past.index))
 
 
 def standard_hours(

@@ -226,17 +226,42 @@ def _from_levels(
 
 
 def skill_shares(
-    past: pd.DataFrame, regions: pd.Index, options: StaffingOptions, notes: list[dict[str, Any]]
-) -> pd.DataFrame:
-    """Share hours by least skill, regions mixed with all; an order without skill needs a junior."""
-    hours = past["work_hours"].fillna(options.default_work_hours) + past["travel_hours"].fillna(0.0)
+    past: pd.DataFrame,
+    standard: pd.Series,
+    regions: pd.Index,
+    options: StaffingOptions,
+    notes: list[dict[str, Any]],
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Share hours and orders by least skill, regions mixed with all; an order without skill needs a junior.
+
+    Parameters
+    ----------
+    past : DataFrame
+        region_id, skill, travel_hours.
+    standard : Series
+        Standard hours at the machine of these orders (its index); NaN unknown. [hours]
+    regions : Index
+    options : StaffingOptions
+    notes : list of dict
+        Gets a row of an assumptions table.
+
+    Returns
+    -------
+    hours, orders : DataFrame
+        region x skill: shares.
+    """
+    hours = standard.fillna(options.default_work_hours) + past["travel_hours"].fillna(0.0)
     skill = past["skill"].where(past["skill"].isin(SKILLS), "junior")
-    rows = pd.DataFrame({"region_id": past["region_id"], "skill": skill, "hours": hours})
-    table = rows.pivot_table("hours", "region_id", "skill", "sum")
-    table = table.reindex(index=regions, columns=list(SKILLS)).fillna(0.0)
-    common = table.sum() / table.to_numpy().sum()
+    rows = pd.DataFrame({"region_id": past["region_id"], "skill": skill, "hours": hours, "orders": 1.0})
+    shares = []
+    for column in ("hours", "orders"):
+        table = rows.pivot_table(column, "region_id", "skill", "sum")
+        table = table.reindex(index=regions, columns=list(SKILLS)).fillna(0.0)
+        common = table.sum() / table.to_numpy().sum()
+        kin = options.kin_orders * float(rows[column].mean())
+        shares.append((common, (table + kin * common).div(table.sum(axis=1) + kin, axis=0)))
     named = int(past["skill"].isin(SKILLS).sum())
-    told = ", ".join(f"{name} {float(common[name]):.0%}" for name in SKILLS)
+    told = ", ".join(f"{name} {float(shares[0][0][name]):.0%}" for name in SKILLS)
     notes.append(
         note(
             "skill_shares",
@@ -246,8 +271,7 @@ def skill_shares(
             f"least skill that is needed; {named} of {len(past)} orders name it, the others need a junior",
         )
     )
-    kin = options.kin_orders * float(hours.mean())
-    return (table + kin * common).div(table.sum(axis=1) + kin, axis=0)
+    return shares[0][1], shares[1][1]
 
 
 def note(name: str, value: Any, unit: str, origin: str, meaning: str) -> dict[str, Any]:

@@ -36,7 +36,9 @@ class Workload:
     scv : DataFrame
         region x priority: squared variation of that time for orders of one kind.
     skills : DataFrame
-        region x skill: share of hours that need at least this skill, by orders.
+        region x skill: share of the standard hours of orders whose least skill this is.
+    skill_orders : DataFrame
+        region x skill: share of the orders whose least skill this is.
     skill_hours : Series
         By least skill: mean time at the machine of a standard engineer. [hours]
     profile : ndarray, shape (24,)
@@ -57,6 +59,7 @@ class Workload:
     work_hours: pd.DataFrame
     scv: pd.DataFrame
     skills: pd.DataFrame
+    skill_orders: pd.DataFrame
     skill_hours: pd.Series
     profile: np.ndarray
     week: np.ndarray
@@ -146,6 +149,7 @@ def build_workload(
     by_kind["orders"] *= (1.0 - options.desk_fix_share) / rows
     orders = _split_by_priority(by_kind, past, regions, options, notes)
     hours = repair_hours(past, regions, data.engineers, options, notes)
+    skills, skill_orders = skill_shares(past, hours.of_orders, regions, options, notes)
     week, weeks = week_profiles(past, regions, as_of, options, notes)
     notes += _empty_regions(regions, past, fleet)
     estimates = estimate_table(past, exposure, regions, shares, hours, options)
@@ -155,7 +159,8 @@ def build_workload(
         shares.assign(hours_factor=hours.factor),
         hours.grid,
         hours.scv,
-        skill_shares(past, regions, options, notes),
+        skills,
+        skill_orders,
         hours.by_skill,
         week.mean(axis=0),
         week,
