@@ -25,7 +25,7 @@ KM_PER_DEGREE = 111.195
 SQUARE_PAIR = 0.5214
 QUANTILES = 200
 _DRAWS = 4000
-_CHAIN_STEPS = 6000
+_CHAIN_STEPS = 4000
 # Steps of a chain per engineer before it counts.
 _SETTLE = 8
 _CHAINS = 100
@@ -203,10 +203,10 @@ def distance_table(
     grid = _grid(most)
     east, north = np.ascontiguousarray(points[:, 0]), np.ascontiguousarray(points[:, 1])
     calls = generator.integers(len(points), size=_DRAWS)
-    posts = generator.integers(len(points), size=(_DRAWS, most))
-    square = (east[posts] - east[calls, None]) ** 2 + (north[posts] - north[calls, None]) ** 2
-    nearest = np.minimum.accumulate(square, axis=1)[:, grid - 1]
-    spread = np.sqrt(np.sort(np.ascontiguousarray(nearest.T), axis=1))
+    posts = generator.integers(len(points), size=(most, _DRAWS))
+    square = (east[posts] - east[calls]) ** 2 + (north[posts] - north[calls]) ** 2
+    groups = np.minimum.reduceat(square, np.concatenate([[0], grid[:-1]]), axis=0)
+    spread = np.sqrt(np.sort(np.minimum.accumulate(groups, axis=0), axis=1))
     rows = np.empty((len(grid), QUANTILES))
     means = np.empty(len(grid))
     # The same orders at every number of engineers.
