@@ -30,6 +30,8 @@ def refused(**changes) -> set[tuple[str, str]]:
         ("missing_share", [-0.1, 1.1, INF]),
         ("again_share", [-0.1, 1.0, 1.5]),
         ("parts_hours", [-1.0, INF]),
+        ("parts_scv", [-1.0, INF]),
+        ("known_share", [-0.1, 1.1]),
         ("priority", [None, "P9"]),
         ("region_id", [None, "elsewhere"]),
     ],
@@ -143,3 +145,13 @@ def test_a_region_without_orders_needs_neither_machines_nor_area():
     table = staffing.size_regions(regions, ORDERS.assign(orders_per_day=0.0), PROMISES)
     assert table["required"].tolist() == [0]
     assert table["reason"].tolist() == ["no orders"]
+
+
+def test_waits_for_parts_of_a_known_length_are_sized_apart_from_random_ones():
+    asked = PROMISES.assign(resolve_hours=36.0)
+    late = ORDERS.assign(missing_share=0.3, parts_hours=20.0)
+    random = staffing.size_regions(REGIONS, late, asked)
+    certain = staffing.size_regions(REGIONS, late.assign(parts_scv=0.0), asked)
+    assert random["bound_p1"].tolist() == ["parts"]
+    assert certain["bound_p1"].tolist() == ["none"]
+    assert certain["resolve_p1"][0] >= 0.95 > random["resolve_p1"][0]

@@ -14,7 +14,14 @@ from spareplan.staffing._arguments import Arguments
 
 FloatArray = NDArray[np.float64]
 # What a class of orders has where the table does not say.
-PLAIN = {"work_scv": 1.0, "missing_share": 0.0, "known_share": 0.0, "again_share": 0.0, "parts_hours": 0.0}
+PLAIN = {
+    "work_scv": 1.0,
+    "missing_share": 0.0,
+    "known_share": 0.0,
+    "again_share": 0.0,
+    "parts_hours": 0.0,
+    "parts_scv": 1.0,
+}
 DEFAULT_TARGET = 0.95
 # An engineer cannot be told to serve more; beyond it a rate is a slip of the unit.
 MOST_PER_DAY = 1e6
@@ -165,7 +172,8 @@ def order_arrays(
     Returns
     -------
     dict of str to ndarray, shape (groups, priorities)
-        orders_per_day, work_hours, work_scv, missing_share, known_share, again_share, parts_hours.
+        orders_per_day, work_hours, work_scv, missing_share, known_share, again_share, parts_hours,
+        parts_scv.
     """
     index = pd.MultiIndex.from_frame(groups) if len(keys) > 1 else pd.Index(groups[keys[0]])
     wanted = pd.MultiIndex.from_frame(table[keys]) if len(keys) > 1 else pd.Index(table[keys[0]])
@@ -219,7 +227,7 @@ def _check_orders(found: Tables, orders: pd.DataFrame, regions: pd.DataFrame, pr
     found.number("orders", orders, "orders_per_day", rule, remedy, high=MOST_PER_DAY, unknown=False)
     remedy = "give the mean time at the machine"
     found.number("orders", orders, "work_hours", "is above 0", remedy, above=True, unknown=False)
-    for column in ("work_scv", "parts_hours"):
+    for column in ("work_scv", "parts_hours", "parts_scv"):
         found.number("orders", orders, column, "is 0 or more")
     for column in ("missing_share", "known_share"):
         found.number("orders", orders, column, "lies from 0 to 1", "give a share of orders", high=1.0)

@@ -57,7 +57,7 @@ def size_regions(
         region_id, priority, orders_per_day, work_hours; optional month (a sizing each), work_scv (1),
         missing_share (part found missing on site: one more visit after parts_hours), known_share (known
         missing at the call: the visit waits for it), again_share (of the visits made with the part, each
-        anew, that do not mend the machine).
+        anew, that do not mend the machine), parts_scv (1).
     promises : DataFrame
         A row per priority, most urgent first: priority, respond_hours; optional target (0.95), resolve_hours,
         response_mode ("dispatch": set out, "arrival": be there). NaN: no promise.
@@ -168,7 +168,11 @@ def _model(
     )
     orders, scv = values["orders_per_day"], values["work_scv"]
     late = orders * (values["missing_share"] + values["known_share"])
-    parts = (values["parts_hours"] * late).sum(axis=1) / np.maximum(late.sum(axis=1), 1e-300)
+    # Classes of a row share one law of the wait for parts: mean and second moment over all that wait.
+    weight = late / np.maximum(late.sum(axis=1, keepdims=True), 1e-300)
+    parts = (weight * values["parts_hours"]).sum(axis=1)
+    second = (weight * values["parts_hours"] ** 2 * (1.0 + values["parts_scv"])).sum(axis=1)
+    parts_scv = np.where(parts > 0, np.maximum(second / np.maximum(parts, 1e-9) ** 2 - 1.0, 0.0), 1.0)
     repairs = Repairs(
         values["work_hours"],
         scv,
@@ -177,6 +181,7 @@ def _model(
         values["known_share"],
         values["again_share"],
         parts,
+        parts_scv,
     )
     work, visits = repairs.visit_work, repairs.visits
     rates = orders / HOURS_PER_DAY * visits
