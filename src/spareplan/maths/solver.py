@@ -235,6 +235,10 @@ def _status(highs: Any, name: str) -> str:
     )
 
 
+# Number of the primal simplex among the strategies of HiGHS.
+PRIMAL = 4
+
+
 class WarmProgram:
     """A linear program kept in the solver: after new limits or rows it starts from the last answer.
 
@@ -352,6 +356,9 @@ class WarmProgram:
     ) -> None:
         """Add columns, never negative, to the right of those that stand."""
         from scipy import sparse
+
+        # The last basis still keeps every row, so the primal simplex goes on from it.
+        self._highs.setOptionValue("simplex_strategy", PRIMAL)
 
         columns = sparse.csc_matrix(matrix)
         count = columns.shape[1]

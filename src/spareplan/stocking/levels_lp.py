@@ -18,15 +18,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spareplan.maths.solver import Solution, solve_arrays, solve_model
+from spareplan.maths.solver import Solution, WarmProgram, solve_arrays, solve_model
 from spareplan.stocking.multipliers import Search, bound_at
 from spareplan.stocking.pipelines import Pipelines
 from spareplan.stocking.pricing import Priced, price
 from spareplan.stocking.promises import Promises
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -140,9 +144,7 @@ class Master:
     unkept: float
 
 
-def solve_master(
-    columns: Columns, fine: FloatArray, whole: bool = False, gap: float = 1e-7, readable: bool = True
-) -> Master:
+def solve_master(columns: Columns, fine: FloatArray, whole: bool = False, gap: float = 1e-7) -> Master:
     """Choose shares of columns so that every promise is kept for the least money.
 
     Parameters
@@ -155,14 +157,12 @@ def solve_master(
         One whole column per part instead of shares.
     gap : float
         Relative gap at which the search for whole columns may stop.
-    readable : bool
-        Write few columns out in PuLP; where the master is solved over and over, arrays are quicker.
 
     Returns
     -------
     Master
     """
-    if readable and len(columns) <= READABLE_COLUMNS:
+    if len(columns) <= READABLE_COLUMNS:
         solution = _written_out(columns, fine, whole, gap)
     else:
         solution = _as_arrays(columns, fine, whole, gap)
@@ -207,20 +207,69 @@ def _written_out(columns: Columns, fine: FloatArray, whole: bool, gap: float) ->
 def _as_arrays(columns: Columns, fine: FloatArray, whole: bool, gap: float) -> Solution:
     from scipy import sparse
 
-    count, groups, parts = len(columns), len(fine), len(columns.pipelines.unit_cost)
-    rows = np.concatenate([columns.use_promise, groups + columns.part, np.arange(groups)])
-    places = np.concatenate([columns.use_column, np.arange(count), count + np.arange(groups)])
-    values = np.concatenate([columns.use_amount, np.ones(count), -np.ones(groups)])
-    matrix = sparse.csc_matrix((values, (rows, places)), shape=(groups + parts, count + groups))
+    groups = len(fine)
+    matrix = sparse.hstack([_matrix(columns, 0), _unkept(columns)]).tocsc()
+    limit = np.r_[columns.promises.allowed, np.ones(matrix.shape[0] - groups)]
     return solve_arrays(
         np.r_[columns.cost, fine],
         matrix,
-        np.r_[np.full(groups, -np.inf), np.ones(parts)],
-        np.r_[columns.promises.allowed, np.ones(parts)],
-        integer=np.r_[np.ones(count, bool), np.zeros(groups, bool)] if whole else None,
+        np.r_[np.full(groups, -np.inf), limit[groups:]],
+        limit,
+        integer=np.r_[np.ones(len(columns), bool), np.zeros(groups, bool)] if whole else None,
         gap=gap,
         name="stock levels",
     )
+
+
+def _matrix(columns: Columns, first: int) -> sparse.csc_matrix:
+    """What the columns from `first` on use of the promises, and whose they are."""
+    from scipy import sparse
+
+    groups, count = len(columns.promises), len(columns) - first
+    new = columns.use_column >= first
+    rows = np.concatenate([columns.use_promise[new], groups + columns.part[first:]])
+    places = np.concatenate([columns.use_column[new] - first, np.arange(count)])
+    values = np.concatenate([columns.use_amount[new], np.ones(count)])
+    shape = (groups + len(columns.pipelines.unit_cost), count)
+    return sparse.csc_matrix((values, (rows, places)), shape=shape)
+
+
+def _unkept(columns: Columns) -> sparse.csc_matrix:
+    """What is missing at each promise."""
+    from scipy import sparse
+
+    groups = len(columns.promises)
+    shape = (groups + len(columns.pipelines.unit_cost), groups)
+    return sparse.csc_matrix((-np.ones(groups), (np.arange(groups), np.arange(groups))), shape=shape)
+
+
+class _Growing:
+    """The master kept in the solver while columns are added: each solution starts from the last one."""
+
+    def __init__(self, columns: Columns, fine: FloatArray) -> None:
+        self.columns, self.fine, self.known = columns, fine, 0
+        limit = np.r_[columns.promises.allowed, np.ones(len(columns.pipelines.unit_cost))]
+        groups = len(fine)
+        lower = np.r_[np.full(groups, -np.inf), limit[groups:]]
+        unbounded = np.full(groups, np.inf)
+        self.program = WarmProgram(fine, _unkept(columns), lower, limit, unbounded, "stock levels")
+
+    def solve(self, fine: FloatArray) -> Master:
+        """Shares and prices with the columns there are now."""
+        groups, columns = len(fine), self.columns
+        if len(columns) > self.known:
+            self.program.add_columns(columns.cost[self.known :], _matrix(columns, self.known))
+            self.known = len(columns)
+        if not np.array_equal(fine, self.fine):
+            self.program.charge(np.arange(groups), fine)
+            self.fine = fine.copy()
+        found = self.program.solve()
+        return Master(
+            found.values[groups:],
+            np.maximum(-found.duals[:groups], 0.0),
+            found.objective,
+            float(found.values[:groups].sum()),
+        )
 
 
 def generate_columns(
@@ -249,7 +298,7 @@ def generate_columns(
     enough : float
         Stop once the bound has come this far. [money]
     readable : bool
-        As in `solve_master`.
+        Write few columns out in PuLP; where the master is solved over and over, arrays are quicker.
 
     Returns
     -------
@@ -260,7 +309,16 @@ def generate_columns(
     fine = 10 * np.maximum(
         search.prices, np.maximum(search.last, 1e-9 * search.prices.max(initial=0.0) + 1e-12)
     )
-    master = solve_master(columns, fine, readable=readable)
+    growing: _Growing | None = None
+
+    def solve() -> Master:
+        nonlocal growing
+        if growing is None and readable and len(columns) <= READABLE_COLUMNS:
+            return solve_master(columns, fine)
+        growing = growing or _Growing(columns, fine)
+        return growing.solve(fine)
+
+    master = solve()
     held = HELD
     try:
         for step in range(rounds):
@@ -285,7 +343,7 @@ def generate_columns(
                 held = 0.0
                 continue
             held = HELD
-            master = solve_master(columns, fine, readable=readable)
+            master = solve()
     except KeyboardInterrupt:
         search.interrupted = True
     return master
