@@ -62,7 +62,7 @@ def machine_months(
     end = np.minimum(np.nan_to_num((units["retired_on"] - start).to_numpy() / day, nan=np.inf), length)
     stay = pd.Series(np.maximum(end - begin, 0.0), index=units.index)
     months = stay.groupby(units["region_id"]).sum().reindex(regions, fill_value=0.0) / DAYS_PER_MONTH
-    return months.where(regions.isin(past["region_id"]), 0.0)
+    return months.where(regions.isin(past["region_id"].unique()), 0.0)
 
 
 def estimate_table(

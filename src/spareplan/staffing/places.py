@@ -241,7 +241,7 @@ def _place(own: pd.DataFrame, sites: pd.DataFrame, region: str, area: float) -> 
     """Choose the best evidence of a region; rows that `flat_km` laid flat."""
     none = np.zeros((0, 2))
     placed = own.dropna(subset=["latitude", "longitude"])
-    served = sites[sites["site_id"].isin(own["site_id"])] if "site_id" in own else sites.iloc[:0]
+    served = sites[sites["site_id"].isin(own["site_id"].unique())] if "site_id" in own else sites.iloc[:0]
     near = served if len(served) else sites[sites["region_id"] == region]
     points = flat_km(placed["latitude"], placed["longitude"])
     spots = len(np.unique(points, axis=0))

@@ -93,7 +93,7 @@ def visit_shares(
     share = options.part_order_share
     origin = "default"
     if len(linked) and len(failures):
-        share = float(failures["order_id"].isin(linked).mean())
+        share = float((pd.Index(linked).get_indexer(pd.Index(failures["order_id"])) >= 0).mean())
         origin = "estimated from replacements.order_id"
     notes.append(
         note("part_order_share", round(share, 3), "share", origin, "failure orders that need a part")

@@ -174,7 +174,7 @@ def _empty_regions(regions: pd.Index, past: pd.DataFrame, fleet: pd.DataFrame) -
     """Name the regions whose own records cannot tell."""
     told = {
         "regions_without_orders": (
-            ~regions.isin(past["region_id"]),
+            ~regions.isin(past["region_id"].unique()),
             "data: work_orders",
             "no orders of their own: rates, hours and shares of all regions",
         ),
