@@ -62,6 +62,8 @@ def find_within_caps(asked: Asked, progress: Progress | None = None) -> Found:
     ------
     InfeasibleError
         A region cannot keep its promises with its cap: `clashes` and `least` as `regions.refusal` tells them.
+    KeyboardInterrupt
+        The user broke off before there was a plan that keeps the caps.
     """
     promises, eased = asked.promises, asked.eased
     if promises.cap_promise is None:
@@ -76,6 +78,9 @@ def find_within_caps(asked: Asked, progress: Progress | None = None) -> Found:
     kept = promises.kept(promises.used(free.state))
     if kept.all():
         return replace(free, prices=np.r_[free.prices, np.zeros(len(promises) - len(free.prices))])
+    if free.interrupted:
+        # No plan that keeps the caps was found before the user broke off.
+        raise KeyboardInterrupt
     if not early:
         regions = [one for one in regions_of(asked) if not kept[one.caps].all()]
         refuse_short(asked, regions)
@@ -107,6 +112,7 @@ def cap_lines(asked: Asked, found: Found) -> list[str]:
     if binding and len(found.levels) <= SECOND_SEARCH_ROWS and not found.interrupted:
         uncapped = without_caps(promises)
         free = find_levels(asked.pipelines, uncapped, found.prices[: len(uncapped)])
-        more = max(found.cost - free.cost, 0.0)
-        lines.append(f"the caps cost {more:,.0f} elsewhere ({more / found.cost:.2%})")
+        if not free.interrupted:
+            more = max(found.cost - free.cost, 0.0)
+            lines.append(f"the caps cost {more:,.0f} elsewhere ({more / found.cost:.2%})")
     return lines

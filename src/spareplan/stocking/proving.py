@@ -22,7 +22,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -158,19 +158,7 @@ def separate(pipelines: Pipelines, promises: Promises) -> Iterator[Group]:
         mine = np.flatnonzero(label[:parts] == name)
         kept = np.flatnonzero(label[parts:] == name)
         rows = pipelines.rows_of(mine)
-        yield Group(pipelines.take(mine), _only(promises.take(rows), kept), rows, kept)
-
-
-def _only(promises: Promises, kept: IntArray) -> Promises:
-    """Some of the promises, numbered anew."""
-    place = np.full(len(promises) + 1, -1, np.int64)
-    place[kept] = np.arange(len(kept))
-    laid = {
-        name: place[values]
-        for name in ("wait_promise", "miss_promise", "late_promise", "cap_promise")
-        if (values := getattr(promises, name)) is not None
-    }
-    return replace(promises, table=promises.table.iloc[kept], allowed=promises.allowed[kept], **laid)
+        yield Group(pipelines.take(mine), promises.take(rows).only(kept), rows, kept)
 
 
 def _prove_group(group: Group, levels: IntArray, prices: FloatArray, work: int) -> Proof:
