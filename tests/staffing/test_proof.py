@@ -118,15 +118,19 @@ def test_the_searched_numbers_keep_the_promises_and_one_engineer_fewer_does_not(
     assert (fewer.groupby("region_id")["achieved"].min() < 0.955).all()
 
 
-def test_months_of_nearly_equal_load_share_the_search_of_the_fullest(units):
-    shown = plan(units)
+def test_months_between_two_of_equal_number_take_it_over(units):
+    loads = (1.04, 1.0, 1.02, 0.6, 1.2, 1.21)
+    shown = plan(units, load=loads)
     sized = size_rows(shown.rows, shown.promises, shown.repairs)
-    table = search_plan(shown, sized, every_row=True).table
-    first = table[table["region_id"] == "A"].set_index("month")
-    assert first.loc[MONTHS[0], "looked_at"] == MONTHS[1]
+    found = search_plan(shown, sized, every_row=True)
+    first = found.table[found.table["region_id"] == "A"].set_index("month")
+    assert first.loc[MONTHS[2], "looked_at"] == MONTHS[0]
+    assert "2026-01" in first.loc[MONTHS[2], "reason"]
     assert first.loc[MONTHS[1], "looked_at"] == MONTHS[1]
-    assert first.loc[MONTHS[2], "looked_at"] == MONTHS[2]
-    assert "2026-02" in first.loc[MONTHS[0], "reason"]
+    # Looked at by itself the month in between gets the same number.
+    alone = plan(units, load=(0.0, 0.0, 1.02, 0.6, 1.2, 1.21))
+    other = search_plan(alone, size_rows(alone.rows, alone.promises, alone.repairs), every_row=True)
+    assert other.servers[2] == found.servers[2]
 
 
 def test_numbers_that_are_clear_by_formula_are_not_simulated(units):
@@ -149,7 +153,7 @@ def test_day_shifts_are_always_searched(units):
 
 
 def test_a_promise_that_no_number_keeps_leaves_the_formulas_number(units):
-    shown = plan(units, duty=Duty(8.0, 9.0), respond=[np.nan, np.nan, 0.1, 0.1])
+    shown = plan(units, duty=Duty(8.0, 9.0), respond=[np.nan, np.nan, 0.1, 0.1])._replace(on_shift=NONE)
     sized = size_rows(shown.rows, shown.promises, shown.repairs)
     found = search_plan(shown, sized)
     np.testing.assert_array_equal(found.servers, sized.servers)

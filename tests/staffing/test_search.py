@@ -101,8 +101,8 @@ def test_limits_on_the_clock_of_the_shift_leave_the_nights_out():
     plain = row(per_day=(0.0, 0.0, 0.0, 2.0), duty=Duty(8.0, 20.0), limits=promises(0.5))
     kwargs = {k: v for k, v in plain.items() if k in ATTAINED}
     kwargs["orders"] = kwargs["orders"] | {"work_hours": np.full(4, 0.01)}
-    calendar = attained(20, **kwargs)
-    shift = attained(20, on_shift=EVERY, **kwargs)
+    calendar = attained(20, on_shift=NONE, **kwargs)
+    shift = attained(20, **kwargs)
     # Half of the calls within the shift, and those of the last half hour before it.
     assert calendar.respond[3] == pytest.approx(12.5 / 24, abs=0.01)
     assert shift.respond[3] == 1.0
@@ -114,8 +114,20 @@ def test_calls_by_the_hour_change_what_a_night_without_shift_costs():
     plain = row(per_day=(0.0, 0.0, 0.0, 2.0), duty=Duty(12.0, 24.0), limits=promises(0.5))
     kwargs = {k: v for k, v in plain.items() if k in ATTAINED}
     kwargs["orders"] = kwargs["orders"] | {"work_hours": np.full(4, 0.01)}
-    assert attained(20, profile=profile, **kwargs).respond[3] == pytest.approx(0.5 / 12, abs=0.01)
-    assert attained(20, profile=profile[::-1], **kwargs).respond[3] == 1.0
+    assert attained(20, profile=profile, on_shift=NONE, **kwargs).respond[3] == pytest.approx(
+        0.5 / 12, abs=0.01
+    )
+    assert attained(20, profile=profile[::-1], on_shift=NONE, **kwargs).respond[3] == 1.0
+
+
+def test_calls_by_weekday_leave_a_free_weekend_without_wait():
+    week = np.repeat(np.where(np.arange(7) < 5, 1.0, 0.0)[:, None], 24, axis=1)
+    plain = row(per_day=(0.0, 0.0, 0.0, 2.0), duty=Duty(0.0, 24.0, 5), limits=promises(0.5))
+    kwargs = {k: v for k, v in plain.items() if k in ATTAINED}
+    kwargs["orders"] = kwargs["orders"] | {"work_hours": np.full(4, 0.01)}
+    even = attained(20, on_shift=NONE, **kwargs)
+    assert even.respond[3] == pytest.approx(5 / 7, abs=0.01)
+    assert attained(20, on_shift=NONE, profile=week, **kwargs).respond[3] == pytest.approx(1.0, abs=1e-3)
 
 
 def test_a_load_that_only_just_fits_is_not_taken_for_settled():
@@ -237,3 +249,14 @@ def test_skills_without_engineers_are_refused_by_name():
     with pytest.raises(DataError) as caught:
         search_row(**row(skills=Skills(np.ones(2), np.zeros(2), np.ones(3))))
     assert {"skills.crew", "skills.efficiency"} <= set(caught.value.problems["column"])
+
+
+def test_a_region_that_runs_well_until_it_once_fills_up_is_not_searched_below_its_crowded_load():
+    # Next to no work, but hours between orders: near ones while few wait, far ones once many do.
+    orders = {"orders_per_day": np.array([0.0, 0.0, 0.0, 480.0]), "work_hours": np.full(4, 0.3)}
+    wide = row(orders=orders, place=400.0, pace=1.3 / 60, limits=promises(np.full(4, 24.0)), start=60)
+    found = search_row(**wide)
+    crowded = 20.0 * (0.3 + 0.5214 * 400.0 * 1.3 / 60)
+    assert found.servers >= crowded
+    assert found.utilisation < 0.5
+    assert search_row(**wide | {"far": 0.1}).servers < 0.8 * crowded

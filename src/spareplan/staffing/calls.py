@@ -7,8 +7,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spareplan.maths.units import HOURS_PER_DAY
-
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 LAWS = ("gamma", "lognormal")
@@ -61,8 +59,8 @@ def by_profile(operational: FloatArray, rate: float, profile: FloatArray | None)
         Ascending. [calls expected until then]
     rate : float
         Mean calls per hour. [1/hour]
-    profile : ndarray, shape (24,), optional
-        Calls per hour of the day against their mean; None: even.
+    profile : ndarray, shape (24,) or (7, 24), optional
+        Calls per hour of the day, or of the week, against their mean; None: even.
 
     Returns
     -------
@@ -73,11 +71,11 @@ def by_profile(operational: FloatArray, rate: float, profile: FloatArray | None)
     if profile is None or np.ptp(profile) < 1e-9:
         return even
     # Expected calls up to each full hour, turned round.
-    passed = np.concatenate([[0.0], np.cumsum(profile)]) * (HOURS_PER_DAY / np.sum(profile))
-    day = np.floor(even / HOURS_PER_DAY)
-    return day * HOURS_PER_DAY + np.interp(
-        even - day * HOURS_PER_DAY, passed, np.arange(HOURS_PER_DAY + 1, dtype=float)
-    )
+    hours = np.asarray(profile, dtype=float).reshape(-1)
+    length = len(hours)
+    passed = np.concatenate([[0.0], np.cumsum(hours)]) * (length / hours.sum())
+    turn = np.floor(even / length) * length
+    return turn + np.interp(even - turn, passed, np.arange(length + 1, dtype=float))
 
 
 def draw_classes(generator: np.random.Generator, count: int, rate: FloatArray) -> IntArray:

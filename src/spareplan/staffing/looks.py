@@ -149,7 +149,8 @@ class RegionLooks:
         self.wanted &= ~np.isnan(np.stack([limits.respond, limits.resolve], axis=1))
         self.max_utilisation, self.seed = max_utilisation, seed
         self.duty, self.profile, self.depot = duty, profile, depot
-        self.on_shift = none > 0 if on_shift is None else np.asarray(on_shift, dtype=bool)
+        waits = (np.arange(len(none)) >= duty.called_out) & (not duty.round_the_clock)
+        self.on_shift = waits if on_shift is None else np.asarray(on_shift, dtype=bool)
         self.stretch_orders, self.most_orders = FIRST_ORDERS, most_orders
         self.skills = ONE_SKILL if skills is None else skills
         self.stretches: list[Stretch] = []
@@ -162,15 +163,18 @@ class RegionLooks:
             self.looks[servers] = self._look(servers)
         return self.looks[servers]
 
-    def crowded(self) -> float:
+    def crowded(self, far: float | None) -> float:
         """Engineers kept busy if every order had to wait, so that nobody sets out from near; 0 by shift."""
         if self.depot or not self.duty.round_the_clock:
             return 0.0
-        far = self.place * SQUARE_PAIR if isinstance(self.place, float) else mean_pair_distance(self.place)
-        hours = self.law.hours + self.law.visits * far * self.pace
+        if isinstance(self.place, np.ndarray):
+            pair = mean_pair_distance(self.place) if far is None else 0.0
+        else:
+            pair = self.place * SQUARE_PAIR
+        drive = pair * self.pace if far is None else far
         crew = np.asarray(self.skills.crew, dtype=float)
         output = float((crew * self.skills.efficiency).sum() / crew.sum())
-        return float((self.rate * hours).sum()) / output
+        return float((self.rate * (self.law.hours + self.law.visits * drive)).sum()) / output
 
     def result(self, servers: int) -> Searched:
         """Tell what was found for `servers` engineers."""
@@ -284,7 +288,9 @@ class RegionLooks:
         most = max(round(count / BATCH_ORDERS), 2)
         if self.duty.round_the_clock and self.profile is None:
             return np.linspace(WARM_UP_SHARE * count, count, most + 1).astype(np.int64)
-        unit = float(HOURS_PER_DAY * (DAYS_PER_WEEK if self.duty.days_a_week < DAYS_PER_WEEK else 1))
+        by_week = self.profile is not None and np.size(self.profile) > HOURS_PER_DAY
+        weekly = self.duty.days_a_week < DAYS_PER_WEEK or by_week
+        unit = float(HOURS_PER_DAY * (DAYS_PER_WEEK if weekly else 1))
         begin, end = np.ceil(WARM_UP_SHARE * opened[-1] / unit), np.floor(opened[-1] / unit)
         edges = np.unique(np.round(np.linspace(begin, end, most + 1)))
         return np.searchsorted(opened, edges * unit).astype(np.int64)

@@ -37,13 +37,13 @@ class PlanRows(NamedTuple):
         Way back, part of the work of a visit. [hours]
     units : DataFrame
         region_id, latitude, longitude of the machines.
-    profile : ndarray, shape (24,)
-        Calls per hour of the day against the mean.
+    profile : ndarray, shape (24,) or (7, 24)
+        Calls per hour of the day, or of the week from Monday, against the mean.
     options : StaffingOptions
     duty : Duty
         When engineers are on shift.
     on_shift : ndarray of bool, shape (K,), optional
-        Classes whose limits count the hours of the shift only.
+        Classes whose limits count the hours of the shift only; None: those that nobody is called out for.
     needs, mix, efficiency : ndarray, shape (R, S), optional
         By region and skill, lowest first: share of the orders that need it at least, share of the engineers,
         work done per standard hour; None: standard engineers who can do everything.
@@ -149,32 +149,29 @@ def attainment_frame(
         region_id, month, priority, measure, promised, planned, achieved, low, high (95 %), kept; a row for
         each promise that was simulated.
     """
-    parts = []
-    for row, share, half in found:
-        region, month = plan.keys(row)
-        for column, measure in enumerate(("respond", "resolve")):
-            some = np.flatnonzero(~np.isnan(share[:, column]))
-            achieved, wide = share[some, column], half[some, column]
-            target = plan.promises.target[some]
-            parts.append(
-                pd.DataFrame(
-                    {
-                        "region_id": region,
-                        "month": month,
-                        "priority": [names[k] for k in some],
-                        "measure": measure,
-                        "promised": target,
-                        "planned": planned[column][row, some],
-                        "achieved": achieved,
-                        "low": np.maximum(achieved - wide, 0.0),
-                        "high": np.minimum(achieved + wide, 1.0),
-                        "kept": achieved + wide >= target,
-                    }
-                )
-            )
-    if not parts:
+    if not found:
         return pd.DataFrame(columns=list(ATTAINMENT_COLUMNS))
-    return pd.concat(parts, ignore_index=True)[list(ATTAINMENT_COLUMNS)]
+    rows = np.array([row for row, _, _ in found], dtype=np.int64)
+    # Row, measure, class: in the order of the table.
+    share, half = (np.stack(part).transpose(0, 2, 1) for part in list(zip(*found, strict=True))[1:])
+    told, measure, k = np.nonzero(~np.isnan(share))
+    achieved, wide = share[told, measure, k], half[told, measure, k]
+    region, month = np.divmod(rows[told], len(plan.months))
+    target = plan.promises.target[k]
+    return pd.DataFrame(
+        {
+            "region_id": plan.regions[region],
+            "month": plan.months[month],
+            "priority": np.array(names, dtype=object)[k],
+            "measure": np.array(["respond", "resolve"], dtype=object)[measure],
+            "promised": target,
+            "planned": np.stack(planned)[measure, rows[told], k],
+            "achieved": achieved,
+            "low": np.maximum(achieved - wide, 0.0),
+            "high": np.minimum(achieved + wide, 1.0),
+            "kept": achieved + wide >= target,
+        }
+    ).astype({"region_id": plan.regions.dtype, "priority": "str", "measure": "str"})
 
 
 ATTAINMENT_COLUMNS = (

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from spareplan.staffing.looks import Searched
 from spareplan.staffing.plan_rows import PlanRows, attainment_frame
 from spareplan.staffing.search import search_rows
 from spareplan.staffing.sizing import ALL_DAY, NONE, Kept, Phases, Sized, promises_kept
@@ -18,8 +19,8 @@ FloatArray = NDArray[np.float64]
 FEW_ENGINEERS = 6
 # The formulas are right within these shares, one engineer fewer and as many as they say.
 _DOUBT_BELOW, _DOUBT_AT = 0.025, 0.015
-# Months of a region whose loads differ by less share a search.
-SAME_LOAD = 0.02
+# Months of a region are compared by their load if the shares of the classes differ by less.
+SAME_MIX = 0.05
 _NORMAL95 = 1.96
 
 
@@ -69,32 +70,44 @@ def search_plan(
     Returns
     -------
     PlanSearch
-        Months of a region with equal number and nearly equal load (2 %) share the search of the fullest.
+        A month whose load lies between those of two months of its region for which the same number was found
+        takes it over.
     """
     servers = sized.servers.copy()
     busy = np.flatnonzero(servers > 0)
     doubtful = busy if every_row else busy[_doubtful(plan, sized, phases, busy)]
-    shared = _alike(plan, servers, doubtful)
-    looked = np.unique(shared[doubtful]).astype(np.int64)
-    jobs = _jobs(plan, sized, looked, seed)
-    found = search_rows(jobs, threads)
-    result = np.zeros(len(servers), dtype=np.int64)
+    found: dict[int, Searched] = {}
+    shared = np.arange(len(servers))
+    # Between two months of a region for which the same number was found there is nothing to look for.
+    between = [(chain, 0, len(chain) - 1) for chain in _chains(plan, sized, doubtful)]
+    while between:
+        wanted = {int(chain[place]) for chain, *ends in between for place in ends} - found.keys()
+        looked = np.array(sorted(wanted), dtype=np.int64)
+        found |= zip(looked.tolist(), search_rows(_jobs(plan, sized, looked, seed), threads), strict=True)
+        further = []
+        for chain, fullest, emptiest in between:
+            full, empty = found[int(chain[fullest])], found[int(chain[emptiest])]
+            if (full.servers, full.kept) == (empty.servers, empty.kept):
+                shared[chain[fullest + 1 : emptiest]] = chain[fullest]
+            elif emptiest - fullest > 1:
+                middle = (fullest + emptiest) // 2
+                further += [(chain, fullest, middle), (chain, middle, emptiest)]
+        between = further
     counted = np.zeros(len(servers), dtype=np.int64)
     broken = np.zeros(len(servers), dtype=bool)
-    result[looked] = [one.servers for one in found]
-    counted[looked] = [one.orders for one in found]
-    broken[looked] = [not one.kept for one in found]
+    for row, one in found.items():
+        counted[row], broken[row] = one.orders, not one.kept
     # Where even the ceiling breaks a promise in simulation, the formula's number stands.
-    result[looked] = np.where(broken[looked], servers[looked], result[looked])
-    servers[doubtful] = result[shared[doubtful]]
+    settled = doubtful[~broken[shared[doubtful]]]
+    servers[settled] = [found[int(row)].servers for row in shared[settled]]
     kept = promises_kept(plan.rows, np.maximum(servers, 1), plan.promises, plan.repairs, phases)
     shown = [
         (
-            int(row),
+            row,
             np.stack([one.respond, one.resolve], axis=1),
             _NORMAL95 * np.stack([one.respond_error, one.resolve_error], axis=1),
         )
-        for row, one in zip(looked, found, strict=True)
+        for row, one in sorted(found.items())
         if one.kept
     ]
     attained = attainment_frame(plan, shown, (kept.respond, kept.resolve), PRIORITIES)
@@ -126,27 +139,23 @@ def _doubtful(plan: PlanRows, sized: Sized, phases: Phases, busy: NDArray[np.int
     return near | (servers < FEW_ENGINEERS)
 
 
-def _alike(plan: PlanRows, servers: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Row whose search each row takes over: the fullest of a region's months with nearly the same load."""
-    shared = np.arange(len(servers))
+def _chains(plan: PlanRows, sized: Sized, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Months of a region that differ by their load alone, the fullest first."""
     total = plan.rows.rates.sum(axis=1)
     load = (plan.rows.rates * plan.rows.work).sum(axis=1)
     mix = plan.rows.rates / np.maximum(total, 1e-300)[:, None]
-    region = np.arange(len(servers)) // len(plan.months)
-    # Fullest first, so that the first of a group stands for the others.
-    order = rows[np.lexsort((rows, -load[rows], servers[rows], region[rows]))]
-    lead = -1
-    for row in order:
-        same = (
-            lead >= 0
-            and region[row] == region[lead]
-            and servers[row] == servers[lead]
-            and load[row] >= (1.0 - SAME_LOAD) * load[lead]
-            and np.abs(mix[row] - mix[lead]).max() < SAME_LOAD
-        )
-        lead = lead if same else row
-        shared[row] = lead
-    return shared
+    region = np.arange(len(total)) // len(plan.months)
+    open_ = np.concatenate([sized.respond_cause == NONE, sized.resolve_cause == NONE], axis=1)
+    kind = np.unique(open_, axis=0, return_inverse=True)[1].reshape(-1)
+    chains: list[list[int]] = []
+    for row in rows[np.lexsort((rows, -load[rows], kind[rows], region[rows]))]:
+        head = chains[-1][0] if chains else -1
+        alike = head >= 0 and region[row] == region[head] and kind[row] == kind[head]
+        if alike and np.abs(mix[row] - mix[head]).max() < SAME_MIX:
+            chains[-1].append(int(row))
+        else:
+            chains.append([int(row)])
+    return [np.array(chain, dtype=np.int64) for chain in chains]
 
 
 def _jobs(plan: PlanRows, sized: Sized, looked: NDArray[np.int64], seed: int) -> list[dict[str, Any]]:
@@ -162,6 +171,7 @@ def _jobs(plan: PlanRows, sized: Sized, looked: NDArray[np.int64], seed: int) ->
                     sized.resolve_cause[row] == NONE,
                 ],
                 "skills": plan.skills(int(row)),
+                "far": float(plan.rows.travel[plan.rows.place[row], 0]),
                 "ceiling": max(int(sized.ceiling[row]), start),
                 **plan.job(int(row), roads[row // len(plan.months)], seed),
             }
@@ -184,7 +194,7 @@ def _table(
     looked = counted[lead] > 0
     reason = np.where(looked, "searched by simulation", "formula: clear by more than its error")
     other = looked & (lead != busy)
-    reason[other] = [f"as in {months[row % periods]}, nearly the same load" for row in lead[other]]
+    reason[other] = [f"as in {months[row % periods]} and in a quieter month" for row in lead[other]]
     reason = np.where(
         looked & broken[lead], "formula: no number of engineers keeps every promise in simulation", reason
     )

@@ -19,8 +19,8 @@ from spareplan.staffing.sizing import Promises
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 # Above this load of a region in which everybody waits, a run from an idle start says little; there the start
-# by formula is not undercut.
-HEAVY_LOAD = 0.95
+# by formula is not undercut; at full load no run is long enough.
+HEAVY_LOAD, FULL_LOAD = 0.95, 0.985
 # Nobody is searched for beyond this many times the start, and some.
 _CEILING, _SPARE = 3, 20
 # Steps up from a start that fails before the ceiling is tried.
@@ -45,6 +45,7 @@ def search_row(
     depot: bool = False,
     most_orders: int = MOST_ORDERS,
     skills: Skills | None = None,
+    far: float | None = None,
 ) -> Searched:
     """Least engineers whose simulated orders keep every open promise.
 
@@ -74,16 +75,18 @@ def search_row(
         Most engineers that are looked at; None: three times the start and 20.
     duty : Duty
         When they are on shift, who is called out beyond it.
-    profile : ndarray, shape (24,), optional
-        Calls per hour of the day against the mean.
+    profile : ndarray, shape (24,) or (7, 24), optional
+        Calls per hour of the day, or of the week from Monday, against the mean.
     on_shift : ndarray of bool, shape (K,), optional
-        Classes whose limits count the hours of the shift only; None: none.
+        Classes whose limits count the hours of the shift only; None: those that nobody is called out for.
     depot : bool
         Engineers drive back to where they started after every visit.
     most_orders : int
         Orders of one look at most, in doublings of 30,000.
     skills : Skills, optional
         What orders need and the crew has; None: everybody can do everything.
+    far : float, optional
+        Mean drive between two orders; None: from the places. [hours]
 
     Returns
     -------
@@ -108,11 +111,11 @@ def search_row(
         orders, limits, open_promises, place, pace, diagnose_hours, max_utilisation, seed, duty, profile,
         on_shift, depot, most_orders, skills,
     )  # fmt: skip
-    top = _CEILING * start + _SPARE if ceiling is None else ceiling
     # A crowd drives farther and so stays one: a region may run well for years, until it once fills up.
-    crowd = row.crowded()
-    lowest = max(floor, 1, int(crowd) + 1, min(start, int(np.ceil(crowd / HEAVY_LOAD))))
-    servers = min(max(start, lowest), max(top, lowest))
+    crowd = row.crowded(far)
+    lowest = max(floor, 1, int(np.ceil(crowd / FULL_LOAD)), min(start, int(np.ceil(crowd / HEAVY_LOAD))))
+    top = max(_CEILING * start + _SPARE if ceiling is None else ceiling, lowest)
+    servers = min(max(start, lowest), top)
     if row.look(servers).kept:
         while servers > lowest and row.look(servers - 1).kept:
             servers -= 1
@@ -271,12 +274,16 @@ def _check(
         say(f"skills.{name}", part.tolist(), sound, rule, "mend it")
     if profile is not None:
         hours = np.asarray(profile, dtype=float)
-        good = hours.shape == (HOURS_PER_DAY,) and np.isfinite(hours).all() and (hours >= 0).all()
+        good = (
+            hours.shape in ((HOURS_PER_DAY,), (DAYS_PER_WEEK, HOURS_PER_DAY))
+            and np.isfinite(hours).all()
+            and (hours >= 0).all()
+        )
         say(
             "profile",
             hours.tolist(),
             good and hours.sum() > 0,
-            "is 0 or more in 24 hours",
+            "is 0 or more by hour of the day or week",
             "give calls per hour",
         )
     if problems:
