@@ -156,7 +156,7 @@ def errors(seeds, orders: int) -> np.ndarray:
 
 
 def test_solutions_of_27_regions_agree_with_simulation():
-    found = errors(range(27), 300_000)
+    found = errors(range(27), 400_000)
     assert abs(found.mean()) <= 0.2
     assert np.abs(found.mean(axis=0)).max() <= 0.3
     assert np.abs(found).max() <= 2.0

@@ -25,7 +25,7 @@ KM_PER_DEGREE = 111.195
 SQUARE_PAIR = 0.5214
 QUANTILES = 200
 _DRAWS = 4000
-_CHAIN_STEPS = 4000
+_CHAIN_STEPS = 8000
 # Steps of a chain per engineer before it counts.
 _SETTLE = 8
 _CHAINS = 100
