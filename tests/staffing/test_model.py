@@ -8,7 +8,7 @@ import pytest
 
 from spareplan.config import StaffingOptions
 from spareplan.staffing.model import RegionModel, region_rows
-from spareplan.staffing.places import find_places
+from spareplan.staffing.places import Places, find_places
 from spareplan.staffing.region_travel import region_travel
 from spareplan.staffing.teams import Teams
 from spareplan.staffing.workload import Workload, build_workload
@@ -144,17 +144,42 @@ def test_slow_crews_are_not_counted_slow_twice():
     np.testing.assert_allclose(slow.repairs.work * 2, standard.repairs.work)
 
 
-def test_drives_without_records_are_those_of_a_crew_that_carries_the_work():
+def crowd(regions: list[str]) -> Places:
+    """Regions with the same machines."""
     points = np.random.default_rng(3).uniform(0, 900, (200, 2))
-    units = pd.DataFrame({"region_id": "far", "site_id": "s"}, index=range(200))
+    units = pd.DataFrame({"site_id": "s"}, index=range(200))
     units = units.assign(latitude=30 + points[:, 1] / 111.2, longitude=110 + points[:, 0] / 96.3)
-    regions = pd.Index(["far"])
+    units = pd.concat([units.assign(region_id=region) for region in regions], ignore_index=True)
     none = pd.DataFrame(columns=["site_id", "region_id", "latitude", "longitude"])
-    places = find_places(regions, units, none, pd.Series(dtype=float))
-    drives = []
+    return find_places(pd.Index(regions), units, none, pd.Series(dtype=float))
+
+
+def test_drives_without_records_are_those_of_a_crew_that_carries_the_work():
+    places, drives = crowd(["far"]), []
     for engineers in (2, 20, 200):
         arguments = (np.array([np.nan]), np.array([0.8]), np.array([2.0]), np.array([engineers]))
-        drives.append(region_travel(regions, places, *arguments, StaffingOptions())[3][0])
+        drives.append(region_travel(pd.Index(["far"]), places, *arguments, StaffingOptions())[3][0])
     # Two cannot carry it: told are the drives of as many as can, not those of an endless queue.
     assert drives[0] == pytest.approx(drives[1], rel=0.15)
     assert drives[2] < 0.6 * drives[1]
+
+
+def test_regions_without_recorded_drives_learn_from_those_with_some():
+    names = [f"r{i}" for i in range(8)]
+    places, every = crowd(names), np.ones(8)
+
+    def drives(recorded: np.ndarray) -> tuple[np.ndarray, set[str]]:
+        crew = np.full(8, 40)
+        told = region_travel(
+            pd.Index(names), places, recorded, 0.3 * every, 2.0 * every, crew, StaffingOptions()
+        )
+        return told[3], {row["name"] for row in told[4]}
+
+    plain, words = drives(np.full(8, np.nan))
+    assert "travel_factor" not in words
+    # Half of what is recorded is the way out; on these roads everybody takes twice as long as reckoned.
+    recorded = np.where(np.arange(8) < 7, 4.0 * plain, np.nan)
+    slow, words = drives(recorded)
+    assert "travel_factor" in words
+    np.testing.assert_allclose(slow[:7], 2.0 * plain[:7])
+    assert slow[7] == pytest.approx(2.0 ** (7 / 8) * plain[7], rel=0.1)

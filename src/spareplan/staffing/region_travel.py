@@ -107,16 +107,19 @@ def region_travel(
     far = np.where(told, 2.0 * np.nan_to_num(out), (1.0 + ratio) * means[:, 0])
     posts = np.maximum(posts, np.floor(busy * (work + far)).astype(np.int64) + 1)
     drive = np.zeros(len(regions))
+    placed = np.array([places.by_region[region].evidence != "none" for region in regions], dtype=bool)
     for _ in range(_FIXED_POINT_STEPS):
         drive = _mean_drive(means * factor[:, None], busy, work + ratio * np.where(told, out, drive), posts)
         factor = np.where(told, factor * out / np.maximum(drive, 1e-9), factor)
+        # Roads and speeds of regions with records tell something of those without.
+        factor = np.where(placed & ~told, _kin_factor(factor[placed & told]), factor)
     drive = np.where(told, out, drive)
     return (
         means * factor[:, None],
         spreads * factor[:, None, None],
         ratio * drive,
         drive,
-        _notes(regions, places, told),
+        _notes(regions, places, told, factor),
     )
 
 
@@ -157,7 +160,16 @@ def place_table(
     return DistanceTable(table.mean * place.stretch, table.quantiles * place.stretch)
 
 
-def _notes(regions: pd.Index, places: Places, told: NDArray[np.bool_]) -> list[dict[str, Any]]:
+def _kin_factor(factors: FloatArray) -> float:
+    """Middle of the factors of other regions; few of them count less."""
+    if not len(factors):
+        return 1.0
+    return float(np.exp(np.median(np.log(np.maximum(factors, 1e-9))) * len(factors) / (len(factors) + 1.0)))
+
+
+def _notes(
+    regions: pd.Index, places: Places, told: NDArray[np.bool_], factor: FloatArray
+) -> list[dict[str, Any]]:
     found = places.table.set_index("region_id")["evidence"].reindex(regions)
     notes = [
         note(
@@ -168,6 +180,18 @@ def _notes(regions: pd.Index, places: Places, told: NDArray[np.bool_]) -> list[d
             "distances drawn from where the machines are",
         )
     ]
+    others = (found != "none").to_numpy() & ~told
+    if told.any() and others.any():
+        notes.append(
+            note(
+                "travel_factor",
+                round(float(factor[others][0]), 2),
+                "ratio",
+                "estimated from work_orders.travel_hours",
+                f"recorded drives against those reckoned from places, {int(told.sum())} regions; scales the "
+                f"drives of {', '.join(regions[others])}",
+            )
+        )
     for evidence, (name, origin, meaning) in _WORDS.items():
         names = found.index[found == evidence]
         if len(names):
