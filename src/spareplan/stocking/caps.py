@@ -56,6 +56,9 @@ def with_caps(
     )
     if problems:
         raise DataError(problems)
+    # The order of the table must not sway the search.
+    order = np.argsort(caps["region_id"].astype(str).to_numpy(), kind="stable")
+    caps, cap = caps.iloc[order], cap[order]
     region = pd.Index(caps["region_id"]).get_indexer(
         pd.Index(sites.set_index("site_id")["region_id"].reindex(forest.site_ids))
     )

@@ -48,6 +48,7 @@ from spareplan.stocking.wanted import (
     with_steadiness,
     without_third_party_in_caps,
 )
+from spareplan.stocking.whole import FEW_ROWS
 from spareplan.stocking.wishes import PlanTables, plan_tables, today_levels
 
 if TYPE_CHECKING:
@@ -322,10 +323,13 @@ def _scopes(asked: Asked, parts: pd.DataFrame, sites: pd.DataFrame) -> dict[str,
 
 def _find(asked: Asked, told: Callable[[str, int, int], None] | None) -> Found:
     found, promises = find_within_caps(asked, told), asked.promises
-    # Bounds under eased promises are no bounds for the ranges of these; a cap that binds ties all stocks of a
-    # region together, and then ranges take long and gain little.
-    if asked.eased is not None or (found.prices[promises.is_cap] > 0).any():
+    # Bounds under eased promises are no bounds for the ranges of these.
+    if asked.eased is not None:
         return found
+    if (found.prices[promises.is_cap] > 0).any():
+        # A cap that binds ties all stocks of a region together: with many of them ranges take long.
+        few = len(asked.pipelines.stop) <= FEW_ROWS
+        return branch_on_stocks(asked.pipelines, promises, found, told) if few else found
     better = branch_on_stocks(asked.pipelines, without_caps(promises), found, told)
     kept = promises.kept(promises.used(better.state)).all()
     return better if kept else replace(found, bound=better.bound)
