@@ -13,7 +13,7 @@ from spareplan.staffing.resolution import Repairs, free_drive_law, resolution_ke
 from spareplan.staffing.sizing import ALL_DAY, Phases, Promises, Sized
 
 FloatArray = NDArray[np.float64]
-_HALVINGS = 20
+_HALVINGS = 14
 
 
 class Laws(NamedTuple):
