@@ -24,10 +24,13 @@ FIRST_ORDERS, MOST_ORDERS = 30_000, 120_000
 # A target counts as decided when it is this many standard errors away.
 CLEAR = 2.5
 BATCH_ORDERS = 1_500
+MERGED = 4
 WARM_UP_SHARE = 0.05
 # A run starts idle. Where the least urgent orders nearly never find somebody free it may drift for years;
 # where they seldom do, it has not settled while waits of its second half are longer by so much.
 LEAST_FREE, SELDOM_FREE, SETTLED_GROWTH = 0.02, 0.2, 1.2
+# Queues that seldom empty remember long: their shares are looked at in so many times the orders.
+CROWDED_FREE, CROWDED_TIMES = 0.1, 4
 
 
 class Searched(NamedTuple):
@@ -196,7 +199,7 @@ class RegionLooks:
         busy = hours = 0.0
         number = done = 0
         while True:
-            counts, worked, span, settled = self._run(servers, number)
+            counts, worked, span, settled, crowded = self._run(servers, number)
             batches.append(counts)
             busy, hours = busy + worked, hours + span
             done += len(self.stretches[number].opened)
@@ -208,10 +211,11 @@ class RegionLooks:
             kept &= self.max_utilisation >= 1.0 or utilisation <= self.max_utilisation
             lost = bool((share < target - CLEAR * error)[seen].any())
             clear = settled and bool((np.abs(share - target) > CLEAR * error)[seen].all())
-            if lost or clear or done >= self.most_orders:
+            most = self.most_orders * (CROWDED_TIMES if crowded and self.wanted.any() else 1)
+            if lost or (clear and not crowded) or done >= most:
                 return Look(kept, share, error, utilisation)
 
-    def _run(self, servers: int, number: int) -> tuple[FloatArray, float, float, bool]:
+    def _run(self, servers: int, number: int) -> tuple[FloatArray, float, float, bool, bool]:
         if number == len(self.stretches):
             self.stretches.append(self._draw(number))
         orders = self.stretches[number]
@@ -265,8 +269,11 @@ class RegionLooks:
         early, later = counts[:half].sum(axis=(0, 1)), counts[half:].sum(axis=(0, 1))
         grows = later[3] * early[0] > SETTLED_GROWTH * early[3] * later[0]
         last = counts[:, np.flatnonzero(self.rate > 0)[-1]].sum(axis=0)
-        settled = last[4] >= LEAST_FREE * last[0] and not (grows and last[4] < SELDOM_FREE * last[0])
-        return counts, float(busy.sum()), float(orders.opened[-1]), bool(settled)
+        free = last[4] / max(last[0], 1.0)
+        settled = free >= LEAST_FREE and not (grows and free < SELDOM_FREE)
+        # At the brink no length of run would help.
+        crowded = bool(LEAST_FREE / 2 <= free < CROWDED_FREE)
+        return counts, float(busy.sum()), float(orders.opened[-1]), bool(settled), crowded
 
     def _draw(self, number: int) -> Stretch:
         """Draw one stretch: as many orders as all before it together."""
@@ -301,9 +308,14 @@ def _shares(counts: FloatArray, target: FloatArray) -> tuple[FloatArray, FloatAr
     orders, good = counts[:, :, 0].sum(axis=0)[:, None], counts[:, :, 1:3].sum(axis=0)
     safe = np.maximum(orders, 1.0)
     share = np.where(orders > 0, good / safe, np.nan)
-    size = len(counts)
     off = counts[:, :, 1:3] - share * counts[:, :, :1]
-    error = np.sqrt(size / max(size - 1, 1) * (off**2).sum(axis=0)) / safe
+    error = np.zeros(share.shape)
+    # Long batches too: queues that last longer than a batch make short ones look surer than they are.
+    for together in (1, MERGED):
+        size = len(counts) // together
+        if size > 1:
+            parts = off[: size * together].reshape(size, together, *off.shape[1:]).sum(axis=1)
+            error = np.maximum(error, np.sqrt(size / (size - 1) * (parts**2).sum(axis=0)) / safe)
     # Quiet batches of a rare class look surer than they are: never less than the error of independent orders.
     return share, np.maximum(error, np.sqrt(target * (1.0 - target) / safe))
 
