@@ -282,6 +282,21 @@ def test_skills_and_shifts_do_not_hang_where_orders_are_left_over():
     assert staffing.simulate_region(demand, crew, days=50).orders["sent"].isna().all()
 
 
+def test_calls_follow_the_hours_of_the_day_and_of_the_week():
+    day = np.where((np.arange(24) >= 8) & (np.arange(24) < 16), 3.0, 0.0)
+    week = np.vstack([np.tile(day, (5, 1)), np.zeros((2, 24))])
+    demand = orders(orders_per_day=[20.0], work_hours=[0.5])
+    for profile in (day, week):
+        opened = staffing.simulate_region(demand, 5, days=364, warm_up_days=0, profile=profile).orders[
+            "opened"
+        ]
+        assert len(opened) == pytest.approx(20 * 364, rel=0.05)
+        assert ((opened % 24 >= 8) & (opened % 24 < 16)).all()
+    assert ((opened // 24) % 7 < 5).all()
+    spread = np.histogram(opened % 24, bins=np.arange(8, 17))[0]
+    assert spread.min() > 0.85 * spread.mean()
+
+
 ONE = {"orders_per_day": [1.0], "work_hours": [1.0]}
 WEEKLY = {"cycle_hours": 168.0}
 

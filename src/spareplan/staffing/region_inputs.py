@@ -354,8 +354,9 @@ def check_run(
             )
     if profile is not None:
         hours = np.asarray(profile)
-        good = hours.shape == (HOURS_PER_DAY,) and hours.dtype.kind in "fiu"
-        say("profile", hours.shape, good, "has 24 hours", "give calls per hour of the day")
+        shapes = ((HOURS_PER_DAY,), (DAYS_PER_WEEK, HOURS_PER_DAY))
+        good = hours.shape in shapes and hours.dtype.kind in "fiu"
+        say("profile", hours.shape, good, "has 24 hours, or 7 days of them", "give calls per hour")
         if good:
             fine = bool(np.isfinite(hours).all() and (hours >= 0).all() and hours.sum() > 0)
             say("profile", hours.tolist(), fine, "is 0 or more, and not 0 all day", "give calls per hour")

@@ -100,8 +100,8 @@ def simulate_region(
         Law of the time at the machine; work_scv 1 and "gamma" is exponential.
     urgent : int
         How many of the most urgent classes call out engineers who are on call.
-    profile : ndarray, shape (24,), optional
-        Calls per hour of the day against the mean.
+    profile : ndarray, shape (24,) or (7, 24), optional
+        Calls per hour of the day, or of the week from Monday, against the mean.
     cycle_hours : float
         After which the shifts repeat: 24 daily, 168 a weekly rota. [hours]
     depot : bool
