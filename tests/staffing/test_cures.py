@@ -183,7 +183,10 @@ def test_repairs_that_would_do_are_what_simulation_needs():
     assert row["repair_hours_needed"] < row["repair_hours_now"] == 6.0
     assert row["resolve_now"] < row["in_time_now"] < 0.9 <= row["resolve_then"] + 1e-6
     assert solved(0.02, 60.0, work=(row["repair_hours_needed"], 3.0))["P1"] == pytest.approx(0.9, abs=0.012)
-    assert row["reason"].endswith("would do")
+    assert row["repair_hours_needed"] < row["repair_hours_with_parts"] < 6.0
+    stocked = solved(0.0, 60.0, work=(row["repair_hours_with_parts"], 3.0))["P1"]
+    assert stocked == pytest.approx(0.9, abs=0.012)
+    assert row["reason"].startswith("repairs alone end within 10 h")
     rows, promises, repairs, sized = model(missing=0.0)
     assert repair_cures(["r"], P, rows, sized, promises, repairs).empty
 

@@ -46,6 +46,7 @@ REPAIR_COLUMNS = [
     "target",
     "repair_hours_now",
     "repair_hours_needed",
+    "repair_hours_with_parts",
     "in_time_now",
     "resolve_now",
     "resolve_then",
@@ -255,7 +256,8 @@ def repair_cures(
     -------
     DataFrame
         A row per region and priority: limit_hours and target of the promise, repair_hours_now and
-        repair_hours_needed (mean of one visit, with the same relative spread) [hours], in_time_now (share of
+        repair_hours_needed (mean of one visit, with the same relative spread), repair_hours_with_parts (the
+        same if all parts were at hand) [hours], in_time_now (share of
         orders whose repairs alone, visits repeated, end within the limit), resolve_now and resolve_then
         (share solved in time at best), reason. NaN needed: drive or parts break the
         promise too.
@@ -270,8 +272,12 @@ def repair_cures(
     def shorter(share: FloatArray) -> FloatArray:
         return laws.kept(promises, replace(now, work=now.work * share))
 
-    share = largest_share(shorter, promises.target, bound[some].shape)
+    def shorter_with_parts(share: FloatArray) -> FloatArray:
+        return laws.kept(promises, replace(now, work=now.work * share, missing=nothing, known=nothing))
+
     nothing = np.zeros_like(now.missing)
+    share = largest_share(shorter, promises.target, bound[some].shape)
+    stocked = largest_share(shorter_with_parts, promises.target, bound[some].shape)
     at_once = np.zeros_like(laws.visits)
     at_once[..., 0] = 1.0
     alone = resolution_kept(at_once, replace(now, missing=nothing, known=nothing), promises.resolve)
@@ -285,6 +291,7 @@ def repair_cures(
             "target": promises.target[k],
             "repair_hours_now": now.work[row, k],
             "repair_hours_needed": (now.work * share)[row, k],
+            "repair_hours_with_parts": (now.work * stocked)[row, k],
             "in_time_now": alone[row, k],
             "resolve_now": best[row, k],
             "resolve_then": np.where(np.isnan(share), np.nan, then)[row, k],
@@ -293,15 +300,17 @@ def repair_cures(
     )
     worst = table.sort_values(["region_id", "place", "resolve_now"], kind="stable")
     table = worst.drop_duplicates(["region_id", "place"]).reset_index(drop=True)
-    needed = table["repair_hours_needed"]
+    needed, stocked_hours = table["repair_hours_needed"], table["repair_hours_with_parts"]
     table["reason"] = (
         "repairs alone end within "
         + table["limit_hours"].map("{:.3g} h for ".format)
-        + table["in_time_now"].map("{:.0%}".format)
+        + table["in_time_now"].map("{:.1%}".format)
         + " of orders; "
-        + needed.map("mean {:.2g} h".format).where(needed.notna(), "no shorter repair alone")
-        + table["repair_hours_now"].map(" instead of {:.2g} h".format).where(needed.notna(), "")
-        + " would do"
+        + needed.map("a mean of {:.2g} h".format).where(needed.notna(), "no shorter mean")
+        + table["repair_hours_now"].map(" instead of {:.2g} h would do".format)
+        + stocked_hours.map(", {:.2g} h with all parts at hand".format).where(
+            stocked_hours.notna(), ", nor with all parts at hand"
+        )
     )
     return table[REPAIR_COLUMNS]
 
