@@ -97,7 +97,7 @@ def estimate_table(
     Notes
     -----
     Gamma intervals of rates, beta intervals of shares, normal ones of means, with the orders of all regions
-    as prior knowledge worth `kin_orders` orders.
+    as prior knowledge worth `kin_orders` orders; less where few regions make up their mean.
     """
     kin = options.kin_orders
     frames = [_rate(kind, past, exposure, regions, kin) for kind in ("request", "project")]
@@ -108,7 +108,7 @@ def estimate_table(
     count = _count(done, regions)
     if len(done):
         value = float(hours.grid.to_numpy()[_place(done, hours.grid)].mean()) * hours.factor.to_numpy()
-        spread = value * np.sqrt(hours.scv.mean(axis=1).to_numpy() / (count + kin))
+        spread = value * np.sqrt(hours.scv.mean(axis=1).to_numpy() / _worth(count, kin))
         frames.append(_mean("time at the machine", value, spread, count))
     drives = past["travel_hours"].dropna().groupby(past["region_id"]).agg(["mean", "std", "size"])
     drives = drives.reindex(regions)
@@ -141,6 +141,14 @@ def _count(orders: pd.DataFrame, regions: pd.Index) -> FloatArray:
     return sizes.to_numpy().astype(np.float64)
 
 
+def _worth(count: FloatArray, kin: float) -> FloatArray:
+    """Orders that an estimate is worth: own ones and kin, less what all regions' mean owes to few of them."""
+    size = count + kin
+    lopsided = float(((count / max(float(count.sum()), 1e-9)) ** 2).sum())
+    worth: FloatArray = size / (1.0 + kin * lopsided / size)
+    return worth
+
+
 def _place(done: pd.DataFrame, grid: pd.DataFrame) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return (
         grid.index.get_indexer(pd.Index(done["kind"])),
@@ -157,16 +165,16 @@ def _rate(kind: str, past: pd.DataFrame, exposure: pd.Series, regions: pd.Index,
     if overall <= 0:
         nothing = np.zeros(len(regions))
         return _Rows(f"{kind}s", "1/machine/month", nothing, nothing, nothing, nothing)
-    shape, scale = seen + kin, 1.0 / (months + kin / overall)
-    low, high = (scale * special.gammaincinv(shape, q) for q in (LOW, HIGH))
-    return _Rows(f"{kind}s", "1/machine/month", shape * scale, low, high, seen)
+    value, shape = (seen + kin) / (months + kin / overall), _worth(seen, kin)
+    low, high = (value * special.gammaincinv(shape, q) / shape for q in (LOW, HIGH))
+    return _Rows(f"{kind}s", "1/machine/month", value, low, high, seen)
 
 
 def _share(name: str, value: pd.Series, count: FloatArray, kin: float) -> _Rows:
     from scipy import special
 
     share = value.to_numpy(dtype=float)
-    size = count + kin
+    size = _worth(count, kin)
     low, high = (
         special.betaincinv(np.maximum(share * size, 1e-9), np.maximum((1.0 - share) * size, 1e-9), q)
         for q in (LOW, HIGH)
