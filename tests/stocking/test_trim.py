@@ -117,6 +117,24 @@ def test_trimming_from_far_above_gives_back_most_of_the_money():
     assert costs[-1] == money(pipelines, done[0]) < money(pipelines, start) / 2
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_from_far_below_trimming_goes_on_after_the_promises_are_kept(seed):
+    sites, parts, rates, targets = small_case(seed, "target_fill_rate", seed == 1)
+    busy = rates.assign(demand_per_day=20 * rates["demand_per_day"])
+    _, pipelines, promises = laid_out((sites, parts, busy, targets))
+    start = np.where(pipelines.is_leaf, 0, 80)
+    costs: list[float] = []
+    done = trim(
+        pipelines,
+        promises,
+        start,
+        np.full(len(promises), 300.0),
+        keep=lambda cost, levels, state: costs.append(cost),
+    )
+    assert done is not None and promises.kept(promises.used(done[1])).all()
+    assert len(costs) > 3 and money(pipelines, done[0]) == costs[-1] < 0.99 * costs[0]
+
+
 def test_floors_and_ceilings_stay_as_they_are():
     _, pipelines, promises = laid_out(small_case(1, "target_wait_days", False))
     leaf = np.flatnonzero(pipelines.is_leaf)

@@ -76,7 +76,7 @@ def trim(
         Called with money, levels and what they do whenever cheaper levels keep every promise, so that an
         interrupt loses nothing.
     rounds : int
-        Most rounds once every promise is kept.
+        Most rounds once every promise is kept; until then it goes on.
 
     Returns
     -------
@@ -85,8 +85,9 @@ def trim(
     """
     levels = np.array(levels, dtype=np.int64)
     best: tuple[float, IntArray, Priced] | None = None
+    last = MOST_ROUNDS
     for step in range(MOST_ROUNDS):
-        if step >= rounds and best is not None:
+        if step >= last:
             break
         state = measure(pipelines, levels, misses=promises.miss_promise is not None)
         used = promises.used(state)
@@ -95,6 +96,8 @@ def trim(
             # What pieces would change is asked of the round at hand only, and is two thirds of the memory.
             none = np.empty(0)
             slim = replace(state, over=none, under=none, at=none, below=none, late_at=none, late_below=none)
+            if best is None:
+                last = step + rounds
             best = (cost, levels, slim)
             if keep is not None:
                 keep(cost, levels, slim)
