@@ -1,6 +1,6 @@
 """Laws of a day shift in small steps of time: numpy lines that numba compiles.
 
-Every step is a Taylor series of the linear equations, six terms long; its rest is below 1e-4 of a step's change.
+Every step is a Taylor series of the linear equations of six terms; its rest is below 1e-4 of a step's change.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ def shift_law(
     levels: np.ndarray,
     below: np.ndarray,
     capacity: float,
+    pace: np.ndarray,
     step: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Busy engineers and waiting orders through a shift.
@@ -45,6 +46,8 @@ def shift_law(
         Ends of service with 1..n busy. [1/hour]
     capacity : float
         Ends of service while all are busy. [1/hour]
+    pace : ndarray, shape (slots,)
+        Ends of service against the mean.
     step : float
         Length of a slot. [hours]
 
@@ -60,22 +63,23 @@ def shift_law(
     dx, dy = np.empty(n), np.empty((count, size))
     for slot in range(slots):
         birth = births[slot]
-        most = max(birth, levels[slot].max()) + capacity
+        ends, all_end = below * pace[slot], capacity * pace[slot]
+        most = max(birth, levels[slot].max()) + all_end
         parts = int(np.ceil(most * step / 1.5)) + 1
         h = step / parts
         for _ in range(parts):
             tx, ty = now_x.copy(), now_y.copy()
             for order in range(1, 7):
                 dx[:] = -birth * tx
-                dx[1:] += birth * tx[:-1] - below[:-1] * tx[1:]
-                dx[:-1] += below[:-1] * tx[1:]
-                dx[n - 1] += capacity * ty[count - 1, 0]
-                flow = birth * tx[n - 1] - capacity * ty[count - 1, 0]
+                dx[1:] += birth * tx[:-1] - ends[:-1] * tx[1:]
+                dx[:-1] += ends[:-1] * tx[1:]
+                dx[n - 1] += all_end * ty[count - 1, 0]
+                flow = birth * tx[n - 1] - all_end * ty[count - 1, 0]
                 for level in range(count):
                     rate = levels[slot, level]
                     row = ty[level]
                     up = rate * row[:-1]
-                    down = capacity * row[1:]
+                    down = all_end * row[1:]
                     dy[level, 0] = flow
                     dy[level, 1:] = up - down
                     dy[level, :-1] += down - up
@@ -143,7 +147,7 @@ def tagged_law(
     day: np.ndarray,
     horizon: int,
     births: np.ndarray,
-    capacity: float,
+    capacity: np.ndarray,
     step: float,
     n: int,
     overnight: np.ndarray,
@@ -160,8 +164,10 @@ def tagged_law(
         [slots]
     births : ndarray, shape (D, slots)
         Orders that get before it. [1/hour]
-    capacity, step : float
-        [1/hour, hours]
+    capacity : ndarray, shape (D, slots)
+        Ends of service. [1/hour]
+    step : float
+        [hours]
     n : int
     overnight : ndarray, shape (D, J)
         Chance of 0..J-1 jobs under way in the morning and orders come overnight that get before it.
@@ -185,16 +191,16 @@ def tagged_law(
             gone[g, passed] = now.sum()
             if gone[g, passed] < 1e-7 or passed == horizon:
                 break
-            rate = births[shift, at]
-            parts = int(np.ceil((rate + capacity) * step / 1.5)) + 1
+            rate, ends = births[shift, at], capacity[shift, at]
+            parts = int(np.ceil((rate + ends) * step / 1.5)) + 1
             h = step / parts
             for _ in range(parts):
                 term = now.copy()
                 for order in range(1, 7):
-                    change = -(rate + capacity) * term
+                    change = -(rate + ends) * term
                     change[size - 1] += rate * term[size - 1]
                     change[1:] += rate * term[:-1]
-                    change[:-1] += capacity * term[1:]
+                    change[:-1] += ends * term[1:]
                     term = change * (h / order)
                     now = now + term
             at += 1
