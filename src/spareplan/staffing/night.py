@@ -161,6 +161,31 @@ def shift_share(duty: Duty, options: StaffingOptions) -> float:
     return 0.0 if np.isinf(need) else 1.0 / need
 
 
+def on_call_note(duty: Duty, options: StaffingOptions) -> list[dict[str, Any]]:
+    """Say how far a plan round the clock leans on people who are only on call.
+
+    Parameters
+    ----------
+    duty : Duty
+    options : StaffingOptions
+
+    Returns
+    -------
+    list of dict
+        A row of an assumptions table; none with shifts, or without on-call hours.
+    """
+    paid, spare = options.paid_hours_per_week, options.on_call_hours_per_week
+    counted = min(paid + spare, options.coverage_hours_per_week) - min(paid, options.coverage_hours_per_week)
+    if not duty.round_the_clock or counted <= 0:
+        return []
+    called = ", ".join(PRIORITIES[: options.called_out])
+    told = (
+        f"part of an engineer's hours of service that is on call: all classes count as served in them; with "
+        f"shift_start and shift_end only {called or 'no class'} would be"
+    )
+    return [note("on_call_service", f"{counted / (paid + counted):.0%}", "share", "default", told)]
+
+
 def hours_to_shift(duty: Duty, moments: ArrayLike) -> FloatArray:
     """Hours from moments of the week until somebody is on shift.
 

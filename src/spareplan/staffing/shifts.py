@@ -325,8 +325,9 @@ def _check_cover(
             "is 7 x 24 numbers of 0 or more",
             "give people per weekday and hour",
         )
-    lengths = [length] if isinstance(length, (int, float)) else list(length)
-    counts = [days_on] * len(lengths) if isinstance(days_on, (int, float)) else list(days_on)
+    lengths = np.atleast_1d(np.asarray(length, dtype=object)).tolist()
+    counts = np.atleast_1d(np.asarray(days_on, dtype=object)).tolist()
+    counts = counts * len(lengths) if np.ndim(days_on) == 0 else counts
     for name, values, low, high, rule in (
         ("starts", list(starts), 0, HOURS_PER_DAY - 1, "is a whole hour from 0 to 23"),
         ("length", lengths, 1, HOURS_PER_DAY, "is a whole number of hours from 1 to 24"),
