@@ -103,8 +103,8 @@ def coverage_hours(days: FloatArray, options: StaffingOptions) -> FloatArray:
 def duty_share(options: StaffingOptions) -> float:
     """Part of the covered hours that one engineer is on shift or on call.
 
-    Round the clock on-call hours count like paid ones, for all classes (`night.on_call_note` says how much that
-    is); with shifts, `night.shift_share` fills them by paid hours only.
+    Round the clock on-call hours count like paid ones, for all classes (`night.on_call_note` says how much
+    that is); with shifts, `night.shift_share` fills them by paid hours only.
     """
     reach = min(options.paid_hours_per_week + options.on_call_hours_per_week, options.coverage_hours_per_week)
     return reach * (1.0 - options.absence_share) / options.coverage_hours_per_week
