@@ -244,7 +244,7 @@ class StaffingOptions:
         0.2, "share", "working time lost while an engineer trains for the next skill", ge=0, le=1
     )
     release: bool = option(
-        False, "", "engineers may be let go where that saves; otherwise only its saving is told"
+        False, "", "engineers may be let go where that saves"
     )
     release_cost_share: float = option(
         0.4, "share of annual cost", "cost of letting an engineer go: severance and notice", ge=0
@@ -262,7 +262,7 @@ class StaffingOptions:
         ge=0,
     )
     lend_neighbours: int = option(
-        4, "regions", "nearest regions that may lend to a region, where places are known", ge=0
+        6, "regions", "nearest regions that may lend to a region, where places are known", ge=0
     )
     overtime_share: float = option(
         0.1, "share", "most overtime beside the paid hours of engineers at work in their region", ge=0, le=1
@@ -281,7 +281,7 @@ class StaffingOptions:
         0.05, "share of wage", "price of moving an inspection, as a share of the wage of its hours", ge=0
     )
     plan_alternatives: bool = option(
-        True, "", "tell what the head count plan would cost without hiring, without training, with release"
+        True, "", "tell what the head count plan would cost without hiring and without training"
     )
     simulate_orders: int = option(
         30_000,

@@ -326,14 +326,6 @@ class WarmProgram:
             len(columns), columns.astype(np.int32), np.asarray(lower, float), np.asarray(upper, float)
         )
 
-    def keep(self) -> None:
-        """Remember the present basis."""
-        self._kept = self._highs.getBasis()
-
-    def back(self) -> None:
-        """Start the next solution from the basis remembered last."""
-        self._highs.setBasis(self._kept)
-
     def add_rows(
         self, matrix: spmatrix, row_lower: NDArray[np.float64], row_upper: NDArray[np.float64]
     ) -> None:

@@ -20,7 +20,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 # Entries up to which a program is written out in PuLP (some 3 us each).
-WRITTEN_OUT = 20_000
+WRITTEN_OUT = 2_000
 
 
 class Blocks:
@@ -121,6 +121,7 @@ class Blocks:
         seconds: float | None,
         forbidden: IntArray | None = None,
         start: FloatArray | None = None,
+        cuts: tuple[Any, FloatArray] | None = None,
         written_out: bool | None = None,
     ) -> Solution:
         """Solve by HiGHS on one thread.
@@ -135,8 +136,10 @@ class Blocks:
             Columns held at 0.
         start : ndarray, optional
             A known solution to better.
+        cuts : (sparse matrix, ndarray), optional
+            Further rows and their lower limits, implied by the program.
         written_out : bool, optional
-            Through PuLP or as arrays; None: through PuLP while small and without a start.
+            Through PuLP or as arrays; None: through PuLP while small and without start and cuts.
 
         Returns
         -------
@@ -148,12 +151,16 @@ class Blocks:
             most = most.copy()
             most[forbidden[forbidden >= 0]] = 0.0
         if written_out is None:
-            written_out = start is None and self.entries <= WRITTEN_OUT
+            written_out = start is None and cuts is None and self.entries <= WRITTEN_OUT
         if written_out:
             return solve_model(self.written_out(forbidden), seconds, gap)
-        found = solve_arrays(
-            cost, self.matrix(), lower, upper, 0.0, most, whole, seconds, gap, self.name, start
-        )
+        matrix = self.matrix()
+        if cuts is not None:
+            from scipy import sparse
+
+            matrix = sparse.vstack([matrix, cuts[0]], format="csc")
+            lower, upper = np.r_[lower, cuts[1]], np.r_[upper, np.full(len(cuts[1]), np.inf)]
+        found = solve_arrays(cost, matrix, lower, upper, 0.0, most, whole, seconds, gap, self.name, start)
         return Solution(
             found.values,
             found.duals,

@@ -156,8 +156,8 @@ def build_model(case: PeopleCase) -> PeopleModel:
     -----
     People: n[m] = stay n[m-1] + hire - release + train in - train out + moved in - moved out.
     Cover, for each skill k: sum over skills >= k of output + overtime + short, and the squad, >= what is
-    needed of k and above. Hours: the same sum over all skills >= hours of work with inspections where they are
-    moved to, over paid hours at the highest utilisation.
+    needed of k and above. Hours: the same sum over all skills >= hours of work with inspections where they
+    are moved to, over paid hours at the highest utilisation.
     """
     options, (regions, skills, months) = case.options, case.need.shape
     blocks = Blocks("head_count")
@@ -183,7 +183,9 @@ def build_model(case: PeopleCase) -> PeopleModel:
             options.train_cost_share * annual,
             whole=True,
         ),
-        "release": blocks.columns("release", everywhere, options.release_cost_share * annual, whole=True),
+        "release": blocks.columns(
+            "release", everywhere & options.release, options.release_cost_share * annual, whole=True
+        ),
     }
     may_move = everywhere & several & (month >= options.move_lead_months)
     columns["move_in"] = blocks.columns("move_in", may_move, options.move_cost_share * annual, whole=True)

@@ -60,7 +60,6 @@ class PeopleSearch:
 
     def __init__(self, model: PeopleModel, gap: float, seconds: float) -> None:
         self.model, self.gap, self.seconds = model, gap, seconds
-        self.small = model.blocks.entries <= WRITTEN_OUT
         self._warm: WarmProgram | None = None
 
     def solve(self, forbidden: IntArray | None = None) -> Found:
@@ -77,50 +76,52 @@ class PeopleSearch:
         """
         begin = time.monotonic()
         blocks = self.model.blocks
-        if self.small:
+        if blocks.entries <= WRITTEN_OUT:
             return _branched(blocks.solve(self.gap, self.seconds, forbidden))
         found = self._dive(forbidden)
         if found is not None and found.gap <= self.gap:
             return found
         left = max(self.seconds - (time.monotonic() - begin), 1.0)
         start = None if found is None else found.values
-        tried = _branched(blocks.solve(self.gap, left, forbidden, start, written_out=False))
-        if found is None:
-            return tried
-        best = tried if tried.objective < found.objective else found
-        joined = Found(best.values, best.objective, max(found.bound, tried.bound), tried.status)
+        cuts = (self._cuts[self._added], self._lower[self._added])
+        tried = _branched(blocks.solve(self.gap, left, forbidden, start, cuts))
+        joined = tried
+        if found is not None:
+            best = tried if tried.objective < found.objective else found
+            joined = Found(best.values, best.objective, max(found.bound, tried.bound), tried.status)
         return replace(joined, status="optimal") if joined.gap <= self.gap else joined
 
     def _dive(self, forbidden: IntArray | None) -> Found | None:
         """A plan in whole people near the tightened relaxation, which is its bound; None: no such plan."""
         blocks = self.model.blocks
         cost, most, whole, lower, upper = blocks.arrays()
-        everything = np.arange(len(cost))
-        if self._warm is None:
-            self._cuts, self._cut_lower = rounding_cuts(self.model)
-            self._added = np.zeros(len(self._cut_lower), dtype=bool)
-            self._warm = WarmProgram(cost, blocks.matrix(), lower, upper, most, "people plan")
-            first = "ipm"
-        else:
-            first = "simplex"
-            self._warm.back()
-        warm, top = self._warm, most.copy()
+        top, none = most.copy(), np.zeros(len(cost))
         if forbidden is not None:
-            top[forbidden[forbidden >= 0]] = 0.0
-        warm.limit(everything, np.zeros(len(cost)), top)
-        relaxed = warm.solve(first)
-        for _ in range(2):
-            new = (self._cut_lower - self._cuts @ relaxed.values > WORTH) & ~self._added
-            if not new.any():
-                break
+            top[forbidden] = 0.0
+        first = self._warm is None
+        if self._warm is None:
+            self._cuts, self._lower = rounding_cuts(self.model)
+            self._added = np.zeros(len(self._lower), dtype=bool)
+            self._warm = WarmProgram(cost, blocks.matrix(), lower, upper, top, "people plan")
+        warm = self._warm
+        warm.limit(np.arange(len(cost)), none, top)
+        # The last basis is far from this program's: the interior point is quicker.
+        relaxed = warm.solve("ipm")
+        new = (self._lower - self._cuts @ relaxed.values > WORTH) & ~self._added
+        if first and new.any():
             self._added |= new
-            warm.add_rows(self._cuts[new], self._cut_lower[new], np.full(int(new.sum()), np.inf))
+            warm.add_rows(self._cuts[new], self._lower[new], np.full(int(new.sum()), np.inf))
             relaxed = warm.solve()
-        warm.keep()
         try:
             solution = _hold_whole(warm, relaxed, whole, top)
         except InfeasibleError:
-            return None
+            # Hiring alone always fits: nobody is sent, trained or let go who is not there.
+            top[self.model.forbid("train", "release", "move_in", "move_out")] = 0.0
+            warm.limit(np.arange(len(cost)), none, top)
+            try:
+                solution = _hold_whole(warm, warm.solve(), whole, top)
+            except InfeasibleError:
+                return None
         constant = blocks.constant
         return Found(solution.values, solution.objective + constant, relaxed.objective + constant, "optimal")
 
@@ -138,25 +139,31 @@ def _hold_whole(warm: WarmProgram, relaxed: Solution, whole: NDArray[np.bool_], 
         broken = np.flatnonzero(~held & (off > NEAR))
         if not len(broken):
             return solution
-        near = broken[np.argsort(off[broken], kind="stable")][
-            : max(LEAST_STEP * STEP // step, len(broken) // step)
-        ]
-        figure = np.rint(values[near])
-        warm.limit(near, figure, figure)
-        try:
-            solution = warm.solve()
-        except InfeasibleError:
+        least = max(LEAST_STEP * STEP // step, 1)
+        near = broken[np.argsort(off[broken], kind="stable")][: max(least, len(broken) // step)]
+        answer = _held(warm, near, np.rint(values[near])) or _held(warm, near, np.floor(values[near]))
+        if answer is None:
             # Too much held at once: free what was idle, and go on in smaller steps.
             if step >= 64 * STEP:
-                raise
+                raise InfeasibleError("people plan: no whole figures near the relaxation")
             free = np.concatenate([near, zero])
             warm.limit(free, np.zeros(len(free)), top[free])
             held[zero] = False
             zero, step = zero[:0], step * 4
-            solution = warm.solve()
+            answer = warm.solve()
         else:
             held[near] = True
+        solution = answer
         values = solution.values
+
+
+def _held(warm: WarmProgram, columns: IntArray, figures: FloatArray) -> Solution | None:
+    """The answer with some columns held; None if there is none."""
+    warm.limit(columns, figures, figures)
+    try:
+        return warm.solve()
+    except InfeasibleError:
+        return None
 
 
 def _branched(solution: Solution) -> Found:

@@ -162,7 +162,7 @@ def matched(given: FloatArray, taken: FloatArray, distance_km: FloatArray | None
     return pd.DataFrame(rows, columns=["lender", "borrower", "skill", "month", "people"])
 
 
-def _text(months: Any) -> NDArray[Any]:
+def month_names(months: Any) -> NDArray[Any]:
     """Months as words."""
     index = pd.Index(months)
     if isinstance(index, pd.DatetimeIndex):
@@ -185,7 +185,7 @@ def moves_table(case: PeopleCase, names: Names, figures: Figures) -> pd.DataFram
         region_id, month, skill, action, people, cost [money], other_region_id, reason.
     """
     options, wage, annual = case.options, case.wage, case.annual_cost
-    labels, skills = _text(names.months), np.array(names.skills).astype(str)
+    labels, skills = month_names(names.months), np.array(names.skills).astype(str)
     above = np.cumsum(case.need[:, ::-1], axis=1)[:, ::-1]
     peak = np.maximum.accumulate(above[:, :, ::-1], axis=2)[:, :, ::-1]
     top = np.array(skills, dtype=object)
@@ -318,7 +318,7 @@ def shortages_table(case: PeopleCase, names: Names, figures: Figures) -> pd.Data
 
     Columns: region_id, month, skill, people (standard engineers), cost, reason.
     """
-    labels, options = _text(names.months), case.options
+    labels, options = month_names(names.months), case.options
     short = figures.short
     region, skill, month = np.nonzero(short > LEAST)
     people = short[region, skill, month]

@@ -192,11 +192,12 @@ def plan_people(
     )
     model = build_model(case)
     search = PeopleSearch(model, options.plan_gap, options.plan_seconds)
-    never = () if options.release else ("release",)
-    found = search.solve(model.forbid(*never))
+    found = search.solve()
     others: dict[str, Found] = {}
+    # The alternatives are told for comparison: they may take half as long together.
+    search.seconds = options.plan_seconds / 4.0
     if options.plan_alternatives:
-        found, others = _alternatives(model, search, found, never)
+        found, others = _alternatives(model, search, found)
     figures = read_figures(model, found.values)
     return PeoplePlan(
         figures.people,
@@ -225,10 +226,8 @@ def plan_people(
     )
 
 
-def _alternatives(
-    model: PeopleModel, search: PeopleSearch, found: Found, never: tuple[str, ...]
-) -> tuple[Found, dict[str, Found]]:
-    """The plans without training and without hiring, and with release if the plan forbids it.
+def _alternatives(model: PeopleModel, search: PeopleSearch, found: Found) -> tuple[Found, dict[str, Found]]:
+    """The plans without training and without hiring.
 
     A narrower plan that happens to be cheaper, within the gap, becomes the plan.
     """
@@ -237,18 +236,10 @@ def _alternatives(
         if not found.values[model.forbid(*kinds)].any():
             others[name] = found
             continue
-        other = search.solve(model.forbid(*kinds, *never))
+        other = search.solve(model.forbid(*kinds))
         others[name] = replace(other, bound=max(other.bound, found.bound))
         if other.objective < found.objective:
             found = replace(other, bound=found.bound, status=found.status)
-    if never:
-        other = search.solve()
-        cheaper = (
-            other
-            if other.objective < found.objective
-            else replace(other, values=found.values, objective=found.objective)
-        )
-        others["release allowed"] = cheaper
     return found, others
 
 
