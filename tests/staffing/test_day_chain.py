@@ -175,3 +175,13 @@ def test_calls_that_never_come_and_promises_to_all_are_refused():
         size_day(region(), promises(), Duty(8, 18), np.zeros(24), quick=False)
     with pytest.raises(DataError, match="target"):
         size_day(region(), promises(target=1.0), Duty(8, 18))
+
+
+def test_a_promise_that_the_night_breaks_adds_no_engineers():
+    calendar = np.zeros(4, dtype=bool)
+    duty = Duty(8, 18)
+    told = size_day(region(), promises(), duty, None, calendar, np.array([8]), quick=False)
+    assert told.respond[0, 2] < 0.8
+    assert (told.respond[0, [0, 1, 3]] >= 0.95).all()
+    without = size_day(region(), promises([1 / 3, 1.0, np.nan, 24.0]), duty, start=told.servers, quick=False)
+    assert told.servers[0] == without.servers[0]

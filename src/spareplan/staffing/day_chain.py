@@ -6,6 +6,7 @@ out, and the other orders wait. From one day (or week) to the next the law repea
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +23,8 @@ from spareplan.staffing.sizing import Promises
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 _CEILING, _SPARE = 3, 20
+# Part of the share that may be late by which the chain must do better: half a point at 95 %, its error.
+_ERROR = 0.1
 # Load of all rows up to which plain numpy is quick enough. [engineers]
 _PLAIN_LOAD = 10.0
 
@@ -71,7 +74,8 @@ def size_day(
     Returns
     -------
     DaySized
-        Where even three times the engineers of the load and 20 break a promise, that number.
+        Promises that three times the engineers of the load and 20 break for the hours of the night or the
+        way there are left out of the search.
 
     Raises
     ------
@@ -97,6 +101,11 @@ def size_day(
         quick = float((rows.rates * rows.work).sum()) > _PLAIN_LOAD
     servers = np.zeros(count, dtype=np.int64)
     kept = np.full((count, classes), np.nan)
+    every = promises
+    # A night on the calendar clock, or the way there, may be too long whatever the number of engineers.
+    waits = np.arange(classes) >= (duty.called_out if duty.on_call != 0 else 0)
+    off_clock = np.zeros(classes, dtype=bool) if on_shift is None else ~np.asarray(on_shift, dtype=bool)
+    beyond = (waits & off_clock) | every.arrival
     for row in range(count):
         if rows.rates[row].sum() <= 0:
             continue
@@ -110,6 +119,11 @@ def size_day(
         else:
             first = least
         n = min(max(first, 1), ceiling)
+        promises = every
+        if beyond.any():
+            best = day_kept(one, ceiling, every, duty, profile, on_shift, quick)
+            cured = ~(beyond & (best < every.target))
+            promises = replace(every, respond=np.where(cured, every.respond, np.nan))
         shares = day_kept(one, n, promises, duty, profile, on_shift, quick)
         up = _short(shares, promises)
         while up and n < ceiling and _short(shares, promises):
@@ -120,6 +134,8 @@ def size_day(
             if _short(fewer, promises):
                 break
             n, shares = n - 1, fewer
+        if promises is not every:
+            shares = day_kept(one, n, every, duty, profile, on_shift, quick)
         servers[row], kept[row] = n, shares
     return DaySized(servers, kept)
 
@@ -176,4 +192,5 @@ def _shift_load(rows: RegionRows, duty: Duty) -> float:
 
 
 def _short(shares: FloatArray, promises: Promises) -> bool:
-    return bool((shares < promises.target)[~np.isnan(shares)].any())
+    wanted = promises.target + _ERROR * (1.0 - promises.target)
+    return bool((shares < wanted)[~np.isnan(shares)].any())
