@@ -78,7 +78,15 @@ def test_units_per_engineer_rise_fall_and_rise_with_pooling_spread_and_density()
 
 
 @pytest.mark.parametrize(
-    ("changes", "column"), [({"engineers": 0.0}, "engineers"), ({"region_id": "R"}, "region_id")]
+    ("changes", "column"),
+    [
+        ({"engineers": 0.0}, "engineers"),
+        ({"region_id": "R"}, "region_id"),
+        ({"units": np.nan}, "units"),
+        ({"engineers": np.nan}, "engineers"),
+        ({"urgent_share": np.nan}, "urgent_share"),
+        ({"required": np.inf}, "required"),
+    ],
 )
 def test_impossible_panels_are_refused_by_name(changes, column):
     with pytest.raises(DataError) as caught:

@@ -19,6 +19,7 @@ FEATURES = {
     "skilled_share": "skilled_share",
     "mean_age_years": "mean_age_years",
 }
+NUMBERS = ("units", "engineers", *FEATURES, "required")
 
 
 class Benchmark(NamedTuple):
@@ -129,7 +130,10 @@ def benchmark_regions(
 
 
 def scale_signs(
-    travel_share: FloatArray, area_elasticity: FloatArray, pooling_elasticity: FloatArray
+    travel_share: FloatArray,
+    area_elasticity: FloatArray,
+    pooling_elasticity: FloatArray,
+    nearest: bool = False,
 ) -> tuple[FloatArray, NDArray[np.str_]]:
     """Whether machines per engineer rise or fall as a market grows.
 
@@ -141,28 +145,34 @@ def scale_signs(
         Growth of the area served per growth of machines, dlog A / dlog N.
     pooling_elasticity : ndarray, shape (R,)
         Growth of utilisation at the same promise, dlog rho / dlog N.
+    nearest : bool
+        The nearest free engineer is sent, so that distance falls with the root of engineers per area; False:
+        every visit starts at a base, so that it grows with the root of the area alone.
 
     Returns
     -------
     slope : ndarray, shape (R,)
-        dlog(machines per engineer) / dlog N = pooling - s x area / 2.
+        dlog(machines per engineer) / dlog N = pooling - s x area / 2; nearest first, 1 - (1 + s x area / 2 -
+        pooling) / (1 + s / 2).
     sign : ndarray of str, shape (R,)
-        "rises" or "falls".
+        "rises", "falls", or "unknown" where a figure is NaN.
 
     Notes
     -----
-    Engineers ~ N (work + c sqrt(area)) / rho. A young market first pools (rises), then spreads (falls), then
-    fills (rises).
+    Engineers ~ N (work + c sqrt(area)) / rho: machines per engineer fall where s x area / 2 > pooling;
+    nearest first, with sqrt(area / engineers), where area > 1 + 2 pooling / s, so density itself must fall.
+    A young market first pools (rises), then spreads (falls), then fills (rises).
 
     References
     ----------
     .. [1] Kolesar, Blum (1973), Square root laws for fire engine response distances, Management Science 19.
     """
-    slope = (
-        np.asarray(pooling_elasticity, float)
-        - np.asarray(travel_share, float) * np.asarray(area_elasticity, float) / 2.0
-    )
-    return slope, np.where(slope >= 0, "rises", "falls")
+    share = np.asarray(travel_share, float)
+    slope = np.asarray(pooling_elasticity, float) - share * np.asarray(area_elasticity, float) / 2.0
+    if nearest:
+        slope = (slope + share / 2.0) / (1.0 + share / 2.0)
+    sign = np.where(slope >= 0, "rises", "falls")
+    return slope, np.where(np.isnan(slope), "unknown", sign)
 
 
 def _design(rows: pd.DataFrame) -> pd.DataFrame:
@@ -253,16 +263,18 @@ def _check(panel: pd.DataFrame, level: float) -> None:
                 "drop the double",
             )
         )
-    for column in [c for c in ("units", "engineers", "area_km2") if c in panel]:
-        for row in np.flatnonzero(panel[column].to_numpy(float) <= 0):
+    for column in [c for c in NUMBERS if c in panel]:
+        values = panel[column].to_numpy(float)
+        positive = column in ("units", "engineers", "area_km2")
+        for row in np.flatnonzero(~(values > 0 if positive else np.isfinite(values)) | np.isinf(values)):
             problems.append(
                 Problem(
                     "panel",
                     int(row) + 2,
                     column,
                     str(panel[column].iloc[row]),
-                    "is above 0",
-                    "leave the region out",
+                    "is above 0" if positive else "is a number",
+                    "leave the region out, or the column" if not positive else "leave the region out",
                 )
             )
     if len(panel) < 3:
