@@ -29,7 +29,7 @@ def test_errors_clustered_by_region_cover_the_truth_where_plain_ones_do_not():
     import statsmodels.api as sm
 
     clustered = plain = 0
-    for seed in range(60):
+    for seed in range(40):
         panel = months(seed)
         row = benchmark_months(panel).set_index("name").loc["log_units"]
         clustered += abs(row["estimate"] - 0.85) < 1.96 * row["standard_error"]
@@ -37,8 +37,8 @@ def test_errors_clustered_by_region_cover_the_truth_where_plain_ones_do_not():
         plain += (
             abs(row["estimate"] - 0.85) < 1.96 * sm.OLS(np.log(panel["engineers"].to_numpy()), x).fit().bse[1]
         )
-    assert clustered >= 50
-    assert plain <= 35
+    assert clustered >= 34
+    assert plain <= 24
 
 
 def test_below_twenty_regions_only_the_models_own_requirement_is_said():

@@ -80,7 +80,7 @@ def machines(power: float, seed: int = 0, count: int = 600) -> pd.DataFrame:
             "region_id": "R",
             "latitude": 30 + place[:, 0],
             "longitude": 110 + place[:, 1] / np.cos(np.radians(30)),
-            "installed_on": pd.Timestamp("2014-01-01")
+            "commissioned_on": pd.Timestamp("2014-01-01")
             + pd.to_timedelta(np.round(order / count * 3652), unit="D"),
         }
     )
@@ -98,7 +98,7 @@ def test_growth_of_the_area_is_found_where_it_spreads_and_where_it_only_fills():
 
 
 def test_regions_without_growth_lean_on_the_others_and_nothing_is_guessed():
-    still = machines(1.6).head(40).assign(region_id="S", installed_on=pd.Timestamp("2014-01-01"))
+    still = machines(1.6).head(40).assign(region_id="S", commissioned_on=pd.Timestamp("2014-01-01"))
     both = pd.concat([machines(1.6), still])
     table = area_growth(pd.Index(["R", "S"]), both, pd.Timestamp("2023-12-31")).table.set_index("region_id")
     assert table.loc["S", "area_evidence"] == "all regions' growth"

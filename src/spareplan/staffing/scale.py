@@ -61,7 +61,7 @@ def area_growth(regions: pd.Index, units: pd.DataFrame, until: pd.Timestamp) -> 
     regions : Index
         R region ids.
     units : DataFrame
-        region_id, latitude, longitude [degrees], installed_on; optional retired_on.
+        region_id, latitude, longitude [degrees], commissioned_on; optional retired_on.
     until : Timestamp
         Last day that is known.
 
@@ -80,7 +80,7 @@ def area_growth(regions: pd.Index, units: pd.DataFrame, until: pd.Timestamp) -> 
     machines grew by less than 30 % since they were five, or that shows fewer than three years, takes the
     common slope within all regions; without any, the slope across regions where there are at least 20.
     """
-    wanted = ("region_id", "latitude", "longitude", "installed_on")
+    wanted = ("region_id", "latitude", "longitude", "commissioned_on")
     missing = [name for name in wanted if name not in units]
     if missing:
         raise DataError([Problem("units", 0, name, "", "is missing", "add the column") for name in missing])
@@ -90,7 +90,7 @@ def area_growth(regions: pd.Index, units: pd.DataFrame, until: pd.Timestamp) -> 
     looks = []
     for region, own in placed.groupby("region_id", sort=True):
         points = flat_km(own["latitude"], own["longitude"])
-        began, left = pd.DatetimeIndex(own["installed_on"]), pd.DatetimeIndex(own["retired_on"])
+        began, left = pd.DatetimeIndex(own["commissioned_on"]), pd.DatetimeIndex(own["retired_on"])
         ends = pd.date_range(began.min(), until, freq="YE").union(pd.DatetimeIndex([until]))
         for end in ends:
             there = np.asarray((began <= end) & ~(left <= end))
