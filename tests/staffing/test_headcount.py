@@ -195,6 +195,7 @@ def test_missing_parts_bind_and_stock_cures_them():
                 {
                     "part_id": "007",
                     "site_id": ["010", "020"],
+                    "base_stock": 20,
                     "demand_per_day": 1.0,
                     "fill_rate": fill,
                     "mean_wait_days": (1 - fill) * 20.0,

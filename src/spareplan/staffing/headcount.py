@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from spareplan.config import StaffingOptions, option_rows
 from spareplan.errors import DataError, Problem, problem_in_argument
-from spareplan.maths.units import days_in_month, months_after
+from spareplan.maths.units import HOURS_PER_DAY, days_in_month, months_after
 from spareplan.results import Headcount, assumptions_frame
+from spareplan.staffing.advice import cure_lines, find_cures
 from spareplan.staffing.congestion import RegionRows
-from spareplan.staffing.desk import size_desk
+from spareplan.staffing.desk import DeskPlan, desk_calls, plan_desk
 from spareplan.staffing.field import duty_share, read_promises
 from spareplan.staffing.model import least_shares, region_rows
 from spareplan.staffing.plan_rows import PlanRows
@@ -152,8 +153,8 @@ def size_headcount(
         teams.efficiency,
     ).reshape(-1)
     kept = _kept_by(effective, rows, promises, repairs, phases, options)
-    desk_people, desk_kept = _desk(load, ahead, desk, desk_limits, promises.target, options)
-    respond = np.where(desk, np.tile(desk_kept, (count, 1)), kept.respond)
+    answered = _desk(load, ahead, desk, desk_limits, promises.target, options)
+    respond = np.where(desk, np.tile(answered.kept, (count, 1)), kept.respond)
     bound = _bounds(kept, sized, promises)
     used = hours["hours"] / np.maximum(effective * hours["paid_hours"], 1e-9)
     table = headcount_table(
@@ -168,10 +169,10 @@ def size_headcount(
         {
             "stage": "staffing",
             "name": "desk_people",
-            "value": desk_people,
-            "unit": "people on duty",
-            "origin": "computed",
-            "meaning": "least at the national desk, round the clock, for the desk promises",
+            "value": answered.people,
+            "unit": "people",
+            "origin": f"solver: at least {answered.bound:.3g}",
+            "meaning": f"work the shifts of the national desk; {answered.heads} to employ, with absence",
         },
         {
             "stage": "staffing",
@@ -184,14 +185,28 @@ def size_headcount(
     ]
     workload = workload_table(load, sized, hours, kept)
     regions = region_table(table, workload)
-    lines = summary_lines(table, plan, bound, desk_people, teams, ahead)
+    cures = find_cures(data, demand, levels, teams.regions, model, sized, promises, phases, options, seed)
+    lines = summary_lines(table, plan, bound, answered, teams, ahead) + tuple(cure_lines(cures))
     simulated = pd.DataFrame()
     if options.simulate_years or options.simulate_orders:
         posts = effective * duty_share(options)
         simulated = simulate_plan(shown, posts, kept, seed, options.simulate_orders)
         how = f"{options.simulate_years} years" if options.simulate_years else "each region's fullest month"
         lines += (f"Simulated {how}: {simulated['kept'].sum()} of {len(simulated)} promises kept",)
-    return Headcount(table, assumptions_frame(notes), lines, workload, simulated, regions)
+    return Headcount(
+        table,
+        assumptions_frame(notes),
+        lines,
+        workload,
+        simulated,
+        regions,
+        desk=answered.desk,
+        shifts=answered.shifts,
+        places=model.places,
+        towns=model.clusters,
+        estimates=load.estimates,
+        **cures,
+    )
 
 
 def _people_needed(
@@ -235,17 +250,15 @@ def _desk(
     limits: FloatArray,
     targets: FloatArray,
     options: StaffingOptions,
-) -> tuple[int, FloatArray]:
+) -> DeskPlan:
+    """Plan the national desk, which hears of all but inspections."""
     calls = load.orders[load.orders["kind"] != "inspection"]
     table = calls.pivot_table("orders", "month", "priority", "sum").reindex(
         index=months, columns=list(PRIORITIES)
     )
-    rates = (
-        table.fillna(0.0).to_numpy()
-        / (1.0 - options.desk_fix_share)
-        / (days_in_month(months)[:, None] * 24.0)
-    )
-    return size_desk(rates, load.profile, limits, targets, desk, options)
+    hours = days_in_month(months)[:, None] * HOURS_PER_DAY
+    rates = desk_calls(table.fillna(0.0).to_numpy() / hours, options)
+    return plan_desk(rates, load.week, limits, targets, desk, options)
 
 
 def _bounds(kept: Kept, sized: Sized, promises: Promises) -> NDArray[np.str_]:

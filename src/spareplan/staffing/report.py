@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from spareplan.staffing.desk import DeskPlan
 from spareplan.staffing.sharing import PeoplePlan
 from spareplan.staffing.sizing import NONE, Kept, Sized
 from spareplan.staffing.teams import Teams
@@ -167,7 +168,7 @@ def summary_lines(
     table: pd.DataFrame,
     plan: PeoplePlan,
     bound: NDArray[np.str_],
-    desk_people: int,
+    desk: DeskPlan,
     teams: Teams,
     months: pd.DatetimeIndex,
 ) -> tuple[str, ...]:
@@ -189,7 +190,10 @@ def summary_lines(
         if hit:
             share = [f"{p} in {(bound[:, PRIORITIES.index(p)] == cause).mean():.0%}" for p in hit]
             lines.append(f"{cause.capitalize()}-bound: {', '.join(share)} of region-months")
-    if desk_people:
-        lines.append(f"Desk: {desk_people} on duty answer P1 to P4 in time")
+    if desk.people:
+        lines.append(
+            f"Desk: {desk.people} people work its shifts ({desk.heads} to employ), at most "
+            f"{desk.desk['people'].max()} at a time, and answer its promises in time"
+        )
     lines.extend(f"{note['meaning']}: {note['value']}" for note in teams.notes)
     return tuple(lines)
