@@ -261,12 +261,14 @@ def _sentence(row: dict[Any, Any]) -> str:
         what = "its orders" if np.isnan(row["pooling_elasticity"]) else "how its area grows"
         return f"{what} not known, so nothing is said"
     share, eta, pool = row["travel_share"], row["area_elasticity"], row["pooling_elasticity"]
-    lost, slope, near = share * eta / 2, 10 * row["slope_from_base"], 10 * row["slope_from_nearest"]
+    slope, near = 10 * row["slope_from_base"], 10 * row["slope_from_nearest"]
+    # Rounded first: "-0.0 %" says nothing.
+    lost, wider = (round(10 * value, 1) + 0.0 for value in (share * eta / 2, eta))
     verb = {"rises": "rise", "falls": "fall"}.get(row["sign"], "rise or fall")
     text = (
         f"machines per engineer {verb} with 10 % more machines ({slope:+.1f} % sent from base, {near:+.1f} % "
-        f"nearest first): a fuller crew gains {10 * pool:+.1f} %, a wider area costs {10 * lost:.1f} % "
-        f"({share:.0%} of the work is road, area grows {10 * eta:.0f} %)"
+        f"nearest first): a fuller crew gains {10 * pool:+.1f} %, the area takes {lost:.1f} % "
+        f"({share:.0%} of the work is road, area grows {wider:.1f} %)"
     )
     return text + ("" if row["area_evidence"] == "own growth" else f"; area by {row['area_evidence']}")
 
