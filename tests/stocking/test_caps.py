@@ -19,6 +19,10 @@ from spareplan.stocking.regions import regions_of, stand_apart
 from tests.stocking.tiny_trees import NAMES, least_money, tiny
 
 
+# More parts than the integer programme over few parts takes, so that every solution is quick.
+MANY = 175
+
+
 def network(parts: int, seed: int = 0, window: bool = False):
     """Two regions with a depot and two stations each, one tier of parts."""
     rng = np.random.default_rng(seed)
@@ -97,7 +101,7 @@ def test_a_cap_barely_above_what_is_provably_needed_is_met_and_one_below_is_refu
 
 
 def test_the_looser_a_cap_the_cheaper_and_its_bound_never_lies_above_any_levels_that_keep_it():
-    sites, items, rates, targets = network(12, seed=3)
+    sites, items, rates, targets = network(MANY, seed=3)
     free = solve_levels(sites, items, rates, targets)
     held = money_in(free, sites, "East")
     found = [solve_levels(sites, items, rates, targets, caps=capped(share * held)) for share in (0.8, 0.95)]
@@ -109,7 +113,7 @@ def test_the_looser_a_cap_the_cheaper_and_its_bound_never_lies_above_any_levels_
 
 
 def test_two_caps_hold_together():
-    sites, items, rates, targets = network(10, seed=5)
+    sites, items, rates, targets = network(MANY, seed=5)
     free = solve_levels(sites, items, rates, targets)
     caps = pd.DataFrame(
         {
@@ -124,7 +128,7 @@ def test_two_caps_hold_together():
 
 
 def test_regions_above_each_other_are_refused_together():
-    sites, items, rates, targets = network(20)
+    sites, items, rates, targets = network(6)
     above = sites.assign(region_id=sites["region_id"].mask(sites["site_id"] == "HQ", "West"))
     caps = pd.DataFrame({"region_id": ["East", "West"], "cap": [100.0, 100.0]})
     with pytest.raises(
@@ -152,7 +156,7 @@ def test_a_region_apart_does_what_it_does_in_the_whole_network(full):
 
 
 def test_the_next_money_breaks_no_cap():
-    sites, items, rates, targets = network(10, seed=4)
+    sites, items, rates, targets = network(MANY, seed=4)
     free = solve_levels(sites, items, rates, targets)
     cap = 0.9 * money_in(free, sites, "East")
     asked = read_wishes(sites, items, rates, targets, "exact", None, capped(cap))
