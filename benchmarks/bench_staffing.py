@@ -1,14 +1,24 @@
 """Times and figures of the head count: `python benchmarks/bench_staffing.py`.
 
-Prints 9,600 single and 2,400 joint sizings beside a naive scan of the same rows, people saved by joint
-sizing, sizing with travel, simulated orders per second, the search by simulation, and the head count plan.
-Seconds are CPU seconds of this process.
+Prints 9,600 single and 2,400 joint sizings beside pyworkforce and a naive scan of the same rows, people saved
+by joint sizing, sizing with travel, a region's year beside Ciw, simulated orders per second, the search by
+simulation, and the head count plan. Seconds are CPU seconds.
+
+pyworkforce needs an environment of its own: the Python named by the environment variable
+SPAREPLAN_STAFFING_PEERS_PYTHON, else `.venv-staffing-peers`, which is made here with pip where it is missing.
+Where that cannot be done the reason is printed.
 """
 
 from __future__ import annotations
 
+import json
 import math
+import os
+import subprocess
+import sys
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -24,6 +34,9 @@ from spareplan.staffing.travel import unit_square_table
 
 LIMITS, TARGET = np.array([1 / 3, 1.0, 8.0, 24.0]), 0.95
 FULL_TURN = 24.0
+HERE = Path(__file__).parent
+PEERS_ENV = HERE.parent / ".venv-staffing-peers"
+PEER_ROWS = 960
 
 
 def timed(function):
@@ -78,6 +91,80 @@ def sizings() -> None:
     assert joint[:240].tolist() == slow
     print(
         f"2,400 joint sizings         {seconds:7.3f} s   naive scan {naive * 10:7.2f} s (a tenth, times 10)"
+    )
+
+
+def peers_python() -> str:
+    """Find or make the Python that has pyworkforce."""
+    named = os.environ.get("SPAREPLAN_STAFFING_PEERS_PYTHON")
+    if named:
+        return named
+    python = PEERS_ENV / ("Scripts" if os.name == "nt" else "bin") / "python"
+    if not python.exists():
+        run = {"check": True, "capture_output": True, "text": True, "timeout": 600}
+        subprocess.run([sys.executable, "-m", "venv", str(PEERS_ENV)], **run)
+        subprocess.run([str(python), "-m", "pip", "install", "-q", "pyworkforce==0.5.1"], **run)
+    return str(python)
+
+
+def beside_pyworkforce() -> None:
+    rates, mu = months(2400)
+    rows = np.column_stack(
+        [rates.reshape(-1), np.repeat(1 / mu, 4), np.tile(LIMITS, 2400), np.full(9600, TARGET)]
+    )
+    servers = servers_needed_rows(rows[:, :1], 1 / rows[:, 1], rows[:, [2]], rows[:, [3]])
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "rows.npz"
+            np.savez(path, rows=rows[:PEER_ROWS])
+            command = [peers_python(), str(HERE / "staffing_peers.py"), str(path)]
+            done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
+    except (OSError, subprocess.SubprocessError) as error:
+        detail = getattr(error, "stderr", None) or str(error)
+        print(f"pyworkforce skipped: {str(detail).strip().splitlines()[-1]}")
+        return
+    found = json.loads(done.stdout.strip().splitlines()[-1])
+    gap = np.array(found["positions"]) - servers[:PEER_ROWS]
+    print(
+        f"9,600 single, pyworkforce   {found['seconds'] * 9600 / PEER_ROWS:7.2f} s   {found['version']}, "
+        f"a tenth, times 10; equal {np.mean(gap == 0):.1%}, fewer {np.mean(gap < 0):.1%}, "
+        f"more {np.mean(gap > 0):.1%}, errors {found['errors']}"
+    )
+    print("2,400 joint, with travel    pyworkforce has neither classes nor travel")
+
+
+def beside_ciw() -> None:
+    """Simulate a region's year of four priorities without travel, by Ciw and here."""
+    import ciw
+
+    crew, work = 8, 4.0
+    rates = np.array([0.1, 0.2, 0.3, 0.4]) * 0.75 * crew / work
+    network = ciw.create_network(
+        arrival_distributions={f"P{k + 1}": [ciw.dists.Exponential(rate)] for k, rate in enumerate(rates)},
+        service_distributions={f"P{k + 1}": [ciw.dists.Exponential(1 / work)] for k in range(4)},
+        number_of_servers=[crew],
+        priority_classes={f"P{k + 1}": k for k in range(4)},
+    )
+
+    def by_ciw():
+        ciw.seed(6)
+        run = ciw.Simulation(network)
+        run.simulate_until_max_time(365 * 24.0)
+        return run.get_all_records()
+
+    records, theirs = timed(by_ciw)
+    orders = pd.DataFrame(
+        {"priority": [f"P{k + 1}" for k in range(4)], "orders_per_day": rates * 24, "work_hours": work}
+    )
+    arguments = {"days": 365, "warm_up_days": 0, "area_km2": 1e-6, "seed": 6}
+    _, first = timed(lambda: staffing.simulate_region(orders, crew, **arguments))
+    run, ours = timed(lambda: staffing.simulate_region(orders, crew, **arguments))
+    exact = staffing.wait_tail(rates, 1 / work, crew, LIMITS)[0]
+    waits = np.array([record.waiting_time for record in records if record.customer_class == "P1"])
+    print(
+        f"a region's year             {ours:7.3f} s   Ciw {ciw.__version__} {theirs:6.2f} s "
+        f"({len(records)} and {len(run.orders)} orders; first call {first:.2f} s); P1 over 20 minutes: exact "
+        f"{exact[0]:.3f}, here {run.late('P1', LIMITS[0]):.3f}, Ciw {(waits > LIMITS[0]).mean():.3f}"
     )
 
 
@@ -193,8 +280,10 @@ def planned() -> None:
 
 if __name__ == "__main__":
     sizings()
+    beside_pyworkforce()
     people_saved()
     with_travel()
+    beside_ciw()
     simulated()
     searched()
     planned()

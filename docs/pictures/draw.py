@@ -1,7 +1,7 @@
 """Draw the pictures of the documentation anew from the sample: all of them, or those that are named.
 
 ``python docs/pictures/draw.py [pyramid life forecast sources waterfall surprises accuracy plan_and_actual
-grades curve curve_by_tier curve_by_region headcount]``
+grades curve curve_by_tier curve_by_region headcount regions_map month_plan one_more scale]``
 """
 
 from __future__ import annotations
@@ -38,6 +38,12 @@ def levels() -> Any:
     return sp.optimize_levels(DATA, demand(), sp.grade_parts(DATA, demand()))
 
 
+@cache
+def crew() -> Any:
+    """Head count of the sample."""
+    return sp.size_headcount(DATA, demand(), levels())
+
+
 def plan_score() -> Any:
     """Hold the forecast of half a year ago against what was taken since."""
     planned = demand(6).table
@@ -60,7 +66,11 @@ PICTURES = {
     "curve": lambda: plots.plot_curve(levels()),
     "curve_by_tier": lambda: plots.plot_curve(levels(), by="tier", language="zh"),
     "curve_by_region": lambda: plots.plot_curve(levels(), by="region", measure="mean_wait_days"),
-    "headcount": lambda: plots.plot_headcount(sp.size_headcount(DATA, demand(), levels())),
+    "headcount": lambda: plots.plot_headcount(crew()),
+    "regions_map": lambda: plots.plot_regions_map(crew(), language="zh"),
+    "month_plan": lambda: plots.plot_month_plan(crew()),
+    "one_more": lambda: plots.plot_one_more(crew()),
+    "scale": lambda: plots.plot_scale(crew()),
 }
 
 

@@ -92,6 +92,7 @@ def plot_regions_map(crew: Headcount, ax: Axes | None = None, language: str = "e
             fontsize=8,
             ha="center",
             va="top",
+            path_effects=_halo(),
             zorder=4,
         )
     ax.set_aspect(1.0 / np.cos(np.radians(float(shown["latitude"].mean()))))
@@ -149,7 +150,13 @@ def plot_month_plan(
     for x, hired, top in zip(place, sums["hire"], there, strict=True):
         if hired > 0:
             ax.annotate(
-                f"+{hired:.0f}", (x, top), xytext=(0, 6), textcoords="offset points", ha="center", fontsize=9
+                f"+{hired:.0f}",
+                (x, top),
+                xytext=(0, 6),
+                textcoords="offset points",
+                ha="center",
+                fontsize=9,
+                path_effects=_halo(),
             )
     ax.set_ylim(0, max(float(there.max()), float(sums["required"].max())) * 1.15 + 0.5)
     month_ticks(ax, sums.index)
@@ -227,6 +234,13 @@ def plot_scale(crew: Headcount, ax: Axes | None = None, language: str = "en") ->
     ax.axvline(0.0, color=BLACK, linewidth=0.8)
     ax.set_yticks(y, rows["region_id"].astype(str))
     return name_axes(ax, word("scale_title", language), word("scale_axis", language), "")
+
+
+def _halo() -> list[Any]:
+    """White around letters, so that they are read on any colour."""
+    from matplotlib.patheffects import withStroke
+
+    return [withStroke(linewidth=2.5, foreground="white")]
 
 
 def _prices(money: Any) -> list[str]:
