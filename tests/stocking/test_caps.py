@@ -18,7 +18,6 @@ from spareplan.stocking.pricing import measure
 from spareplan.stocking.regions import regions_of, stand_apart
 from tests.stocking.tiny_trees import NAMES, least_money, tiny
 
-
 # More parts than the integer programme over few parts takes, so that every solution is quick.
 MANY = 175
 
