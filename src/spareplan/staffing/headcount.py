@@ -16,17 +16,19 @@ from spareplan.staffing.advice import cure_lines, find_cures
 from spareplan.staffing.congestion import RegionRows
 from spareplan.staffing.desk import DeskPlan, desk_calls, plan_desk
 from spareplan.staffing.field import duty_share, read_promises
+from spareplan.staffing.headquarters import headquarters_view
 from spareplan.staffing.model import least_shares, region_rows
 from spareplan.staffing.plan_rows import PlanRows
 from spareplan.staffing.plan_search import search_plan
 from spareplan.staffing.proof import simulate_plan
+from spareplan.staffing.region_travel import distances
 from spareplan.staffing.report import headcount_table, region_table, summary_lines, workload_table
 from spareplan.staffing.resolution import Repairs
 from spareplan.staffing.sharing import plan_people, split_by_skill
 from spareplan.staffing.shifts import day_phases
 from spareplan.staffing.sizing import NONE, STAFF, Kept, Phases, Promises, Sized, promises_kept, size_rows
 from spareplan.staffing.teams import Teams
-from spareplan.staffing.visits import PRIORITIES
+from spareplan.staffing.visits import PRIORITIES, SKILLS
 from spareplan.staffing.workload import Workload, build_workload
 
 if TYPE_CHECKING:
@@ -146,12 +148,20 @@ def size_headcount(
 
     need = _people_needed(sized, rows, hours, teams, options)
     by_skill = split_by_skill(need.reshape(count, periods), teams.mix, least_shares(load, teams))
-    plan = plan_people(by_skill, teams.heads, teams.cost, options)
-    effective = np.einsum(
-        "rsm,rs->rm",
-        plan.people - plan.lent_out + (1 - options.lend_loss_share) * plan.lent_in,
-        teams.efficiency,
-    ).reshape(-1)
+    plan = plan_people(
+        # People of today's efficiency are required; the plan counts standard engineers.
+        by_skill * teams.efficiency[:, :, None],
+        teams.heads,
+        teams.cost,
+        options,
+        efficiency=teams.efficiency,
+        distance_km=distances(model.places.set_index("region_id").reindex(teams.regions)),
+        regions=teams.regions.tolist(),
+        months=list(ahead),
+        skills=list(SKILLS),
+    )
+    at_work = (plan.output + plan.overtime).sum(axis=1) + (1.0 - options.squad_loss_share) * plan.squad
+    effective = at_work.reshape(-1)
     kept = _kept_by(effective, rows, promises, repairs, phases, options)
     answered = _desk(load, ahead, desk, desk_limits, promises.target, options)
     respond = np.where(desk, np.tile(answered.kept, (count, 1)), kept.respond)
@@ -185,6 +195,7 @@ def size_headcount(
     ]
     workload = workload_table(load, sized, hours, kept)
     regions = region_table(table, workload)
+    view = headquarters_view(table, workload, regions, shown, model, teams, phases, known, seed)
     cures = find_cures(data, demand, levels, teams.regions, model, sized, promises, phases, options, seed)
     lines = summary_lines(table, plan, bound, answered, teams, ahead) + tuple(cure_lines(cures))
     simulated = pd.DataFrame()
@@ -205,6 +216,13 @@ def size_headcount(
         places=model.places,
         towns=model.clusters,
         estimates=load.estimates,
+        marginal=view.marginal,
+        benchmark=view.benchmark,
+        scale=view.scale,
+        moves=plan.moves,
+        shortages=plan.shortages,
+        alternatives=plan.alternatives,
+        inspections=plan.inspections,
         **cures,
     )
 

@@ -295,14 +295,17 @@ def run_assumptions(method: str, pipelines: Pipelines, budget: float | None) -> 
 
 
 def _promise_text(promises: Promises) -> NDArray[np.object_]:
-    told = [
-        f"; counts in the mean wait of {row.target:.3g} days promised to {row.group}"
-        if row.measure == "mean_wait_days"
-        else f"; counts in the {100 * row.target:.3g} % promised to {row.group}"
-        if row.measure == "fill_rate"
-        else f"; counts in the {100 * row.target:.3g} % promised in time to {row.group}"
-        for row in promises.table.itertuples()
-    ]
+    table = promises.table
+    told = []
+    for group, measure, target in zip(
+        table["group"], table["measure"], table["target"].tolist(), strict=True
+    ):
+        if measure == "mean_wait_days":
+            told.append(f"; counts in the mean wait of {target:.3g} days promised to {group}")
+        elif measure == "fill_rate":
+            told.append(f"; counts in the {100 * target:.3g} % promised to {group}")
+        else:
+            told.append(f"; counts in the {100 * target:.3g} % promised in time to {group}")
     return np.array([*told, ""], dtype=object)
 
 
