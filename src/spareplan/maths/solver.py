@@ -54,7 +54,9 @@ class Solution:
         return 0.0 if abs(difference) < 1e-9 else difference / max(abs(self.bound), 1e-12)
 
 
-def solve_model(model: pulp.LpProblem, time_limit: float | None = None, gap: float = 1e-6) -> Solution:
+def solve_model(
+    model: pulp.LpProblem, time_limit: float | None = None, gap: float = 1e-6, **options: Any
+) -> Solution:
     """Solve a PuLP model by HiGHS on one thread.
 
     Parameters
@@ -66,6 +68,8 @@ def solve_model(model: pulp.LpProblem, time_limit: float | None = None, gap: flo
         [s]
     gap : float
         Relative gap at which an integer search may stop.
+    **options
+        Further HiGHS options.
 
     Returns
     -------
@@ -104,6 +108,7 @@ def solve_model(model: pulp.LpProblem, time_limit: float | None = None, gap: flo
         time_limit,
         gap,
         model.name,
+        **options,
     )
     constant = float(objective.constant or 0.0)
     solution = Solution(

@@ -20,6 +20,8 @@ FloatArray = NDArray[np.float64]
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _SATURDAY = 5
 # What all different shifts together are worth: less than one person. [people]
+# Distance to the bound, in people, that proves their number, and nodes of the search.
+_PROVED, _MOST_NODES = 0.49, 2_000
 _SHIFTS_WORTH = 0.5
 
 
@@ -206,7 +208,8 @@ def cover_shifts(
         if weekend_every > 1:
             busy = [i for i in own if max(patterns[i][2]) >= _SATURDAY]
             model += weekend_every * pulp.lpSum(people[i] for i in busy) <= pulp.lpSum(people[i] for i in own)
-    solution = solve_model(model, time_limit=time_limit)
+    # Nearer than half a person to the bound people are proved the least; nodes end every search alike.
+    solution = solve_model(model, time_limit, mip_abs_gap=_PROVED, mip_max_nodes=_MOST_NODES)
     count = np.array([round(variable.varValue or 0.0) for variable in people])
     rows = [
         (
