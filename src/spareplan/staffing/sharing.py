@@ -28,6 +28,9 @@ from spareplan.staffing.people_tables import (
 
 FloatArray = NDArray[np.float64]
 
+# Gap at which a plan that is shown for comparison only is good enough; its bound is shown beside it.
+COMPARED_WITHIN = 0.03
+
 
 @dataclass(frozen=True)
 class PeoplePlan:
@@ -196,6 +199,7 @@ def plan_people(
     others: dict[str, Found] = {}
     # The alternatives are told for comparison: they may take half as long together.
     search.seconds = options.plan_seconds / 4.0
+    search.gap = max(options.plan_gap, COMPARED_WITHIN)
     if options.plan_alternatives:
         found, others = _alternatives(model, search, found)
     figures = read_figures(model, found.values)
