@@ -10,12 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from spareplan.config import StaffingOptions
 from spareplan.errors import problem_in_argument
-from spareplan.maths.units import DAYS_PER_MONTH, DAYS_PER_WEEK, HOURS_PER_DAY, MINUTES_PER_HOUR
+from spareplan.maths.units import DAYS_PER_MONTH, DAYS_PER_WEEK, HOURS_PER_DAY
 from spareplan.staffing._arguments import Arguments
 from spareplan.staffing.answers import answered_share, desk_people, hourly_people, week_of_calls
-from spareplan.staffing.queues import erlang_b, positions_needed
+from spareplan.staffing.queues import positions_needed
 from spareplan.staffing.shifts import WEEKDAYS, ShiftPlan, cover_shifts, on_duty
-from spareplan.staffing.waits import delayed_tail
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -327,53 +326,3 @@ def first_example(cases_per_month: float = 450.0, absence_share: float = 0.12) -
             )
         )
     return pd.DataFrame(rows, columns=_EXAMPLE_COLUMNS)
-
-
-def size_desk(
-    rates: FloatArray,
-    profile: FloatArray,
-    limits: FloatArray,
-    targets: FloatArray,
-    desk: NDArray[np.bool_],
-    options: StaffingOptions,
-) -> tuple[int, FloatArray]:
-    """Least people at the national desk round the clock that answer every desk class in time.
-
-    Parameters
-    ----------
-    rates : ndarray, shape (M, K)
-        Calls per hour and month, all regions. [1/hour]
-    profile : ndarray, shape (24,)
-        Calls per hour of the day against the mean.
-    limits, targets : ndarray, shape (K,)
-        [hours, share]
-    desk : ndarray of bool, shape (K,)
-        Classes with a desk response.
-    options : StaffingOptions
-
-    Returns
-    -------
-    people : int
-        On duty at every hour; 0 without desk classes.
-    kept : ndarray, shape (M, K)
-        Share answered in time; NaN for classes without.
-    """
-    kept = np.full(rates.shape, np.nan)
-    if not desk.any() or rates.sum() <= 0:
-        return 0, kept
-    # Calls last minutes, so every hour of the day is in its own steady state.
-    hourly = rates[:, None, :] * profile[None, :, None]
-    work = np.cumsum(hourly, axis=2) * options.desk_minutes / MINUTES_PER_HOUR
-    weight = profile / profile.sum()
-    people = int(np.floor(work[..., -1].max())) + 1
-    while True:
-        sigma = work / people
-        above = np.concatenate([np.zeros_like(sigma[..., :1]), sigma[..., :-1]], axis=2)
-        blocked = erlang_b(work[..., -1], people)
-        delay = blocked / (1.0 - sigma[..., -1] * (1.0 - blocked))
-        capacity = people * MINUTES_PER_HOUR / options.desk_minutes
-        tail = delay[..., None] * delayed_tail(above, sigma, capacity, np.nan_to_num(limits))
-        kept = 1.0 - np.einsum("mhk,h->mk", tail, weight)
-        if (kept >= targets)[:, desk].all():
-            return people, np.where(desk, kept, np.nan)
-        people += 1

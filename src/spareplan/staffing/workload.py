@@ -11,6 +11,7 @@ import pandas as pd
 from spareplan.config import StaffingOptions
 from spareplan.maths.units import DAYS_PER_MONTH, days_in_month, month_start
 from spareplan.staffing.call_times import month_season, week_profiles
+from spareplan.staffing.desk import fixed_at_desk
 from spareplan.staffing.estimates import estimate_table, machine_months
 from spareplan.staffing.follow_ups import recorded_follow_ups, rows_per_order
 from spareplan.staffing.inspection_orders import inspection_orders
@@ -146,8 +147,11 @@ def build_workload(
         pd.Index(KINDS).get_indexer(pd.Index(by_kind["kind"])),
         regions.get_indexer(pd.Index(by_kind["region_id"])),
     ]
-    by_kind["orders"] *= (1.0 - options.desk_fix_share) / rows
+    by_kind["orders"] /= rows
     orders = _split_by_priority(by_kind, past, regions, options, notes)
+    # What the desk solves never reaches the field.
+    reach = pd.Series(1.0 - fixed_at_desk(options), index=list(PRIORITIES))
+    orders["orders"] *= orders["priority"].map(reach).to_numpy()
     hours = repair_hours(past, regions, data.engineers, options, notes)
     skills, skill_orders = skill_shares(past, hours.of_orders, regions, options, notes)
     week, weeks = week_profiles(past, regions, as_of, options, notes)
