@@ -18,10 +18,10 @@ from spareplan.staffing.desk import DeskPlan, desk_calls, plan_desk
 from spareplan.staffing.field import duty_share, read_promises
 from spareplan.staffing.headquarters import headquarters_view
 from spareplan.staffing.model import least_shares, region_rows
+from spareplan.staffing.places import kilometres
 from spareplan.staffing.plan_rows import PlanRows
 from spareplan.staffing.plan_search import search_plan
 from spareplan.staffing.proof import simulate_plan
-from spareplan.staffing.region_travel import distances
 from spareplan.staffing.report import headcount_table, region_table, summary_lines, workload_table
 from spareplan.staffing.resolution import Repairs
 from spareplan.staffing.sharing import plan_people, split_by_skill
@@ -148,6 +148,8 @@ def size_headcount(
 
     need = _people_needed(sized, rows, hours, teams, options)
     by_skill = split_by_skill(need.reshape(count, periods), teams.mix, least_shares(load, teams))
+    centres = model.places.set_index("region_id").reindex(teams.regions)
+    apart = kilometres(centres, centres)
     plan = plan_people(
         # People of today's efficiency are required; the plan counts standard engineers.
         by_skill * teams.efficiency[:, :, None],
@@ -155,7 +157,7 @@ def size_headcount(
         teams.cost,
         options,
         efficiency=teams.efficiency,
-        distance_km=distances(model.places.set_index("region_id").reindex(teams.regions)),
+        distance_km=None if np.isnan(apart).any() else apart,
         regions=teams.regions.tolist(),
         months=list(ahead),
         skills=list(SKILLS),

@@ -7,7 +7,6 @@ References
 ----------
 .. [1] Larson, Odoni (1981), Urban Operations Research, ch. 3 (mean distances in a square, circuity).
 .. [2] Ward (1963), Hierarchical grouping to optimize an objective function, JASA 58.
-.. [3] Akl, Toussaint (1978), A fast convex hull algorithm, Information Processing Letters 7.
 """
 
 from __future__ import annotations
@@ -32,7 +31,6 @@ _SAMPLE = 500
 # Clusters must cover less than half of what one ellipse covers; evenly spread machines never do.
 _SHRINK = 0.5
 _AROUND_SITE = 400
-_DIRECTIONS = 24
 # Golden angle: points of a sunflower cover a disc evenly.
 _GOLDEN = np.pi * (3.0 - np.sqrt(5.0))
 
@@ -92,13 +90,13 @@ def hull_area(points: FloatArray) -> float:
     float
         0 for fewer than three points or points on a line. [km²]
     """
-    rows = np.unique(_outer(points), axis=0)
-    if len(rows) < 3:
+    from scipy.spatial import ConvexHull, QhullError
+
+    try:
+        # In the plane what Qhull calls volume is the area.
+        return float(ConvexHull(points).volume)
+    except (QhullError, ValueError):
         return 0.0
-    corners = [_chain(rows), _chain(rows[::-1])]
-    ring = np.concatenate([half[:-1] for half in corners])
-    east, north = ring[:, 0] - ring[0, 0], ring[:, 1] - ring[0, 1]
-    return float(0.5 * abs((east * np.roll(north, -1) - north * np.roll(east, -1)).sum()))
 
 
 def ellipse_area(points: FloatArray) -> float:
@@ -262,7 +260,7 @@ def _place(own: pd.DataFrame, sites: pd.DataFrame, region: str, area: float) -> 
 
 def _round_sites(own: pd.DataFrame, near: pd.DataFrame, sites: pd.DataFrame, area: float) -> FloatArray:
     """Spread machines round the sites that serve them, as far as half way to the next site."""
-    gaps = _kilometres(near, sites)
+    gaps = kilometres(near, sites)
     # Two stores of one town are one place.
     gaps[gaps < 1.0] = np.inf
     reach = 0.5 * gaps.min(axis=1, initial=np.inf)
@@ -295,40 +293,12 @@ def _areas(place: Place) -> tuple[float, float, float]:
     )
 
 
-def _kilometres(one: pd.DataFrame, other: pd.DataFrame) -> FloatArray:
-    """Distances over the globe (haversine), shape (len(one), len(other)) [km]."""
+def kilometres(one: pd.DataFrame, other: pd.DataFrame) -> FloatArray:
+    """Distances over the globe (haversine), shape (len(one), len(other)); NaN without a place. [km]."""
     north, east = (np.radians(one[name].to_numpy(dtype=float))[:, None] for name in ("latitude", "longitude"))
     to_n, to_e = (np.radians(other[name].to_numpy(dtype=float)) for name in ("latitude", "longitude"))
     half = np.sin((to_n - north) / 2) ** 2 + np.cos(north) * np.cos(to_n) * np.sin((to_e - east) / 2) ** 2
     return np.degrees(2.0 * np.arcsin(np.sqrt(np.clip(half, 0.0, 1.0)))) * KM_PER_DEGREE
-
-
-def _outer(points: FloatArray) -> FloatArray:
-    """Leave out what lies within the polygon of the farthest points in some directions [3]_."""
-    if len(points) <= _DIRECTIONS:
-        return points
-    angle = 2.0 * np.pi * np.arange(_DIRECTIONS) / _DIRECTIONS
-    corner = points[np.argmax(points @ np.stack([np.cos(angle), np.sin(angle)]), axis=0)]
-    inside = np.ones(len(points), dtype=bool)
-    for one, other in zip(corner, np.roll(corner, -1, axis=0), strict=True):
-        if not np.array_equal(one, other):
-            side = (other[0] - one[0]) * (points[:, 1] - one[1])
-            inside &= side - (other[1] - one[1]) * (points[:, 0] - one[0]) > 0
-    return points[~inside]
-
-
-def _chain(rows: FloatArray) -> list[FloatArray]:
-    """Lower hull of sorted points (Andrew's monotone chain)."""
-    out: list[FloatArray] = []
-    for point in rows:
-        while len(out) > 1 and _turn(out[-2], out[-1], point) <= 0:
-            out.pop()
-        out.append(point)
-    return out
-
-
-def _turn(a: FloatArray, b: FloatArray, c: FloatArray) -> float:
-    return float((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]))
 
 
 def _check(units: pd.DataFrame, sites: pd.DataFrame, areas: pd.Series) -> None:

@@ -22,7 +22,6 @@ from spareplan.staffing.visits import note
 
 FloatArray = NDArray[np.float64]
 _FIXED_POINT_STEPS = 5
-EARTH_RADIUS_KM = 6371.0
 _WORDS = {
     "machines from site": (
         "travel_from_site",
@@ -223,27 +222,3 @@ def _mean_drive(
         np.zeros((len(busy), 1, 1)),
     )
     return congestion(rows, posts).drive
-
-
-def distances(places: pd.DataFrame) -> FloatArray | None:
-    """Straight lines between the centres of regions.
-
-    Parameters
-    ----------
-    places : DataFrame
-        A row per region: latitude, longitude of where its work is. [degrees]
-
-    Returns
-    -------
-    ndarray, shape (R, R), or None
-        [km]; None where a region has no place.
-    """
-    latitude, longitude = (
-        np.radians(places[name].to_numpy(dtype=float)) for name in ("latitude", "longitude")
-    )
-    if len(places) == 0 or not (np.isfinite(latitude) & np.isfinite(longitude)).all():
-        return None
-    north = np.sin((latitude[:, None] - latitude) / 2.0) ** 2
-    east = np.sin((longitude[:, None] - longitude) / 2.0) ** 2
-    chord = north + np.cos(latitude[:, None]) * np.cos(latitude) * east
-    return 2.0 * EARTH_RADIUS_KM * np.arcsin(np.sqrt(np.clip(chord, 0.0, 1.0)))
