@@ -126,7 +126,12 @@ def test_months_between_two_of_equal_number_take_it_over(units):
     first = found.table[found.table["region_id"] == "A"].set_index("month")
     assert first.loc[MONTHS[2], "looked_at"] == MONTHS[0]
     assert "2026-01" in first.loc[MONTHS[2], "reason"]
-    assert first.loc[MONTHS[1], "looked_at"] == MONTHS[1]
+    assert "quieter month" in first.loc[MONTHS[2], "reason"]
+    assert first.loc[MONTHS[2], "orders"] == 0
+    # The quietest month keeps what the fullest keeps; only one fewer is simulated for it.
+    assert first.loc[MONTHS[1], "looked_at"] == MONTHS[0]
+    assert first.loc[MONTHS[1], "orders"] > 0
+    assert "one fewer" in first.loc[MONTHS[1], "reason"]
     # Looked at by itself the month in between gets the same number.
     alone = plan(units, load=(0.0, 0.0, 1.02, 0.6, 1.2, 1.21))
     other = search_plan(alone, size_rows(alone.rows, alone.promises, alone.repairs), every_row=True)

@@ -80,9 +80,13 @@ def by_profile(operational: FloatArray, rate: float, profile: FloatArray | None)
 
 def draw_classes(generator: np.random.Generator, count: int, rate: FloatArray) -> IntArray:
     """Class of each order, shape (count,), with the chances of the rates."""
+    return classes_of(generator.random(count), rate)
+
+
+def classes_of(chance: FloatArray, rate: FloatArray) -> IntArray:
+    """Class that even chances from 0 to 1 fall into, shape of `chance`, each as wide as its rate."""
     edges = np.cumsum(rate) / np.sum(rate)
-    chance = generator.random(count)
-    grade = np.zeros(count, dtype=np.int64)
+    grade = np.zeros(len(chance), dtype=np.int64)
     for edge in edges[:-1]:
         grade += chance >= edge
     # A class without orders at the end of the list gets none by rounding either.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from spareplan.maths.units import DAYS_PER_WEEK, HOURS_PER_DAY
 from spareplan.staffing._kernels import compiled_dispatch
 from spareplan.staffing._tally import compiled_tally
-from spareplan.staffing.calls import VisitLaw, by_profile, draw_classes, draw_places, draw_visits
+from spareplan.staffing.calls import VisitLaw, by_profile, classes_of, draw_places, draw_visits
 from spareplan.staffing.duty import Duty
 from spareplan.staffing.rotas import rotas
 from spareplan.staffing.sizing import Promises
@@ -29,6 +29,8 @@ WARM_UP_SHARE = 0.05
 # A run starts idle. Where the least urgent orders nearly never find somebody free it may drift for years;
 # where they seldom do, it has not settled while waits of its second half are longer by so much.
 LEAST_FREE, SELDOM_FREE, SETTLED_GROWTH = 0.02, 0.2, 1.2
+# A share that the longest look leaves more uncertain than this has to be above its target by its error.
+COARSE_ERROR = 0.005
 # Queues that seldom empty remember long: their shares are looked at in so many times the orders.
 CROWDED_FREE, CROWDED_TIMES = 0.1, 4
 
@@ -114,6 +116,17 @@ class Stretch(NamedTuple):
     wait: FloatArray
 
 
+VisitDraw = tuple[NDArray[np.int64], FloatArray, FloatArray]
+
+
+class Chances:
+    """What chance gives the orders of a region, whatever the month; kept so that its months share it."""
+
+    def __init__(self) -> None:
+        self.calls: dict[int, tuple[FloatArray, FloatArray, FloatArray, FloatArray]] = {}
+        self.visits: dict[int, tuple[NDArray[np.int64], VisitLaw, VisitDraw]] = {}
+
+
 class RegionLooks:
     """One region with its orders, drawn as far as they are needed."""
 
@@ -133,6 +146,7 @@ class RegionLooks:
         depot: bool,
         most_orders: int,
         skills: Skills | None = None,
+        chances: Chances | None = None,
     ) -> None:
         self.rate = np.asarray(orders["orders_per_day"], dtype=float) / HOURS_PER_DAY
         none = np.zeros(len(self.rate))
@@ -156,6 +170,14 @@ class RegionLooks:
         self.on_shift = waits if on_shift is None else np.asarray(on_shift, dtype=bool)
         self.stretch_orders, self.most_orders = FIRST_ORDERS, most_orders
         self.skills = ONE_SKILL if skills is None else skills
+        self.chances = Chances() if chances is None else chances
+        # Everybody works the same shifts.
+        self.shifts = rotas(
+            np.array([float(duty.start)]),
+            np.array([float(duty.end)]),
+            np.array([duty.days_a_week]),
+            HOURS_PER_DAY,
+        )
         self.stretches: list[Stretch] = []
         self.looks: dict[int, Look] = {}
         self.simulated = 0
@@ -189,6 +211,11 @@ class RegionLooks:
             self.simulated,
         )  # fmt: skip
 
+    def known(self, servers: int) -> Searched:
+        """Tell that `servers` engineers keep all, as is known without a look."""
+        none = np.full(len(self.rate), np.nan)
+        return Searched(servers, True, none, none, none, none, np.nan, self.simulated)
+
     def _look(self, servers: int) -> Look:
         never = np.zeros(self.wanted.shape)
         # Work alone is more than they can do: no run would settle.
@@ -207,7 +234,8 @@ class RegionLooks:
             share, error = _shares(np.concatenate(batches), target)
             utilisation = busy / (servers * hours * _duty_share(self.duty))
             seen = self.wanted & ~np.isnan(share)
-            kept = bool((share >= target)[seen].all()) and settled
+            surely = share - np.where(error > COARSE_ERROR, error, 0.0) >= target
+            kept = bool(surely[seen].all()) and settled
             kept &= self.max_utilisation >= 1.0 or utilisation <= self.max_utilisation
             lost = bool((share < target - CLEAR * error)[seen].any())
             clear = settled and bool((np.abs(share - target) > CLEAR * error)[seen].all())
@@ -220,11 +248,7 @@ class RegionLooks:
             self.stretches.append(self._draw(number))
         orders = self.stretches[number]
         homes = draw_places(np.random.default_rng([self.seed, number, 1]), servers, self.place)
-        duty, count = self.duty, len(orders.opened)
-        days = np.full(servers, duty.days_a_week)
-        shifts = rotas(
-            np.full(servers, float(duty.start)), np.full(servers, float(duty.end)), days, HOURS_PER_DAY
-        )
+        duty, shifts, count = self.duty, self.shifts, len(orders.opened)
         level = self.skills.of(servers)
         called = servers if duty.on_call is None else min(duty.on_call, servers)
         sent, arrived, solved, busy = compiled_dispatch()(
@@ -232,7 +256,7 @@ class RegionLooks:
             level,
             np.asarray(self.skills.efficiency, dtype=float)[level],
             *homes,
-            shifts.of,
+            np.zeros(servers, np.int64),
             np.arange(servers) < called,
             shifts.starts_on,
             shifts.change_at,
@@ -278,16 +302,25 @@ class RegionLooks:
     def _draw(self, number: int) -> Stretch:
         """Draw one stretch: as many orders as all before it together."""
         count = self.stretch_orders * 2 ** max(number - 1, 0)
-        generator = np.random.default_rng([self.seed, number])
-        rate = float(self.rate.sum())
-        opened = by_profile(np.cumsum(generator.standard_exponential(count)), rate, self.profile)
-        grade = draw_classes(generator, count, self.rate)
-        places = draw_places(generator, count, self.place)
-        first, hours, wait = draw_visits(generator, grade, self.law)
+        known = self.chances
+        if number not in known.calls:
+            generator = np.random.default_rng([self.seed, number])
+            calls = np.cumsum(generator.standard_exponential(count)), generator.random(count)
+            known.calls[number] = *calls, *draw_places(generator, count, self.place)
+        calls_expected, chance, east, north = known.calls[number]
+        opened = by_profile(calls_expected, float(self.rate.sum()), self.profile)
+        grade = classes_of(chance, self.rate)
+        drawn = known.visits.get(number)
+        same = drawn is not None and np.array_equal(drawn[0], grade) and np.array_equal(drawn[1], self.law)
+        if drawn is None or not same:
+            generator = np.random.default_rng([self.seed, number, 2])
+            drawn = grade, self.law, draw_visits(generator, grade, self.law)
+            known.visits[number] = drawn
         need = np.zeros(count, np.int64)
         if len(self.skills.needs) > 1:
-            need = draw_classes(generator, count, self.skills.needs)
-        return Stretch(opened, grade, need, *places, first, hours, wait)
+            generator = np.random.default_rng([self.seed, number, 3])
+            need = classes_of(generator.random(count), self.skills.needs)
+        return Stretch(opened, grade, need, east, north, *drawn[2])
 
     def _cuts(self, opened: FloatArray) -> NDArray[np.int64]:
         """Where batches begin: whole days (weeks if some are free), as many as make 1,500 orders each."""

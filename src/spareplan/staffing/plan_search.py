@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from spareplan.staffing.looks import Searched
+from spareplan.staffing.months import search_months
 from spareplan.staffing.plan_rows import PlanRows, attainment_frame
-from spareplan.staffing.search import search_rows
 from spareplan.staffing.sizing import ALL_DAY, NONE, Kept, Phases, Sized, promises_kept
 from spareplan.staffing.visits import PRIORITIES
 
@@ -19,8 +18,6 @@ FloatArray = NDArray[np.float64]
 FEW_ENGINEERS = 6
 # The formulas are right within these shares, one engineer fewer and as many as they say.
 _DOUBT_BELOW, _DOUBT_AT = 0.025, 0.015
-# Months of a region are compared by their load if the shares of the classes differ by less.
-SAME_MIX = 0.05
 _NORMAL95 = 1.96
 
 
@@ -33,9 +30,10 @@ class PlanSearch(NamedTuple):
         Engineers on duty.
     table : DataFrame
         A row per region-month with orders: region_id, month, formula, searched (engineers on duty), looked_at
-        (simulated itself, or the month of the region it was taken from), orders (simulated), reason.
+        (the month of the region in which that number was seen to keep the promises), orders (simulated for
+        the month itself), reason.
     attained : DataFrame
-        As of `simulate_plan`, for every region-month that was simulated, at the number that was found.
+        As of `simulate_plan`, for every region-month whose number was itself simulated.
     """
 
     servers: NDArray[np.int64]
@@ -70,36 +68,23 @@ def search_plan(
     Returns
     -------
     PlanSearch
-        A month whose load lies between those of two months of its region for which the same number was found
-        takes it over.
+        A month takes over what fuller and quieter months of its region tell (`search_months`).
     """
     servers = sized.servers.copy()
     busy = np.flatnonzero(servers > 0)
     doubtful = busy if every_row else busy[_doubtful(plan, sized, phases, busy)]
-    found: dict[int, Searched] = {}
-    shared = np.arange(len(servers))
-    # Between two months of a region for which the same number was found there is nothing to look for.
-    between = [(chain, 0, len(chain) - 1) for chain in _chains(plan, sized, doubtful)]
-    while between:
-        wanted = {int(chain[place]) for chain, *ends in between for place in ends} - found.keys()
-        looked = np.array(sorted(wanted), dtype=np.int64)
-        found |= zip(looked.tolist(), search_rows(_jobs(plan, sized, looked, seed), threads), strict=True)
-        further = []
-        for chain, fullest, emptiest in between:
-            full, empty = found[int(chain[fullest])], found[int(chain[emptiest])]
-            if (full.servers, full.kept) == (empty.servers, empty.kept):
-                shared[chain[fullest + 1 : emptiest]] = chain[fullest]
-            elif emptiest - fullest > 1:
-                middle = (fullest + emptiest) // 2
-                further += [(chain, fullest, middle), (chain, middle, emptiest)]
-        between = further
+    found = search_months(_jobs(plan, sized, doubtful, seed), doubtful // len(plan.months), threads)
+    told_by = np.arange(len(servers))
+    told_by[doubtful] = doubtful[found.told_by]
+    looked = np.zeros(len(servers), dtype=bool)
+    looked[doubtful] = True
     counted = np.zeros(len(servers), dtype=np.int64)
-    broken = np.zeros(len(servers), dtype=bool)
-    for row, one in found.items():
-        counted[row], broken[row] = one.orders, not one.kept
+    counted[doubtful] = [one.orders for one in found.searched]
     # Where even the ceiling breaks a promise in simulation, the formula's number stands.
-    settled = doubtful[~broken[shared[doubtful]]]
-    servers[settled] = [found[int(row)].servers for row in shared[settled]]
+    broken = np.zeros(len(servers), dtype=bool)
+    broken[doubtful] = [not one.kept for one in found.searched]
+    settled = np.array([one.kept for one in found.searched], dtype=bool)
+    servers[doubtful[settled]] = [one.servers for one in found.searched if one.kept]
     kept = promises_kept(plan.rows, np.maximum(servers, 1), plan.promises, plan.repairs, phases)
     shown = [
         (
@@ -107,11 +92,11 @@ def search_plan(
             np.stack([one.respond, one.resolve], axis=1),
             _NORMAL95 * np.stack([one.respond_error, one.resolve_error], axis=1),
         )
-        for row, one in sorted(found.items())
-        if one.kept
+        for row, one in zip(doubtful.tolist(), found.searched, strict=True)
+        if one.kept and told_by[row] == row
     ]
     attained = attainment_frame(plan, shown, (kept.respond, kept.resolve), PRIORITIES)
-    return PlanSearch(servers, _table(plan, sized, servers, busy, shared, counted, broken), attained)
+    return PlanSearch(servers, _table(plan, sized, servers, busy, told_by, looked, counted, broken), attained)
 
 
 def _doubtful(plan: PlanRows, sized: Sized, phases: Phases, busy: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -137,25 +122,6 @@ def _doubtful(plan: PlanRows, sized: Sized, phases: Phases, busy: NDArray[np.int
     near = least(sized.kept, busy) < _DOUBT_AT
     near |= least(fewer, slice(None)) > -_DOUBT_BELOW
     return near | (servers < FEW_ENGINEERS)
-
-
-def _chains(plan: PlanRows, sized: Sized, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Months of a region that differ by their load alone, the fullest first."""
-    total = plan.rows.rates.sum(axis=1)
-    load = (plan.rows.rates * plan.rows.work).sum(axis=1)
-    mix = plan.rows.rates / np.maximum(total, 1e-300)[:, None]
-    region = np.arange(len(total)) // len(plan.months)
-    open_ = np.concatenate([sized.respond_cause == NONE, sized.resolve_cause == NONE], axis=1)
-    kind = np.unique(open_, axis=0, return_inverse=True)[1].reshape(-1)
-    chains: list[list[int]] = []
-    for row in rows[np.lexsort((rows, -load[rows], kind[rows], region[rows]))]:
-        head = chains[-1][0] if chains else -1
-        alike = head >= 0 and region[row] == region[head] and kind[row] == kind[head]
-        if alike and np.abs(mix[row] - mix[head]).max() < SAME_MIX:
-            chains[-1].append(int(row))
-        else:
-            chains.append([int(row)])
-    return [np.array(chain, dtype=np.int64) for chain in chains]
 
 
 def _jobs(plan: PlanRows, sized: Sized, looked: NDArray[np.int64], seed: int) -> list[dict[str, Any]]:
@@ -184,20 +150,20 @@ def _table(
     sized: Sized,
     servers: NDArray[np.int64],
     busy: NDArray[np.int64],
-    shared: NDArray[np.int64],
+    told_by: NDArray[np.int64],
+    searched: NDArray[np.bool_],
     counted: NDArray[np.int64],
     broken: NDArray[np.bool_],
 ) -> pd.DataFrame:
     periods = len(plan.months)
     months = plan.months.strftime("%Y-%m")
-    lead = shared[busy]
-    looked = counted[lead] > 0
-    reason = np.where(looked, "searched by simulation", "formula: clear by more than its error")
-    other = looked & (lead != busy)
-    reason[other] = [f"as in {months[row % periods]} and in a quieter month" for row in lead[other]]
-    reason = np.where(
-        looked & broken[lead], "formula: no number of engineers keeps every promise in simulation", reason
-    )
+    lead, looked, own = told_by[busy], searched[busy], counted[busy] > 0
+    other = pd.Series(months[lead % periods], dtype=str)
+    fewer = np.where(own, "one fewer breaks a promise here", "in a quieter month no fewer will do")
+    reason: NDArray[np.object_] = ("kept in " + other + " with more orders; " + fewer).to_numpy(dtype=object)
+    reason[lead == busy] = "searched by simulation"
+    reason[broken[busy]] = "formula: no number of engineers keeps every promise in simulation"
+    reason[~looked] = "formula: clear by more than its error"
     return pd.DataFrame(
         {
             "region_id": plan.regions[busy // periods],
@@ -205,7 +171,7 @@ def _table(
             "formula": sized.servers[busy],
             "searched": servers[busy],
             "looked_at": plan.months[lead % periods].where(looked),
-            "orders": counted[lead],
-            "reason": reason,
+            "orders": counted[busy],
+            "reason": pd.Series(reason, dtype=str),
         }
     )

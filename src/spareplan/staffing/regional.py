@@ -12,9 +12,9 @@ from spareplan.errors import DataError, Problem
 from spareplan.maths.units import HOURS_PER_DAY
 from spareplan.staffing.causes import NONE, REACH_ENGINEERS
 from spareplan.staffing.congestion import RegionRows
+from spareplan.staffing.months import search_months
 from spareplan.staffing.reading import DEFAULT_TARGET, check_tables, order_arrays, place_columns
 from spareplan.staffing.resolution import Repairs
-from spareplan.staffing.search import search_rows
 from spareplan.staffing.sizing import Promises, promises_kept, size_rows
 from spareplan.staffing.travel import (
     QUANTILES,
@@ -126,7 +126,7 @@ def size_regions(
         queued = (rows.rates * (rows.work + rows.travel[rows.place, 0][:, None])).sum(axis=1)
         floor = np.minimum(servers, np.ceil(queued / HEAVY_LOAD).astype(np.int64))
         asked = np.flatnonzero(servers > 0)
-        found = search_rows(
+        found = search_months(
             [
                 {
                     "start": int(servers[row]),
@@ -137,13 +137,15 @@ def size_regions(
                     "pace": float(pace[place[row]]),
                     "diagnose_hours": diagnose_hours,
                     "max_utilisation": max_utilisation,
-                    "seed": seed + int(row),
+                    "seed": seed + int(place[row]),
                     "floor": int(floor[row]),
+                    "far": float(rows.travel[rows.place[row], 0]),
                 }
                 for row in asked
-            ]
+            ],
+            place[asked],
         )
-        servers[asked] = [one.servers for one in found]
+        servers[asked] = [one.servers for one in found.searched]
     return _result(groups, names, servers, rows, limits, repairs, sized)
 
 

@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 from spareplan.errors import DataError, Problem
 from spareplan.maths.units import DAYS_PER_WEEK, HOURS_PER_DAY
 from spareplan.staffing.duty import Duty
-from spareplan.staffing.looks import FIRST_ORDERS, MOST_ORDERS, RegionLooks, Searched, Skills
+from spareplan.staffing.looks import (
+    FIRST_ORDERS,
+    MOST_ORDERS,
+    Chances,
+    RegionLooks,
+    Searched,
+    Skills,
+)
 from spareplan.staffing.sizing import Promises
 
 FloatArray = NDArray[np.float64]
@@ -46,6 +53,8 @@ def search_row(
     most_orders: int = MOST_ORDERS,
     skills: Skills | None = None,
     far: float | None = None,
+    enough: int | None = None,
+    chances: Chances | None = None,
 ) -> Searched:
     """Least engineers whose simulated orders keep every open promise.
 
@@ -87,6 +96,11 @@ def search_row(
         What orders need and the crew has; None: everybody can do everything.
     far : float, optional
         Mean drive between two orders; None: from the places. [hours]
+    enough : int, optional
+        Engineers known to keep every open promise, as in a fuller month: only fewer are looked at. Where it
+        is the answer its shares are NaN.
+    chances : Chances, optional
+        Of the same region and seed, shared by its months; None: its own.
 
     Returns
     -------
@@ -100,8 +114,9 @@ def search_row(
     Notes
     -----
     Sequential: 30,000 orders, twice as many until every target is clear by 2.5 standard errors (batches of
-    whole days), up to `most_orders`, then the estimate itself; down from a pass, up from a fail. Every number
-    of engineers meets the same orders, so the comparison shares its chance. Depends on nothing but its
+    whole days), up to `most_orders`, then the estimate itself (less its standard error where that is more
+    than half a point, as where queues last for months); down from a pass, up from a fail. Every number of
+    engineers meets the same orders, so the comparison shares its chance. Depends on nothing but its
     arguments.
     """
     _check(
@@ -109,29 +124,35 @@ def search_row(
     )
     row = RegionLooks(
         orders, limits, open_promises, place, pace, diagnose_hours, max_utilisation, seed, duty, profile,
-        on_shift, depot, most_orders, skills,
+        on_shift, depot, most_orders, skills, chances,
     )  # fmt: skip
     # A crowd drives farther and so stays one: a region may run well for years, until it once fills up.
     crowd = row.crowded(far)
     lowest = max(floor, 1, int(np.ceil(crowd / FULL_LOAD)), min(start, int(np.ceil(crowd / HEAVY_LOAD))))
     top = max(_CEILING * start + _SPARE if ceiling is None else ceiling, lowest)
+    if enough is not None and enough <= top:
+        lowest, top = min(lowest, enough), enough
+
+    def keeps(number: int) -> bool:
+        return number == enough or row.look(number).kept
+
     servers = min(max(start, lowest), top)
-    if row.look(servers).kept:
-        while servers > lowest and row.look(servers - 1).kept:
+    if keeps(servers):
+        while servers > lowest and keeps(servers - 1):
             servers -= 1
-        return row.result(servers)
-    near = min(servers + _NEAR, top)
-    while servers < near and not row.look(servers).kept:
-        servers += 1
-    if not row.look(servers).kept and row.look(top).kept:
-        # Far off: halve what lies between.
-        fails, servers = servers, top
-        while servers - fails > 1:
-            middle = (fails + servers) // 2
-            fails, servers = (fails, middle) if row.look(middle).kept else (middle, servers)
-    elif not row.look(servers).kept:
-        servers = top
-    return row.result(servers)
+    else:
+        near = min(servers + _NEAR, top)
+        while servers < near and not keeps(servers):
+            servers += 1
+        if not keeps(servers) and keeps(top):
+            # Far off: halve what lies between.
+            fails, servers = servers, top
+            while servers - fails > 1:
+                middle = (fails + servers) // 2
+                fails, servers = (fails, middle) if keeps(middle) else (middle, servers)
+        elif not keeps(servers):
+            servers = top
+    return row.known(servers) if servers == enough else row.result(servers)
 
 
 def attained(
