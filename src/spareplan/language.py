@@ -25,6 +25,11 @@ SHEET_TABLES = {
     "engineers": "Headcount",
     "grades": "PartGrades",
     "service": "Attainment",
+    **{
+        name.replace("Headcount.", "engineers_"): name
+        for name in OUTPUT_TABLES
+        if name.startswith("Headcount.")
+    },
 }
 _QUANTILE = re.compile(r"q(0\.\d+)")
 _WITHIN = re.compile(r"wait_le_(.+)")
@@ -101,13 +106,39 @@ def word(key: str, language: str = "en") -> str:
     """
     _check_language(language)
     plain = key.strip().replace(" ", "_")
-    found = _words().get(plain) or _words().get(plain.lower()) or _codes().get(plain)
+    found = _words().get(plain) or _words().get(plain.lower()) or _codes().get(plain) or _titles().get(plain)
     if found:
         return found[LANGUAGES.index(language)]
     within = _WITHIN.fullmatch(plain)
     if within:
         return f"Met within {within[1]} days" if language == "en" else f"{within[1]}天内满足率"
     raise UnknownWordError(f"no word for {key!r}; add it to language_words.csv")
+
+
+def code_word(table: str, column: str, value: str, language: str = "en") -> str:
+    """A coded value in a reader's language: the column's own word for it before the dictionary's.
+
+    Parameters
+    ----------
+    table, column : str
+        As in `header`.
+    value : str
+    language : {"en", "zh"}
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    UnknownWordError
+        Neither the column nor the dictionary has a word for it.
+    """
+    _check_language(language)
+    for found in _tables_named(table):
+        if column in found.names and value in found[column].words:
+            return _spoken(found[column], value)[LANGUAGES.index(language)]
+    return word(value, language)
 
 
 def _heading(column: Column, language: str) -> str:
@@ -137,7 +168,20 @@ def _codes() -> dict[str, tuple[str, str]]:
     for table in (*OUTPUT_TABLES.values(), *INPUT_TABLES.values()):
         for column in table.columns:
             for value in column.values:
-                words = [name for name in column.words[value] if not name.isascii()]
-                spoken = value.replace("_", " ")
-                found.setdefault(value, (spoken[:1].upper() + spoken[1:], words[0] if words else value))
+                found.setdefault(value, _spoken(column, value))
     return found
+
+
+def _spoken(column: Column, value: str) -> tuple[str, str]:
+    words = [name for name in column.words[value] if not name.isascii()]
+    said = value.replace("_", " ")
+    return said[:1].upper() + said[1:], words[0] if words else value
+
+
+@functools.cache
+def _titles() -> dict[str, tuple[str, str]]:
+    """Titles of the sheets that are a table of the catalog."""
+    return {
+        sheet: (OUTPUT_TABLES[table].english, OUTPUT_TABLES[table].chinese[0])
+        for sheet, table in SHEET_TABLES.items()
+    }

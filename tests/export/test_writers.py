@@ -121,7 +121,7 @@ def test_json_and_parquet_hold_what_the_plan_holds(tmp_path: Path) -> None:
     plan = small_plan()
     (path,) = sp.export_plan(plan, tmp_path, region="华东", format="json")
     body = json.loads(path.read_text(encoding="utf-8"))
-    assert (body["contract"], body["region_id"], body["as_of"]) == ("1.3", "华东", "2025-12-31")
+    assert (body["contract"], body["region_id"], body["as_of"]) == ("1.4", "华东", "2025-12-31")
     assert body["tables"]["levels"][0]["part_id"] == "00123"
     files = {path.stem: path for path in sp.export_plan(plan, tmp_path, region="华东", format="parquet")}
     levels = pd.read_parquet(files["levels"])

@@ -5,7 +5,10 @@ A column may be added (the minor number rises); renaming or dropping one raises 
 
 from __future__ import annotations
 
-CONTRACT_VERSION = "1.3"
+from spareplan.language import SHEET_TABLES
+from spareplan.tables.catalog import OUTPUT_TABLES
+
+CONTRACT_VERSION = "1.4"
 
 _PART = ("part_id", "part_name")
 _SITE = ("site_id", "site_name")
@@ -175,6 +178,11 @@ SHEETS: dict[str, tuple[str, ...]] = {
     "service": ("group", "measure", "promised", "achieved", "low", "high", "kept"),
     "assumptions": ("stage", "name", "value", "unit", "origin", "meaning"),
     "left_out": ("what", "reason", "remedy"),
+} | {
+    # Frames of the head count beside its table, such as engineers_moves.
+    sheet: tuple(OUTPUT_TABLES[table].names)
+    for sheet, table in SHEET_TABLES.items()
+    if table.startswith("Headcount.")
 }
 # Columns that stand only where the plan has them, as those that begin with model_ do.
 OPTIONAL_COLUMNS = frozenset(
@@ -194,6 +202,29 @@ OPTIONAL_COLUMNS = frozenset(
         "from_override",
     }
 )
+# Sheets about engineers of which a region gets its own rows; they stand only where they have rows.
+ENGINEER_SHEETS = (
+    "engineers_regions",
+    "engineers_moves",
+    "engineers_shortages",
+    "engineers_inspections",
+    "engineers_stock_cures",
+    "engineers_repair_cures",
+    "engineers_base_cures",
+    "engineers_nights",
+    "engineers_searched",
+    "engineers_simulated",
+    "engineers_towns",
+)
+# Sheets about engineers that compare regions or concern the national desk.
+HQ_ENGINEER_SHEETS = (
+    "engineers_alternatives",
+    "engineers_marginal",
+    "engineers_benchmark",
+    "engineers_scale",
+    "engineers_shifts",
+    "engineers_desk",
+)
 # What a region gets, in the order of its sheets; the summary stands before them.
 REGION_SHEETS = (
     "orders",
@@ -204,6 +235,7 @@ REGION_SHEETS = (
     "forecast",
     "visits",
     "engineers",
+    *ENGINEER_SHEETS,
     "assumptions",
 )
 HQ_SHEETS = (
@@ -217,6 +249,8 @@ HQ_SHEETS = (
     "visits",
     "last_buys",
     "engineers",
+    *ENGINEER_SHEETS,
+    *HQ_ENGINEER_SHEETS,
     "grades",
     "service",
     "assumptions",
@@ -238,3 +272,15 @@ CODED_COLUMNS = (
     "measure",
     *(f"bound_p{k}" for k in range(1, 5)),
 )
+# The same for columns whose name means something else on other sheets.
+CODED_ON_SHEET = {
+    "engineers_regions": ("decides",),
+    "engineers_moves": ("action",),
+    "engineers_nights": ("served", "clock"),
+    "engineers_alternatives": ("name",),
+    "engineers_shifts": ("place",),
+    "engineers_benchmark": ("flag",),
+    "engineers_scale": ("sign",),
+}
+# Columns of several words of our own: "P1 repair, P2 parts", "Mon Tue".
+LISTED_CODES = {"engineers_regions": ("cause",), "engineers_shifts": ("days",)}

@@ -224,7 +224,7 @@ class _Plans:
         cuts = [cut_plan(plan, one).sheets for one in known]
         names = [name for name in SHEETS if any(name in cut for cut in cuts)]
         # What concerns all regions stands in every cut.
-        shared = {"assumptions", "overrides"}
+        shared = {"assumptions", "overrides", "engineers_nights"}
         tables = {
             name: pd.concat([cut[name] for cut in cuts if name in cut], ignore_index=True) for name in names
         }

@@ -10,6 +10,7 @@ import pandas as pd
 
 from spareplan.errors import ExportError
 from spareplan.export.contract import HQ_SHEETS, OPTIONAL_COLUMNS, REGION_SHEETS, SHEETS
+from spareplan.export.engineers import PREFIX, cut_engineers, engineer_frames
 from spareplan.results import Plan
 
 HQ = "HQ"
@@ -110,9 +111,9 @@ def cut_plan(plan: Plan, region_id: str, whole: Mapping[str, pd.DataFrame] | Non
         sheets = {
             name: whole[name]
             for name in ("purchasing", "last_buys", "grades", "service", "assumptions", "left_out")
-        }
+        } | {name: frame for name, frame in whole.items() if name.startswith(PREFIX)}
     else:
-        sheets = {"assumptions": whole["assumptions"]}
+        sheets = {"assumptions": whole["assumptions"]} | cut_engineers(whole, region_id)
     for name, column in (("orders", "to_site_id"), ("levels", "site_id"), ("forecast", "site_id")):
         sheets[name] = _rows(whole[name], whole[name][column].map(region), region_id)
     moves = whole["orders"]
@@ -130,7 +131,7 @@ def cut_plan(plan: Plan, region_id: str, whole: Mapping[str, pd.DataFrame] | Non
     order = [
         name
         for name in (HQ_SHEETS if region_id == HQ else REGION_SHEETS)
-        if name != "overrides" or len(sheets[name])
+        if name in sheets and (name != "overrides" or len(sheets[name]))
     ]
     name = HQ if region_id == HQ else region_names(plan)[region_id]
     lines = plan.lines if region_id == HQ else tuple(_regional_lines(sheets))
@@ -153,7 +154,8 @@ def full_sheets(plan: Plan) -> dict[str, pd.DataFrame]:
     Returns
     -------
     dict of str to DataFrame
-        Every sheet of `SHEETS` but "shipments", which only exists for a cut.
+        Every sheet of `SHEETS` but "shipments", which only exists for a cut, and those about engineers that
+        have no rows.
     """
     parts = plan.inputs["parts"].set_index("part_id")["name"]
     sites = plan.inputs["sites"].set_index("site_id")["name"]
@@ -176,7 +178,7 @@ def full_sheets(plan: Plan) -> dict[str, pd.DataFrame]:
         "assumptions": plan.assumptions,
         "left_out": plan.left_out,
         "overrides": plan.inputs.get("applied_overrides", pd.DataFrame()),
-    }
+    } | engineer_frames(plan.crew)
     return {name: _shaped(name, frame, parts, sites) for name, frame in tables.items()}
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from spareplan.errors import ExportError
-from spareplan.export.contract import CODED_COLUMNS, CONTRACT_VERSION
+from spareplan.export.contract import CODED_COLUMNS, CODED_ON_SHEET, CONTRACT_VERSION, LISTED_CODES
 from spareplan.export.regional import HQ, RegionalPlan
-from spareplan.language import SHEET_TABLES, header, word
+from spareplan.language import SHEET_TABLES, UnknownWordError, code_word, header, word
 from spareplan.results import Plan
 from spareplan.tables.catalog import INPUT_TABLES, OUTPUT_TABLES
 
@@ -28,9 +28,26 @@ def spoken(sheet: str, frame: pd.DataFrame, language: str) -> pd.DataFrame:
     for column in out.columns.intersection(list(CODED_COLUMNS)):
         codes = out[column].dropna().unique()
         out[column] = out[column].map({code: word(str(code), language) for code in codes})
+    for column in CODED_ON_SHEET.get(sheet, ()):
+        codes = out[column].dropna().unique()
+        out[column] = out[column].map({code: code_word(sheet, column, str(code), language) for code in codes})
+    for column in LISTED_CODES.get(sheet, ()) if language != "en" else ():
+        out[column] = out[column].map(lambda text: _each_word(text, language), na_action="ignore")
     months = set(out.columns[out.columns.str.fullmatch(r"\d{4}-\d{2}")])
     spoken = {column: header(sheet, column, language) for column in out.columns if column not in months}
     return out.rename(columns=spoken)
+
+
+def _each_word(text: str, language: str) -> str:
+    """A list of codes, each in the reader's language; what is no code (P1) stays."""
+
+    def said(found: re.Match[str]) -> str:
+        try:
+            return word(found[0], language)
+        except UnknownWordError:
+            return found[0]
+
+    return re.sub(r"\w+", said, text)
 
 
 class Workbook:
