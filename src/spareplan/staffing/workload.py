@@ -149,9 +149,9 @@ def build_workload(
     ]
     by_kind["orders"] /= rows
     orders = _split_by_priority(by_kind, past, regions, options, notes)
-    # What the desk solves never reaches the field.
+    # What the desk solves never reaches the field; no inspection is made by telephone.
     reach = pd.Series(1.0 - fixed_at_desk(options), index=list(PRIORITIES))
-    orders["orders"] *= orders["priority"].map(reach).to_numpy()
+    orders["orders"] *= orders["priority"].map(reach).where(orders["kind"] != "inspection", 1.0)
     hours = repair_hours(past, regions, data.engineers, options, notes)
     skills, skill_orders = skill_shares(past, hours.of_orders, regions, options, notes)
     week, weeks = week_profiles(past, regions, as_of, options, notes)
