@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -57,23 +58,51 @@ def simulate_plan(
     rate = plan.orders_per_hour().sum(axis=1)
     periods = len(plan.months)
     years = plan.options.simulate_years
-    jobs: list[dict[str, Any]] = []
-    told: list[tuple[int, float]] = []
-    for place, road in enumerate(plan.roads()):
+    lengths: dict[int, int] = {}
+    for place in range(len(plan.regions)):
         own = np.arange(place * periods, (place + 1) * periods)
         row = int(own[np.argmax(np.where(rate[own] > 0, kept.utilisation[own], -1.0))])
-        if rate[row] <= 0:
-            continue
-        count = int(np.clip(rate[row] * years * DAYS_PER_YEAR * HOURS_PER_DAY, 2_000, _MOST_ORDERS))
+        if rate[row] > 0:
+            count = int(np.clip(rate[row] * years * DAYS_PER_YEAR * HOURS_PER_DAY, 2_000, _MOST_ORDERS))
+            lengths[row] = count if years else orders
+    found = simulated_shares(plan, posts, lengths, seed, threads, crews)
+    return attainment_frame(plan, found, (kept.respond, kept.resolve), PRIORITIES)
+
+
+def simulated_shares(
+    plan: PlanRows,
+    posts: FloatArray,
+    lengths: Mapping[int, int],
+    seed: int = 0,
+    threads: int | None = None,
+    crews: FloatArray | None = None,
+) -> list[tuple[int, FloatArray, FloatArray]]:
+    """Shares kept in simulated region-months.
+
+    Parameters
+    ----------
+    plan, posts, seed, threads, crews
+        As of `simulate_plan`.
+    lengths : mapping of int to int
+        Orders to simulate, by row of the plan.
+
+    Returns
+    -------
+    list of (row, share, half width of the 95 % interval)
+        The two of shape (K, 2): respond, resolve.
+    """
+    roads = plan.roads()
+    jobs: list[dict[str, Any]] = []
+    told: list[tuple[int, float]] = []
+    for row, count in lengths.items():
         low = int(np.floor(posts[row] + 1e-9))
         part = float(np.clip(posts[row] - low, 0.0, 1.0))
         for servers, share in ((low, 1.0 - part), (low + 1, part)):
             if share > 1e-3:
-                length = max(round(share * (count if years else orders)), 1_000)
+                length = max(round(share * count), 1_000)
                 skills = plan.skills(row, None if crews is None else crews[row])
-                jobs.append(
-                    {"servers": servers, "count": length, "skills": skills, **plan.job(row, road, seed)}
-                )
+                job = plan.job(row, roads[row // len(plan.months)], seed)
+                jobs.append({"servers": servers, "count": length, "skills": skills, **job})
                 told.append((row, share))
     found: dict[int, list[FloatArray]] = {}
     for (row, share), run in zip(told, in_threads(attained, jobs, threads), strict=True):
@@ -82,5 +111,4 @@ def simulate_plan(
         sums = found.setdefault(row, [np.zeros(achieved.shape), np.zeros(achieved.shape)])
         sums[0] += share * achieved
         sums[1] += (share * error) ** 2
-    shown = [(row, share, _T95 * np.sqrt(square)) for row, (share, square) in found.items()]
-    return attainment_frame(plan, shown, (kept.respond, kept.resolve), PRIORITIES)
+    return [(row, share, _T95 * np.sqrt(square)) for row, (share, square) in found.items()]
