@@ -1,11 +1,11 @@
-"""Proof of the head count by simulation: `python benchmarks/bench_proof.py [regions] [--full]`.
+"""Proof of the head count by simulation: `python benchmarks/bench_proof.py [regions] [seed]`.
 
 Draws fresh regions (machines evenly spread or in clusters, work of scv 0.3 to 2.5, half of them with work
 that differs by class, 3 to 40 engineers), sizes them for three sets of promises by formula and by search, and
 checks every number with 400,000 orders of another seed: who misses 95 % by more than a point, how many more
-engineers than the least that would do. Then day shifts through the search, the time of 2,400 searches and the
-speed of the event loop by mode beside Ciw. Seconds are CPU seconds of this process, wall beside them where
-several threads work; `--full` searches all 2,400 region-months instead of a tenth.
+engineers than the least that would do. Then day shifts through the search, and the speed of the event loop by
+mode. Seconds are CPU seconds of this process, wall beside them where several threads work. The time of 2,400
+searches is in `bench_staffing.py`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from spareplan import staffing
 from spareplan.staffing._kernels import compiled_dispatch
 from spareplan.staffing.duty import Duty
 from spareplan.staffing.rotas import rotas
-from spareplan.staffing.search import attained, in_threads, search_row, search_rows
+from spareplan.staffing.search import attained, in_threads, search_rows
 from spareplan.staffing.sizing import Promises
 
 PRIORITIES = ["P1", "P2", "P3", "P4"]
@@ -153,8 +153,8 @@ def told(label: str, planned: np.ndarray, least: np.ndarray, worst: np.ndarray) 
     )
 
 
-def fresh_regions(count: int) -> list[Region]:
-    generator = np.random.default_rng(SEED)
+def fresh_regions(count: int, seed: int) -> None:
+    generator = np.random.default_rng(seed)
     regions = [Region(number, generator) for number in range(count)]
     kinds = {
         "even": np.array([not r.clustered for r in regions]),
@@ -162,7 +162,9 @@ def fresh_regions(count: int) -> list[Region]:
         "equal work": np.array([not r.unequal for r in regions]),
         "work by class": np.array([r.unequal for r in regions]),
     }
-    print(f"{count} fresh regions, 95 % promised to four classes; n* least of {CHECK_ORDERS:,} orders each")
+    print(
+        f"{count} fresh regions (seed {seed}), 95 % promised to four classes; n* least of {CHECK_ORDERS:,} orders each"
+    )
     for name in ("strict", "lenient", "arrival"):
         begin = clock()
         jobs = [region.job(name) for region in regions]
@@ -197,8 +199,8 @@ def fresh_regions(count: int) -> list[Region]:
         told("searched, all", searched, least, at_searched)
 
 
-def day_shifts(count: int = 20) -> None:
-    generator = np.random.default_rng(SEED + 1)
+def day_shifts(count: int, seed: int) -> None:
+    generator = np.random.default_rng(seed + 1)
     regions, duties = [], []
     for number in range(count):
         regions.append(Region(number, generator, (3, 20)))
@@ -229,42 +231,6 @@ def day_shifts(count: int = 20) -> None:
         f"orders {passed(begin)}: missed > 0.5 pt {missed} (bound {upper_bound(missed, count):.1%}), "
         f"worst {worst.min():.4f}; {searched.sum()} engineers"
     )
-
-
-def search_times(full: bool) -> None:
-    generator = np.random.default_rng(SEED + 2)
-    regions = [Region(number, generator) for number in range(200 if full else 20)]
-    rows = []
-    for number, region in enumerate(regions):
-        for month in range(12):
-            name = ("strict", "lenient", "arrival")[number % 3]
-            job = region.job(name)
-            season = 1.0 + 0.2 * np.sin(month / 12 * 2 * np.pi)
-            job["orders"] = {**job["orders"], "orders_per_day": region.per_day * season}
-            rows.append({"open_promises": [~NOBODY, NOBODY], "seed": number, **job, "region": region})
-    sizes: dict[int, int] = {}
-    for row in rows:
-        region = row.pop("region")
-        # The start a formula gives, to within one: searched once per region and scaled by the season.
-        key = id(region)
-        if key not in sizes:
-            sizes[key] = region.formula(("strict", "lenient", "arrival")[row["seed"] % 3])
-        row["start"] = max(
-            round(sizes[key] * row["orders"]["orders_per_day"].sum() / region.per_day.sum()), 1
-        )
-    search_row(**rows[0])
-    times = 2400 / len(rows)
-    for threads in (1, 2):
-        begin = clock()
-        found = search_rows(rows, threads)
-        cpu, wall = (now - then for now, then in zip(clock(), begin, strict=True))
-        note = "" if full else f" ({len(rows)} rows, times {times:.0f})"
-        print(
-            f"2,400 region-months searched, {threads} thread{'s' if threads > 1 else ''}: "
-            f"{cpu * times:6.1f} s CPU, {wall * times:6.1f} s wall{note}; "
-            f"{sum(one.orders for one in found) / len(found):,.0f} orders each, "
-            f"{sum(one.servers for one in found)} engineers"
-        )
 
 
 def loop_speed(crew: int, shift: bool, skills: int, count: int = 300_000) -> float:
@@ -313,65 +279,13 @@ def speeds() -> None:
     ):
         row = "  ".join(f"{n:2d}: {loop_speed(n, shift, skills) / 1e6:5.2f}" for n in (3, 10, 20, 40))
         print(f"event loop, million orders/s, {name:30s} {row}")
-    beside_ciw()
-
-
-def beside_ciw() -> None:
-    """Run a region-year of 2,500 orders in four classes, five engineers, no travel, here and in Ciw."""
-    import ciw
-
-    rates, work, crew, days = np.array([0.7, 1.4, 2.0, 2.75]), 12.0, 5, 365
-    names = [f"Class {k}" for k in range(4)]
-    network = ciw.create_network(
-        arrival_distributions={c: [ciw.dists.Exponential(r / 24)] for c, r in zip(names, rates, strict=True)},
-        service_distributions={c: [ciw.dists.Exponential(1 / work)] for c in names},
-        number_of_servers=[crew],
-        priority_classes={c: k for k, c in enumerate(names)},
-    )
-    begin = time.process_time()
-    for replication in range(3):
-        ciw.seed(replication)
-        simulation = ciw.Simulation(network)
-        simulation.simulate_until_max_time(days * 24.0)
-        simulation.get_all_records()
-    theirs = (time.process_time() - begin) / 3
-    orders = pd.DataFrame(
-        {
-            "priority": PRIORITIES,
-            "orders_per_day": rates,
-            "work_hours": work,
-            "respond_hours": DISPATCH["strict"],
-        }
-    )
-    staffing.simulate_region(orders, crew, days=days, warm_up_days=0)
-    begin = time.process_time()
-    for replication in range(100):
-        staffing.simulate_region(orders, crew, days=days, warm_up_days=0, seed=replication)
-    ours = (time.process_time() - begin) / 100
-    job = {
-        "orders": {"orders_per_day": rates, "work_hours": np.full(4, work)},
-        "limits": Promises(DISPATCH["strict"], np.full(4, np.nan), np.full(4, TARGET), NOBODY),
-        "place": 0.0,
-        "pace": 0.0,
-    }
-    count = round(rates.sum() * days)
-    attained(crew, count=count, **job)
-    begin = time.process_time()
-    for replication in range(100):
-        attained(crew, count=count, seed=replication, **job)
-    lean = (time.process_time() - begin) / 100
-    print(
-        f"region-year of {count:,} orders, CPU: Ciw {ciw.__version__} {theirs * 1e3:.1f} ms, simulate_region "
-        f"with its tables {ours * 1e3:.1f} ms (100 replications {ours * 100:.2f} s), shares kept only "
-        f"{lean * 1e3:.2f} ms"
-    )
 
 
 if __name__ == "__main__":
     start = clock()
-    numbers = [int(word) for word in sys.argv[1:] if word.isdigit()]
-    fresh_regions(numbers[0] if numbers else 150)
-    day_shifts()
-    search_times("--full" in sys.argv)
+    numbers = [int(word) for word in sys.argv[1:]]
+    seed = numbers[1] if len(numbers) > 1 else SEED
+    fresh_regions(numbers[0] if numbers else 150, seed)
+    day_shifts(40, seed)
     speeds()
     print(f"in all {passed(start)}")

@@ -1,8 +1,8 @@
 """Times and figures of the head count: `python benchmarks/bench_staffing.py`.
 
 Prints 9,600 single and 2,400 joint sizings beside pyworkforce and a naive scan of the same rows, people saved
-by joint sizing, sizing with travel, a region's year beside Ciw, simulated orders per second, the search by
-simulation, and the head count plan. Seconds are CPU seconds.
+by joint sizing, sizing with travel, a region's year beside Ciw, simulated orders per second, the search of
+2,400 region-months by simulation, and the head count plan. Seconds are CPU seconds unless said to be wall.
 
 pyworkforce needs an environment of its own: the Python named by the environment variable
 SPAREPLAN_STAFFING_PEERS_PYTHON, else `.venv-staffing-peers`, which is made here with pip where it is missing.
@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from bench_proof import PRIORITIES, Region
 
 from spareplan import staffing
 from spareplan.config import StaffingOptions
@@ -238,30 +239,50 @@ def simulated() -> None:
         print(f"simulation, {crew:2d} engineers    {count / seconds / 1e6:7.2f} M orders/s on one core")
 
 
-def searched() -> None:
-    generator = np.random.default_rng(4)
-    count = 12
-    regions = pd.DataFrame(
-        {"region_id": [f"R{i:02d}" for i in range(count)], "area_km2": generator.uniform(2e3, 3e5, count)}
-    )
-    orders = pd.DataFrame(
-        [
-            {
-                "region_id": region,
-                "priority": f"P{k + 1}",
-                "orders_per_day": share * generator.uniform(8, 40),
-                "work_hours": 4.0,
-                "work_scv": 0.8,
-            }
-            for region in regions["region_id"]
-            for k, share in enumerate((0.1, 0.2, 0.3, 0.4))
-        ]
-    )
-    promises = pd.DataFrame({"priority": ["P1", "P2", "P3", "P4"], "respond_hours": LIMITS})
-    formula, first = timed(lambda: staffing.size_regions(regions, orders, promises))
-    found, second = timed(lambda: staffing.size_regions(regions, orders, promises, simulate=True))
-    gap = (formula["required"] - found["required"]).value_counts().sort_index().to_dict()
-    print(f"{count} regions searched         {second - first:7.2f} s   formula - search: {gap}")
+def region_months(places: int, seed: int) -> dict[str, pd.DataFrame]:
+    """Draw regions of 3 to 40 engineers (even or in towns) with twelve months of season and growth."""
+    generator = np.random.default_rng(seed)
+    regions, orders, units = [], [], []
+    for number in range(places):
+        region = Region(number, generator)
+        name = f"R{number:03d}"
+        regions.append({"region_id": name, "travel_speed": region.speed})
+        points = pd.DataFrame(region.points, columns=["east", "north"])
+        units.append(points.assign(region_id=name))
+        months = pd.date_range("2027-01-01", periods=12, freq="MS")
+        season = np.sin((np.arange(12) + generator.uniform(0, 12)) / 12 * 2 * np.pi)
+        busy = 1.0 + 0.2 * season + generator.uniform(0, 0.02) * np.arange(12) + generator.normal(0, 0.03, 12)
+        frame = pd.DataFrame({"region_id": name, "priority": PRIORITIES, **region.orders()})
+        every = frame.merge(pd.DataFrame({"month": months, "busy": busy}), how="cross")
+        orders.append(every.assign(orders_per_day=every["orders_per_day"] * every["busy"]))
+    return {
+        "regions": pd.DataFrame(regions),
+        "orders": pd.concat(orders, ignore_index=True).drop(columns="busy"),
+        "units": pd.concat(units, ignore_index=True),
+    }
+
+
+def searched(places: int = 200, seed: int = 27) -> None:
+    """Search 2,400 region-months by simulation, as `size_regions` does for everybody."""
+    for name, limits in (("strict", LIMITS), ("lenient", [2, 4, 24, 72])):
+        tables = region_months(places // 2, seed)
+        seed += 1
+        promises = pd.DataFrame({"priority": PRIORITIES, "respond_hours": limits})
+        staffing.size_regions(**region_months(1, 0), promises=promises, simulate=True)
+        wall = time.perf_counter()
+        formula, first = timed(lambda t=tables, p=promises: staffing.size_regions(**t, promises=p))
+        middle = time.perf_counter()
+        found, second = timed(
+            lambda t=tables, p=promises: staffing.size_regions(**t, promises=p, simulate=True)
+        )
+        end = time.perf_counter()
+        gap = (formula["required"] - found["required"]).value_counts().sort_index().to_dict()
+        print(
+            f"{places * 6:,} region-months, {name:8s} formula {first:6.2f} s, {middle - wall:6.2f} s wall; "
+            f"with simulation search {second:6.2f} s, {end - middle:6.2f} s wall on "
+            f"{os.cpu_count()} cores; formula - search {gap}, "
+            f"{formula['required'].sum() / found['required'].sum():.4f}"
+        )
 
 
 def planned() -> None:
