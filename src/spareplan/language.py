@@ -137,7 +137,9 @@ def code_word(table: str, column: str, value: str, language: str = "en") -> str:
     _check_language(language)
     for found in _tables_named(table):
         if column in found.names and value in found[column].words:
-            return _spoken(found[column], value)[LANGUAGES.index(language)]
+            english, chinese = _spoken(found[column], value)
+            own = [text for text in found[column].words[value] if text.isascii()]
+            return chinese if language == "zh" else own[0].capitalize() if own else english
     return word(value, language)
 
 

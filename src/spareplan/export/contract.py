@@ -12,6 +12,7 @@ CONTRACT_VERSION = "1.4"
 
 _PART = ("part_id", "part_name")
 _SITE = ("site_id", "site_name")
+_NAMED = {"part_id": _PART, "site_id": _SITE}
 _MOVE = (
     "week",
     *_PART,
@@ -180,7 +181,7 @@ SHEETS: dict[str, tuple[str, ...]] = {
     "left_out": ("what", "reason", "remedy"),
 } | {
     # Frames of the head count beside its table, such as engineers_moves.
-    sheet: tuple(OUTPUT_TABLES[table].names)
+    sheet: tuple(each for name in OUTPUT_TABLES[table].names for each in _NAMED.get(name, (name,)))
     for sheet, table in SHEET_TABLES.items()
     if table.startswith("Headcount.")
 }

@@ -19,6 +19,19 @@ from spareplan.tables.catalog import INPUT_TABLES, OUTPUT_TABLES
 SHEET_ROWS = 1_048_575
 WIDEST = 60
 SHOWN_EXCEPTIONS = 10
+NUMBERS = {
+    "money": "#,##0",
+    "share": "0.0%",
+    "count": "#,##0",
+    "tenths": "#,##0.0",
+    "hundredths": "#,##0.00",
+    "number": "#,##0.000",
+}
+# Units of which nobody reads a thousandth.
+DECIMALS = dict.fromkeys(("hours", "orders", "orders/year", "machines", "visits"), "tenths")
+DECIMALS |= dict.fromkeys(("people", "person-months"), "hundredths") | {"km²": "count"}
+SHORT_TITLE = 10
+PLACES = {"tenths": 1, "hundredths": 2}
 BLUE, GREY, LIGHT, MARKED = "#1F4E79", "#595959", "#EAF1F8", "#FFF2CC"
 
 
@@ -47,7 +60,7 @@ def _each_word(text: str, language: str) -> str:
         except UnknownWordError:
             return found[0]
 
-    return re.sub(r"\w+", said, text)
+    return re.sub(r"\b[A-Za-z]+\b", said, text)
 
 
 class Workbook:
@@ -80,7 +93,8 @@ class Workbook:
                 "border_color": "#FFFFFF",
             }
         )
-        self._text = add(font | {"indent": 1})
+        # Without "left" an indent beside "top" would be one from above.
+        self._text = add(font | {"align": "left", "indent": 1})
         self._wrapped = add(font | {"text_wrap": True})
         self._title = add(font | {"bold": True, "font_size": 16, "font_color": BLUE})
         self._grey = add(font | {"font_color": GREY})
@@ -88,19 +102,13 @@ class Workbook:
         self._formats = {
             "date": add(font | {"num_format": "yyyy-mm-dd", "align": "center"}),
             "month": add(font | {"num_format": "yyyy-mm", "align": "center"}),
-            "money": add(font | {"num_format": "#,##0"}),
-            "share": add(font | {"num_format": "0.0%"}),
-            "count": add(font | {"num_format": "#,##0"}),
-            "number": add(font | {"num_format": "#,##0.000"}),
+            **{kind: add(font | {"num_format": shown}) for kind, shown in NUMBERS.items()},
             "text": self._text,
         }
         marked = font | {"bg_color": MARKED}
         self._marked = {
-            "money": add(marked | {"num_format": "#,##0"}),
-            "share": add(marked | {"num_format": "0.0%"}),
-            "count": add(marked | {"num_format": "#,##0"}),
-            "number": add(marked | {"num_format": "#,##0.000"}),
-            "text": add(marked | {"indent": 1}),
+            **{kind: add(marked | {"num_format": shown}) for kind, shown in NUMBERS.items()},
+            "text": add(marked | {"align": "left", "indent": 1}),
         }
         self._used: set[str] = set()
 
@@ -183,7 +191,7 @@ class Workbook:
             style = self._formats[kind]
             width = min(
                 WIDEST,
-                max([_width(str(title)) + 3, *(_width(_as_shown(v, kind)) + 2 for v in values.head(500))]),
+                max([_title_width(str(title)), *(_width(_as_shown(v, kind)) + 2 for v in values.head(500))]),
             )
             sheet.set_column(column, column, width, style)
             self._write_column(sheet, column, values, kind)
@@ -272,6 +280,7 @@ def _kind(sheet: str, column: str, values: pd.Series) -> str:
         return "month" if column == "month" else "date"
     if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
         return "text"
+    unit = ""
     for table in (
         OUTPUT_TABLES.get(SHEET_TABLES.get(sheet, sheet)),
         INPUT_TABLES["parts"],
@@ -285,7 +294,7 @@ def _kind(sheet: str, column: str, values: pd.Series) -> str:
                 return "share"
             break
     known = values.dropna()
-    return "count" if bool((known == known.round()).all()) else "number"
+    return "count" if bool((known == known.round()).all()) else DECIMALS.get(unit, "number")
 
 
 def _as_shown(value: Any, kind: str) -> str:
@@ -293,7 +302,15 @@ def _as_shown(value: Any, kind: str) -> str:
         return value
     if value is None or value is pd.NaT or value != value:
         return ""
-    return {"date": "2026-01-01", "month": "2026-01", "share": "100.0%"}.get(kind) or f"{value:,.3f}"
+    wide = {"date": "2026-01-01", "month": "2026-01", "share": "100.0%"}
+    return wide.get(kind) or f"{value:,.{PLACES.get(kind, 3)}f}"
+
+
+def _title_width(title: str) -> int:
+    """Width of a header on two lines, with room for the filter's arrow."""
+    whole = _width(title)
+    longest = max(map(_width, title.split(" "))) if title.isascii() else 0
+    return (whole if whole <= SHORT_TITLE else max(longest, whole // 2 + 2)) + 3
 
 
 def _width(text: str) -> int:
