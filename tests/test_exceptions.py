@@ -12,7 +12,7 @@ import pytest
 from spareplan.exceptions import EXCEPTION_COLUMNS, find_exceptions
 from spareplan.forecast.demand import forecast_demand
 from spareplan.language import word
-from spareplan.results import DemandForecast, Orders, StockLevels, assumptions_frame
+from spareplan.results import DemandForecast, Headcount, Orders, StockLevels, assumptions_frame
 from spareplan.tables.dataset import Dataset
 from tests.small_data import levels
 
@@ -195,3 +195,50 @@ def test_histories_beside_many_machines_say_nothing_of_the_part() -> None:
     demand = forecast_demand(data)
     table = demand.table.assign(mean=demand.table["mean"] + 10.0)
     assert "dead" not in set(exceptions(data, dataclasses.replace(demand, table=table))["kind"])
+
+
+def short_crew(**frames: pd.DataFrame) -> Headcount:
+    """Two people short in the East in March, one in January; the West has enough."""
+    months = ["2026-01-01"] * 2 + ["2026-03-01"] * 4
+    table = pd.DataFrame(
+        {
+            "region_id": ["East"] * 4 + ["West"] * 2,
+            "month": pd.to_datetime(months),
+            "skill": ["junior", "expert"] * 3,
+            "required": [2.0, 2, 3, 2, 1, 1],
+            "headcount": [2.0, 1, 2, 1, 1, 1],
+            "hire": [0.0, 0, 1, 0, 0, 0],
+            "train": 0.0,
+            "transfer_in": [0.0, 0.4, 0, 0, 0, 0],
+        }
+    )
+    return Headcount(table, assumptions_frame([]), **frames)
+
+
+def told_of(crew: Headcount) -> pd.DataFrame:
+    data = dataset({"steady": STEADY})
+    demand = forecast_demand(data)
+    orders = Orders(
+        pd.DataFrame(),
+        assumptions_frame([]),
+        projection=pd.DataFrame(columns=["part_id", "site_id", "week", "backorders"]),
+    )
+    found = find_exceptions(data, demand, level_of(["steady"], 0.0), None, orders, crew, demand.as_of)
+    return found[found["kind"] == "engineers"]
+
+
+def test_missing_engineers_are_told_in_money_and_not_as_days_of_machines() -> None:
+    missing = {"region_id": ["East", "West"], "people": [0.5, 0.1], "cost": [9_000.0, 50.0]}
+    done = {"region_id": ["East", "East"], "people": [1.0, 0.4], "cost": [19_000.0, 700.0]}
+    row = told_of(short_crew(shortages=pd.DataFrame(missing), moves=pd.DataFrame(done))).squeeze()
+    assert row["region_id"] == "East"
+    assert row["money"] == 9_000 + 19_000 + 700 and row["machine_days"] == 0.0
+    assert "5 engineers are needed in 2026-03" in row["message"] and "3 are there" in row["message"]
+    assert "0.5 person-months stay missing, priced at 9,000" in row["message"]
+    assert row["action"] == "hire 1, borrow 0.4 person-months"
+
+
+def test_engineers_without_priced_moves_are_told_all_the_same() -> None:
+    row = told_of(short_crew()).squeeze()
+    assert (row["region_id"], row["money"]) == ("East", 0.0)
+    assert "stay missing" not in row["message"]

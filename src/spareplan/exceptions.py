@@ -32,6 +32,8 @@ SURPRISE_PIECES = 3.0
 RECENT_MONTHS = 12
 # Share of a part's demand that must come from its history before that speaks for the part.
 HISTORY_SHARE = 0.5
+# Less of a person or a person-month is no step.
+LEAST_PEOPLE = 0.05
 
 
 def find_exceptions(
@@ -270,40 +272,36 @@ def _returned(series: pd.DataFrame) -> pd.DataFrame:
 def _told(frame: pd.DataFrame, kind: Any, money: Any, said: list[str], action: Any) -> pd.DataFrame:
     """Exceptions of parts at sites, the message led by both."""
     places = [f"{part} at {site}: " for part, site in zip(frame["part_id"], frame["site_id"])]
-    return pd.DataFrame(
-        {
-            "kind": kind,
-            "part_id": frame["part_id"],
-            "site_id": frame["site_id"],
-            "region_id": None,
-            "money": money,
-            "machine_days": 0.0,
-            "message": [place + text for place, text in zip(places, said)],
-            "action": action,
-        }
-    )
+    said = [place + text for place, text in zip(places, said)]
+    return _listed(kind, said, action, money, part_id=frame["part_id"], site_id=frame["site_id"])
+
+
+def _listed(
+    kind: Any, said: list[str], action: Any, money: Any = 0.0, machine_days: float = 0.0, **ids: Any
+) -> pd.DataFrame:
+    """Exceptions as rows; of part_id, site_id and region_id those that are given."""
+    place: dict[str, Any] = {"part_id": None, "site_id": None, "region_id": None}
+    worth = {"money": money, "machine_days": machine_days}
+    return pd.DataFrame({"kind": kind, **place, **ids, **worth, "message": said, "action": action})
 
 
 def _late_orders(data: Any, as_of: pd.Timestamp) -> pd.DataFrame:
     late = data.open_orders[data.open_orders["due_on"] <= as_of]
     cost = late["part_id"].map(data.parts.set_index("part_id")["unit_cost"]).astype(float)
     days = (as_of - late["due_on"]).dt.days
-    return pd.DataFrame(
-        {
-            "kind": "late order",
-            "part_id": late["part_id"],
-            "site_id": late["to_site_id"],
-            "region_id": None,
-            "money": cost * late["quantity"],
-            "machine_days": 0.0,
-            "message": [
-                f"order {o}: {q:g} x {p} for {s} was due {d} days ago"
-                for o, q, p, s, d in zip(
-                    late["order_id"], late["quantity"], late["part_id"], late["to_site_id"], days
-                )
-            ],
-            "action": "ask the sender for a new date",
-        }
+    said = [
+        f"order {o}: {q:g} x {p} for {s} was due {d} days ago"
+        for o, q, p, s, d in zip(
+            late["order_id"], late["quantity"], late["part_id"], late["to_site_id"], days
+        )
+    ]
+    return _listed(
+        "late order",
+        said,
+        "ask the sender for a new date",
+        cost * late["quantity"],
+        part_id=late["part_id"],
+        site_id=late["to_site_id"],
     )
 
 
@@ -323,20 +321,15 @@ def _surprises(data: Any, demand: DemandForecast, as_of: pd.Timestamp) -> pd.Dat
         & ((both["ahead"] - both["past"]).abs() > SURPRISE_PIECES)
     ]
     cost = odd.index.map(data.parts.set_index("part_id")["unit_cost"]).to_numpy(dtype=float)
-    return pd.DataFrame(
-        {
-            "kind": "surprise",
-            "part_id": odd.index,
-            "site_id": None,
-            "region_id": None,
-            "money": (odd["ahead"] - odd["past"]).abs().to_numpy() * cost,
-            "machine_days": 0.0,
-            "message": [
-                f"{p}: {a:.0f} a year are forecast, {b:.0f} were taken in the last twelve months"
-                for p, a, b in zip(odd.index, odd["ahead"], odd["past"])
-            ],
-            "action": "look at the machines behind it; override with a reason if you know better",
-        }
+    return _listed(
+        "surprise",
+        [
+            f"{p}: {a:.0f} a year are forecast, {b:.0f} were taken in the last twelve months"
+            for p, a, b in zip(odd.index, odd["ahead"], odd["past"])
+        ],
+        "look at the machines behind it; override with a reason if you know better",
+        (odd["ahead"] - odd["past"]).abs().to_numpy() * cost,
+        part_id=odd.index,
     )
 
 
@@ -344,46 +337,59 @@ def _broken_promises(check: Attainment | None) -> pd.DataFrame:
     if check is None:
         return pd.DataFrame(columns=EXCEPTION_COLUMNS)
     broken = check.table[~check.table["kept"].astype(bool)]
-    return pd.DataFrame(
-        {
-            "kind": "promise",
-            "part_id": None,
-            "site_id": None,
-            "region_id": None,
-            "money": 0.0,
-            "machine_days": 1.0,
-            "message": [
-                f"{g}: {m} {a:.3g} simulated against {p:.3g} promised"
-                for g, m, a, p in zip(
-                    broken["group"], broken["measure"], broken["achieved"], broken["promised"]
-                )
-            ],
-            "action": "raise the levels of this group or lower its promise",
-        }
+    columns = ("group", "measure", "achieved", "promised")
+    return _listed(
+        "promise",
+        [
+            f"{g}: {m} {a:.3g} simulated against {p:.3g} promised"
+            for g, m, a, p in zip(*(broken[name] for name in columns))
+        ],
+        "raise the levels of this group or lower its promise",
+        machine_days=1.0,
     )
 
 
 def _missing_engineers(crew: Headcount | None) -> pd.DataFrame:
+    """Regions short of engineers in their fullest month; money: what the plan spends and leaves missing."""
     if crew is None or crew.table.empty:
         return pd.DataFrame(columns=EXCEPTION_COLUMNS)
-    first = crew.table[crew.table["month"] == crew.table["month"].min()]
-    by_region = first.groupby("region_id", as_index=False)[["required", "headcount"]].sum()
-    short = by_region[by_region["required"] - by_region["headcount"] >= 1]
-    return pd.DataFrame(
-        {
-            "kind": "engineers",
-            "part_id": None,
-            "site_id": None,
-            "region_id": short["region_id"],
-            "money": 0.0,
-            "machine_days": (short["required"] - short["headcount"]),
-            "message": [
-                f"{r}: {q:.0f} engineers are needed to keep P1 to P4, {h:.0f} are there"
-                for r, q, h in zip(short["region_id"], short["required"], short["headcount"])
-            ],
-            "action": "lend, hire or train as the head-count plan says",
-        }
+    keys = ["region_id", "month"]
+    sums = crew.table.groupby(keys, as_index=False)[["required", "headcount"]].sum()
+    sums = sums.sort_values(["required", *keys], ascending=[False, True, True], kind="stable")
+    fullest = sums.drop_duplicates("region_id").set_index("region_id").sort_index()
+    short = fullest[fullest["required"] - fullest["headcount"] >= 1]
+    missing, spent = (_by_region(frame, short.index) for frame in (crew.shortages, crew.moves))
+    done = crew.table.groupby("region_id")[["hire", "train", "transfer_in"]].sum().loc[short.index]
+    return _listed(
+        "engineers",
+        [
+            f"{r}: {q:.0f} engineers are needed in {m:%Y-%m} to keep P1 to P4, {h:.0f} are there"
+            + (f"; {left:.1f} person-months stay missing, priced at {price:,.0f}" if left else "")
+            for r, m, q, h, left, price in zip(
+                short.index, short["month"], short["required"], short["headcount"], *missing.T
+            )
+        ],
+        [_steps(*row) for row in done.to_numpy().tolist()],
+        missing[:, 1] + spent[:, 1],
+        region_id=short.index,
     )
+
+
+def _steps(hire: float, train: float, borrow: float) -> str:
+    said = (
+        (f"hire {hire:.0f}", hire),
+        (f"train {train:.0f}", train),
+        (f"borrow {borrow:.1f} person-months", borrow),
+    )
+    steps = [text for text, people in said if people >= LEAST_PEOPLE]
+    return ", ".join(steps) or "nobody can come in time: ask for overtime or move inspections"
+
+
+def _by_region(frame: pd.DataFrame, regions: pd.Index) -> np.ndarray:
+    """People and cost by region; none where the frame is empty."""
+    if frame.empty:
+        return np.zeros((len(regions), 2))
+    return frame.groupby("region_id")[["people", "cost"]].sum().reindex(regions, fill_value=0.0).to_numpy()
 
 
 def _downtime_cost(data: Any) -> pd.Series:
