@@ -129,6 +129,16 @@ class PeopleModel:
         )
         return numbers[numbers >= 0]
 
+    def regions(self) -> IntArray:
+        """The region of each column of whole people; the number of regions for all others."""
+        count = len(self.case.need)
+        out = np.full(self.blocks.width, count, dtype=np.int64)
+        for name in ("hire", "train", "release", "move_in", "move_out"):
+            numbers = self.columns[name]
+            there = numbers >= 0
+            out[numbers[there]] = np.nonzero(there)[0]
+        return out
+
     def read(self, values: FloatArray) -> dict[str, FloatArray]:
         """The columns' values by name, 0 where a column does not exist; near-whole figures made whole."""
         near = np.rint(values)

@@ -1,8 +1,8 @@
 """Search of the people plan: a bound from rounding cuts, whole people by holding few figures at a time.
 
 Small programs are solved to the asked gap by branching. For large ones the relaxation, tightened by cuts,
-gives the bound; then the columns nearest to whole are held whole, a third of them at a time, and the rest
-answers anew.
+gives the bound; then the column nearest to whole is held whole in every region, and the rest answers anew,
+until all are whole.
 """
 
 from __future__ import annotations
@@ -23,8 +23,6 @@ FloatArray = NDArray[np.float64]
 
 # A cut must be broken by so many standard engineers to be worth a row.
 WORTH = 1e-3
-# Parts of the open columns held at each step, and the least held.
-STEP, LEAST_STEP = 3, 20
 NEAR = 1e-6
 
 
@@ -95,6 +93,7 @@ class PeopleSearch:
         """A plan in whole people near the tightened relaxation, which is its bound; None: no such plan."""
         blocks = self.model.blocks
         cost, most, whole, lower, upper = blocks.arrays()
+        region = self.model.regions()
         top, none = most.copy(), np.zeros(len(cost))
         if forbidden is not None:
             top[forbidden] = 0.0
@@ -113,46 +112,54 @@ class PeopleSearch:
             warm.add_rows(self._cuts[new], self._lower[new], np.full(int(new.sum()), np.inf))
             relaxed = warm.solve()
         try:
-            solution = _hold_whole(warm, relaxed, whole, top)
+            solution = _hold_whole(warm, relaxed, whole, top, region)
         except InfeasibleError:
             # Hiring alone always fits: nobody is sent, trained or let go who is not there.
             top[self.model.forbid("train", "release", "move_in", "move_out")] = 0.0
             warm.limit(np.arange(len(cost)), none, top)
             try:
-                solution = _hold_whole(warm, warm.solve(), whole, top)
+                solution = _hold_whole(warm, warm.solve(), whole, top, region)
             except InfeasibleError:
                 return None
         constant = blocks.constant
         return Found(solution.values, solution.objective + constant, relaxed.objective + constant, "optimal")
 
 
-def _hold_whole(warm: WarmProgram, relaxed: Solution, whole: NDArray[np.bool_], top: FloatArray) -> Solution:
-    """Hold columns whole, the nearest first, until all are."""
+def _hold_whole(
+    warm: WarmProgram, relaxed: Solution, whole: NDArray[np.bool_], top: FloatArray, region: IntArray
+) -> Solution:
+    """Hold columns whole, the nearest of every region at a time, until all are.
+
+    What is idle in the relaxation stays so. Regions bear on each other little, so that one figure in each
+    can be held at once; two of one region answer each other.
+    """
     values = relaxed.values
     zero = np.flatnonzero(whole & (values < NEAR))
     warm.limit(zero, np.zeros(len(zero)), np.zeros(len(zero)))
     held = ~whole
     held[zero] = True
-    step, solution = STEP, relaxed
+    solution = relaxed
     while True:
         off = np.abs(values - np.rint(values))
         broken = np.flatnonzero(~held & (off > NEAR))
         if not len(broken):
             return solution
-        least = max(LEAST_STEP * STEP // step, 1)
-        near = broken[np.argsort(off[broken], kind="stable")][: max(least, len(broken) // step)]
-        answer = _held(warm, near, np.rint(values[near])) or _held(warm, near, np.floor(values[near]))
-        if answer is None:
-            # Too much held at once: free what was idle, and go on in smaller steps.
-            if step >= 64 * STEP:
+        broken = broken[np.argsort(off[broken], kind="stable")]
+        near = broken[np.sort(np.unique(region[broken], return_index=True)[1])]
+        while True:
+            answer = _held(warm, near, np.rint(values[near])) or _held(warm, near, np.floor(values[near]))
+            if answer is not None:
+                break
+            warm.limit(near, np.zeros(len(near)), top[near])
+            if len(near) > 1:
+                near = near[: len(near) // 2]
+            elif len(zero):
+                warm.limit(zero, np.zeros(len(zero)), top[zero])
+                held[zero] = False
+                zero = zero[:0]
+            else:
                 raise InfeasibleError("people plan: no whole figures near the relaxation")
-            free = np.concatenate([near, zero])
-            warm.limit(free, np.zeros(len(free)), top[free])
-            held[zero] = False
-            zero, step = zero[:0], step * 4
-            answer = warm.solve()
-        else:
-            held[near] = True
+        held[near] = True
         solution = answer
         values = solution.values
 
