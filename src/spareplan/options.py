@@ -326,3 +326,6 @@ class StaffingOptions:
     called_out: int = option(
         2, "classes", "urgent classes, from P1, that are served beyond the shift", ge=0, le=4
     )
+    reach_engineers: int = option(
+        50, "people", "most engineers on duty in a region for the sake of distance alone", ge=1
+    )

@@ -33,6 +33,9 @@ class Headcount(Result):
         Where each region's work is, and its towns.
     estimates : DataFrame
         What was estimated from work orders, with 90 % intervals.
+    searched, attained : DataFrame
+        Engineers on duty of each region-month, by formula and as searched by simulation; the shares that
+        these keep in simulation, with intervals (`staffing.plan_search.PlanSearch`).
     marginal : DataFrame
         What one engineer more buys in each region.
     benchmark, scale : DataFrame
@@ -58,3 +61,5 @@ class Headcount(Result):
     marginal: pd.DataFrame = field(default_factory=pd.DataFrame)
     benchmark: pd.DataFrame = field(default_factory=pd.DataFrame)
     scale: pd.DataFrame = field(default_factory=pd.DataFrame)
+    searched: pd.DataFrame = field(default_factory=pd.DataFrame)
+    attained: pd.DataFrame = field(default_factory=pd.DataFrame)

@@ -15,16 +15,25 @@ from spareplan.results import Headcount, assumptions_frame
 from spareplan.staffing.advice import cure_lines, find_cures
 from spareplan.staffing.congestion import RegionRows
 from spareplan.staffing.desk import DeskPlan, desk_calls, plan_desk
-from spareplan.staffing.field import duty_share, read_promises
+from spareplan.staffing.duty import Duty
+from spareplan.staffing.field import read_promises
 from spareplan.staffing.headquarters import headquarters_view
 from spareplan.staffing.model import least_shares, region_rows
+from spareplan.staffing.night import duty_of, duty_people, on_call_note, on_duty, shift_promises
 from spareplan.staffing.places import kilometres
 from spareplan.staffing.plan_rows import PlanRows
 from spareplan.staffing.plan_search import search_plan
 from spareplan.staffing.proof import simulate_plan
-from spareplan.staffing.report import headcount_table, region_table, summary_lines, workload_table
+from spareplan.staffing.report import (
+    headcount_table,
+    night_lines,
+    region_table,
+    summary_lines,
+    workload_table,
+)
 from spareplan.staffing.resolution import Repairs
 from spareplan.staffing.sharing import plan_people, split_by_skill
+from spareplan.staffing.shift_plan import NIGHT, ShiftPlan, shift_kept, size_shifts
 from spareplan.staffing.shifts import day_phases
 from spareplan.staffing.sizing import NONE, STAFF, Kept, Phases, Promises, Sized, promises_kept, size_rows
 from spareplan.staffing.teams import Teams
@@ -121,11 +130,10 @@ def size_headcount(
     stock = None if levels is None else levels.table
     load = build_workload(data, demand.table, stock, ahead, known, options, getattr(demand, "visits", None))
     promises, desk, desk_limits, promise_notes = read_promises(data.promises, options)
+    duty, duty_notes = duty_of(options, data.promises)
     teams = Teams(data.engineers, pd.Index(sorted(data.regions["region_id"])))
-    model = region_rows(data, load, teams, ahead, options, seed)
+    model = region_rows(data, load, teams, ahead, options, seed, duty)
     rows, repairs, hours = model.rows, model.repairs, model.hours
-    phases = day_phases(load.profile, float(np.average(hours["visit_hours"], weights=hours["visits"] + 1e-9)))
-    sized = size_rows(rows, promises, repairs, phases=phases, least_gain=options.least_gain)
     shown = PlanRows(
         teams.regions,
         ahead,
@@ -136,17 +144,15 @@ def size_headcount(
         model.units,
         load.profile,
         options,
+        duty,
     )
-    if options.search_by_simulation != "none":
-        searched = search_plan(shown, sized, phases, options.search_by_simulation == "all", seed)
-        servers = searched.servers
-        sized = sized._replace(
-            servers=servers,
-            kept=promises_kept(rows, np.maximum(servers, 1), promises, repairs, phases),
-        )
+    if not duty.round_the_clock:
+        promises, on_shift = shift_promises(data.promises, promises, duty)
+        shown = shown._replace(promises=promises, on_shift=on_shift, profile=load.week)
+    sized, phases, nights, searched, attained = _size(shown, load, hours, options, seed)
     count, periods = len(teams.regions), len(ahead)
 
-    need = _people_needed(sized, rows, hours, teams, options)
+    need = _people_needed(sized, rows, hours, teams, options, duty)
     by_skill = split_by_skill(need.reshape(count, periods), teams.mix, least_shares(load, teams))
     centres = model.places.set_index("region_id").reindex(teams.regions)
     apart = kilometres(centres, centres)
@@ -164,18 +170,25 @@ def size_headcount(
     )
     at_work = (plan.output + plan.overtime).sum(axis=1) + (1.0 - options.squad_loss_share) * plan.squad
     effective = at_work.reshape(-1)
-    kept = _kept_by(effective, rows, promises, repairs, phases, options)
+    posts = on_duty(effective, duty, options)
+    if duty.round_the_clock:
+        kept = _kept_by(posts, rows, promises, repairs, phases)
+    else:
+        # Another seed than that of the search, which chose the luckiest number.
+        kept, simulated = shift_kept(shown, posts, phases, seed + 1)
     answered = _desk(load, ahead, desk, desk_limits, promises.target, options)
     respond = np.where(desk, np.tile(answered.kept, (count, 1)), kept.respond)
     bound = _bounds(kept, sized, promises)
     used = hours["hours"] / np.maximum(effective * hours["paid_hours"], 1e-9)
     table = headcount_table(
-        teams, ahead, load, plan, by_skill, used, respond, kept.resolve, bound, sized, hours
+        teams, ahead, load, plan, by_skill, used, respond, kept.resolve, bound, sized, hours, duty
     )
     notes = [
         *option_rows("staffing", options),
         *load.assumptions,
         *promise_notes,
+        *duty_notes,
+        *on_call_note(duty, options),
         *model.notes,
         *teams.notes,
         {
@@ -200,9 +213,10 @@ def size_headcount(
     view = headquarters_view(table, workload, regions, shown, model, teams, phases, known, seed)
     cures = find_cures(data, demand, levels, teams.regions, model, sized, promises, phases, options, seed)
     lines = summary_lines(table, plan, bound, answered, teams, ahead) + tuple(cure_lines(cures))
-    simulated = pd.DataFrame()
-    if options.simulate_years or options.simulate_orders:
-        posts = effective * duty_share(options)
+    lines += tuple(night_lines(nights, duty))
+    if duty.round_the_clock:
+        simulated = pd.DataFrame()
+    if duty.round_the_clock and (options.simulate_years or options.simulate_orders):
         simulated = simulate_plan(shown, posts, kept, seed, options.simulate_orders)
         how = f"{options.simulate_years} years" if options.simulate_years else "each region's fullest month"
         lines += (f"Simulated {how}: {simulated['kept'].sum()} of {len(simulated)} promises kept",)
@@ -215,6 +229,9 @@ def size_headcount(
         regions,
         desk=answered.desk,
         shifts=answered.shifts,
+        nights=nights,
+        searched=searched,
+        attained=attained,
         places=model.places,
         towns=model.clusters,
         estimates=load.estimates,
@@ -229,29 +246,57 @@ def size_headcount(
     )
 
 
+def _size(
+    plan: PlanRows, load: Workload, hours: dict[str, FloatArray], options: StaffingOptions, seed: int
+) -> ShiftPlan:
+    """Engineers on duty: by formula round the clock or by shift, then by simulation."""
+    search = options.search_by_simulation != "none"
+    if not plan.duty.round_the_clock:
+        return size_shifts(plan, search, seed)
+    rows, promises, repairs = plan.rows, plan.promises, plan.repairs
+    phases = day_phases(load.profile, float(np.average(hours["visit_hours"], weights=hours["visits"] + 1e-9)))
+    sized = size_rows(
+        rows,
+        promises,
+        repairs,
+        phases=phases,
+        least_gain=options.least_gain,
+        reach_engineers=options.reach_engineers,
+    )
+    if not search:
+        return ShiftPlan(sized, phases, pd.DataFrame(), pd.DataFrame(), pd.DataFrame())
+    found = search_plan(plan, sized, phases, options.search_by_simulation == "all", seed)
+    kept = promises_kept(rows, np.maximum(found.servers, 1), promises, repairs, phases)
+    sized = sized._replace(servers=found.servers, kept=kept)
+    return ShiftPlan(sized, phases, pd.DataFrame(), found.table, found.attained)
+
+
 def _people_needed(
-    sized: Sized, rows: RegionRows, hours: dict[str, FloatArray], teams: Teams, options: StaffingOptions
+    sized: Sized,
+    rows: RegionRows,
+    hours: dict[str, FloatArray],
+    teams: Teams,
+    options: StaffingOptions,
+    duty: Duty,
 ) -> FloatArray:
     """Whole people per region-month: enough on duty for the promises, enough paid hours for the work."""
     hours["drive"] = sized.kept.drive
     hours["hours"] = hours["on_site"] + hours["visits"] * (sized.kept.drive + hours["back"])
-    on_duty = sized.servers / duty_share(options)
+    by_waits = duty_people(sized.servers, duty, options)
     by_hours = hours["hours"] / (hours["paid_hours"] * options.max_utilisation)
-    hours["by_waits"], hours["by_hours"] = on_duty, by_hours
+    hours["by_waits"], hours["by_hours"] = by_waits, by_hours
     output = (teams.mix * teams.efficiency).sum(axis=1)[rows.place]
-    return np.where(sized.servers > 0, np.ceil(np.maximum(on_duty, by_hours) / output - 1e-9), 0.0)
+    return np.where(sized.servers > 0, np.ceil(np.maximum(by_waits, by_hours) / output - 1e-9), 0.0)
 
 
 def _kept_by(
-    effective: FloatArray,
+    posts: FloatArray,
     rows: RegionRows,
     promises: Promises,
     repairs: Repairs,
     phases: Phases,
-    options: StaffingOptions,
 ) -> Kept:
-    """Share kept by standard engineers; a fraction on duty means that now and then there is one more."""
-    posts = effective * duty_share(options)
+    """Share kept by engineers on duty; a fraction means that now and then there is one more."""
     low = np.floor(posts + 1e-9).astype(np.int64)
     part = np.clip(posts - low, 0.0, 1.0)
     below = promises_kept(rows, low, promises, repairs, phases)
@@ -286,5 +331,7 @@ def _bounds(kept: Kept, sized: Sized, promises: Promises) -> NDArray[np.str_]:
     bound = np.full(sized.respond_cause.shape, NONE)
     for share, cause in ((kept.resolve, sized.resolve_cause), (kept.respond, sized.respond_cause)):
         broken = share < promises.target - 1e-9
-        bound = np.where(broken, np.where(cause == NONE, STAFF, cause), bound)
+        # People cure a night without a shift, if not more of them by day.
+        named = np.where((cause == NONE) | (cause == NIGHT), STAFF, cause)
+        bound = np.where(broken, named, bound)
     return bound

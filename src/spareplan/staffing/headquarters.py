@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from spareplan.maths.units import days_in_month
 from spareplan.staffing.benchmark import benchmark_regions
-from spareplan.staffing.field import coverage_hours, duty_share
 from spareplan.staffing.marginal import one_more_engineer
 from spareplan.staffing.model import RegionModel
+from spareplan.staffing.night import on_duty, served_hours
 from spareplan.staffing.panels import TOO_FEW, plan_panel
 from spareplan.staffing.plan_rows import PlanRows
 from spareplan.staffing.scale import area_growth, pooling_elasticity, scale_table
@@ -72,8 +72,8 @@ def headquarters_view(
     HeadquartersView
     """
     options, count, periods = plan.options, len(plan.regions), len(plan.months)
-    duty = duty_share(options)
-    cover = np.tile(coverage_hours(days_in_month(plan.months), options), count)
+    duty = float(on_duty(1.0, plan.duty, options))
+    cover = np.tile(served_hours(days_in_month(plan.months), plan.duty, options), count)
     marginal = one_more_engineer(
         plan.regions,
         plan.rows,

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from spareplan.config import StaffingOptions
 from spareplan.maths.units import DAYS_PER_WEEK, days_in_month
 from spareplan.staffing.congestion import RegionRows
-from spareplan.staffing.field import coverage_hours, duty_share
+from spareplan.staffing.duty import Duty
+from spareplan.staffing.night import on_duty, served_hours
 from spareplan.staffing.places import find_places
 from spareplan.staffing.region_travel import region_travel
 from spareplan.staffing.resolution import Repairs
@@ -64,6 +65,7 @@ def region_rows(
     months: pd.DatetimeIndex,
     options: StaffingOptions,
     seed: int = 0,
+    duty: Duty = Duty(),  # noqa: B008 - frozen
 ) -> RegionModel:
     """Region-months as rows of the queue model; hours that go with them."""
     count, periods, classes = len(teams.regions), len(months), len(PRIORITIES)
@@ -97,18 +99,17 @@ def region_rows(
     )
     visits, work = (part.reshape(orders.shape) for part in (repairs.visits, repairs.visit_work))
     on_site = visits * work
-    cover = coverage_hours(days_in_month(months), options)[None, :, None]
+    cover = served_hours(days_in_month(months), duty, options)[None, :, None]
     rates = orders * visits / cover
     busy = rates.sum(axis=2).mean(axis=1)
     mean_work = (rates * work).sum(axis=(1, 2)) / np.maximum(rates.sum(axis=(1, 2)), 1e-12)
-    posts = np.maximum(
-        np.floor((teams.heads * teams.efficiency).sum(axis=1) * duty_share(options)), 1
-    ).astype(int)
+    present = (teams.heads * teams.efficiency).sum(axis=1)
+    posts = np.maximum(np.floor(on_duty(present, duty, options)), 1).astype(int)
     units = placed_units(data)
     # Machines that left tell nothing about the work ahead.
     units = units[~(units["retired_on"] < months.min())] if len(months) else units
     places = find_places(teams.regions, units, data.sites, data.regions.set_index("region_id")["area_km2"])
-    travel, spread, back, drive, notes = region_travel(
+    travel, spread, settled, back, drive, notes = region_travel(
         teams.regions,
         places,
         shares["travel_hours"].to_numpy(),
@@ -126,6 +127,7 @@ def region_rows(
         travel,
         spread,
         repairs.follow,
+        settled,
     )
     weeks = days_in_month(months) / DAYS_PER_WEEK
     paid = np.tile(weeks * options.paid_hours_per_week * (1.0 - options.absence_share), count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,10 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from spareplan.config import StaffingOptions
-from spareplan.maths.units import DAYS_PER_WEEK, HOURS_PER_DAY
+from spareplan.maths.units import DAYS_PER_WEEK, HOURS_PER_DAY, MINUTES_PER_HOUR
 from spareplan.staffing.answers import week_of_calls
 from spareplan.staffing.duty import Duty
-from spareplan.staffing.field import USUAL_PROMISES
+from spareplan.staffing.field import USUAL_PROMISES, coverage_hours, duty_share
 from spareplan.staffing.shift_cycle import check_duty, shift_hours
 from spareplan.staffing.sizing import Promises
 from spareplan.staffing.visits import PRIORITIES, note
@@ -159,6 +160,58 @@ def shift_share(duty: Duty, options: StaffingOptions) -> float:
     """Engineers on shift at a time per person employed (inverse of `people_for_duty`)."""
     need = float(people_for_duty(np.ones(1), duty, options)[0])
     return 0.0 if np.isinf(need) else 1.0 / need
+
+
+def served_hours(days: FloatArray, duty: Duty, options: StaffingOptions) -> FloatArray:
+    """Hours of months to which the rates of orders refer: with shifts all of them, else the covered ones."""
+    return days * HOURS_PER_DAY if not duty.round_the_clock else coverage_hours(days, options)
+
+
+def duty_people(servers: ArrayLike, duty: Duty, options: StaffingOptions) -> FloatArray:
+    """People behind so many engineers on duty: `people_for_duty`, round the clock with on-call hours."""
+    if duty.round_the_clock:
+        return np.asarray(servers, dtype=float) / duty_share(options)
+    return people_for_duty(servers, duty, options)
+
+
+def on_duty(people: ArrayLike, duty: Duty, options: StaffingOptions) -> FloatArray:
+    """Engineers on duty at a time that so many people make: the inverse of `duty_people`.
+
+    Parameters
+    ----------
+    people : array-like, shape (n,)
+    duty : Duty
+    options : StaffingOptions
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Parts of an engineer mean that now and then there is one more.
+    """
+    count = np.asarray(people, dtype=float)
+    if duty.round_the_clock:
+        return count * duty_share(options)
+    if duty.on_call is None or not duty.called_out:
+        return count * shift_share(duty, options)
+    nobody = replace(duty, on_call=0)
+    by_shift = count / people_for_duty(np.ones(1), nobody, options)[0]
+    crew = people_for_duty(np.full(1, float(duty.on_call)), duty, options)[0]
+    # Fewer than the crew that can be called out need share its nights.
+    by_call = np.where(count >= crew, np.inf, count * duty.on_call / crew) if crew > 0 else np.inf
+    return np.minimum(by_shift, by_call)
+
+
+def duty_words(duty: Duty) -> str:
+    """When engineers are on duty, for a sentence."""
+    if duty.round_the_clock:
+        return "round the clock"
+    days = "every day" if duty.days_a_week == DAYS_PER_WEEK else f"{duty.days_a_week} days a week"
+    return f"from {_clock(duty.start)} to {_clock(duty.end)} {days}"
+
+
+def _clock(hour: float) -> str:
+    minutes = round(hour * MINUTES_PER_HOUR)
+    return f"{minutes // MINUTES_PER_HOUR}:{minutes % MINUTES_PER_HOUR:02d}"
 
 
 def on_call_note(duty: Duty, options: StaffingOptions) -> list[dict[str, Any]]:

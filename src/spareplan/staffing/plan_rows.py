@@ -14,6 +14,7 @@ from spareplan.staffing.congestion import RegionRows
 from spareplan.staffing.duty import Duty
 from spareplan.staffing.looks import Skills
 from spareplan.staffing.resolution import Repairs
+from spareplan.staffing.shift_cycle import from_shift_start
 from spareplan.staffing.sizing import Promises
 from spareplan.staffing.travel import SQUARE_PAIR, flat_km, mean_pair_distance
 
@@ -96,6 +97,7 @@ class PlanRows(NamedTuple):
         work, place = repairs.work[row], row // len(self.months)
         scv = repairs.scv if repairs.scv.ndim == 1 else repairs.scv[row]
         none = np.zeros(len(work))
+        duty, profile = from_shift_start(self.duty, self.profile)
         return {
             "orders": {
                 "orders_per_day": self.rows.rates[row] / repairs.visits[row] * HOURS_PER_DAY,
@@ -118,8 +120,8 @@ class PlanRows(NamedTuple):
             "place": road[0],
             "pace": road[1],
             "diagnose_hours": repairs.diagnose + back,
-            "duty": self.duty,
-            "profile": None if np.ptp(self.profile) < 1e-9 else self.profile,
+            "duty": duty,
+            "profile": None if np.ptp(self.profile) < 1e-9 else profile,
             "on_shift": self.on_shift,
             # The same chance in every month of a region: what differs is the load.
             "seed": seed + place,

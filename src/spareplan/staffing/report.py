@@ -9,6 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spareplan.staffing.desk import DeskPlan
+from spareplan.staffing.duty import Duty
+from spareplan.staffing.night import duty_words
 from spareplan.staffing.sharing import PeoplePlan
 from spareplan.staffing.sizing import NONE, Kept, Sized
 from spareplan.staffing.teams import Teams
@@ -30,6 +32,7 @@ def headcount_table(
     bound: NDArray[np.str_],
     sized: Sized,
     hours: dict[str, FloatArray],
+    duty: Duty = Duty(),  # noqa: B008 - frozen
 ) -> pd.DataFrame:
     """Lay out the head count, a row per region, month and skill (columns of the result table Headcount)."""
     count, periods, skills = len(teams.regions), len(months), len(SKILLS)
@@ -60,12 +63,17 @@ def headcount_table(
         table[f"bound_{priority.lower()}"] = bound[row, k]
     ordered = [f"{what}_p{k}" for what in ("respond", "resolve", "bound") for k in range(1, 5)]
     table = table[[c for c in table.columns if c not in ordered] + ordered]
-    table["reason"] = _reasons(load, sized, bound, hours, count * periods)[row]
+    table["reason"] = _reasons(load, sized, bound, hours, count * periods, duty_words(duty))[row]
     return table
 
 
 def _reasons(
-    load: Workload, sized: Sized, bound: NDArray[np.str_], hours: dict[str, FloatArray], count: int
+    load: Workload,
+    sized: Sized,
+    bound: NDArray[np.str_],
+    hours: dict[str, FloatArray],
+    count: int,
+    when: str,
 ) -> NDArray[Any]:
     out = np.empty(count, dtype=object)
     orders = load.months.sort_values(["region_id", "month"])["orders"].to_numpy()
@@ -79,9 +87,9 @@ def _reasons(
             f"({hours['drive'][i] + hours['back'][i]:.1f} h on the road per visit); "
         )
         text += (
-            f"waits decide: {sized.servers[i]} on duty round the clock"
+            f"waits decide: {sized.servers[i]} on duty {when}"
             if waits[i]
-            else f"hours decide: {hours['by_hours'][i]:.1f} engineers, waits need {sized.servers[i]} on duty"
+            else f"hours decide: {hours['by_hours'][i]:.1f} engineers, waits need {sized.servers[i]} {when}"
         )
         tied = [f"{p} {b}-bound" for p, b in zip(PRIORITIES, bound[i], strict=True) if b != NONE]
         out[i] = text + (f"; {', '.join(tied)}" if tied else "")
@@ -197,3 +205,24 @@ def summary_lines(
         )
     lines.extend(f"{note['meaning']}: {note['value']}" for note in teams.notes)
     return tuple(lines)
+
+
+def night_lines(nights: pd.DataFrame, duty: Duty) -> list[str]:
+    """Say when engineers are on duty, and which promises no number of them keeps for the hours between.
+
+    Parameters
+    ----------
+    nights : DataFrame
+        As of `spareplan.staffing.night.night_table`; empty round the clock.
+    duty : Duty
+
+    Returns
+    -------
+    list of str
+    """
+    if nights.empty:
+        return []
+    lines = [f"On duty {duty_words(duty)}"]
+    for one in nights[nights["best_share"] < nights["target"]].to_dict("records"):
+        lines.append(f"{one['priority']}: {one['reason']}")
+    return lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -47,6 +48,27 @@ def check_duty(duty: Duty, classes: int) -> None:
     ):
         if not good:
             raise problem_in_argument("Duty", name, value, rule, "give such a value")
+
+
+def from_shift_start(duty: Duty, profile: FloatArray | None) -> tuple[Duty, FloatArray | None]:
+    """Set the clock to 0 where a shift begins that ends on the next day, so that it lies within one day.
+
+    Parameters
+    ----------
+    duty : Duty
+        Its start a whole hour.
+    profile : ndarray, shape (24,) or (7, 24), optional
+
+    Returns
+    -------
+    duty : Duty
+    profile : ndarray or None
+        By the new clock; as given where the shift ends on the day it began.
+    """
+    if duty.end > duty.start:
+        return duty, profile
+    moved = None if profile is None else np.roll(profile.reshape(-1), -int(duty.start)).reshape(profile.shape)
+    return replace(duty, start=0.0, end=shift_hours(duty)), moved
 
 
 def shift_cycle(duty: Duty, length: float, profile: ArrayLike | None) -> list[Shift]:
