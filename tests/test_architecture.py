@@ -11,7 +11,7 @@ ROOT = Path(spareplan.__file__).parent
 FOUNDATION = {"__version__", "errors", "_lazy", "maths", "tables", "results", "config", "options", "engine"}
 FOUNDATION |= {"language"}
 # Edges may know plan.py, the store and the exports; results ask for words when they are to explain.
-KNOWS_ALL = {"plan", "cli", "cli_overrides", "cli_store", "cli_wishes", "__main__"}
+KNOWS_ALL = {"plan", "cli", "cli_headcount", "cli_overrides", "cli_store", "cli_wishes", "__main__"}
 LAZY_FACES = {"__init__"}
 STORE = ("store", "pieces", "database", "ledger", "keys")
 

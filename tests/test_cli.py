@@ -55,7 +55,9 @@ def test_help_answers_without_the_heavy_libraries() -> None:
     assert done.stdout.strip() == "[]"
     shown = run("--help")
     assert shown.returncode == 0
-    commands = "check plan export approve issue diff list compare simulate accuracy backtest serve sample"
+    commands = (
+        "check plan export approve issue diff list compare simulate accuracy backtest serve sample headcount"
+    )
     for command in commands.split():
         assert command in shown.stdout
 

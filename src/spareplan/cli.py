@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spareplan import cli_overrides, cli_store
+from spareplan import cli_headcount, cli_overrides, cli_store
 from spareplan.cli_overrides import plan_before
 from spareplan.cli_store import DEFAULT_STORE, Store, Version, Who
 from spareplan.cli_wishes import stocking_wishes
@@ -51,6 +51,7 @@ app = typer.Typer(
 )
 
 app.add_typer(cli_store.app)
+app.add_typer(cli_headcount.app)
 app.add_typer(cli_overrides.app, name="override", no_args_is_help=True)
 
 Data = Annotated[

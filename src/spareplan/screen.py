@@ -14,6 +14,7 @@ from spareplan.errors import DataError, Problem
 
 out = Console(highlight=False, soft_wrap=True)
 PIPE_WIDTH = 400
+WHOLE_FROM = 1000
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -74,7 +75,10 @@ def show(frame: Any, title: str) -> None:
 def _cell(value: Any) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    return f"{value:,.4g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    # Money of six digits is no place for an exponent.
+    return f"{value:,.0f}" if abs(value) >= WHOLE_FROM else f"{value:.4g}"
 
 
 def refuse(error: DataError) -> None:

@@ -41,10 +41,10 @@ def spoken(sheet: str, frame: pd.DataFrame, language: str) -> pd.DataFrame:
     for column in out.columns.intersection(list(CODED_COLUMNS)):
         codes = out[column].dropna().unique()
         out[column] = out[column].map({code: word(str(code), language) for code in codes})
-    for column in CODED_ON_SHEET.get(sheet, ()):
+    for column in out.columns.intersection(list(CODED_ON_SHEET.get(sheet, ()))):
         codes = out[column].dropna().unique()
         out[column] = out[column].map({code: code_word(sheet, column, str(code), language) for code in codes})
-    for column in LISTED_CODES.get(sheet, ()) if language != "en" else ():
+    for column in out.columns.intersection(list(LISTED_CODES.get(sheet, ()))) if language != "en" else ():
         out[column] = out[column].map(lambda text: _each_word(text, language), na_action="ignore")
     months = set(out.columns[out.columns.str.fullmatch(r"\d{4}-\d{2}")])
     spoken = {column: header(sheet, column, language) for column in out.columns if column not in months}
