@@ -17,7 +17,7 @@ from spareplan.maths.units import DAYS_PER_WEEK, HOURS_PER_DAY
 from spareplan.staffing.congestion import IntArray, RegionRows
 from spareplan.staffing.day_laws import DayChain
 from spareplan.staffing.duty import Duty
-from spareplan.staffing.shift_cycle import check_duty, shift_hours
+from spareplan.staffing.shift_cycle import check_duty, shift_cycle, shift_hours
 from spareplan.staffing.sizing import Promises
 
 FloatArray = NDArray[np.float64]
@@ -98,7 +98,9 @@ def size_day(
         )
     count = len(rows.rates)
     if quick is None:
-        quick = float((rows.rates * rows.work).sum()) > _PLAIN_LOAD
+        # A week of different days takes as many times as long as a day that repeats itself.
+        shifts = len(shift_cycle(duty, shift_hours(duty), profile))
+        quick = shifts * float((rows.rates * rows.work).sum()) > _PLAIN_LOAD
     servers = np.zeros(count, dtype=np.int64)
     kept = np.full((count, classes), np.nan)
     every = promises
