@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from spareplan.maths.units import MONTHS_PER_YEAR
 from spareplan.staffing._blocks import Blocks, IntArray
-from spareplan.staffing.people_model import PeopleModel
+from spareplan.staffing.people_model import PeopleModel, in_training
 
 FloatArray = NDArray[np.float64]
 
@@ -72,6 +72,21 @@ def _whole_people(model: PeopleModel) -> tuple[IntArray, FloatArray]:
     return model.columns["gained"], heads * stay ** np.arange(1, case.need.shape[2] + 1)
 
 
+def _help(model: PeopleModel, cuts: Blocks, number: IntArray, share: FloatArray, skill: int) -> None:
+    """Count the output of those lent in and, once more, of those in training."""
+    case, columns, ways = model.case, model.columns, model.lanes
+    options, worth = case.options, case.efficiency[:, skill, None]
+    if "lent" in columns:
+        arrives = (1.0 - ways.loss)[:, None] * worth[ways.lender]
+        cuts.put(number[ways.borrower], columns["lent"][:, skill], share[ways.borrower] * arrives)
+    else:
+        cuts.put(number, columns["lent_in"][:, skill], share * (1.0 - options.lend_loss_share))
+    now, done = in_training(case.need.shape[2], options.train_months)
+    if len(now) and skill + 1 < case.need.shape[1]:
+        part = (1.0 - options.train_loss_share) * share * worth
+        cuts.put(number[:, now], columns["train"][:, skill + 1, done], part[:, now])
+
+
 def _round(
     model: PeopleModel,
     cuts: Blocks,
@@ -98,9 +113,7 @@ def _round(
         lowest = np.floor(ratio + 1e-9)
         beyond = np.maximum(ratio - lowest, 0.0)
         cuts.put(number, people[:, skill], lowest + np.minimum(1.0, beyond / part))
-        # What comes from elsewhere: output beyond that of people at home.
-        cuts.put(number, columns["output"][:, skill], share)
-        cuts.put(number, columns["own"][:, skill], -share * case.efficiency[:, skill, None])
+        _help(model, cuts, number, share, skill)
         cuts.put(number, columns["short"][:, skill], share)
         if not overtime:
             cuts.put(number, columns["overtime"][:, skill], share)

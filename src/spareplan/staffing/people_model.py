@@ -156,18 +156,19 @@ def build_model(case: PeopleCase) -> PeopleModel:
     Returns
     -------
     PeopleModel
-        Columns by name: ``people``, ``own`` (at work at home, not in training), ``output`` (standard
-        engineers at work), ``overtime`` (standard engineers), ``hire``, ``train``, ``release``, ``move_in``,
-        ``move_out``, ``short`` of shape (R, S, M); ``lent`` (lanes, S, M), or ``lent_in``, ``lent_out``
-        (R, S, M; standard engineers without loss) where there are no distances; ``squad`` (R, M);
-        ``squad_hire`` (1,); ``earlier``, ``later`` (R, M) inspections moved by so many months.
+        Columns by name: ``people``, ``spare`` (standard engineers that the work of their skill does not
+        need), ``overtime`` (standard engineers), ``hire``, ``train``, ``release``, ``move_in``, ``move_out``,
+        ``short`` of shape (R, S, M); ``lent`` (lanes, S, M), or ``lent_in``, ``lent_out`` (R, S, M; standard
+        engineers without loss) where there are no distances; ``squad`` (R, M); ``squad_hire`` (1,);
+        ``earlier``, ``later`` (R, M) inspections moved by so many months.
 
     Notes
     -----
     People: n[m] = stay n[m-1] + hire - release + train in - train out + moved in - moved out.
-    Cover, for each skill k: sum over skills >= k of output + overtime + short, and the squad, >= what is
-    needed of k and above. Hours: the same sum over all skills >= hours of work with inspections where they
-    are moved to, over paid hours at the highest utilisation.
+    Home: people - in training - lent >= overtime as a share. Cover, for each skill: output + overtime + short
+    (+ the squad, at the highest) + what the next higher skill can spare >= need, and the rest is spare.
+    Hours: what the lowest skill can spare >= hours of work beyond the need, with inspections where they are
+    moved to, over paid hours at the highest utilisation.
     """
     options, (regions, skills, months) = case.options, case.need.shape
     blocks = Blocks("head_count")
@@ -178,8 +179,7 @@ def build_model(case: PeopleCase) -> PeopleModel:
     after_hire = everywhere & (month >= options.hire_lead_months)
     columns = {
         "people": blocks.columns("people", everywhere, wage),
-        "own": blocks.columns("own", everywhere),
-        "output": blocks.columns("output", everywhere),
+        "spare": blocks.columns("spare", everywhere & ((skill > 0) | (case.hours_need is not None))),
         "overtime": blocks.columns(
             "overtime",
             everywhere & (options.overtime_share > 0),
@@ -202,8 +202,9 @@ def build_model(case: PeopleCase) -> PeopleModel:
     columns["move_out"] = blocks.columns("move_out", may_move, whole=True)
     ways = _add_lending(case, blocks, columns, several)
     _add_squad(case, blocks, columns)
-    _add_people(case, blocks, columns, ways)
-    _add_cover(case, blocks, columns)
+    _add_people(case, blocks, columns)
+    _add_cover(case, blocks, columns, ways)
+    _add_hours(case, blocks, columns)
     return PeopleModel(case, blocks, ways, columns)
 
 
@@ -250,15 +251,15 @@ def _add_squad(case: PeopleCase, blocks: Blocks, columns: dict[str, IntArray]) -
         blocks.put(rows[lead:], columns["squad_hire"], -1.0)
 
 
-def _in_training(train: IntArray, months: int, length: int) -> tuple[IntArray, IntArray]:
+def in_training(months: int, length: int) -> tuple[IntArray, IntArray]:
     """Pairs (month in training, month of the first day in the new skill)."""
     now, done = np.meshgrid(np.arange(months), np.arange(months), indexing="ij")
     pairs = (now < done) & (now >= done - length)
     return now[pairs], done[pairs]
 
 
-def _add_people(case: PeopleCase, blocks: Blocks, columns: dict[str, IntArray], ways: Lanes) -> None:
-    """Rows that count people, those at work at home, and their output."""
+def _add_people(case: PeopleCase, blocks: Blocks, columns: dict[str, IntArray]) -> None:
+    """Rows that count people."""
     options, (_, skills, months) = case.options, case.need.shape
     stay = 1.0 - options.leave_share_per_year / MONTHS_PER_YEAR
     start = np.zeros(case.need.shape)
@@ -281,49 +282,49 @@ def _add_people(case: PeopleCase, blocks: Blocks, columns: dict[str, IntArray], 
         moved = blocks.rows("moved", np.zeros((skills, months)), 0.0)
         blocks.put(moved, columns["move_in"])
         blocks.put(moved, columns["move_out"], -1.0)
-    # People are at home, lent, or in training.
-    home = blocks.rows("home", np.zeros(case.need.shape), 0.0)
-    blocks.put(home, columns["own"])
-    blocks.put(home, columns["people"], -1.0)
-    output = blocks.rows("output", np.zeros(case.need.shape), 0.0)
+
+
+def _add_cover(case: PeopleCase, blocks: Blocks, columns: dict[str, IntArray], ways: Lanes) -> None:
+    """Rows that keep people at home, lent or in training, and cover the work of each skill."""
+    options, months = case.options, case.need.shape[2]
     worth = case.efficiency[:, :, None]
-    blocks.put(output, columns["output"], -1.0)
-    blocks.put(output, columns["own"], worth)
-    now, done = _in_training(columns["train"], months, options.train_months)
+    home = blocks.rows("home", np.zeros(case.need.shape), np.inf)
+    cover = blocks.rows("cover", case.need, np.inf)
+    blocks.put(home, columns["people"])
+    blocks.put(cover, columns["people"], worth)
+    now, done = in_training(months, options.train_months)
     if len(now):
         trained = columns["train"][:, 1:, done]
-        blocks.put(home[:, :-1, now], trained)
-        blocks.put(output[:, :-1, now], trained, (1.0 - options.train_loss_share) * worth[:, :-1])
+        blocks.put(home[:, :-1, now], trained, -1.0)
+        blocks.put(cover[:, :-1, now], trained, -options.train_loss_share * worth[:, :-1])
     if "lent" in columns:
+        blocks.put(home[ways.lender], columns["lent"], -1.0)
+        blocks.put(cover[ways.lender], columns["lent"], -worth[ways.lender])
         arrives = (1.0 - ways.loss)[:, None, None] * worth[ways.lender]
-        blocks.put(home[ways.lender], columns["lent"])
-        blocks.put(output[ways.borrower], columns["lent"], arrives)
+        blocks.put(cover[ways.borrower], columns["lent"], arrives)
     else:
-        blocks.put(home, columns["lent_out"], 1.0 / worth)
-        blocks.put(output, columns["lent_in"], 1.0 - options.lend_loss_share)
+        blocks.put(home, columns["lent_out"], -1.0 / worth)
+        blocks.put(cover, columns["lent_out"], -1.0)
+        blocks.put(cover, columns["lent_in"], 1.0 - options.lend_loss_share)
     if options.overtime_share > 0:
-        limit = blocks.rows("overtime", np.full(case.need.shape, -np.inf), 0.0)
-        blocks.put(limit, columns["overtime"])
-        blocks.put(limit, columns["own"], -options.overtime_share * worth)
+        # Overtime is never negative, so that the row also says that nobody is lent who is not there.
+        blocks.put(home, columns["overtime"], -1.0 / (options.overtime_share * worth))
+    for name in ("overtime", "short"):
+        blocks.put(cover, columns[name])
+    blocks.put(cover[:, -1], columns["squad"], case.squad_worth)
+    blocks.put(cover, columns["spare"], -1.0)
+    blocks.put(cover[:, :-1], columns["spare"][:, 1:])
 
 
-def _add_cover(case: PeopleCase, blocks: Blocks, columns: dict[str, IntArray]) -> None:
-    """Rows that cover the work of each skill and above, and the hours of all."""
-    regions, skills, months = case.need.shape
-    above = np.cumsum(case.need[:, ::-1], axis=1)[:, ::-1]
-    rows = blocks.rows("cover", above, np.inf)
-    for level in range(skills):
-        for name in ("output", "overtime", "short"):
-            blocks.put(rows[:, level, None], columns[name][:, level:])
-    blocks.put(rows, columns["squad"][:, None], case.squad_worth)
+def _add_hours(case: PeopleCase, blocks: Blocks, columns: dict[str, IntArray]) -> None:
+    """Rows that cover the hours of all work, and columns that move inspections."""
+    regions, _, months = case.need.shape
     none = np.full((regions, months), -1, dtype=np.int64)
     columns["earlier"], columns["later"] = none, none
     if case.hours_need is None:
         return
-    hours = blocks.rows("hours", case.hours_need, np.inf)
-    for name in ("output", "overtime", "short"):
-        blocks.put(hours[:, None], columns[name])
-    blocks.put(hours, columns["squad"], case.squad_worth)
+    hours = blocks.rows("hours", case.hours_need - case.need.sum(axis=1), np.inf)
+    blocks.put(hours, columns["spare"][:, 0])
     if case.movable is None or case.inspection_load is None or not case.options.inspection_shift:
         return
     # A month holds inspections in hours of its own, so a visit weighs in both months.

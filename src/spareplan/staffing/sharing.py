@@ -16,13 +16,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from spareplan.config import StaffingOptions
 from spareplan.staffing.people_checks import read_case
+from spareplan.staffing.people_figures import read_figures
 from spareplan.staffing.people_model import PeopleModel, build_model
 from spareplan.staffing.people_search import Found, PeopleSearch
 from spareplan.staffing.people_tables import (
     alternatives_table,
     inspections_table,
     moves_table,
-    read_figures,
     shortages_table,
 )
 
