@@ -158,7 +158,7 @@ def test_drives_without_records_are_those_of_a_crew_that_carries_the_work():
     places, drives = crowd(["far"]), []
     for engineers in (2, 20, 200):
         arguments = (np.array([np.nan]), np.array([0.8]), np.array([2.0]), np.array([engineers]))
-        drives.append(region_travel(pd.Index(["far"]), places, *arguments, StaffingOptions())[3][0])
+        drives.append(region_travel(pd.Index(["far"]), places, *arguments, StaffingOptions())[4][0])
     # Two cannot carry it: told are the drives of as many as can, not those of an endless queue.
     assert drives[0] == pytest.approx(drives[1], rel=0.15)
     assert drives[2] < 0.6 * drives[1]
@@ -173,7 +173,7 @@ def test_regions_without_recorded_drives_learn_from_those_with_some():
         told = region_travel(
             pd.Index(names), places, recorded, 0.3 * every, 2.0 * every, crew, StaffingOptions()
         )
-        return told[3], {row["name"] for row in told[4]}
+        return told[4], {row["name"] for row in told[5]}
 
     plain, words = drives(np.full(8, np.nan))
     assert "travel_factor" not in words

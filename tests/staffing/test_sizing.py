@@ -12,8 +12,8 @@ from spareplan.staffing.congestion import (
     free_to_reach,
     queue_tail,
     response_kept,
-    share_within,
 )
+from spareplan.staffing.nearness import share_within
 from spareplan.staffing.queues import servers_needed_rows
 from spareplan.staffing.resolution import Repairs
 from spareplan.staffing.shifts import day_phases

@@ -70,7 +70,9 @@ def test_compiled_and_plain_chains_agree():
     points = np.random.default_rng(7).random((300, 2))
     plain, fast = (distance_table(points, 20, compiled=flag) for flag in (False, True))
     np.testing.assert_allclose(fast.mean, plain.mean, rtol=0.05)
+    np.testing.assert_allclose(fast.settled, plain.settled, rtol=0.15)
     generator = np.random.default_rng(1)
     arguments = [generator.random((6, 2)), generator.random((50, 2)), generator.random((50, 2))]
+    arguments.append(generator.random(50) < 0.3)
     one, other = (run(arguments[0].copy(), *arguments[1:]) for run in (nearest_chain, compiled_chain()))
     assert np.array_equal(one, other)

@@ -37,8 +37,8 @@ def dispatch_for(count: int) -> Callable[..., Any]:
     return compiled_dispatch() if ready or count >= SMALL_RUN else dispatch
 
 
-def nearest_chain(posts: np.ndarray, calls: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """Distances driven when the nearest free engineer is always taken and one comes free elsewhere.
+def nearest_chain(posts: np.ndarray, calls: np.ndarray, ends: np.ndarray, away: np.ndarray) -> np.ndarray:
+    """Distances driven when the nearest free engineer is always taken and one comes free where a job ends.
 
     Parameters
     ----------
@@ -46,6 +46,8 @@ def nearest_chain(posts: np.ndarray, calls: np.ndarray, ends: np.ndarray) -> np.
         Where the free engineers are; changed in place. [km]
     calls, ends : ndarray, shape (steps, 2)
         Where each order is, and where the next engineer comes free. [km]
+    away : ndarray of bool, shape (steps,)
+        Whether who was taken last is not free yet; one engineer alone always is.
 
     Returns
     -------
@@ -53,14 +55,19 @@ def nearest_chain(posts: np.ndarray, calls: np.ndarray, ends: np.ndarray) -> np.
         [km]
     """
     driven = np.empty(len(calls))
+    last = -1
     for step in range(len(calls)):
         best, nearest = 0, np.inf
+        absent = last if away[step] and len(posts) > 1 else -1
         for e in range(len(posts)):
+            if e == absent:
+                continue
             gap = (posts[e, 0] - calls[step, 0]) ** 2 + (posts[e, 1] - calls[step, 1]) ** 2
             if gap < nearest:
                 best, nearest = e, gap
         driven[step] = np.sqrt(nearest)
         posts[best, 0], posts[best, 1] = ends[step, 0], ends[step, 1]
+        last = best
     return driven
 
 

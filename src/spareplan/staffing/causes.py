@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spareplan.staffing.congestion import Congestion, IntArray, RegionRows, free_to_reach, response_kept
+from spareplan.staffing.nearness import spread_out
 from spareplan.staffing.resolution import CELLS, Repairs, free_drive_law, resolution_kept
 
 if TYPE_CHECKING:
@@ -66,11 +67,10 @@ def respond_causes(rows: RegionRows, ceiling: IntArray, promises: Promises) -> N
         "reach" or "none".
     """
     count = len(rows.rates)
-    most = max(rows.spread.shape[1], int(ceiling.max(initial=1)))
-    idle = Congestion(
-        np.zeros((count, most)), np.zeros(count), np.ones(count), np.zeros(count), np.zeros(count)
-    )
-    idle.free[np.arange(count), ceiling - 1] = 1.0
+    near = rows.all_free(ceiling)[:, None]
+    most = max(rows.spread.shape[1], int(np.ceil(near.max(initial=1.0))))
+    free = spread_out(np.ones((count, 1)), near, most)
+    idle = Congestion(free, np.zeros(count), np.ones(count), np.zeros(count), np.zeros(count))
     share = response_kept(rows, idle, ceiling, promises.respond, promises.arrival, decide=promises.target)
     return np.where(share < promises.target, REACH, NONE)
 

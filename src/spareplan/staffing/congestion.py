@@ -18,6 +18,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from spareplan.staffing.nearness import (
+    as_near_as,
+    continued,
+    drive_at,
+    nearer_still,
+    share_within,
+    spread_out,
+)
 from spareplan.staffing.waits import delayed_tail
 
 FloatArray = NDArray[np.float64]
@@ -51,6 +59,9 @@ class RegionRows:
     follow : ndarray, shape (R, K), optional
         Share of the visits that follow a failed one at once (`Repairs.follow`); None: no visit does. Where
         nobody else is free and nobody as urgent waits, he who failed is sent again, without a drive.
+    settled : ndarray, shape (places, F), optional
+        Where hardly anybody is busy, 1..F engineers are as near as so many of the table
+        (`spareplan.staffing.travel.DistanceTable`); None: as they are. [engineers]
     """
 
     rates: FloatArray
@@ -60,6 +71,7 @@ class RegionRows:
     travel: FloatArray
     spread: FloatArray
     follow: FloatArray | None = None
+    settled: FloatArray | None = None
 
     def pick(self, rows: IntArray) -> RegionRows:
         """Take some of the rows."""
@@ -71,6 +83,12 @@ class RegionRows:
             place=self.place[rows],
             follow=None if self.follow is None else self.follow[rows],
         )
+
+    def all_free(self, servers: IntArray) -> FloatArray:
+        """Engineers of the table as near as `servers` who are always free, shape (R,)."""
+        if self.settled is None:
+            return servers.astype(float)
+        return continued(self.settled, int(servers.max(initial=1)))[self.place, servers - 1]
 
     def times(self, factor: float) -> RegionRows:
         """Multiply all rates."""
@@ -86,6 +104,7 @@ class RegionRows:
             self,
             travel=np.concatenate([self.travel, self.travel[:, -1:] * closer], axis=1),
             spread=np.concatenate([self.spread, self.spread[:, -1:] * closer[:, None]], axis=1),
+            settled=None if self.settled is None else continued(self.settled, most),
         )
 
 
@@ -95,7 +114,8 @@ class Congestion(NamedTuple):
     Parameters
     ----------
     free : ndarray, shape (R, F)
-        Probability that an order finds 1..F engineers free; F is the end of the table, or the most servers.
+        Probability that an order finds the nearest free engineer as near as 1..F of the table are; F is the
+        end of the table, or beyond it as many as are that near.
     waiting : ndarray, shape (R,)
         Probability that it finds none.
     service : ndarray, shape (R,)
@@ -141,10 +161,11 @@ def congestion(rows: RegionRows, servers: IntArray) -> Congestion:
     busy = np.arange(widest)
     free = servers[:, None] - busy[None, :]
     exists = free >= 1
-    have = hours.shape[1]
-    drive = np.take_along_axis(hours, np.clip(free, 1, have) - 1, axis=1)
-    # Beyond the table distance falls with the root of the number of free engineers (`reaching`).
-    drive = drive * np.sqrt(have / np.maximum(free, have))
+    near = np.maximum(free, 1).astype(float)
+    if rows.settled is not None:
+        idle = 1.0 - np.minimum(total * (work + drive_at(hours, servers[:, None])[:, 0]) / servers, 1.0)
+        near = as_near_as(near, servers, rows.all_free(servers), idle)
+    drive = drive_at(hours, near)
     # A visit that follows a failed one meets one free engineer fewer; the last is there already.
     again = 0.0 if rows.follow is None else ((rows.rates * rows.follow).sum(axis=1) / lam)[:, None]
     fewer = np.concatenate([drive[:, 1:], np.zeros((len(lam), 1))], axis=1)
@@ -165,9 +186,7 @@ def congestion(rows: RegionRows, servers: IntArray) -> Congestion:
     whole = chance.sum(axis=1) + waits
     chance = np.where(stable[:, None], chance / whole[:, None], 0.0)
     waiting = np.where(stable, waits / whole, 1.0)
-    seen = np.zeros((len(lam), places))
-    row, column = np.nonzero(exists)
-    seen[row, free[row, column] - 1] = chance[row, column]
+    seen = spread_out(chance, near, max(places, int(np.ceil(near.max(initial=1.0)))))
     mean_drive = (chance * np.where(exists, drive, 0.0)).sum(axis=1) + waiting * far
     utilisation = np.where(stable, total * (work + mean_drive) / servers, 1.0)
     return Congestion(seen, waiting, queued, utilisation, mean_drive)
@@ -251,7 +270,7 @@ def response_kept(
     for k in np.flatnonzero(arrival & ~np.isnan(limits)):
         limit = float(limits[k])
         near = share_within(rows.spread, limit) if within is None else within[int(k)]
-        near = _nearer_still(rows.spread[:, -1], near, limit, state.free.shape[1])
+        near = nearer_still(rows.spread, near, limit, state.free.shape[1])
         left = (limit - middles)[rows.place]
         at_once = (state.free * near[rows.place]).sum(axis=1)
         best = at_once + state.waiting * (left >= 0).mean(axis=1)
@@ -278,15 +297,6 @@ def response_kept(
         late = np.where(left[some] < 0, 1.0, np.exp(late))
         kept[some, k] = at_once[some] + state.waiting[some] * (1.0 - late).mean(axis=1)
     return np.clip(kept, 0.0, 1.0)
-
-
-def _nearer_still(last: FloatArray, near: FloatArray, limit: float, most: int) -> FloatArray:
-    """Continue shares within a limit beyond the table, shape (places, most)."""
-    have = near.shape[1]
-    if most <= have:
-        return near[:, :most]
-    farther = [limit * np.sqrt(free / have) for free in range(have + 1, most + 1)]
-    return np.concatenate([near, np.stack([share_within(last, value) for value in farther], axis=1)], axis=1)
 
 
 def free_to_reach(rows: RegionRows, limit: float, share: float) -> FloatArray:
@@ -320,7 +330,12 @@ def free_to_reach(rows: RegionRows, limit: float, share: float) -> FloatArray:
     wanted = last[:, low] + (place - low) * (last[:, min(low + 1, size - 1)] - last[:, low])
     with np.errstate(divide="ignore", invalid="ignore"):
         beyond = np.where(wanted <= limit, have, np.ceil(have * (wanted / limit) ** 2))
-    return np.where(kept.any(axis=1), kept.argmax(axis=1) + 1.0, np.maximum(beyond, have))
+    wanted = np.where(kept.any(axis=1), kept.argmax(axis=1) + 1.0, np.maximum(beyond, have))
+    if rows.settled is None:
+        return wanted
+    # Fewer will do who are all free and keep to patches of their own.
+    farther = np.ceil(wanted * have / rows.settled[:, -1])
+    return np.where(rows.settled[:, -1] < wanted, farther, (rows.settled < wanted[:, None]).sum(axis=1) + 1.0)
 
 
 def load_shares(
@@ -370,26 +385,3 @@ def _between(knots: FloatArray, wanted: FloatArray) -> FloatArray:
     np.put_along_axis(out, place[..., None], (1.0 - part)[..., None], axis=-1)
     np.put_along_axis(out, place[..., None] + 1, part[..., None], axis=-1)
     return out
-
-
-def share_within(spread: FloatArray, limit: float) -> FloatArray:
-    """Share of drives not above a limit, between the quantiles on a straight line.
-
-    Parameters
-    ----------
-    spread : ndarray, shape (..., Q)
-        Quantiles at (i + 0.5) / Q. [hours]
-    limit : float
-        [hours]
-
-    Returns
-    -------
-    ndarray, shape (...)
-    """
-    size = spread.shape[-1]
-    below = (spread <= limit).sum(axis=-1)
-    low = np.take_along_axis(spread, np.clip(below - 1, 0, size - 1)[..., None], axis=-1)[..., 0]
-    high = np.take_along_axis(spread, np.clip(below, 0, size - 1)[..., None], axis=-1)[..., 0]
-    gap = np.where(high > low, high - low, 1.0)
-    part = np.where((below > 0) & (below < size) & (high > low), (limit - low) / gap, 0.5)
-    return np.where(below == 0, 0.0, np.where(below == size, 1.0, (below - 0.5 + part) / size))

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spareplan.staffing._day_kernels import compiled, night_law, shift_law, tagged_law
-from spareplan.staffing.congestion import RegionRows, queue_tail, share_within
+from spareplan.staffing.congestion import RegionRows, queue_tail
 from spareplan.staffing.duty import Duty
+from spareplan.staffing.nearness import share_within
 from spareplan.staffing.shift_cycle import Shift, at_edges, shift_cycle, shift_hours
 from spareplan.staffing.sizing import Promises
 

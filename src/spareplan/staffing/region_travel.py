@@ -51,7 +51,7 @@ def region_travel(
     posts: NDArray[np.int64],
     options: StaffingOptions,
     seed: int = 0,
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, list[dict[str, Any]]]:
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray, list[dict[str, Any]]]:
     """Drives per region by the number of free engineers, matched to the recorded travel where there is some.
 
     Parameters
@@ -77,6 +77,8 @@ def region_travel(
         Mean drive out of the nearest of 1..F free engineers. [hours]
     spread : ndarray, shape (R, F, Q)
         Its quantiles. [hours]
+    settled : ndarray, shape (R, F)
+        As of `DistanceTable`. [engineers]
     back : ndarray, shape (R,)
         Mean way back. [hours]
     drive : ndarray, shape (R,)
@@ -86,6 +88,7 @@ def region_travel(
     most = int(np.clip(2 * posts.max(initial=1) + 10, 16, 48))
     pace = options.circuity / options.travel_speed
     means, spreads = np.empty((len(regions), most)), np.empty((len(regions), most, QUANTILES))
+    settled = np.empty((len(regions), most))
     areas = places.table.set_index("region_id")["area_km2"]
     alone = options.default_travel_hours * (1.0 - options.return_share)
     left_over = left_over_share(
@@ -97,8 +100,8 @@ def region_travel(
         if table is None:
             square = unit_square_table(most, float(left_over[row]))
             side = alone / pace / square.mean[0]
-            table = DistanceTable(square.mean * side, square.quantiles * side)
-        means[row], spreads[row] = table.mean * pace, table.quantiles * pace
+            table = square.scaled(side)
+        means[row], spreads[row], settled[row] = table.mean * pace, table.quantiles * pace, table.settled
     out = recorded * (1.0 - options.return_share)
     factor = np.ones(len(regions))
     told = np.isfinite(out) & (out > 0)
@@ -109,7 +112,8 @@ def region_travel(
     drive = np.zeros(len(regions))
     placed = np.array([places.by_region[region].evidence != "none" for region in regions], dtype=bool)
     for _ in range(_FIXED_POINT_STEPS):
-        drive = _mean_drive(means * factor[:, None], busy, work + ratio * np.where(told, out, drive), posts)
+        there = work + ratio * np.where(told, out, drive)
+        drive = _mean_drive(means * factor[:, None], settled, busy, there, posts)
         factor = np.where(told, factor * out / np.maximum(drive, 1e-9), factor)
         # Roads and speeds of regions with records tell something of those without.
         factor = np.where(placed & ~told, _kin_factor(factor[placed & told]), factor)
@@ -117,6 +121,7 @@ def region_travel(
     return (
         means * factor[:, None],
         spreads * factor[:, None, None],
+        settled,
         ratio * drive,
         drive,
         _notes(regions, places, told, factor),
@@ -147,7 +152,7 @@ def place_table(
     if place.evidence == "area":
         square = unit_square_table(most, left_over)
         side = float(np.sqrt(area_km2))
-        return DistanceTable(square.mean * side, square.quantiles * side)
+        return square.scaled(side)
     if not len(place.points):
         return None
     if len(place.posts):
@@ -155,9 +160,11 @@ def place_table(
         gaps = np.hypot(*(place.points[:, None, :] - place.posts[None, :, :]).transpose(2, 0, 1)).ravel()
         shares = (np.arange(QUANTILES) + 0.5) / QUANTILES
         quantiles = np.quantile(gaps, shares)
-        return DistanceTable(np.full(most, gaps.mean()), np.tile(quantiles, (most, 1)))
+        return DistanceTable(
+            np.full(most, gaps.mean()), np.tile(quantiles, (most, 1)), np.arange(1.0, most + 1.0)
+        )
     table = distance_table(place.points, most, seed, left_over=left_over)
-    return DistanceTable(table.mean * place.stretch, table.quantiles * place.stretch)
+    return table.scaled(place.stretch)
 
 
 def _kin_factor(factors: FloatArray) -> float:
@@ -211,7 +218,11 @@ def _notes(
 
 
 def _mean_drive(
-    travel: FloatArray, busy: FloatArray, work: FloatArray, posts: NDArray[np.int64]
+    travel: FloatArray,
+    settled: FloatArray,
+    busy: FloatArray,
+    work: FloatArray,
+    posts: NDArray[np.int64],
 ) -> FloatArray:
     rows = RegionRows(
         busy[:, None],
@@ -220,5 +231,6 @@ def _mean_drive(
         np.arange(len(busy)),
         travel,
         np.zeros((len(busy), 1, 1)),
+        settled=settled,
     )
     return congestion(rows, posts).drive

@@ -18,7 +18,6 @@ from spareplan.staffing.resolution import Repairs
 from spareplan.staffing.sizing import Promises, promises_kept, size_rows
 from spareplan.staffing.travel import (
     QUANTILES,
-    DistanceTable,
     distance_table,
     flat_km,
     left_over_share,
@@ -113,8 +112,8 @@ def size_regions(
     place = np.searchsorted(np.array(shown, dtype=object), groups["region_id"].to_numpy(dtype=object))
     points = _places(regions.set_index("region_id"), units, shown)
     pace = _pace(regions.set_index("region_id"), shown, travel_speed, circuity)
-    travel, spread = _tables(points, pace, _loads(values, place, points, pace), most, seed)
-    rows, repairs, limits = _model(values, promises, place, travel, spread, diagnose_hours)
+    tables = _tables(points, pace, _loads(values, place, points, pace), most, seed)
+    rows, repairs, limits = _model(values, promises, place, tables, diagnose_hours)
     _refuse_hopeless(groups, rows)
     sized = size_rows(
         rows, limits, repairs, max_utilisation, least_gain=least_gain, reach_engineers=int(reach_engineers)
@@ -153,8 +152,7 @@ def _model(
     values: dict[str, FloatArray],
     promises: pd.DataFrame,
     place: NDArray[np.int64],
-    travel: FloatArray,
-    spread: FloatArray,
+    tables: tuple[FloatArray, FloatArray, FloatArray],
     diagnose_hours: float,
 ) -> tuple[RegionRows, Repairs | None, Promises]:
     count = len(promises)
@@ -185,6 +183,7 @@ def _model(
         parts,
         parts_scv,
     )
+    travel, spread, settled = tables
     work, visits = repairs.visit_work, repairs.visits
     rates = orders / HOURS_PER_DAY * visits
     # Second moments of work, and of drive and work of an order that waited, over all classes.
@@ -195,7 +194,7 @@ def _model(
     second = (share * (work2 + 2 * work * far + far2)).sum(axis=1)
     mean = (share * (work + far)).sum(axis=1)
     moment = np.maximum(second / np.maximum(mean, 1e-12) ** 2 - 1.0, 0.0)
-    rows = RegionRows(rates, work, moment, place, travel, spread, repairs.follow)
+    rows = RegionRows(rates, work, moment, place, travel, spread, repairs.follow, settled)
     if np.isnan(resolve).all():
         return rows, None, limits
     return rows, repairs, limits
@@ -297,14 +296,16 @@ def _loads(
 
 def _tables(
     points: dict[str, Any], pace: FloatArray, loads: FloatArray, most: int, seed: int
-) -> tuple[FloatArray, FloatArray]:
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     means, spreads = np.empty((len(pace), most)), np.empty((len(pace), most, QUANTILES))
+    settled = np.empty((len(pace), most))
     left_over = left_over_share(loads)
     for row, place in enumerate(points.values()):
         if isinstance(place, float):
             square = unit_square_table(most, float(left_over[row]))
-            table = DistanceTable(square.mean * place, square.quantiles * place)
+            table = square.scaled(place)
         else:
             table = distance_table(place, most, seed, left_over=float(left_over[row]))
         means[row], spreads[row] = table.mean * pace[row], table.quantiles * pace[row]
-    return means, spreads
+        settled[row] = table.settled
+    return means, spreads, settled

@@ -100,7 +100,7 @@ def visit_law(
     ahead : ndarray, shape (K,), optional
         As in `queue_tail`.
     grids : list of ndarray, optional
-        `drive_grids` of at least as many free engineers as `state` tells of, where they are known.
+        `drive_grids`, where they are known.
 
     Returns
     -------
@@ -124,15 +124,17 @@ def visit_law(
     tail = queue_tail(rows, state, servers, np.broadcast_to(times, (count, classes, len(points))), ahead)
     survival = np.exp(np.log(np.maximum(tail, 1e-300)) @ blend)
     waits = -np.diff(np.concatenate([np.ones((count, classes, 1)), survival], axis=2), axis=2)
-    most = state.free.shape[1]
-    grids = drive_grids(rows.reaching(most), limits) if grids is None else grids
-    held = state.free[:, 0] + state.waiting
+    grids = drive_grids(rows.reaching(state.free.shape[1]), limits) if grids is None else grids
+    most = min(state.free.shape[1], grids[0].shape[1])
+    # Nearer than the grids know counts as their nearest.
+    free = np.column_stack([state.free[:, : most - 1], state.free[:, most - 1 :].sum(axis=1)])
+    held = free[:, 0] + state.waiting
     before = np.clip(load_shares(rows, servers, ahead)[0], 0.0, 1.0)
     for k, drives in enumerate(grids):
         for place in np.unique(rows.place):
             here = rows.place == place
-            out[0, here, k] = state.free[here] @ drives[place, :most]
-            out[1, here, k] = state.free[here, 1:] @ drives[place, : most - 1]
+            out[0, here, k] = free[here] @ drives[place, :most]
+            out[1, here, k] = free[here, 1:] @ drives[place, : most - 1]
         queued = _product(waits[:, k], drives[rows.place, 0])
         out[0, :, k] += state.waiting[:, None] * queued
         out[1, :, k] += (held * before[:, k])[:, None] * queued
@@ -159,8 +161,9 @@ def drive_grids(rows: RegionRows, limits: FloatArray) -> list[FloatArray]:
 def free_drive_law(rows: RegionRows, free: IntArray, limits: FloatArray) -> FloatArray:
     """Give `visit_law` of first visits if nobody ever waited and always `free` engineers were free."""
     have = rows.spread.shape[1]
-    closer = np.sqrt(have / np.maximum(free, have))
-    spread = rows.spread[rows.place, np.clip(free, 1, have) - 1] * closer[:, None]
+    near = rows.all_free(free)
+    closer = np.sqrt(have / np.maximum(near, have))
+    spread = rows.spread[rows.place, np.clip(np.rint(near).astype(int), 1, have) - 1] * closer[:, None]
     return np.stack([_drive_grid(spread[:, None], float(limit) / CELLS)[:, 0] for limit in limits], axis=1)
 
 

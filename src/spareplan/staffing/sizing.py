@@ -22,7 +22,8 @@ from spareplan.staffing.causes import (
     resolve_causes,
     respond_causes,
 )
-from spareplan.staffing.congestion import IntArray, RegionRows, congestion, response_kept, share_within
+from spareplan.staffing.congestion import IntArray, RegionRows, congestion, response_kept
+from spareplan.staffing.nearness import share_within
 from spareplan.staffing.resolution import Repairs, drive_grids, resolution_kept, visit_law
 
 __all__ = [

@@ -29,6 +29,10 @@ _CHAIN_STEPS = 8000
 # Steps of a chain per engineer before it counts.
 _SETTLE = 8
 _CHAINS = 100
+# Chance that who was sent last misses the next order, where hardly anybody is busy.
+_AWAY = 0.3
+# Towns: engineers of whom every town has one are as near as very many at random; no more than so many times.
+_MOST_TIMES = 8.0
 _PLAIN_MOST = 24
 
 
@@ -41,10 +45,18 @@ class DistanceTable(NamedTuple):
         For 1, 2, ..., F free engineers. [km, straight]
     quantiles : ndarray, shape (F, 200)
         At the shares (i + 0.5) / 200. [km, straight]
+    settled : ndarray, shape (F,)
+        Where nobody is ever busy for long, 1, 2, ..., F engineers settle so well apart that they are as near
+        as so many of the table. [engineers]
     """
 
     mean: FloatArray
     quantiles: FloatArray
+    settled: FloatArray
+
+    def scaled(self, factor: float) -> DistanceTable:
+        """Stretch all distances."""
+        return DistanceTable(self.mean * factor, self.quantiles * factor, self.settled)
 
 
 def flat_km(latitude: ArrayLike, longitude: ArrayLike) -> FloatArray:
@@ -195,7 +207,9 @@ def distance_table(
     -----
     Two extremes bracket the truth: free engineers are spread like the machines, or they are what an unbroken
     chain of "the nearest is taken, one comes free elsewhere" leaves over (the badly placed stay). Their mean
-    was within 1.3 % (2.5 %) of simulated travel over evenly spread (clustered) regions.
+    was within 1.3 % (2.5 %) of simulated travel over evenly spread (clustered) regions. Where hardly anybody
+    is busy both are too far: who is sent comes free where he was sent, so that everybody keeps to a patch of
+    his own (`settled`; `spareplan.staffing.nearness` says in which states it holds).
     """
     compiled = most > _PLAIN_MOST if compiled is None else compiled
     generator = np.random.default_rng(seed)
@@ -208,26 +222,50 @@ def distance_table(
     groups = np.minimum.reduceat(square, np.concatenate([[0], grid[:-1]]), axis=0)
     spread = np.sqrt(np.sort(np.minimum.accumulate(groups, axis=0), axis=1))
     rows = np.empty((len(grid), QUANTILES))
-    means = np.empty(len(grid))
+    means, patches = np.empty(len(grid)), np.empty(len(grid))
     # The same orders at every number of engineers.
     drawn = (
         generator.integers(len(points), size=(2, _CHAIN_STEPS + _SETTLE * most + 20)) if compiled else None
     )
     chain = None if drawn is None else (points[drawn[0]], points[drawn[1]])
     for place, free in enumerate(grid):
-        left = np.sort(_left_over(points, int(free), chain, generator))
+        left = np.sort(_driven(points, int(free), chain, generator, False))
         rows[place] = left_over * _read_off(left, shares) + (1.0 - left_over) * _read_off(
             spread[place], shares
         )
         means[place] = left_over * left.mean() + (1.0 - left_over) * spread[place].mean()
+        patches[place] = _driven(points, int(free), chain, generator, True).mean()
     # Between the tabulated numbers distance x sqrt(free) is nearly straight in log(free).
     every = np.arange(1, most + 1)
-    scaled = np.column_stack([means[:, None], rows]) * np.sqrt(grid)[:, None]
+    scaled = np.column_stack([means[:, None], patches[:, None], rows]) * np.sqrt(grid)[:, None]
     logs = np.log(grid)
     filled = np.stack([np.interp(np.log(every), logs, column) for column in scaled.T], axis=1)
     # One more free engineer is never farther; drawing noise may say otherwise.
     filled = np.minimum.accumulate(filled / np.sqrt(every)[:, None], axis=0)
-    return DistanceTable(filled[:, 0], filled[:, 1:])
+    return DistanceTable(filled[:, 0], filled[:, 2:], as_many_as(filled[:, 0], filled[:, 1]))
+
+
+def as_many_as(table: FloatArray, mean: FloatArray) -> FloatArray:
+    """Number of engineers that are as near by a table, at least those there are.
+
+    Parameters
+    ----------
+    table : ndarray, shape (F,)
+        Mean distance to the nearest of 1..F; beyond them it falls with the root of their number. [km]
+    mean : ndarray, shape (F,)
+        Mean distance to the nearest of 1..F who stand otherwise. [km]
+
+    Returns
+    -------
+    ndarray, shape (F,)
+        [engineers]
+    """
+    every = np.arange(1.0, len(table) + 1.0)
+    if table[-1] <= 0:
+        return every
+    beyond = len(table) * (table[-1] / np.maximum(mean, 1e-9 * table[0])) ** 2
+    within = np.exp(np.interp(-np.log(np.maximum(mean, table[-1])), -np.log(table), np.log(every)))
+    return np.maximum(np.where(mean < table[-1], np.minimum(beyond, _MOST_TIMES * every), within), every)
 
 
 @lru_cache(maxsize=32)
@@ -276,29 +314,39 @@ def _read_off(ordered: FloatArray, shares: FloatArray) -> FloatArray:
     return found
 
 
-def _left_over(
+def _driven(
     points: FloatArray,
-    free: int,
+    count: int,
     chain: tuple[FloatArray, FloatArray] | None,
     generator: np.random.Generator,
+    stays: bool,
 ) -> FloatArray:
-    """Distances driven from free engineers of whom the nearest is always taken."""
-    settle = _SETTLE * free + 20
+    """Distances driven from free engineers of whom the nearest is always taken.
+
+    He comes free at once where he was sent if he `stays` (but now and then misses the next call, so that
+    patches are settled anew), else somebody elsewhere.
+    """
+    settle = _SETTLE * count + 20
     if chain is not None:
-        posts = points[generator.integers(len(points), size=free)]
+        posts = points[generator.integers(len(points), size=count)]
         last = settle + _CHAIN_STEPS
-        return compiled_chain()(posts, chain[0][:last], chain[1][:last])[settle:]
+        away = generator.random(last) < _AWAY * stays
+        ends = chain[0] if stays else chain[1]
+        return compiled_chain()(posts, chain[0][:last], ends[:last], away)[settle:][~away[settle:]]
     # Without a compiler many short chains side by side are faster than a long one.
     steps = max(_DRAWS // 2 // _CHAINS, 20)
-    crowd = points[generator.integers(len(points), size=(_CHAINS, free))]
+    crowd = points[generator.integers(len(points), size=(_CHAINS, count))]
     calls = points[generator.integers(len(points), size=(settle + steps, _CHAINS))]
-    ends = points[generator.integers(len(points), size=(settle + steps, _CHAINS))]
-    which = np.arange(_CHAINS)
+    ends = calls if stays else points[generator.integers(len(points), size=(settle + steps, _CHAINS))]
+    absent = generator.random((settle + steps, _CHAINS)) < _AWAY * (stays and count > 1)
+    which, taken = np.arange(_CHAINS), np.zeros(_CHAINS, dtype=np.int64)
     driven = np.empty((settle + steps, _CHAINS))
     for step in range(settle + steps):
-        away = crowd - calls[step][:, None, :]
-        square = np.einsum("cfd,cfd->cf", away, away)
+        gaps = crowd - calls[step][:, None, :]
+        square = np.einsum("cfd,cfd->cf", gaps, gaps)
+        if step:
+            square[which[absent[step]], taken[absent[step]]] = np.inf
         taken = square.argmin(axis=1)
         driven[step] = square[which, taken]
         crowd[which, taken] = ends[step]
-    return np.sqrt(driven[settle:].ravel())
+    return np.sqrt(driven[settle:][~absent[settle:]])
