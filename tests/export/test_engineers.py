@@ -35,6 +35,18 @@ RARE = {
     "nights": NIGHT_COLUMNS,
     "shortages": ["region_id", "month", "skill", "people", "cost", "reason"],
     "inspections": ["region_id", "month", "due", "planned", "reason"],
+    "attained": [
+        "region_id",
+        "month",
+        "priority",
+        "measure",
+        "promised",
+        "planned",
+        "achieved",
+        "low",
+        "high",
+        "kept",
+    ],
     "searched": ["region_id", "month", "formula", "searched", "looked_at", "orders", "reason"],
 }
 

@@ -213,8 +213,9 @@ ENGINEER_SHEETS = (
     "engineers_repair_cures",
     "engineers_base_cures",
     "engineers_nights",
-    "engineers_searched",
     "engineers_simulated",
+    "engineers_searched",
+    "engineers_attained",
     "engineers_towns",
 )
 # Sheets about engineers that compare regions or concern the national desk.

@@ -276,16 +276,16 @@ def _title(name: str, language: str) -> str:
 
 def _kind(sheet: str, column: str, values: pd.Series) -> str:
     """How a column is shown: by its unit in the catalog, whole numbers without decimals."""
+    own = OUTPUT_TABLES.get(SHEET_TABLES.get(sheet, sheet))
     if pd.api.types.is_datetime64_any_dtype(values):
-        return "month" if column == "month" else "date"
+        months = column == "month" or (
+            own is not None and column in own.names and own[column].dtype == "month"
+        )
+        return "month" if months else "date"
     if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
         return "text"
     unit = ""
-    for table in (
-        OUTPUT_TABLES.get(SHEET_TABLES.get(sheet, sheet)),
-        INPUT_TABLES["parts"],
-        INPUT_TABLES["stock"],
-    ):
+    for table in (own, INPUT_TABLES["parts"], INPUT_TABLES["stock"]):
         if table is not None and column in table.names:
             unit = table[column].unit
             if unit.startswith("money"):

@@ -147,7 +147,8 @@ def plot_month_plan(
         sums["headcount"].iloc[0], color=BLACK, linestyle="--", linewidth=1.0,
         label=word("engineers_present", language),
     )  # fmt: skip
-    for x, hired, top in zip(place, sums["hire"], there, strict=True):
+    highest = np.maximum(there, sums["required"])
+    for x, hired, top in zip(place, sums["hire"], highest, strict=True):
         if hired > 0:
             ax.annotate(
                 f"+{hired:.0f}",
