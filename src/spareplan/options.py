@@ -329,3 +329,8 @@ class StaffingOptions:
     reach_engineers: int = option(
         50, "people", "most engineers on duty in a region for the sake of distance alone", ge=1
     )
+    stage_weights: tuple[float, ...] = option(
+        (1.0, 1.0, 1.0, 1.0),
+        "ratio",
+        "price of missing engineers by market stage: mature, potential, developing, secondary",
+    )

@@ -15,12 +15,11 @@ from spareplan.results import Headcount, assumptions_frame
 from spareplan.staffing.advice import cure_lines, find_cures
 from spareplan.staffing.congestion import RegionRows
 from spareplan.staffing.desk import DeskPlan, desk_calls, plan_desk
-from spareplan.staffing.duty import Duty
 from spareplan.staffing.field import read_promises
 from spareplan.staffing.headquarters import headquarters_view
-from spareplan.staffing.model import least_shares, region_rows
-from spareplan.staffing.night import duty_of, duty_people, on_call_note, on_duty, shift_promises
-from spareplan.staffing.places import kilometres
+from spareplan.staffing.model import region_rows
+from spareplan.staffing.month_plan import moved_hours, people_needed, plan_months
+from spareplan.staffing.night import duty_of, on_call_note, on_duty, shift_promises
 from spareplan.staffing.plan_rows import PlanRows
 from spareplan.staffing.plan_search import search_plan
 from spareplan.staffing.proof import simulate_plan
@@ -32,12 +31,11 @@ from spareplan.staffing.report import (
     workload_table,
 )
 from spareplan.staffing.resolution import Repairs
-from spareplan.staffing.sharing import plan_people, split_by_skill
 from spareplan.staffing.shift_plan import NIGHT, ShiftPlan, shift_kept, size_shifts
 from spareplan.staffing.shifts import day_phases
 from spareplan.staffing.sizing import NONE, STAFF, Kept, Phases, Promises, Sized, promises_kept, size_rows
 from spareplan.staffing.teams import Teams
-from spareplan.staffing.visits import PRIORITIES, SKILLS
+from spareplan.staffing.visits import PRIORITIES
 from spareplan.staffing.workload import Workload, build_workload
 
 if TYPE_CHECKING:
@@ -150,24 +148,11 @@ def size_headcount(
         promises, on_shift = shift_promises(data.promises, promises, duty)
         shown = shown._replace(promises=promises, on_shift=on_shift, profile=load.week)
     sized, phases, nights, searched, attained = _size(shown, load, hours, options, seed)
-    count, periods = len(teams.regions), len(ahead)
-
-    need = _people_needed(sized, rows, hours, teams, options, duty)
-    by_skill = split_by_skill(need.reshape(count, periods), teams.mix, least_shares(load, teams))
-    centres = model.places.set_index("region_id").reindex(teams.regions)
-    apart = kilometres(centres, centres)
-    plan = plan_people(
-        # People of today's efficiency are required; the plan counts standard engineers.
-        by_skill * teams.efficiency[:, :, None],
-        teams.heads,
-        teams.cost,
-        options,
-        efficiency=teams.efficiency,
-        distance_km=None if np.isnan(apart).any() else apart,
-        regions=teams.regions.tolist(),
-        months=list(ahead),
-        skills=list(SKILLS),
-    )
+    count = len(teams.regions)
+    needed = people_needed(sized, model, load, teams, options, duty)
+    by_skill = needed.by_skill
+    stages = data.regions.set_index("region_id")["market_stage"]
+    plan = plan_months(needed, teams, model, stages, ahead, options)
     at_work = (plan.output + plan.overtime).sum(axis=1) + (1.0 - options.squad_loss_share) * plan.squad
     effective = at_work.reshape(-1)
     posts = on_duty(effective, duty, options)
@@ -179,7 +164,8 @@ def size_headcount(
     answered = _desk(load, ahead, desk, desk_limits, promises.target, options)
     respond = np.where(desk, np.tile(answered.kept, (count, 1)), kept.respond)
     bound = _bounds(kept, sized, promises)
-    used = hours["hours"] / np.maximum(effective * hours["paid_hours"], 1e-9)
+    worked = hours["hours"] + moved_hours(plan, needed, teams, ahead).reshape(-1)
+    used = worked / np.maximum(effective * hours["paid_hours"], 1e-9)
     table = headcount_table(
         teams, ahead, load, plan, by_skill, used, respond, kept.resolve, bound, sized, hours, duty
     )
@@ -269,24 +255,6 @@ def _size(
     kept = promises_kept(rows, np.maximum(found.servers, 1), promises, repairs, phases)
     sized = sized._replace(servers=found.servers, kept=kept)
     return ShiftPlan(sized, phases, pd.DataFrame(), found.table, found.attained)
-
-
-def _people_needed(
-    sized: Sized,
-    rows: RegionRows,
-    hours: dict[str, FloatArray],
-    teams: Teams,
-    options: StaffingOptions,
-    duty: Duty,
-) -> FloatArray:
-    """Whole people per region-month: enough on duty for the promises, enough paid hours for the work."""
-    hours["drive"] = sized.kept.drive
-    hours["hours"] = hours["on_site"] + hours["visits"] * (sized.kept.drive + hours["back"])
-    by_waits = duty_people(sized.servers, duty, options)
-    by_hours = hours["hours"] / (hours["paid_hours"] * options.max_utilisation)
-    hours["by_waits"], hours["by_hours"] = by_waits, by_hours
-    output = (teams.mix * teams.efficiency).sum(axis=1)[rows.place]
-    return np.where(sized.servers > 0, np.ceil(np.maximum(by_waits, by_hours) / output - 1e-9), 0.0)
 
 
 def _kept_by(
