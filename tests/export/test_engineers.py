@@ -134,6 +134,37 @@ def test_sheets_without_rows_are_left_out() -> None:
     assert "engineers_base_cures" not in cut_plan(manned_plan(), HQ).sheets
 
 
+def test_the_summary_of_a_region_tells_its_engineers_in_its_fullest_month() -> None:
+    lines = cut_plan(manned_plan(), "华北").lines
+    assert "Engineers: 2 today, 3 required in 2026-03, the fullest month: of 华北." in lines
+    assert "0.5 person-months of engineers stay missing, priced at 9,000." in lines
+    assert not [line for line in cut_plan(small_plan(), "华东").lines if line.startswith("Engineers")]
+
+
+def test_over_http_a_region_reads_its_own_engineers_and_headquarters_all(tmp_path: Path) -> None:
+    pytest.importorskip("fastapi")
+    from fastapi.testclient import TestClient
+
+    from spareplan.export.http import create_app
+
+    store = sp.PlanStore(f"sqlite:///{tmp_path / 'plans.db'}")
+    version = store.save(manned_plan(), "planner")
+    store.approve(version, "HQ")
+    store.issue(version, "HQ")
+    hq = {"Authorization": f"Bearer {store.make_token('hq', 'hq', ())}"}
+    two = {"Authorization": f"Bearer {store.make_token('two', 'region', ('华北', '华南'))}"}
+    with TestClient(create_app(store)) as client:
+        path = f"/versions/{version}/tables"
+        seen = client.get(path, headers=two).json()["tables"]
+        assert not set(HQ_ENGINEER_SHEETS) & set(seen) and seen["engineers_nights"]["rows"] == 2
+        for name in seen:
+            rows = client.get(f"{path}/{name}", headers=two).json()["rows"]
+            assert {row.get("region_id", "华北") for row in rows} <= {"华北", "华南"}, name
+        assert client.get(f"{path}/engineers_moves", headers=hq).headers["X-Total-Count"] == "4"
+        assert client.get(f"{path}/engineers_alternatives", headers=two).status_code == 404
+    store.close()
+
+
 def test_where_the_work_is_stands_beside_each_region() -> None:
     sheet = full_sheets(manned_plan())["engineers_regions"].set_index("region_id")
     assert sheet.loc["华北", ["effective_km2", "latitude"]].tolist() == [6e4, 30.0]

@@ -72,6 +72,35 @@ def cut_engineers(whole: Mapping[str, pd.DataFrame], region_id: str) -> dict[str
     return found
 
 
+def region_lines(sheets: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Say in a line or two what a region has to know of its engineers.
+
+    Parameters
+    ----------
+    sheets : mapping of str to DataFrame
+        Of one region.
+
+    Returns
+    -------
+    list of str
+        Empty without a head count.
+    """
+    if "engineers_regions" not in sheets:
+        return []
+    row = sheets["engineers_regions"].iloc[0]
+    lines = [
+        f"Engineers: {row['present']:.0f} today, {row['required']:.0f} required in {row['month']:%Y-%m}, "
+        f"the fullest month: {row['reason']}."
+    ]
+    if "engineers_shortages" in sheets:
+        missing = sheets["engineers_shortages"]
+        lines.append(
+            f"{missing['people'].sum():.1f} person-months of engineers stay missing, priced at "
+            f"{missing['cost'].sum():,.0f}."
+        )
+    return lines
+
+
 def _with_given(own: pd.DataFrame, moves: pd.DataFrame, region_id: str) -> pd.DataFrame:
     given = moves[(moves["other_region_id"] == region_id).to_numpy(dtype=bool)]
     if given.empty:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from spareplan.errors import ExportError
 from spareplan.export.contract import HQ_SHEETS, OPTIONAL_COLUMNS, REGION_SHEETS, SHEETS
-from spareplan.export.engineers import PREFIX, cut_engineers, engineer_frames
+from spareplan.export.engineers import PREFIX, cut_engineers, engineer_frames, region_lines
 from spareplan.results import Plan
 
 HQ = "HQ"
@@ -298,6 +298,7 @@ def _regional_lines(sheets: Mapping[str, pd.DataFrame]) -> list[str]:
     urgent = orders[orders["kind"].eq("emergency")]
     if len(urgent):
         lines.append(f"{len(urgent):,} emergency orders, worth {urgent['value'].sum():,.0f}.")
+    lines += region_lines(sheets)
     if len(problems):
         lines.append(f"{len(problems):,} exceptions; the worst: {problems['message'].iloc[0]}")
     return lines
