@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.optimize import linprog
 
 from spareplan.config import StaffingOptions
+from spareplan.staffing import people_search
 from spareplan.staffing.sharing import plan_people, split_by_skill
 
 WAGES = np.array([[96e3, 144e3, 216e3]])
@@ -178,7 +180,7 @@ def cost_of_whole_steps(case, hire, train, move, release, enough=np.inf):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_no_other_plan_of_two_regions_and_two_months_is_cheaper(seed):
+def test_no_other_plan_of_two_regions_and_two_months_is_cheaper(seed, monkeypatch):
     generator = np.random.default_rng(seed)
     need = generator.uniform(0.2, 2.5, (2, 2, 2)).round(2)
     heads = generator.integers(0, 3, (2, 2)).astype(float)
@@ -201,19 +203,16 @@ def test_no_other_plan_of_two_regions_and_two_months_is_cheaper(seed):
     paid = 120.0
     work = need.sum(axis=1) * generator.uniform(0.9, 1.3, (2, 2)) * paid * options.max_utilisation
     due = np.array([[6.0, 2.0], [0.0, 5.0]])
-    result = plan_people(
-        need,
-        heads,
-        annual,
-        options,
-        efficiency=worth,
-        distance_km=[[0, km], [km, 0]],
-        work_hours=work + due * 5.0,
-        paid_hours=[paid, paid],
-        inspections=due,
-        inspection_hours=5.0,
-        stage_weight=weight,
-    )
+    rest = {
+        "efficiency": worth,
+        "distance_km": [[0, km], [km, 0]],
+        "work_hours": work + due * 5.0,
+        "paid_hours": [paid, paid],
+        "inspections": due,
+        "inspection_hours": 5.0,
+        "stage_weight": weight,
+    }
+    result = plan_people(need, heads, annual, options, **rest)
     useful = paid * options.max_utilisation
     loss = options.lend_loss_share + options.lend_loss_per_1000_km * km / 1000
     case = (need, heads, annual, worth, loss, (work + due * 5) / useful, due, 5 / useful, weight, options)
@@ -238,6 +237,13 @@ def test_no_other_plan_of_two_regions_and_two_months_is_cheaper(seed):
     steps = (result.hire, result.train[:, 1], result.move_in[1] - result.move_out[1], result.release)
     assert cost_of_whole_steps(case, *steps) == pytest.approx(result.cost, rel=1e-7)
     assert result.bound == pytest.approx(result.cost, rel=1e-6)
+    # As large programs are planned: within the gap asked for, and its bound is true.
+    monkeypatch.setattr(people_search, "WRITTEN_OUT", 0)
+    near = plan_people(need, heads, annual, replace(options, plan_gap=0.05), **rest)
+    assert near.bound <= result.cost * (1 + 1e-7)
+    assert result.cost * (1 - 1e-7) <= near.cost <= near.bound * 1.05 * (1 + 1e-9)
+    steps = (near.hire, near.train[:, 1], near.move_in[1] - near.move_out[1], near.release)
+    assert cost_of_whole_steps(case, *steps) == pytest.approx(near.cost, rel=1e-7)
 
 
 def test_people_are_split_as_today_with_enough_of_the_higher_skills():

@@ -79,7 +79,11 @@ class Reader:
         """Names, one for each, all different."""
         if given is None:
             return usual
-        out = pd.Index(given)
+        try:
+            out = pd.Index(given)
+        except TypeError:
+            self.refuse(argument, given, f"is a list of {count} names", "give one name for each")
+            return usual
         if len(out) != count:
             self.refuse(argument, f"{len(out)} names", f"has {count} names", "give one name for each")
             return usual
@@ -117,6 +121,9 @@ def read_case(
     DataError
     """
     reader = Reader()
+    if not isinstance(options, StaffingOptions):
+        reader.refuse("options", type(options).__name__, "is StaffingOptions", "give StaffingOptions()")
+        raise DataError(reader.problems)
     try:
         needed = np.asarray(need, dtype=float)
     except (TypeError, ValueError):

@@ -141,7 +141,7 @@ class PeopleModel:
 
     def read(self, values: FloatArray) -> dict[str, FloatArray]:
         """The columns' values by name, 0 where a column does not exist; near-whole figures made whole."""
-        near = np.rint(values)
+        near = np.rint(values) + 0.0
         clean = np.append(np.where(np.abs(values - near) < 1e-6, near, values), 0.0)
         return {name: clean[numbers] for name, numbers in self.columns.items()}
 

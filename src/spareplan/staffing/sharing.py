@@ -171,7 +171,7 @@ def plan_people(
     Examples
     --------
     >>> import numpy as np
-    >>> from spareplan import StaffingOptions
+    >>> from spareplan.config import StaffingOptions
     >>> need, heads = np.full((1, 1, 6), 2.0), np.array([[1.0]])
     >>> plan = plan_people(need, heads, np.array([[120e3]]), StaffingOptions(), skills=["senior"])
     >>> plan.hire[0, 0].tolist()
