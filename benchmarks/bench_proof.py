@@ -3,9 +3,9 @@
 Draws fresh regions (machines evenly spread or in clusters, work of scv 0.3 to 2.5, half of them with work
 that differs by class, 3 to 40 engineers), sizes them for three sets of promises by formula and by search, and
 checks every number with 400,000 orders of another seed, or more where queues of months leave it unsure: who
-misses 95 % by more than a point, how many more engineers than the least that would do. Then day shifts through
-the search, and the speed of the event loop by mode. Seconds are CPU seconds of this process, wall beside them where several threads work. The time of 2,400
-searches is in `bench_staffing.py`.
+misses 95 % by more than a point, how many more engineers than the least that would do. Then day shifts
+through the search, and the speed of the event loop by mode. Seconds are CPU seconds of this process, wall
+beside them where several threads work. The time of 2,400 searches is in `bench_staffing.py`.
 """
 
 from __future__ import annotations
