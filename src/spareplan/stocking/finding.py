@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spareplan.errors import SolverError
-from spareplan.stocking.leaves import settle_leaves
+from spareplan.stocking.leaves import FAR_STEPS, STEPS, settle_leaves
 from spareplan.stocking.levels_lp import Columns, generate_columns, largest_shares
 from spareplan.stocking.multipliers import (
     Search,
@@ -35,12 +36,17 @@ LP_ROWS = 60_000
 # Where shares are promised to few parts each, one part is much of a promise: the secants miss the prices
 # by tens of percents, and the linear programme is worth its time much longer.
 JUMPY_LP_ROWS, FEW_PER_PROMISE = 300_000, 2_000
+# How near the programme comes to its bound, as a share; more is lost to whole pieces there.
+FINE, ROUGH = 1e-6, 2e-4
 # From here on a search by two moments comes first, and the exact one starts near its end.
 SURROGATE_ROWS = 3_000
 # From here on some of the parts tell where the prices lie, and few steps over all of them remain.
 SAMPLE_ROWS = 200_000
 # Nearer to the bound than this, choosing the stocks of leaves together gains little.
 SETTLED = 1e-3
+# Farther than this, stocks of leaves far from those in hand are looked at, in so many passes at most, as long
+# as one closes this share of what is left.
+FAR, PASSES, WORTHWHILE = 5e-3, 4, 0.05
 # Passes that may follow an interrupt until all promises are kept.
 MENDING_STEPS = 6
 
@@ -257,7 +263,8 @@ def price_promises(
         columns = Columns(pipelines, promises)
         for priced in search.visited[-6:]:
             columns.add(priced)
-        master = generate_columns(columns, search, progress=progress)
+        fine = rows <= LP_ROWS or not has_jumps(promises)
+        master = generate_columns(columns, search, tolerance=FINE if fine else ROUGH, progress=progress)
         _stop_if(search)
         standing.road = "linear programme"
         if len(master.shares) == len(columns):
@@ -327,10 +334,29 @@ def _trim_all(
             if whole is not None:
                 standing.offer(money(pipelines, whole), whole, measure(pipelines, whole))
     near = standing.best is None or standing.best[0] <= standing.searched.bound * (1 + SETTLED)
-    if standing.best is not None and len(pipelines.stop) <= LP_ROWS and not near:
-        levels = settle_leaves(pipelines, promises, standing.best[1], standing.searched.prices)
-        standing.offer(money(pipelines, levels), levels, measure(pipelines, levels))
+    if standing.best is not None and by_columns(pipelines, promises) and not near:
+        _settle(pipelines, promises, standing, told)
     told("pieces", 1, 1)
+
+
+def _settle(pipelines: Pipelines, promises: Promises, standing: Standing, told: Progress) -> None:
+    """Choose stocks of leaves together: near ones, and far ones where the bound is still far."""
+    prices = standing.searched.prices
+    steps = STEPS
+    for number in range(PASSES):
+        before, levels, _ = standing.feasible
+        inside = partial(_settled, told, number)
+        levels = settle_leaves(pipelines, promises, levels, prices, steps, inside)
+        standing.offer(money(pipelines, levels), levels, measure(pipelines, levels))
+        cost, bound = standing.feasible[0], standing.searched.bound
+        gained = number == 0 or before - cost > WORTHWHILE * (cost - bound)
+        if cost <= bound * (1 + FAR) or not gained:
+            break
+        steps = FAR_STEPS
+
+
+def _settled(told: Progress, number: int, done: int, total: int) -> None:
+    told("stocks of stations", number * total + done, PASSES * total)
 
 
 def _search_few(pipelines: Pipelines, promises: Promises, standing: Standing, told: Progress) -> None:

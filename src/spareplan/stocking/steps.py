@@ -16,6 +16,7 @@ SPANS = {
     "proof": (550, 780),
     "columns": (550, 750),
     "pieces": (780, 820),
+    "stocks of stations": (785, 820),
     "whole levels": (820, 840),
     "branches": (840, 940),
     "short budget": (930, 960),
