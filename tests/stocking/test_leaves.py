@@ -112,6 +112,7 @@ def test_choices_that_the_relaxation_leaves_out_are_in_no_better_plan(seed, monk
 
 def test_a_promise_that_the_solver_overdraws_is_kept_by_a_second_search(monkeypatch):
     pipelines, promises, levels, prices = _network(0)
+    plain = settle_leaves(pipelines, promises, levels, prices, FAR_STEPS)
     solve, asked = leaves.solve_arrays, []
 
     def overdrawn(cost, matrix, lower, upper, *rest, **options):
@@ -122,4 +123,4 @@ def test_a_promise_that_the_solver_overdraws_is_kept_by_a_second_search(monkeypa
     monkeypatch.setattr(leaves, "solve_arrays", overdrawn)
     settled = settle_leaves(pipelines, promises, levels, prices, FAR_STEPS)
     assert promises.kept(promises.used(measure(pipelines, settled))).all()
-    assert money(pipelines, settled) < money(pipelines, levels)
+    assert money(pipelines, settled) == pytest.approx(money(pipelines, plain), rel=1e-3)
