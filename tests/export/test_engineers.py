@@ -141,6 +141,14 @@ def test_the_summary_of_a_region_tells_its_engineers_in_its_fullest_month() -> N
     assert not [line for line in cut_plan(small_plan(), "华东").lines if line.startswith("Engineers")]
 
 
+def test_the_facts_count_engineers_of_the_fullest_month() -> None:
+    plan = manned_plan()
+    later = plan.crew.table.assign(month=MONTH, required=5.0)
+    table = pd.concat([plan.crew.table, later], ignore_index=True)
+    facts = dict(cut_plan(replace(plan, crew=replace(plan.crew, table=table)), "华北").facts)
+    assert (facts["engineers_required_most"], facts["engineers_present"]) == (5.0, 2.0)
+
+
 def test_over_http_a_region_reads_its_own_engineers_and_headquarters_all(tmp_path: Path) -> None:
     pytest.importorskip("fastapi")
     from fastapi.testclient import TestClient

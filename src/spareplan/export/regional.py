@@ -262,10 +262,10 @@ def _facts(plan: Plan, sheets: Mapping[str, pd.DataFrame]) -> list[tuple[str, An
         ("exceptions", len(sheets["exceptions"])),
     ]
     if len(crew):
-        first = crew[crew["month"] == crew["month"].min()]
+        by_month = crew.groupby("month")[["required", "headcount"]].sum()
         facts += [
-            ("engineers_required", float(first["required"].sum())),
-            ("engineers_present", float(first["headcount"].sum())),
+            ("engineers_required_most", float(by_month["required"].max())),
+            ("engineers_present", float(by_month["headcount"].iloc[0])),
         ]
     return facts
 

@@ -30,6 +30,7 @@ NUMBERS = {
 # Units of which nobody reads a thousandth.
 DECIMALS = dict.fromkeys(("hours", "orders", "orders/year", "machines", "visits"), "tenths")
 DECIMALS |= dict.fromkeys(("people", "person-months"), "hundredths") | {"km²": "count"}
+LETTERS_PER_DIGIT = 1.4
 SHORT_TITLE = 10
 PLACES = {"tenths": 1, "hundredths": 2}
 BLUE, GREY, LIGHT, MARKED = "#1F4E79", "#595959", "#EAF1F8", "#FFF2CC"
@@ -149,7 +150,7 @@ class Workbook:
         for line in cut.lines:
             sheet.merge_range(row, 0, row, 2, "", self._wrapped)
             sheet.write_string(row, 0, line, self._wrapped)
-            sheet.set_row(row, 15 * (1 + _width(line) // 120))
+            sheet.set_row(row, 15 * _lines(line, 144))
             row += 1
         worst = cut.sheets["exceptions"].head(SHOWN_EXCEPTIONS)
         if len(worst):
@@ -162,6 +163,7 @@ class Workbook:
                 sheet.write_string(row, 0, _title(kind, self.language), self._wrapped)
                 sheet.write_string(row, 1, action, self._wrapped)
                 sheet.write_string(row, 2, message, self._wrapped)
+                sheet.set_row(row, 15 * max(_lines(action, 34), _lines(message, 80)))
 
     def add_table(self, name: str, frame: pd.DataFrame) -> None:
         """Write one table as a sheet; cells that a planner changed are shaded.
@@ -304,6 +306,11 @@ def _as_shown(value: Any, kind: str) -> str:
         return ""
     wide = {"date": "2026-01-01", "month": "2026-01", "share": "100.0%"}
     return wide.get(kind) or f"{value:,.{PLACES.get(kind, 3)}f}"
+
+
+def _lines(text: str, width: int) -> int:
+    """Lines a text takes in a cell; letters are narrower than the digits that widths count."""
+    return max(-(-_width(text) // int(LETTERS_PER_DIGIT * width)), 1)
 
 
 def _title_width(title: str) -> int:
