@@ -1,4 +1,4 @@
-"""Day shifts by the daily chain against simulation: `python benchmarks/bench_shifts.py [regions]`.
+"""Day shifts by the daily chain against simulation: `python benchmarks/bench_shifts.py [regions] [seed]`.
 
 Draws fresh regions (machines evenly spread or in clusters, work of scv 0.3 to 2.5, half of them with work
 that differs by class, 3 to 40 engineers on a shift from 8 to 18), sizes each by `size_day` and looks with
@@ -176,8 +176,9 @@ def tell(name: str, table: pd.DataFrame) -> None:
 def main() -> None:
     """Print all tables."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 12
+    seed = int(sys.argv[2]) if len(sys.argv) > 2 else 20_261_206
     day_kept(Region(0, np.random.default_rng(0), Duty(8, 18)).rows, 3, PROMISES, Duty(8, 18))
-    tell("8-18, all on call", compare(count, 20_261_206, Duty(8, 18), None))
+    tell("8-18, all on call", compare(count, seed, Duty(8, 18), None))
     others = max(count // 3, 4)
     week = np.tile(OFFICE / OFFICE.mean(), (7, 1))
     for number, (name, duty, profile) in enumerate(
@@ -188,7 +189,7 @@ def main() -> None:
             ("20-6, all on call", Duty(20, 6), None),
         )
     ):
-        tell(name, compare(others, 7 + number, duty, profile))
+        tell(name, compare(others, seed + 1 + number, duty, profile))
     print("\nA desk of 450 cases a month:")
     print(first_example(450).to_string(index=False))
 
