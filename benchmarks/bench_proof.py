@@ -26,7 +26,8 @@ from spareplan.staffing.sizing import Promises
 PRIORITIES = ["P1", "P2", "P3", "P4"]
 TARGET, SEED, CHECK_SEED = 0.95, 20_261_123, 771
 CHECK_ORDERS = 400_000
-# A share is checked in as many times the orders until its standard error is below this, at most so often.
+# A share is checked in more orders until its standard error is below this, or it is clearly kept or clearly
+# missed by more than a point, at most so many times.
 SURE, MOST_CHECKS = 0.003, 12
 DISPATCH = {"strict": np.array([1 / 3, 1.0, 8.0, 24.0]), "lenient": np.array([2.0, 4.0, 24.0, 72.0])}
 NOBODY = np.zeros(4, dtype=bool)
@@ -135,7 +136,9 @@ class Check:
                 squares.append(run.respond_error**2)
                 mean = np.mean(shares, axis=0)
                 worst = int(np.nanargmin(mean))
-                if np.sqrt(np.sum(squares, axis=0)[worst]) / len(shares) < SURE:
+                error = np.sqrt(np.sum(squares, axis=0)[worst]) / len(shares)
+                above = mean[worst] - TARGET
+                if error < SURE or above > 3 * error or above < -0.01 - 3 * error:
                     break
             self.known[servers] = float(mean[worst])
         return self.known[servers]
