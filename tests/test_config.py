@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from spareplan import DataError, PlanConfig, Thresholds, read_config
-from spareplan.config import StockingOptions, config_from, config_text, option_rows
+from spareplan import (
+    DataError,
+    ForecastOptions,
+    PlanConfig,
+    ReplenishmentOptions,
+    StaffingOptions,
+    StockingOptions,
+    Thresholds,
+    read_config,
+)
+from spareplan.config import config_from, config_text, option_rows
 from spareplan.results import assumptions_frame
 
 
@@ -102,3 +113,42 @@ def test_a_variant_leaves_its_origin_unchanged() -> None:
     assert (base.budget, lean.budget) == (2_500_000, 2_000_000)
     with pytest.raises(dataclasses.FrozenInstanceError):
         base.budget = 1.0  # type: ignore[misc]
+
+
+def test_wrong_options_are_refused_by_name_all_at_once() -> None:
+    with pytest.raises(DataError) as caught:
+        StaffingOptions(search_by_simulation="never", shift_start=-1, work_day=5, travel_speed="fast")  # type: ignore[call-arg, arg-type]
+    problems = caught.value.problems.set_index("column")
+    assert set(problems["table"]) == {"StaffingOptions"}
+    assert problems.loc["search_by_simulation", ["value", "rule", "remedy"]].tolist() == [
+        "never",
+        "is 'doubtful', 'all' or 'none'",
+        "give such a value, or leave it out for 'doubtful'",
+    ]
+    assert problems.loc["shift_start", "rule"] == "is 0 or more"
+    assert problems.loc["work_day", "remedy"] == "did you mean work_days?"
+    assert problems.loc["travel_speed", "remedy"] == "give such a value [km/hour], or leave it out for 50.0"
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrong"),
+    [
+        (ForecastOptions, {"backtest_origins": 9}),
+        (Thresholds, {"adi": 0.5}),
+        (StockingOptions, {"vital_pieces": -1}),
+        (ReplenishmentOptions, {"projection": "some"}),
+        (StaffingOptions, {"stage_weights": ("dear",)}),
+        (PlanConfig, {"months": 0}),
+    ],
+)
+def test_every_class_of_options_names_what_it_refuses(kind: Any, wrong: dict[str, Any]) -> None:
+    for build in (lambda: kind(**wrong), lambda: dataclasses.replace(kind(), **wrong)):
+        with pytest.raises(DataError) as caught:
+            build()
+        assert caught.value.problems["column"].iloc[0].split(".")[0] == next(iter(wrong))
+
+
+def test_good_options_pass_as_they_are() -> None:
+    nested = PlanConfig(staffing=StaffingOptions(work_days=5))
+    assert nested.staffing.work_days == 5
+    assert pickle.loads(pickle.dumps(nested)) == nested

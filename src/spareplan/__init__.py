@@ -23,7 +23,15 @@ from spareplan.errors import (
 if TYPE_CHECKING:
     from spareplan import forecast, staffing, stocking
     from spareplan.classify import grade_parts
-    from spareplan.config import PlanConfig, Thresholds, read_config
+    from spareplan.config import (
+        ForecastOptions,
+        PlanConfig,
+        ReplenishmentOptions,
+        StaffingOptions,
+        StockingOptions,
+        Thresholds,
+        read_config,
+    )
     from spareplan.export.writers import export_plan
     from spareplan.feedback import apply_corrections, corrections_from, score_plan, score_versions
     from spareplan.forecast.backtest import backtest_demand
@@ -57,6 +65,10 @@ _HOMES = {
     "backtest_demand": "spareplan.forecast.backtest",
     "grade_parts": "spareplan.classify",
     "Thresholds": "spareplan.config",
+    "ForecastOptions": "spareplan.config",
+    "StockingOptions": "spareplan.config",
+    "ReplenishmentOptions": "spareplan.config",
+    "StaffingOptions": "spareplan.config",
     "PlanConfig": "spareplan.config",
     "read_config": "spareplan.config",
     "optimize_levels": "spareplan.stocking.levels",
@@ -76,11 +88,15 @@ __all__ = [
     "Dataset",
     "ExportError",
     "FitError",
+    "ForecastOptions",
     "InfeasibleError",
     "PlanConfig",
     "PlanStore",
+    "ReplenishmentOptions",
     "SolverError",
     "SpareplanError",
+    "StaffingOptions",
+    "StockingOptions",
     "StoreError",
     "Thresholds",
     "add_override",

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError
 from pydantic.dataclasses import dataclass
 
 from spareplan.errors import DataError, Problem
@@ -26,6 +25,7 @@ from spareplan.options import (
     StockingOptions,
     Thresholds,
     option,
+    refused_by_name,
 )
 
 __all__ = [
@@ -50,6 +50,7 @@ _STAGES = {
 }
 
 
+@refused_by_name
 @dataclass(frozen=True, config=STRICT)
 class PlanConfig:
     """Everything a plan needs beside the data.
@@ -275,10 +276,7 @@ def _build(kind: Any, given: dict[str, Any], section: str, source: str, problems
         problems.append(Problem(source, 0, prefix + key, str(value), "is no known key", remedy))
     try:
         return kind(**fine)
-    except ValidationError as error:
-        for fault in error.errors():
-            column = prefix + ".".join(str(part) for part in fault["loc"])
-            problems.append(
-                Problem(source, 0, column, str(fault["input"]), fault["msg"].lower(), "give such a value")
-            )
+    except DataError as error:
+        told = error.problems.assign(table=source, row=0, column=prefix + error.problems["column"])
+        problems += [Problem(*fault) for fault in told.to_numpy().tolist()]
         return kind()

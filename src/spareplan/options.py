@@ -5,12 +5,26 @@ One frozen class per stage; `spareplan.config` gathers them in a plan's configur
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import dataclasses
+import difflib
+import functools
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
+from spareplan.errors import DataError, Problem
+
 STRICT = ConfigDict(extra="forbid")
+Options = TypeVar("Options")
+_RULES = {
+    "greater_than_equal": "is {ge:g} or more",
+    "greater_than": "is above {gt:g}",
+    "less_than_equal": "is at most {le:g}",
+    "less_than": "is below {lt:g}",
+    "literal_error": "is {expected}",
+    "unexpected_keyword_argument": "is no known option",
+}
 
 
 def option(default: Any, unit: str, meaning: str, **bounds: Any) -> Any:
@@ -18,6 +32,40 @@ def option(default: Any, unit: str, meaning: str, **bounds: Any) -> Any:
     return Field(default, description=meaning, json_schema_extra={"unit": unit}, **bounds)
 
 
+def refused_by_name(kind: type[Options]) -> type[Options]:
+    """Let a class of options refuse wrong values with a DataError that names each of them."""
+    build = kind.__init__
+
+    @functools.wraps(build)
+    def checked(self: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            build(self, *args, **kwargs)
+        except ValidationError as error:
+            raise DataError([_problem(kind, fault) for fault in error.errors()]) from None
+
+    kind.__init__ = checked  # type: ignore[method-assign]
+    return kind
+
+
+def _problem(kind: Any, fault: Any) -> Problem:
+    """Say a fault that pydantic found in the words of all other problems."""
+    context = fault.get("ctx", {})
+    rule = _RULES.get(fault["type"], fault["msg"].replace("Input should be", "is")).format(**context)
+    fields: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(kind)}
+    name = str(fault["loc"][0])
+    info: Any = fields.get(name)
+    unit = (getattr(info, "json_schema_extra", None) or {}).get("unit", "")
+    remedy = f"give such a value{f' [{unit}]' if unit else ''}"
+    if name not in fields:
+        near = difflib.get_close_matches(name, fields, n=1)
+        remedy = f"did you mean {near[0]}?" if near else f"known here: {', '.join(fields)}"
+    elif hasattr(info, "default"):
+        remedy += ", or leave it out" + ("" if info.default is None else f" for {info.default!r}")
+    column = ".".join(str(part) for part in fault["loc"])
+    return Problem(kind.__name__, 0, column, str(fault["input"]), rule, remedy)
+
+
+@refused_by_name
 @dataclass(frozen=True, config=STRICT)
 class ForecastOptions:
     """Assumptions of the demand forecast."""
@@ -57,6 +105,7 @@ class ForecastOptions:
     )
 
 
+@refused_by_name
 @dataclass(frozen=True, config=STRICT)
 class Thresholds:
     """Where the lines between the grades of parts are drawn; an analyst's to tune."""
@@ -93,6 +142,7 @@ class Thresholds:
     )
 
 
+@refused_by_name
 @dataclass(frozen=True, config=STRICT)
 class StockingOptions:
     """Assumptions of the stock levels."""
@@ -139,6 +189,7 @@ class StockingOptions:
     )
 
 
+@refused_by_name
 @dataclass(frozen=True, config=STRICT)
 class ReplenishmentOptions:
     """Assumptions of the weekly replenishment."""
@@ -155,6 +206,7 @@ class ReplenishmentOptions:
     )
 
 
+@refused_by_name
 @dataclass(frozen=True, config=STRICT)
 class StaffingOptions:
     """Assumptions of the head count."""
@@ -243,9 +295,7 @@ class StaffingOptions:
     train_loss_share: float = option(
         0.2, "share", "working time lost while an engineer trains for the next skill", ge=0, le=1
     )
-    release: bool = option(
-        False, "", "engineers may be let go where that saves"
-    )
+    release: bool = option(False, "", "engineers may be let go where that saves")
     release_cost_share: float = option(
         0.4, "share of annual cost", "cost of letting an engineer go: severance and notice", ge=0
     )
