@@ -92,6 +92,19 @@ def test_an_impossible_requirement_is_refused_by_name():
         cover_shifts(np.ones((3, 24)))
 
 
+@pytest.mark.parametrize(("people", "told"), [(1, "1 person is required"), (2, "2 people are required")])
+def test_an_hour_without_a_shift_says_how_many_it_asks_for(people, told):
+    with pytest.raises(DataError, match=f"covers Mon 0:00, where {told}"):
+        cover_shifts(np.full(24, people), starts=[8], length=8)
+
+
+def test_a_negative_requirement_is_told_with_its_hour():
+    need = np.zeros((7, 24))
+    need[2, 14] = -1
+    with pytest.raises(DataError, match="-1 on Wed 14:00"):
+        cover_shifts(need)
+
+
 def test_shifts_of_several_lengths_need_no_more_people_than_one_length():
     need = np.zeros((7, 24))
     need[:, 8:20] = 1

@@ -185,7 +185,7 @@ def cover_shifts(
             "cover_shifts",
             "starts",
             list(starts),
-            f"covers {WEEKDAYS[day]} {hour}:00, where {flat[empty[0]]:g} people are required",
+            f"covers {WEEKDAYS[day]} {hour}:00, where {_required(flat[empty[0]])}",
             "allow a shift that covers it",
         )
     top = int(np.ceil(flat.max(initial=0.0)) * DAYS_PER_WEEK) * weekend_every
@@ -278,6 +278,10 @@ def on_duty(shifts: pd.DataFrame) -> FloatArray:
     return out.reshape(DAYS_PER_WEEK, HOURS_PER_DAY)
 
 
+def _required(people: float) -> str:
+    return "1 person is required" if people == 1 else f"{people:g} people are required"
+
+
 def _whole(value: object, low: int, high: int) -> bool:
     number = pd.to_numeric(pd.Series([value]), errors="coerce").iloc[0]
     return bool(low <= number <= high and number == int(number))
@@ -321,13 +325,13 @@ def _check_cover(
 ) -> list[tuple[int, int]]:
     """Refuse what is none, all at once; lengths with their working days a week."""
     given = Arguments("cover_shifts")
-    if need.shape != (DAYS_PER_WEEK, HOURS_PER_DAY) or not (np.isfinite(need) & (need >= 0)).all():
-        given.add(
-            "required",
-            f"shape {need.shape}",
-            "is 7 x 24 numbers of 0 or more",
-            "give people per weekday and hour",
-        )
+    remedy = "give people per weekday and hour"
+    if need.shape != (DAYS_PER_WEEK, HOURS_PER_DAY):
+        given.add("required", f"shape {need.shape}", "is 7 x 24 numbers of 0 or more", remedy)
+    else:
+        for day, hour in np.argwhere(~(np.isfinite(need) & (need >= 0)))[:1]:
+            value = f"{need[day, hour]:g} on {WEEKDAYS[day]} {hour}:00"
+            given.add("required", value, "is 0 or more in every hour", remedy)
     lengths = np.atleast_1d(np.asarray(length, dtype=object)).tolist()
     counts = np.atleast_1d(np.asarray(days_on, dtype=object)).tolist()
     counts = counts * len(lengths) if np.ndim(days_on) == 0 else counts
