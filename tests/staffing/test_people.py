@@ -280,7 +280,7 @@ def test_options_of_another_kind_are_refused_by_name():
     "wrong", [{"leave_share_per_year": -0.1}, {"hire_lead_months": -1}, {"overtime_share": 1.5}]
 )
 def test_options_beyond_their_bounds_are_refused_by_name(wrong):
-    with pytest.raises(ValueError, match=next(iter(wrong))):
+    with pytest.raises(DataError, match=next(iter(wrong))):
         StaffingOptions(**wrong)
 
 
