@@ -330,8 +330,8 @@ def _check_cover(
         given.add("required", f"shape {need.shape}", "is 7 x 24 numbers of 0 or more", remedy)
     else:
         for day, hour in np.argwhere(~(np.isfinite(need) & (need >= 0)))[:1]:
-            value = f"{need[day, hour]:g} on {WEEKDAYS[day]} {hour}:00"
-            given.add("required", value, "is 0 or more in every hour", remedy)
+            least = f"{need[day, hour]:g} on {WEEKDAYS[day]} {hour}:00"
+            given.add("required", least, "is 0 or more in every hour", remedy)
     lengths = np.atleast_1d(np.asarray(length, dtype=object)).tolist()
     counts = np.atleast_1d(np.asarray(days_on, dtype=object)).tolist()
     counts = counts * len(lengths) if np.ndim(days_on) == 0 else counts
