@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spareplan.errors import Problem
+from spareplan.stocking._faults import missing_columns, rows_problem, unknown_labels
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -65,13 +66,8 @@ def read_sites(sites: pd.DataFrame, problems: list[Problem]) -> SiteTree | None:
     lead_sd = numbers(sites, "lead_time_sd_days", "sites", problems, default=0.0)
     before = len(problems)
     strays = ~top & (above < 0)
-    problems += rows_problem(
-        "sites",
-        sites,
-        "parent_id",
-        strays,
-        "is no site_id of sites",
-        "add that site or mend the id",
+    problems += unknown_labels(
+        "sites", sites, "parent_id", strays, ids, "is no site_id of sites", "add that site or mend the id"
     )
     problems += rows_problem(
         "sites",
@@ -153,6 +149,24 @@ def read_levels(
         "is empty",
         "give whole pieces of at least 0, or reorder_point and order_quantity",
     )
+    if "reorder_point" in levels or "order_quantity" in levels:
+        # With S = R + 1 beside it a lone R says nothing more: one by one.
+        problems += rows_problem(
+            "levels",
+            levels,
+            "reorder_point",
+            ~np.isnan(point) & np.isnan(quantity) & ~empty & (point + 1 != stock),
+            "stands without order_quantity, and base_stock is not one piece above it",
+            "give order_quantity, or leave reorder_point empty",
+        )
+        problems += rows_problem(
+            "levels",
+            levels,
+            "order_quantity",
+            (quantity > 1) & np.isnan(point) & ~empty,
+            "stands without reorder_point",
+            "give reorder_point, or leave order_quantity empty",
+        )
     if problems or tree is None:
         return nothing
     # Below HQ the base stock rules where pieces are ordered one by one: R = S - 1 beside it says the same.
@@ -238,12 +252,11 @@ def places(
     if not {"part_id", "site_id"} <= set(frame.columns):
         return np.zeros(len(frame), dtype=np.int64), np.zeros(len(frame), dtype=np.int64)
     part, site = positions(frame["part_id"], part_ids), positions(frame["site_id"], site_ids)
-    problems += rows_problem(
-        table, frame, "part_id", part < 0, "is not in parts", "add the part or drop the row"
-    )
-    problems += rows_problem(
-        table, frame, "site_id", site < 0, "is not in sites", "add the site or drop the row"
-    )
+    for column, place, ids in (("part_id", part, part_ids), ("site_id", site, site_ids)):
+        where, one = column.replace("_id", "s"), column.removesuffix("_id")
+        problems += unknown_labels(
+            table, frame, column, place < 0, ids, f"is not in {where}", f"add the {one} or drop the row"
+        )
     # Counting codes is much faster than comparing labels; the labels are compared where something is wrong.
     known = (part >= 0) & (site >= 0)
     every = bool(known.all())
@@ -281,30 +294,6 @@ def positions(labels: pd.Series, ids: pd.Index | None) -> IntArray:
         codes, unique = pd.factorize(labels.iloc[begin : begin + BLOCK_ROWS])
         out[begin : begin + BLOCK_ROWS] = np.r_[ids.get_indexer(unique), -1][codes]
     return out
-
-
-def missing_columns(table: str, frame: pd.DataFrame, columns: list[str]) -> list[Problem]:
-    """A problem per column that the table lacks."""
-    return [
-        Problem(table, 0, name, "", "is missing", f"add the column {name}")
-        for name in columns
-        if name not in frame.columns
-    ]
-
-
-def rows_problem(
-    table: str, frame: pd.DataFrame, column: str, bad: BoolArray, rule: str, remedy: str
-) -> list[Problem]:
-    """A problem per faulty row; rows count as in a file with the header as line 1."""
-    if not np.any(bad):
-        return []
-    values = (
-        frame[column].to_numpy(dtype=object) if column in frame else np.full(len(frame), "", dtype=object)
-    )
-    return [
-        Problem(table, int(row) + 2, column, "" if pd.isna(values[row]) else str(values[row]), rule, remedy)
-        for row in np.flatnonzero(bad)
-    ]
 
 
 def numbers(

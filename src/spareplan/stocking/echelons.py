@@ -42,6 +42,7 @@ from numpy.typing import NDArray
 
 from spareplan.errors import problem_in_argument
 from spareplan.maths import distributions
+from spareplan.stocking._faults import read_times, refuse_no_tables
 from spareplan.stocking._forest import Forest, read_forest
 from spareplan.stocking.laws import (
     TAIL,
@@ -305,23 +306,16 @@ def evaluate_levels(
         raise problem_in_argument(
             "evaluate_levels", "method", method, "is no evaluation", f"use one of {', '.join(METHODS)}"
         )
-    bad_times = [t for t in times if not (t >= 0 and np.isfinite(t))]
-    if bad_times:
-        raise problem_in_argument(
-            "evaluate_levels",
-            "times",
-            bad_times,
-            "holds no finite days of at least 0",
-            "give days of at least 0",
-        )
+    refuse_no_tables("evaluate_levels", {"sites": sites, "parts": parts, "rates": rates, "levels": levels})
+    days = read_times("evaluate_levels", times)
     forest = read_forest(sites, parts, rates, levels)
     service, _ = evaluate_forest(forest, method)
     shares = np.empty((len(forest), 0))
-    if len(times):
+    if len(days):
         from spareplan.stocking.waiting import wait_shares
 
-        shares = wait_shares(forest, np.asarray(times, dtype=float), method)
-    waits = {f"wait_le_{time:g}": shares[:, column] for column, time in enumerate(times)}
+        shares = wait_shares(forest, days, method)
+    waits = {f"wait_le_{time:g}": shares[:, column] for column, time in enumerate(days.tolist())}
     return service_table(forest, service, evaluation_codes(forest, method), waits)
 
 

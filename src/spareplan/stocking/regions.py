@@ -187,12 +187,14 @@ def _line(caps: pd.DataFrame, least: float, proved: float, words: list[str], ask
     given = ", ".join(f"{row.target:,.2f}" for row in caps.itertuples())
     names = ", ".join(caps["group"])
     what = f"a cap of {given} is" if len(caps) == 1 else f"caps of {given} are together"
+    low, high = f"{proved:,.2f}", f"{least:,.2f}"
     between = (
-        f"the least found that does is {least:,.2f}"
-        if least <= proved * (1 + WITHIN)
-        else f"the least that does lies between {proved:,.2f} (no levels do below) and {least:,.2f} (found)"
+        f"the least that does is {high}, proved"
+        if low == high
+        else f"the least that does lies between {low} (no levels do below) and {high} (found)"
     )
-    line = f"{names}: {what} too little for the promises of its sites, however much lies elsewhere; {between}"
+    needs = "promises of" if asked else "levels that are fixed at"
+    line = f"{names}: {what} too little for the {needs} its sites, however much lies elsewhere; {between}"
     if words and len(words) < asked:
         more = f" and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
         shown = ", ".join(words[:SHOWN]) + more

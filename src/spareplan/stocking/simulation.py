@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from spareplan.errors import problem_in_argument
 from spareplan.results import Attainment, StockLevels, assumptions_frame
+from spareplan.stocking._faults import read_times, refuse_no_tables
 from spareplan.stocking._forest import read_forest
 from spareplan.stocking.attainment import (
     assumption_rows,
@@ -81,8 +82,10 @@ def simulate(
         raise problem_in_argument(
             "simulate", "seed", seed, "is no whole number of at least 0", "give such a seed"
         )
+    tables = {"sites": sites, "parts": parts, "rates": rates, "levels": levels}
+    refuse_no_tables("simulate", tables, laterals=laterals)
+    waits = read_times("simulate", times)
     forest = read_forest(sites, parts, rates, levels)
-    waits = np.asarray(times, dtype=float)
     if laterals is not None:
         from spareplan.stocking.lateral import simulate_pools
 
