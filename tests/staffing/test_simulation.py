@@ -376,6 +376,17 @@ def test_impossible_arguments_are_refused_by_name(name, value):
     assert name in caught.value.problems["column"].tolist()
 
 
+def test_faults_of_orders_crew_and_arguments_are_told_together():
+    demand = pd.DataFrame({"priority": ["P1"], "orders_per_day": [3.0], "work_hours": [-1.0]})
+    with pytest.raises(DataError) as caught:
+        staffing.simulate_region(demand, 0, travel_speed=0.0, days="long", cycle_hours=-5.0)
+    problems = caught.value.problems
+    assert set(problems["column"]) == {"travel_speed", "days", "cycle_hours", "work_hours", "count"}
+    nobody = problems.set_index("column").loc["count"]
+    assert nobody["rule"] == "is at least 1: else nobody serves the orders"
+    assert nobody["remedy"].startswith("give the engineers on duty")
+
+
 def test_doubled_priorities_and_empty_tables_are_refused():
     double = orders(orders_per_day=[1.0, 1.0], work_hours=[1.0, 1.0]).assign(priority="P1")
     for demand, crew in ((double, 2), (double.iloc[:0], 2), (orders(**ONE), "two")):

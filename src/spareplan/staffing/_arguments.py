@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from spareplan.errors import DataError, Problem
@@ -128,3 +130,38 @@ class Arguments:
     def _each(self, name: str, out: FloatArray, wrong: NDArray[np.bool_], rule: str, remedy: str) -> None:
         for bad in out[wrong]:
             self.add(name, f"{bad:g}", rule, remedy)
+
+
+def checked_together(*checks: Callable[[], Any]) -> list[Any]:
+    """Run checks, and refuse all that any of them found at once.
+
+    Parameters
+    ----------
+    checks : callables
+        Each gives what it read, or raises a DataError.
+
+    Returns
+    -------
+    list
+        What each gave.
+
+    Raises
+    ------
+    DataError
+        With the problems of all checks.
+    """
+    results, problems = [], []
+    for check in checks:
+        try:
+            results.append(check())
+        except DataError as error:
+            problems.append(error.problems)
+    if problems:
+        raise DataError(pd.concat(problems, ignore_index=True))
+    return results
+
+
+def plain_number(value: Any) -> float:
+    """Give a plain number as it is; NaN for anything else."""
+    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    return float(value) if number else np.nan

@@ -9,9 +9,11 @@ import pandas as pd
 
 from spareplan.errors import DataError, Problem
 from spareplan.maths.units import DAYS_PER_WEEK, HOURS_PER_DAY
+from spareplan.staffing._arguments import plain_number
 from spareplan.staffing.calls import LAWS
 
 SKILLS = ("junior", "senior", "expert")
+_CREW = "give the engineers on duty; size_regions tells how many the promises ask for"
 MODES = ("dispatch", "arrival")
 ORDER_COLUMNS: dict[str, Any] = {
     "work_scv": 1.0,
@@ -171,7 +173,9 @@ def checked_crew(engineers: int | pd.DataFrame, cycle: float) -> pd.DataFrame:
         Every fault, by table, row, column and value.
     """
     problems: list[Problem] = []
-    if isinstance(engineers, (int, float, np.integer, np.floating)) and not isinstance(engineers, bool):
+    # A faulty cycle is told of its own; the shifts are then read as those of a day.
+    cycle = float(cycle) if 0 < plain_number(cycle) < np.inf else float(HOURS_PER_DAY)
+    if not np.isnan(plain_number(engineers)):
         crew = pd.DataFrame({"count": [engineers]})
     elif isinstance(engineers, pd.DataFrame):
         crew = engineers.reset_index(drop=True).copy()
@@ -214,7 +218,7 @@ def checked_crew(engineers: int | pd.DataFrame, cycle: float) -> pd.DataFrame:
     )
     if not problems and count.sum() < 1:
         problems.append(
-            Problem("engineers", 0, "count", "0", "is at least one engineer", "nobody serves the orders")
+            Problem("engineers", 0, "count", "0", "is at least 1: else nobody serves the orders", _CREW)
         )
     _refuse(
         problems,
@@ -326,19 +330,17 @@ def check_run(
         if not good:
             problems.append(Problem("simulate_region", 0, name, str(value), rule, remedy))
 
-    say("travel_speed", travel_speed, 0 < travel_speed < np.inf, "is above 0", "give km/hour")
-    say("circuity", circuity, 0 < circuity < np.inf, "is above 0", "1.3 is usual")
-    say("days", days, 0 < days < np.inf, "is above 0", "simulate some days")
-    say("warm_up_days", warm_up_days, 0 <= warm_up_days < np.inf, "is 0 or more", "give days")
-    say("cycle_hours", cycle_hours, 0 < cycle_hours < np.inf, "is above 0", "24 a day, 168 a week")
-    say("area_km2", area_km2, 0 <= area_km2 < np.inf, "is 0 or more", "give the area")
-    say(
-        "urgent",
-        urgent,
-        urgent >= 0 and urgent == int(urgent),
-        "is a whole number, 0 or more",
-        "count classes",
-    )
+    def above(name: str, value: Any, remedy: str) -> None:
+        say(name, value, 0 < plain_number(value) < np.inf, "is above 0", remedy)
+
+    above("travel_speed", travel_speed, "give km/hour")
+    above("circuity", circuity, "1.3 is usual")
+    above("days", days, "simulate some days")
+    above("cycle_hours", cycle_hours, "24 a day, 168 a week")
+    say("warm_up_days", warm_up_days, 0 <= plain_number(warm_up_days) < np.inf, "is 0 or more", "give days")
+    say("area_km2", area_km2, 0 <= plain_number(area_km2) < np.inf, "is 0 or more", "give the area")
+    whole = plain_number(urgent) >= 0 and plain_number(urgent) % 1 == 0
+    say("urgent", urgent, whole, "is a whole number, 0 or more", "count classes")
     say("work_law", work_law, work_law in LAWS, f"is one of {', '.join(LAWS)}", "rename it")
     if points is not None:
         places = np.asarray(points)

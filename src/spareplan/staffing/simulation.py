@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spareplan.maths.units import HOURS_PER_DAY
+from spareplan.staffing._arguments import checked_together
 from spareplan.staffing._kernels import dispatch_for
 from spareplan.staffing.calls import VisitLaw, by_profile, draw_classes, draw_places, draw_visits
 from spareplan.staffing.region_inputs import SKILLS, check_run, checked_crew, checked_orders
@@ -118,7 +119,7 @@ def simulate_region(
         No engineers, a shift that never begins, unknown columns or skills, rates, shares or hours out of
         bounds; all at once by table, row and column.
     """
-    check_run(
+    run = (
         points,
         area_km2,
         days,
@@ -130,8 +131,11 @@ def simulate_region(
         profile,
         cycle_hours,
     )
-    classes = checked_orders(orders)
-    crew = checked_crew(engineers, cycle_hours)
+    _, classes, crew = checked_together(
+        lambda: check_run(*run),
+        lambda: checked_orders(orders),
+        lambda: checked_crew(engineers, cycle_hours),
+    )
     generator = np.random.default_rng(seed)
     span = (days + warm_up_days) * HOURS_PER_DAY
     rate = classes["orders_per_day"].to_numpy() / HOURS_PER_DAY
