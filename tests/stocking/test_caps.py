@@ -84,6 +84,49 @@ def test_no_levels_of_a_tiny_network_keep_a_cap_for_less(seed):
         assert found.service["kept"].all() and money_in(found, sites, "B") <= cap * (1 + 1e-9)
 
 
+@pytest.mark.parametrize(("parent", "seed"), [([-1, 0, 1], 0), ([-1, 0, 0], 0)])
+def test_a_looser_cap_of_a_tiny_network_never_costs_more_than_all_levels_enumerated(parent, seed):
+    case = tiny(parent, seed, 2)
+    sites, parts, rates = case.tables()
+    sites["region_id"] = NAMES
+    targets = pd.DataFrame({"site_id": ["A", "B"], "target_fill_rate": 0.8})
+    held = money_in(solve_levels(sites, parts, rates, targets), sites, "B")
+    costs = []
+    for share in (0.6, 0.7, 0.8, 0.9, 1.0):
+        least = least_money(case, targets, "target_fill_rate", cap=([2], share * held))
+        if np.isfinite(least):
+            found = solve_levels(sites, parts, rates, targets, caps=capped(share * held, "B"))
+            assert found.cost <= least * (1 + 1e-9)
+            costs.append(found.cost)
+    assert len(costs) >= 2 and costs == sorted(costs, reverse=True)
+
+
+def test_a_looser_cap_of_a_small_network_never_costs_more():
+    sites, items, rates, targets = network(5, seed=3)
+    held = money_in(solve_levels(sites, items, rates, targets), sites, "East")
+    caps = [share * held for share in (0.8, 0.99)]
+    found = [solve_levels(sites, items, rates, targets, caps=capped(cap)) for cap in caps]
+    costs = [one.cost for one in found]
+    assert costs == sorted(costs, reverse=True) and costs[-1] < costs[0]
+    # What keeps a cap keeps a looser one: bounds of the looser lie below.
+    assert all(one.lower_bound <= costs[0] for one in found)
+    for one, cap in zip(found, caps, strict=True):
+        assert one.service["kept"].all() and money_in(one, sites, "East") <= cap * (1 + 1e-9)
+
+
+def test_levels_that_are_fixed_are_named_where_they_alone_break_a_cap_and_nothing_is_promised_there():
+    sites, items, rates, targets = network(5, seed=3)
+    fixed = pd.DataFrame({"part_id": ["P001"], "site_id": ["S0"], "at_least": [4], "at_most": [4]})
+    cost = float(items["unit_cost"].iloc[1]) * 4
+    with pytest.raises(
+        InfeasibleError, match=r"East: a cap of 10\.00 is too little for the levels"
+    ) as caught:
+        solve_levels(sites, items, rates, targets.iloc[2:], limits=fixed, caps=capped(10.0))
+    assert caught.value.clashes["least"].item() == pytest.approx(cost)
+    with pytest.raises(InfeasibleError, match=r"East: a cap of 10\.00 is too little for the levels"):
+        solve_levels(sites, items, rates, targets.iloc[:0], limits=fixed, caps=capped(10.0))
+
+
 @pytest.mark.parametrize("window", [False, True])
 def test_a_cap_barely_above_what_is_provably_needed_is_met_and_one_below_is_refused(window):
     sites, items, rates, targets = network(15, window=window)

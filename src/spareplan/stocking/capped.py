@@ -84,16 +84,33 @@ def find_within_caps(asked: Asked, progress: Progress | None = None) -> Found:
     if not early:
         regions = [one for one in regions_of(asked) if not kept[one.caps].all()]
         refuse_short(asked, regions)
-    if len(asked.pipelines.stop) <= TINY_ROWS:
-        try:
-            return find_levels(asked.pipelines, promises, progress=progress, eased=eased)
-        except SolverError:
-            # One piece at a time may lead to no plan where a cap leaves few.
-            pass
     found = tighten(asked, free, regions, progress)
+    if len(asked.pipelines.stop) <= TINY_ROWS:
+        found = _cheaper(found, _straight(asked, progress))
     if found is None:
         raise refusal(asked, regions)
     return found
+
+
+def _straight(asked: Asked, progress: Progress | None) -> Found | None:
+    """Levels found with the caps from the first; None where one piece at a time leads to none."""
+    try:
+        return find_levels(asked.pipelines, asked.promises, progress=progress, eased=asked.eased)
+    except SolverError:
+        return None
+
+
+def _cheaper(one: Found | None, other: Found | None) -> Found | None:
+    """The cheaper of two plans, with the higher of their bounds and the prices that prove it."""
+    if one is None or other is None:
+        return one or other
+    cheaper, sharper = (
+        min(one, other, key=lambda found: found.cost),
+        max(one, other, key=lambda found: found.bound),
+    )
+    bound = min(sharper.bound, cheaper.cost)
+    interrupted = one.interrupted or other.interrupted
+    return replace(cheaper, bound=bound, prices=sharper.prices, interrupted=interrupted)
 
 
 def cap_lines(asked: Asked, found: Found) -> list[str]:

@@ -13,6 +13,7 @@ from spareplan.config import StockingOptions, option_rows
 from spareplan.engine import check_engine
 from spareplan.errors import problem_in_argument
 from spareplan.results import PartGrades, StockLevels, assumptions_frame
+from spareplan.stocking._faults import money_or_none, refuse_no_tables
 from spareplan.stocking.asked import Asked, read_wishes
 from spareplan.stocking.branching import branch_on_stocks
 from spareplan.stocking.capped import cap_lines, caps_table, find_within_caps
@@ -42,6 +43,7 @@ from spareplan.stocking.wanted import (
     hold_steady,
     own_money,
     planner_lines,
+    refuse_faulty_wishes,
     third_party_rows,
     with_limit_columns,
     with_plan_columns,
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
     from spareplan.tables.dataset import Dataset
 
 Progress = Callable[[str, int, int], None]
+SHORT_BUDGETS = ("refuse", "best_service")
 
 
 def solve_levels(
@@ -129,11 +132,14 @@ def solve_levels(
         raise problem_in_argument(
             "solve_levels", "method", method, "is no evaluation", f"use {', '.join(MODELS)}"
         )
-    if budget is not None and not (np.isfinite(budget) and budget >= 0):
+    if short_budget not in SHORT_BUDGETS:
         raise problem_in_argument(
-            "solve_levels", "budget", budget, "is no amount of money", "give 0 or more, or None"
+            "solve_levels", "short_budget", short_budget, "is unknown", f"use {' or '.join(SHORT_BUDGETS)}"
         )
+    budget = money_or_none("solve_levels", budget)
     check_engine("solve_levels", engine)
+    given = {"sites": sites, "parts": parts, "rates": rates}
+    refuse_no_tables("solve_levels", given, targets=targets, limits=limits, caps=caps)
     told = as_one(progress)
     if told:
         told("read", 0, 1)
@@ -224,25 +230,25 @@ def optimize_levels(
         The budget, the caps, the ceilings or the fixed levels cannot keep the promises.
     """
     options = options or StockingOptions()
-    if budget is not None and not (np.isfinite(budget) and budget >= 0):
-        raise problem_in_argument(
-            "optimize_levels", "budget", budget, "is no amount of money", "give 0 or more"
-        )
+    budget = money_or_none("optimize_levels", budget)
     told = as_one(progress)
     if told:
         told("read", 0, 1)
     sites, parts = network_tables(data)
+    region = data.sites.set_index("site_id")["region_id"]
+    sites = sites.assign(region_id=sites["site_id"].map(region))
+    caps = caps_table(caps, options)
+    refuse_faulty_wishes(sites, parts, fixed, bounds, caps, previous)
     rates = pipeline_rates(data, demand)
     tables = plan_tables(sites, parts, rates, data.parts, grades.table, fixed, options, bounds)
-    region = data.sites.set_index("site_id")["region_id"]
     asked = read_wishes(
-        tables.sites.assign(region_id=tables.sites["site_id"].map(region)),
+        tables.sites,
         tables.parts,
         tables.rates,
         tables.targets,
         options.method,
         tables.limits,
-        caps_table(caps, options),
+        caps,
         lambda forest, laid: lay_ceilings(forest, laid, data.parts, tables.targets, options),
     )
     outside = third_party_rows(asked, grades.table)
@@ -326,13 +332,15 @@ def _find(asked: Asked, told: Callable[[str, int, int], None] | None) -> Found:
     # Bounds under eased promises are no bounds for the ranges of these.
     if asked.eased is not None:
         return found
-    if (found.prices[promises.is_cap] > 0).any():
-        # A cap that binds ties all stocks of a region together: with many of them ranges take long.
-        few = len(asked.pipelines.stop) <= FEW_ROWS
-        return branch_on_stocks(asked.pipelines, promises, found, told) if few else found
-    better = branch_on_stocks(asked.pipelines, without_caps(promises), found, told)
-    kept = promises.kept(promises.used(better.state)).all()
-    return better if kept else replace(found, bound=better.bound)
+    # A cap that binds ties all stocks of a region together: with many of them ranges take long.
+    few = len(asked.pipelines.stop) <= FEW_ROWS
+    binds = (found.prices[promises.is_cap] > 0).any()
+    if not binds:
+        better = branch_on_stocks(asked.pipelines, without_caps(promises), found, told)
+        if promises.kept(promises.used(better.state)).all():
+            return better
+        found = replace(found, bound=better.bound, interrupted=better.interrupted)
+    return branch_on_stocks(asked.pipelines, promises, found, told) if few else found
 
 
 def _own_levels(asked: Asked, tables: PlanTables, found: Found, method: str) -> np.ndarray:

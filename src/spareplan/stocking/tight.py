@@ -30,10 +30,10 @@ from spareplan.stocking.multipliers import bound_at
 from spareplan.stocking.pipelines import Pipelines
 from spareplan.stocking.pricing import Priced, measure, price
 from spareplan.stocking.promises import Promises
-from spareplan.stocking.proving import prove
+from spareplan.stocking.proving import PROVED, prove
 from spareplan.stocking.regions import Region, stand_apart
 from spareplan.stocking.trim import money, trim
-from spareplan.stocking.whole import FEW_ROWS
+from spareplan.stocking.whole import FEW_ROWS, search_whole
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -109,6 +109,9 @@ def tighten(
         proof = prove(pipelines, told, best.levels, best.prices)
         best.bound = max(best.bound, proof.bound)
         best.offer(pipelines, promises, proof.levels)
+        if best.cost > best.bound * (1 + PROVED):
+            near = (best.levels, best.cost, best.prices, best.bound)
+            best.offer(pipelines, promises, search_whole(pipelines, promises, *near))
     bound = min(max(best.bound, floor_money(pipelines)), best.cost)
     state = measure(pipelines, best.levels)
     return Found(best.levels, state, best.cost, bound, best.prices, free.road, free.interrupted)
