@@ -208,10 +208,11 @@ def test_a_junior_becomes_an_expert_by_way_of_senior():
 
 
 def test_figures_that_cannot_be_whole_together_are_held_in_turn():
-    halves = np.array([[1.0, 1.0]])
-    warm = WarmProgram(np.array([1.0, 2.0]), csc_matrix(halves), np.ones(1), np.ones(1), np.full(2, np.inf))
+    both = csc_matrix([[1.0, 1.0]])
+    warm = WarmProgram(np.array([1.0, 2.0]), both, np.ones(1), np.ones(1), np.full(2, np.inf))
     relaxed = Solution(np.array([0.5, 0.5]), np.zeros(1), 1.5, 1.5, "optimal")
-    found = people_search._hold_whole(warm, relaxed, np.ones(2, bool), np.full(2, np.inf), np.array([0, 1]))
+    all_of, none, free = np.ones(2, bool), np.zeros(2, bool), np.full(2, np.inf)
+    found = people_search._hold_whole(warm, relaxed, both, all_of, free, np.arange(2), none, none)
     assert sorted(found.values.tolist()) == [0.0, 1.0]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,18 @@ FloatArray = NDArray[np.float64]
 # A cut must be broken by so many standard engineers to be worth a row.
 WORTH = 1e-3
 NEAR = 1e-6
+# Times that figures may be freed before another way is tried.
+MOST_FREED = 3
+# Ways of holding figures whole: whether people are taken away by the nearest whole figure or by the one below,
+# and what is done without. Where part of the people leave, nobody whole may be there to be sent or trained;
+# givers and takers of moves must be equally many; hiring alone always fits.
+WAYS: tuple[tuple[bool, tuple[str, ...]], ...] = (
+    (False, ()),
+    (True, ()),
+    (True, ("move_in", "move_out")),
+    (True, ("train", "release")),
+)
+TAKES_AWAY = ("train", "release", "move_out")
 
 
 @dataclass(frozen=True)
@@ -93,7 +106,10 @@ class PeopleSearch:
         """A plan in whole people near the tightened relaxation, which is its bound; None: no such plan."""
         blocks = self.model.blocks
         cost, most, whole, lower, upper = blocks.arrays()
-        region = self.model.regions()
+        region, late = self.model.regions(), np.zeros(len(cost), dtype=bool)
+        late[self.model.forbid("move_in")] = True
+        takes, nothing = np.zeros(len(cost), dtype=bool), np.zeros(len(cost), dtype=bool)
+        takes[self.model.forbid(*TAKES_AWAY)] = True
         top, none = most.copy(), np.zeros(len(cost))
         if forbidden is not None:
             top[forbidden] = 0.0
@@ -101,7 +117,8 @@ class PeopleSearch:
         if self._warm is None:
             self._cuts, self._lower = rounding_cuts(self.model)
             self._added = np.zeros(len(self._lower), dtype=bool)
-            self._warm = WarmProgram(cost, blocks.matrix(), lower, upper, top, "people plan")
+            self._matrix = blocks.matrix()
+            self._warm = WarmProgram(cost, self._matrix, lower, upper, top, "people plan")
         warm = self._warm
         warm.limit(np.arange(len(cost)), none, top)
         # The last basis is far from this program's: the interior point is quicker.
@@ -111,29 +128,42 @@ class PeopleSearch:
             self._added |= new
             warm.add_rows(self._cuts[new], self._lower[new], np.full(int(new.sum()), np.inf))
             relaxed = warm.solve()
-        try:
-            solution = _hold_whole(warm, relaxed, whole, top, region)
-        except InfeasibleError:
-            # Hiring alone always fits: nobody is sent, trained or let go who is not there.
-            top[self.model.forbid("train", "release", "move_in", "move_out")] = 0.0
-            warm.limit(np.arange(len(cost)), none, top)
+        solution, start = None, relaxed
+        for down, barred in WAYS:
+            if down:
+                top[self.model.forbid(*barred)] = 0.0
+                warm.limit(np.arange(len(cost)), none, top)
+                start = warm.solve()
             try:
-                solution = _hold_whole(warm, warm.solve(), whole, top, region)
+                solution = _hold_whole(
+                    warm, start, self._matrix, whole, top, region, late, takes if down else nothing
+                )
+                break
             except InfeasibleError:
-                return None
+                continue
+        if solution is None:
+            return None
         constant = blocks.constant
         return Found(solution.values, solution.objective + constant, relaxed.objective + constant, "optimal")
 
 
 def _hold_whole(
-    warm: WarmProgram, relaxed: Solution, whole: NDArray[np.bool_], top: FloatArray, region: IntArray
+    warm: WarmProgram,
+    relaxed: Solution,
+    matrix: Any,
+    whole: NDArray[np.bool_],
+    top: FloatArray,
+    region: IntArray,
+    late: NDArray[np.bool_],
+    down: NDArray[np.bool_],
 ) -> Solution:
     """Hold columns whole, the nearest of every region at a time, until all are.
 
     What is idle in the relaxation stays so. Regions bear on each other little, so that one figure in each
-    can be held at once; two of one region answer each other.
+    can be held at once; two of one region answer each other. A figure that finds no room frees its region
+    and the rows it stands in.
     """
-    values = relaxed.values
+    values, freed = relaxed.values, 0
     zero = np.flatnonzero(whole & (values < NEAR))
     warm.limit(zero, np.zeros(len(zero)), np.zeros(len(zero)))
     held = ~whole
@@ -144,21 +174,26 @@ def _hold_whole(
         broken = np.flatnonzero(~held & (off > NEAR))
         if not len(broken):
             return solution
+        # Where those who go are whole, as many can come: they are held last.
+        broken = broken[~late[broken]] if not late[broken].all() else broken
         broken = broken[np.argsort(off[broken], kind="stable")]
         near = broken[np.sort(np.unique(region[broken], return_index=True)[1])]
-        while True:
-            answer = _held(warm, near, np.rint(values[near])) or _held(warm, near, np.floor(values[near]))
-            if answer is not None:
-                break
+        figures = np.floor(values + np.where(down, NEAR, 0.5))
+        answer = _held(warm, near, figures[near]) or _held(warm, near, np.floor(values[near] + NEAR))
+        while answer is None:
             warm.limit(near, np.zeros(len(near)), top[near])
             if len(near) > 1:
                 near = near[: len(near) // 2]
-            elif len(zero):
-                warm.limit(zero, np.zeros(len(zero)), top[zero])
-                held[zero] = False
-                zero = zero[:0]
-            else:
+            elif freed == MOST_FREED:
                 raise InfeasibleError("people plan: no whole figures near the relaxation")
+            else:
+                freed += 1
+                kin = matrix.T.tocsr()[:, matrix[:, near].indices].nonzero()[0]
+                kin = np.union1d(kin, np.flatnonzero(region == region[near[0]]))
+                kin = kin[whole[kin]]
+                warm.limit(kin, np.zeros(len(kin)), top[kin])
+                held[kin] = False
+            answer = _held(warm, near, figures[near]) or _held(warm, near, np.floor(values[near] + NEAR))
         held[near] = True
         solution = answer
         values = solution.values
