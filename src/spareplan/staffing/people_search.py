@@ -27,7 +27,7 @@ WORTH = 1e-3
 NEAR = 1e-6
 # Times that figures may be freed before another way is tried.
 MOST_FREED = 3
-# Ways of holding figures whole: whether people are taken away by the nearest whole figure or by the one below,
+# Ways of holding figures whole: whether people are taken away by the nearest whole figure or the one below,
 # and what is done without. Where part of the people leave, nobody whole may be there to be sent or trained;
 # givers and takers of moves must be equally many; hiring alone always fits.
 WAYS: tuple[tuple[bool, tuple[str, ...]], ...] = (
