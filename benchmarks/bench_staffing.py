@@ -196,6 +196,7 @@ def with_travel() -> None:
         place,
         base.mean * scale[:, None],
         base.quantiles * scale[:, None, None],
+        settled=np.tile(base.settled, (places, 1)),
     )
     none = np.full(4, np.nan)
     for mode, limits in (("sent", LIMITS), ("arrived", np.array([2.0, 4.0, 24.0, 72.0]))):

@@ -35,6 +35,8 @@ _SCALED_FROM = 0.5
 # The arrival law needs the travel of queued orders only in steps of 4 %.
 _QUEUED_STEPS = 25
 _FOLLOW_STEPS = 4
+# Engineers who are nearer than so many times their number at random count as that near.
+_NEARER = 2
 _TAIL_TIMES = np.array([0.0, 0.02, 0.06, 0.13, 0.23, 0.36, 0.52, 0.74, 1.0])
 
 
@@ -186,7 +188,8 @@ def congestion(rows: RegionRows, servers: IntArray) -> Congestion:
     whole = chance.sum(axis=1) + waits
     chance = np.where(stable[:, None], chance / whole[:, None], 0.0)
     waiting = np.where(stable, waits / whole, 1.0)
-    seen = spread_out(chance, near, max(places, int(np.ceil(near.max(initial=1.0)))))
+    nearest = min(int(np.ceil(near.max(initial=1.0))), _NEARER * widest)
+    seen = spread_out(chance, near, max(places, nearest))
     mean_drive = (chance * np.where(exists, drive, 0.0)).sum(axis=1) + waiting * far
     utilisation = np.where(stable, total * (work + mean_drive) / servers, 1.0)
     return Congestion(seen, waiting, queued, utilisation, mean_drive)

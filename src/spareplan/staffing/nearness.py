@@ -122,8 +122,8 @@ def nearer_still(spread: FloatArray, near: FloatArray, limit: float, most: int) 
     known, have = near.shape[1], spread.shape[1]
     if most <= known:
         return near[:, :most]
-    farther = [limit * np.sqrt(free / have) for free in range(known + 1, most + 1)]
-    more = np.stack([share_within(spread[:, -1], value) for value in farther], axis=1)
+    closer = np.sqrt(have / np.arange(known + 1.0, most + 1.0))
+    more = share_within(spread[:, -1:] * closer[:, None], limit)
     return np.concatenate([near, more], axis=1)
 
 

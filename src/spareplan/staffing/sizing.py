@@ -137,7 +137,7 @@ class Drives(NamedTuple):
     ----------
     rows : RegionRows
         With tables that reach far enough.
-    within : dict of int to ndarray, shape (places, F)
+    within : dict of int to ndarray, shape (places, at least F)
         Share of drives within the response limit, of the classes that promise arrival.
     grids : list of ndarray, shape (places, F, CELLS + 1)
         A grid per class; empty where solutions are not looked at.
@@ -150,11 +150,13 @@ class Drives(NamedTuple):
     @classmethod
     def of(cls, rows: RegionRows, promises: Promises, solutions: bool, most: int = 1) -> Drives:
         """Tabulate the drives of rows for up to `most` engineers."""
-        rows = rows.reaching(most)
+        # Who keep to patches of their own are as near as more of the table.
+        near = rows.reaching(most if rows.settled is None else int(_WIDER * most))
         within = {
-            int(k): share_within(rows.spread, float(promises.respond[k]))
+            int(k): share_within(near.spread, float(promises.respond[k]))
             for k in np.flatnonzero(promises.arrival & ~np.isnan(promises.respond))
         }
+        rows = rows.reaching(most)
         limits = np.maximum(np.nan_to_num(promises.resolve, nan=1.0), 1e-9)
         return cls(rows, within, drive_grids(rows, limits) if solutions else [])
 
