@@ -237,6 +237,38 @@ def test_bad_floors_are_refused_all_at_once(given):
     assert set(found["column"]) == {"at_least", "part_id", "site_id"}
 
 
+def test_faults_of_all_tables_of_wishes_are_told_at_once_before_anything_is_searched(given):
+    row = pd.DataFrame({"part_id": ["P00"], "site_id": ["E1"]})
+    with pytest.raises(DataError) as caught:
+        solve(
+            given,
+            bounds=row.assign(at_most=2.5),
+            fixed=row.assign(part_id="P99999", base_stock=1),
+            caps=pd.DataFrame({"region_id": ["nowhere"], "cap": [5.0]}),
+            previous=row.assign(base_stock=-1),
+        )
+    found = caught.value.problems
+    assert found[["table", "column"]].values.tolist() == [
+        ["bounds", "at_most"],
+        ["caps", "region_id"],
+        ["fixed", "part_id"],
+        ["previous", "base_stock"],
+    ]
+    with pytest.raises(DataError) as caught:
+        solve(given, bounds=[1], previous="levels")
+    assert caught.value.problems["column"].tolist() == ["bounds", "previous"]
+
+
+def test_levels_of_planners_stand_where_nothing_is_asked_for(given):
+    data, demand, graded = given
+    there = (demand.windows["part_id"] != "P05") | (demand.windows["site_id"] != "W1")
+    demand = dataclasses.replace(demand, windows=demand.windows[there])
+    row = pd.DataFrame({"part_id": ["P05"], "site_id": ["W1"]})
+    for wish in ({"bounds": row.assign(at_least=3)}, {"fixed": row.assign(base_stock=3)}):
+        table = solve((data, demand, graded), **wish).table.set_index(["part_id", "site_id"])
+        assert table.loc[("P05", "W1"), "base_stock"] == 3
+
+
 def test_vital_parts_lie_wherever_they_are_asked_for(given):
     vital = grades(criticality=["vital"] * 3 + ["essential"] * (COUNT - 3))
     levels = solve(given, grades=vital, options=StockingOptions(vital_pieces=3))

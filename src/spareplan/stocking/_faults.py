@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -80,7 +80,7 @@ def _kind(label: object) -> str:
     return "a number" if number else f"of type {type(label).__name__}"
 
 
-def refuse_no_tables(function: str, needed: dict[str, object], **wished: object) -> None:
+def refuse_no_tables(function: str, needed: Mapping[str, object], **wished: object) -> None:
     """Refuse arguments that are no tables, all at once.
 
     Parameters
@@ -97,7 +97,7 @@ def refuse_no_tables(function: str, needed: dict[str, object], **wished: object)
     DataError
         A row per argument that is no DataFrame.
     """
-    given = needed | {name: value for name, value in wished.items() if value is not None}
+    given = dict(needed) | {name: value for name, value in wished.items() if value is not None}
     problems = [
         Problem(function, 0, name, str(value)[:40], "is no table", "give a pandas DataFrame")
         for name, value in given.items()
@@ -105,6 +105,22 @@ def refuse_no_tables(function: str, needed: dict[str, object], **wished: object)
     ]
     if problems:
         raise DataError(problems)
+
+
+def money_or_none(function: str, amount: float | None) -> float | None:
+    """Check a budget: None or an amount of money.
+
+    Raises
+    ------
+    DataError
+        It is no finite number of at least 0.
+    """
+    number = amount is None or (isinstance(amount, (int, float, np.number)) and not isinstance(amount, bool))
+    if not number or (amount is not None and not (np.isfinite(amount) and amount >= 0)):
+        raise problem_in_argument(
+            function, "budget", amount, "is no amount of money", "give 0 or more, or None"
+        )
+    return None if amount is None else float(amount)
 
 
 def read_times(function: str, times: Sequence[float]) -> FloatArray:

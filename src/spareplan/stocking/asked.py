@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from spareplan.errors import InfeasibleError
 from spareplan.stocking._forest import Forest
-from spareplan.stocking.caps import with_caps
+from spareplan.stocking._reading import unique_ids
+from spareplan.stocking.caps import cap_problems, with_caps
 from spareplan.stocking.ceilings import Ceilings, name_ceilings
 from spareplan.stocking.clashes import refuse_clashes
 from spareplan.stocking.pipelines import Pipelines
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.reading import read_pipelines
-from spareplan.stocking.targets import read_targets, read_windows
+from spareplan.stocking.targets import read_targets, read_windows, target_problems
 
 
 @dataclass(frozen=True)
@@ -83,11 +84,12 @@ def read_wishes(
     Raises
     ------
     DataError
-        Faults of the tables.
+        Faults of the tables, all at once.
     InfeasibleError
         Targets that no stock can keep.
     """
-    forest, pipelines = read_pipelines(sites, parts, rates, method, limits)
+    faults = target_problems(targets, parts, unique_ids(sites, "site_id")) + cap_problems(caps, sites)
+    forest, pipelines = read_pipelines(sites, parts, rates, method, limits, faults)
     pipelines, window_days, exact = read_windows(targets, parts, forest, pipelines)
     promises = read_targets(targets, parts, forest, pipelines)
     promises = with_caps(promises, caps, sites, forest, pipelines)

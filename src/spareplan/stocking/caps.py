@@ -7,10 +7,41 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from spareplan.errors import DataError
-from spareplan.stocking._forest import Forest, missing_columns, numbers, rows_problem
+from spareplan.errors import DataError, Problem
+from spareplan.stocking._faults import missing_columns, rows_problem, unknown_labels
+from spareplan.stocking._forest import Forest
+from spareplan.stocking._reading import numbers
 from spareplan.stocking.pipelines import Pipelines
 from spareplan.stocking.promises import Promises
+
+
+def cap_problems(caps: pd.DataFrame | None, sites: pd.DataFrame) -> list[Problem]:
+    """Faults of caps, all at once.
+
+    Parameters
+    ----------
+    caps, sites : DataFrame
+        As in `with_caps`.
+
+    Returns
+    -------
+    list of Problem
+    """
+    if caps is None or not len(caps):
+        return []
+    problems = missing_columns("caps", caps, ["region_id", "cap"])
+    problems += missing_columns("sites", sites, ["region_id"])
+    if "cap" in caps:
+        numbers(caps, "cap", "caps", problems)
+    if "region_id" in caps and "region_id" in sites:
+        known = pd.Index(sites["region_id"].dropna().unique())
+        strange = ~caps["region_id"].isin(known).to_numpy()
+        rule, remedy = "is no region of any site", "name a region that stands in sites"
+        problems += unknown_labels("caps", caps, "region_id", strange, known, rule, remedy)
+    if "region_id" in caps:
+        twice = caps.duplicated("region_id").to_numpy()
+        problems += rows_problem("caps", caps, "region_id", twice, "stands twice", "give it once")
+    return problems
 
 
 def with_caps(
@@ -42,20 +73,10 @@ def with_caps(
     """
     if caps is None or not len(caps):
         return promises
-    problems = missing_columns("caps", caps, ["region_id", "cap"])
-    problems += missing_columns("sites", sites, ["region_id"])
+    problems = cap_problems(caps, sites)
     if problems:
         raise DataError(problems)
     cap = numbers(caps, "cap", "caps", problems)
-    known = caps["region_id"].isin(sites["region_id"].dropna()).to_numpy()
-    problems += rows_problem(
-        "caps", caps, "region_id", ~known, "is no region of any site", "name a region that stands in sites"
-    )
-    problems += rows_problem(
-        "caps", caps, "region_id", caps.duplicated("region_id").to_numpy(), "stands twice", "give it once"
-    )
-    if problems:
-        raise DataError(problems)
     # The order of the table must not sway the search.
     order = np.argsort(caps["region_id"].astype(str).to_numpy(), kind="stable")
     caps, cap = caps.iloc[order], cap[order]

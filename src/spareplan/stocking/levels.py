@@ -237,15 +237,12 @@ def optimize_levels(
     sites, parts = network_tables(data)
     region = data.sites.set_index("site_id")["region_id"]
     sites = sites.assign(region_id=sites["site_id"].map(region))
-    caps = caps_table(caps, options)
+    caps = caps_table(None, options) if caps is None else caps
     refuse_faulty_wishes(sites, parts, fixed, bounds, caps, previous)
     rates = pipeline_rates(data, demand)
     tables = plan_tables(sites, parts, rates, data.parts, grades.table, fixed, options, bounds)
     asked = read_wishes(
-        tables.sites,
-        tables.parts,
-        tables.rates,
-        tables.targets,
+        *(tables.sites, tables.parts, tables.rates, tables.targets),
         options.method,
         tables.limits,
         caps,

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from spareplan.config import StockingOptions
 from spareplan.errors import DataError, Problem
 from spareplan.maths.units import DAYS_PER_YEAR
-from spareplan.stocking._forest import missing_columns, numbers, rows_problem
+from spareplan.stocking._faults import missing_columns, rows_problem, unknown_labels
+from spareplan.stocking._reading import numbers
 
 PAIR = ["part_id", "site_id"]
 LIMIT_COLUMNS = [*PAIR, "at_least", "at_most", "at_hq", "who"]
@@ -43,25 +44,7 @@ def read_limits(
     DataError
         Unknown ids, doubled rows, no whole pieces, floors above ceilings: all at once.
     """
-    problems: list[Problem] = []
-    found = []
-    if fixed is not None and len(fixed):
-        problems += missing_columns("fixed", fixed, [*PAIR, "base_stock"])
-        if not problems:
-            level = _whole(fixed, "base_stock", "fixed", problems, 0.0)
-            found.append(fixed[PAIR].assign(at_least=level, at_most=level))
-            problems += _unknown("fixed", fixed, parts, sites)
-    if bounds is not None and len(bounds):
-        missing = missing_columns("bounds", bounds, PAIR)
-        problems += missing
-        if not missing:
-            low = _whole(bounds, "at_least", "bounds", problems, 0.0)
-            high = _whole(bounds, "at_most", "bounds", problems, np.nan)
-            found.append(bounds[PAIR].assign(at_least=low, at_most=high))
-            problems += _unknown("bounds", bounds, parts, sites)
-            problems += rows_problem(
-                "bounds", bounds, "at_least", low > high, "is above at_most", "mend one of them"
-            )
+    problems, found = _read(fixed, bounds, parts, sites)
     if problems:
         raise DataError(problems)
     if not found:
@@ -71,6 +54,38 @@ def read_limits(
     every = pd.concat(found, ignore_index=True).drop_duplicates(PAIR, keep="first")
     top = sites.loc[sites["parent_id"].isna(), "site_id"]
     return every.assign(at_hq=every["site_id"].isin(top), who=PLANNER).reset_index(drop=True)
+
+
+def planner_problems(
+    fixed: pd.DataFrame | None, bounds: pd.DataFrame | None, parts: pd.DataFrame, sites: pd.DataFrame
+) -> list[Problem]:
+    """Faults that `read_limits` refuses."""
+    return _read(fixed, bounds, parts, sites)[0]
+
+
+def _read(
+    fixed: pd.DataFrame | None, bounds: pd.DataFrame | None, parts: pd.DataFrame, sites: pd.DataFrame
+) -> tuple[list[Problem], list[pd.DataFrame]]:
+    problems: list[Problem] = []
+    found = []
+    if fixed is not None and len(fixed):
+        problems += missing_columns("fixed", fixed, [*PAIR, "base_stock"])
+        if not problems:
+            level = whole_pieces(fixed, "base_stock", "fixed", problems, 0.0)
+            found.append(fixed[PAIR].assign(at_least=level, at_most=level))
+            problems += _unknown("fixed", fixed, parts, sites)
+    if bounds is not None and len(bounds):
+        missing = missing_columns("bounds", bounds, PAIR)
+        problems += missing
+        if not missing:
+            low = whole_pieces(bounds, "at_least", "bounds", problems, 0.0)
+            high = whole_pieces(bounds, "at_most", "bounds", problems, np.nan)
+            found.append(bounds[PAIR].assign(at_least=low, at_most=high))
+            problems += _unknown("bounds", bounds, parts, sites)
+            problems += rows_problem(
+                "bounds", bounds, "at_least", low > high, "is above at_most", "mend one of them"
+            )
+    return problems, found
 
 
 def with_vital_floors(
@@ -110,7 +125,8 @@ def with_limited_rows(rates: pd.DataFrame, limits: pd.DataFrame) -> pd.DataFrame
     """Rates with a row without demand for every level or floor that has none, so that it is published."""
     if not len(limits):
         return rates
-    decided = limits[(limits["at_least"] > 0) | (limits["at_least"] == limits["at_most"])]
+    low = numbers(limits, "at_least", "limits", [], default=0.0)
+    decided = limits[(low > 0) | (low == numbers(limits, "at_most", "limits", [], default=np.nan))]
     merged = decided[PAIR].merge(rates[PAIR], how="left", indicator=True)
     lone = merged.loc[merged["_merge"] == "left_only", PAIR]
     if not len(lone):
@@ -118,7 +134,7 @@ def with_limited_rows(rates: pd.DataFrame, limits: pd.DataFrame) -> pd.DataFrame
     empty = lone.assign(
         demand_per_day=0.0, vmr=1.0, rate_cv2=0.0, repair_share_site=0.0, repair_days_site=0.0
     )
-    return pd.concat([rates, empty[rates.columns]], ignore_index=True)
+    return pd.concat([rates, empty.reindex(columns=rates.columns)], ignore_index=True)
 
 
 def order_quantities(
@@ -170,7 +186,7 @@ def order_quantities(
     return np.maximum(quantity, 1).astype(np.int64)
 
 
-def _whole(
+def whole_pieces(
     frame: pd.DataFrame, column: str, table: str, problems: list[Problem], default: float
 ) -> NDArray[np.float64]:
     """Whole pieces of a column; default where it is missing or empty."""
@@ -189,22 +205,12 @@ def _whole(
 
 
 def _unknown(table: str, frame: pd.DataFrame, parts: pd.DataFrame, sites: pd.DataFrame) -> list[Problem]:
-    problems = rows_problem(
-        table,
-        frame,
-        "part_id",
-        ~frame["part_id"].isin(parts["part_id"]).to_numpy(),
-        "is not in parts",
-        "add the part or drop the row",
-    )
-    problems += rows_problem(
-        table,
-        frame,
-        "site_id",
-        ~frame["site_id"].isin(sites["site_id"]).to_numpy(),
-        "is not in sites",
-        "add the site or drop the row",
-    )
+    problems: list[Problem] = []
+    for column, known in (("part_id", parts), ("site_id", sites)):
+        where, one = column.replace("_id", "s"), column.removesuffix("_id")
+        strange = ~frame[column].isin(known[column]).to_numpy()
+        rule, remedy = f"is not in {where}", f"add the {one} or drop the row"
+        problems += unknown_labels(table, frame, column, strange, pd.Index(known[column]), rule, remedy)
     return problems + rows_problem(
         table,
         frame,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from spareplan.errors import DataError, Problem
-from spareplan.stocking._forest import Forest, missing_columns, numbers, read_forest, rows_problem
+from spareplan.stocking._faults import missing_columns, rows_problem
+from spareplan.stocking._forest import Forest, read_forest
+from spareplan.stocking._reading import numbers, places, unique_ids
+from spareplan.stocking.limits import PAIR, whole_pieces, with_limited_rows
 from spareplan.stocking.pipelines import Pipelines, lay_out
 
 # A part that costs nothing is priced at this share of the mean part, so that its level stays finite.
@@ -21,6 +25,7 @@ def read_pipelines(
     rates: pd.DataFrame,
     method: str,
     limits: pd.DataFrame | None = None,
+    further: Iterable[Problem] = (),
 ) -> tuple[Forest, Pipelines]:
     """Check the plain tables of `solve_levels` and lay them out for the kernels.
 
@@ -30,25 +35,36 @@ def read_pipelines(
         As in `solve_levels`.
     method : str
         Evaluation.
+    further : iterable of Problem
+        Faults of other tables of the same call, to be told together.
 
     Returns
     -------
     Forest, Pipelines
+        With a row for every floor, whether anything is asked for there or not.
 
     Raises
     ------
     DataError
         All faults at once.
     """
-    problems: list[Problem] = []
+    problems = [*further]
+    unsound = limit_problems(limits, parts, sites)
+    problems += unsound
+    if limits is not None and not unsound and {"part_id", "site_id", "demand_per_day"} <= set(rates):
+        rates = with_limited_rows(rates, limits)
     cost = numbers(parts, "unit_cost", "parts", problems) if "unit_cost" in parts else np.empty(0)
     if "unit_cost" not in parts:
         problems.append(Problem("parts", 0, "unit_cost", "", "is missing", "add the column unit_cost"))
     quantity = numbers(parts, "order_quantity", "parts", problems, default=1.0)
-    if len(quantity) and ((quantity < 1) | (quantity != np.floor(quantity))).any():
-        problems.append(
-            Problem("parts", 0, "order_quantity", "", "is no whole number of at least 1", "round it up")
-        )
+    problems += rows_problem(
+        "parts",
+        parts,
+        "order_quantity",
+        (quantity < 1) | (quantity != np.floor(quantity)),
+        "is no whole number of at least 1",
+        "round it up",
+    )
     try:
         forest = read_forest(sites, parts, rates)
     except DataError as error:
@@ -66,32 +82,38 @@ def read_pipelines(
     return forest, pipelines
 
 
+def limit_problems(limits: pd.DataFrame | None, parts: pd.DataFrame, sites: pd.DataFrame) -> list[Problem]:
+    """Faults of floors and ceilings, all at once.
+
+    Parameters
+    ----------
+    limits, parts, sites : DataFrame
+        As in `solve_levels`.
+
+    Returns
+    -------
+    list of Problem
+    """
+    if limits is None or not len(limits):
+        return []
+    problems = missing_columns("limits", limits, PAIR)
+    if "at_least" not in limits and "at_most" not in limits:
+        remedy = "add the column at_least or at_most"
+        problems.append(Problem("limits", 0, "", "", "has neither floors nor ceilings", remedy))
+    low = whole_pieces(limits, "at_least", "limits", problems, 0.0)
+    high = whole_pieces(limits, "at_most", "limits", problems, np.nan)
+    problems += rows_problem("limits", limits, "at_least", low > high, "is above at_most", "mend one of them")
+    places("limits", limits, unique_ids(parts, "part_id"), unique_ids(sites, "site_id"), problems)
+    return problems
+
+
 def _lay_limits(limits: pd.DataFrame, forest: Forest, pipelines: Pipelines) -> Pipelines:
     """Write floors and ceilings into the rows of the pipelines."""
-    problems = missing_columns("limits", limits, ["part_id", "site_id"])
-    if problems:
-        raise DataError(problems)
+    problems: list[Problem] = []
     part = forest.part_ids.get_indexer(pd.Index(limits["part_id"]))
     site = forest.site_ids.get_indexer(pd.Index(limits["site_id"]))
     low = numbers(limits, "at_least", "limits", problems, default=0.0)
     high = numbers(limits, "at_most", "limits", problems, default=np.nan)
-    problems += rows_problem(
-        "limits", limits, "part_id", part < 0, "is not in parts", "add the part or drop the row"
-    )
-    problems += rows_problem(
-        "limits", limits, "site_id", site < 0, "is not in sites", "add the site or drop the row"
-    )
-    problems += rows_problem(
-        "limits",
-        limits,
-        "part_id",
-        limits.duplicated(["part_id", "site_id"]).to_numpy(),
-        "stands twice with its site",
-        "give each part x site once",
-    )
-    problems += rows_problem("limits", limits, "at_least", low > high, "is above at_most", "mend one of them")
-    if problems:
-        raise DataError(problems)
     width = len(forest.site_ids)
     code = forest.part[pipelines.forest_rows] * width + forest.site[pipelines.forest_rows]
     order = np.argsort(code, kind="stable")
@@ -100,7 +122,7 @@ def _lay_limits(limits: pd.DataFrame, forest: Forest, pipelines: Pipelines) -> P
         order[np.minimum(np.searchsorted(code[order], wanted), max(len(code) - 1, 0))] if len(code) else part
     )
     known = code[place] == wanted if len(code) else np.zeros(len(wanted), bool)
-    # Where nothing is demanded below there is no row, and no stock.
+    # A ceiling where nothing is demanded below holds by itself: there is no row, and no stock.
     rows = place[known]
     least, most = pipelines.least.copy(), pipelines.most.copy()
     batch = np.where(known, least[np.where(known, place, 0)], 0) if len(code) else np.zeros(len(wanted))
@@ -115,8 +137,8 @@ def _lay_limits(limits: pd.DataFrame, forest: Forest, pipelines: Pipelines) -> P
     )
     if problems:
         raise DataError(problems)
-    least[rows] = np.maximum(least[rows], np.ceil(low[known]).astype(np.int64))
+    least[rows] = np.maximum(least[rows], low[known].astype(np.int64))
     given = known & ~np.isnan(high)
-    ceiling = np.floor(high[given]).astype(np.int64)
+    ceiling = high[given].astype(np.int64)
     most[place[given]] = np.maximum(ceiling, least[place[given]])
     return replace(pipelines, least=least, most=most)

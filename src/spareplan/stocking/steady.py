@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from spareplan.errors import DataError
+from spareplan.errors import DataError, Problem
 from spareplan.stocking._forest import Forest, missing_columns, numbers, rows_problem
 from spareplan.stocking.finding import Found
 from spareplan.stocking.pipelines import Pipelines
@@ -102,6 +102,28 @@ class Steady:
     saving: FloatArray
 
 
+def previous_problems(previous: pd.DataFrame | None) -> list[Problem]:
+    """Faults of the levels of the plan before: missing columns, doubled rows, no whole pieces."""
+    if previous is None:
+        return []
+    problems = missing_columns("previous", previous, ["part_id", "site_id", "base_stock"])
+    if problems:
+        return problems
+    level = numbers(previous, "base_stock", "previous", problems)
+    whole = (level == np.floor(level)) | ~(level >= 0)
+    problems += rows_problem(
+        "previous", previous, "base_stock", ~whole, "is no whole number", "give whole pieces"
+    )
+    return problems + rows_problem(
+        "previous",
+        previous,
+        "part_id",
+        previous.duplicated(["part_id", "site_id"]).to_numpy(),
+        "stands twice with its site",
+        "give each part x site once",
+    )
+
+
 def read_before(previous: pd.DataFrame, forest: Forest, pipelines: Pipelines, must_save: float) -> Before:
     """Check the levels of the plan before and lay them on the rows of the pipelines.
 
@@ -123,24 +145,9 @@ def read_before(previous: pd.DataFrame, forest: Forest, pipelines: Pipelines, mu
     DataError
         Missing columns, doubled rows, levels that are no whole pieces, all at once.
     """
-    problems = missing_columns("previous", previous, ["part_id", "site_id", "base_stock"])
-    if problems:
+    if problems := previous_problems(previous):
         raise DataError(problems)
     level = numbers(previous, "base_stock", "previous", problems)
-    whole = (level == np.floor(level)) | ~(level >= 0)
-    problems += rows_problem(
-        "previous", previous, "base_stock", ~whole, "is no whole number", "give whole pieces"
-    )
-    problems += rows_problem(
-        "previous",
-        previous,
-        "part_id",
-        previous.duplicated(["part_id", "site_id"]).to_numpy(),
-        "stands twice with its site",
-        "give each part x site once",
-    )
-    if problems:
-        raise DataError(problems)
     part = forest.part_ids.get_indexer(pd.Index(previous["part_id"]))
     site = forest.site_ids.get_indexer(pd.Index(previous["site_id"]))
     known = (part >= 0) & (site >= 0)

@@ -9,7 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spareplan.errors import DataError, Problem
-from spareplan.stocking._forest import Forest, missing_columns, numbers, rows_problem
+from spareplan.stocking._faults import missing_columns, rows_problem, unknown_labels
+from spareplan.stocking._forest import Forest
+from spareplan.stocking._reading import numbers, positions
 from spareplan.stocking.pipelines import Pipelines
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.windows import lay_windows
@@ -21,6 +23,110 @@ MEASURES = {
     "target_fill_rate": "fill_rate",
     "target_in_window": "in_window",
 }
+
+
+def target_problems(
+    targets: pd.DataFrame | None, parts: pd.DataFrame, site_ids: pd.Index | None
+) -> list[Problem]:
+    """Faults of targets and their windows, all at once.
+
+    Parameters
+    ----------
+    targets, parts : DataFrame
+        As in `read_targets`.
+    site_ids : Index or None
+        None: not known, nothing is looked up.
+
+    Returns
+    -------
+    list of Problem
+    """
+    if targets is None:
+        return []
+    problems = missing_columns("targets", targets, ["site_id"])
+    grouped = "group" in targets
+    if grouped:
+        problems += missing_columns("parts", parts, ["group"])
+    shown = next((name for name in MEASURES if name in targets), None)
+    if shown is None and len(targets):
+        remedy = "add the column target_wait_days, target_fill_rate or target_in_window"
+        problems.append(Problem("targets", 0, "", "", "has no target", remedy))
+    if "site_id" in targets:
+        problems += unknown_labels(
+            "targets",
+            targets,
+            "site_id",
+            positions(targets["site_id"], site_ids) < 0,
+            site_ids,
+            "is not in sites",
+            "add the site or drop the row",
+        )
+        problems += rows_problem(
+            "targets",
+            targets,
+            "site_id",
+            targets.duplicated(["site_id", "group"] if grouped else ["site_id"]).to_numpy(),
+            "stands twice",
+            "give each site" + (" and group" if grouped else "") + " once",
+        )
+    if grouped and "group" in parts:
+        problems += unknown_labels(
+            "targets",
+            targets,
+            "group",
+            _group_names(parts).get_indexer(pd.Index(targets["group"])) < 0,
+            _group_names(parts),
+            "is no group of parts",
+            "name a group that stands in parts.group",
+        )
+    wishes = _wishes(targets, problems)
+    # What is told as no number is not told as empty once more.
+    empty = np.logical_and.reduce(
+        [np.isnan(values) & _blank(targets, name) for name, values in wishes.items()]
+    )
+    if shown is not None:
+        problems += rows_problem(
+            "targets",
+            targets,
+            shown,
+            empty,
+            "gives no target",
+            "give target_wait_days, target_fill_rate or target_in_window, or drop the row",
+        )
+    return problems + _window_problems(targets, parts)
+
+
+def _window_problems(targets: pd.DataFrame, parts: pd.DataFrame) -> list[Problem]:
+    asked = ~_blank(targets, "target_in_window")
+    if not asked.any():
+        return []
+    problems: list[Problem] = []
+    given = numbers(targets, "window_days", "targets", problems, default=np.nan)
+    own = numbers(parts, "window_days", "parts", problems, default=np.nan)
+    if np.isnan(own).any() or not len(own):
+        column = "window_days" if "window_days" in targets else "target_in_window"
+        none = np.isnan(given) & _blank(targets, "window_days")
+        problems += rows_problem(
+            "targets", targets, column, asked & none, "has no window", "give window_days"
+        )
+    return problems
+
+
+def _wishes(targets: pd.DataFrame, problems: list[Problem]) -> dict[str, FloatArray]:
+    """Targets by measure; NaN where none is given."""
+    most = {"target_wait_days": np.inf, "target_fill_rate": 1.0, "target_in_window": 1.0}
+    return {
+        name: numbers(targets, name, "targets", problems, default=np.nan, high=high)
+        for name, high in most.items()
+    }
+
+
+def _group_names(parts: pd.DataFrame) -> pd.Index:
+    return pd.Index(sorted(parts["group"].dropna().unique(), key=str))
+
+
+def _blank(frame: pd.DataFrame, column: str) -> NDArray[np.bool_]:
+    return frame[column].isna().to_numpy() if column in frame else np.ones(len(frame), dtype=bool)
 
 
 def read_targets(
@@ -47,68 +153,15 @@ def read_targets(
     DataError
         Unknown sites or groups, doubled rows, targets out of range or missing, all at once.
     """
+    problems = target_problems(targets, parts, forest.site_ids)
+    if problems:
+        raise DataError(problems)
     frame = pd.DataFrame({"site_id": []}) if targets is None else targets
-    problems = missing_columns("targets", frame, ["site_id"])
     grouped = "group" in frame.columns
-    if grouped:
-        problems += missing_columns("parts", parts, ["group"])
-    if not len(frame):
-        frame = frame.assign(target_wait_days=np.empty(0))
-    if not problems and not set(MEASURES) & set(frame.columns):
-        problems.append(
-            Problem(
-                "targets",
-                0,
-                "",
-                "",
-                "has no target",
-                "add the column target_wait_days, target_fill_rate or target_in_window",
-            )
-        )
-    if problems:
-        raise DataError(problems)
-    keys = ["site_id", "group"] if grouped else ["site_id"]
     site = forest.site_ids.get_indexer(pd.Index(frame["site_id"]))
-    problems += rows_problem(
-        "targets", frame, "site_id", site < 0, "is not in sites", "add the site or drop the row"
-    )
-    problems += rows_problem(
-        "targets",
-        frame,
-        "site_id",
-        frame.duplicated(keys).to_numpy(),
-        "stands twice",
-        "give each site" + (" and group" if grouped else "") + " once",
-    )
-    names = pd.Index(sorted(parts["group"].dropna().unique(), key=str)) if grouped else pd.Index([""])
+    names = _group_names(parts) if grouped else pd.Index([""])
     group = names.get_indexer(pd.Index(frame["group"])) if grouped else np.zeros(len(frame), dtype=np.int64)
-    if grouped:
-        problems += rows_problem(
-            "targets",
-            frame,
-            "group",
-            group < 0,
-            "is no group of parts",
-            "name a group that stands in parts.group",
-        )
-    wishes = {
-        "target_wait_days": numbers(frame, "target_wait_days", "targets", problems, default=np.nan),
-        "target_fill_rate": numbers(frame, "target_fill_rate", "targets", problems, default=np.nan, high=1.0),
-        "target_in_window": numbers(frame, "target_in_window", "targets", problems, default=np.nan, high=1.0),
-    }
-    empty: NDArray[np.bool_] = np.logical_and.reduce([np.isnan(values) for values in wishes.values()])
-    if not problems:
-        shown = next(name for name in wishes if name in frame)
-        problems += rows_problem(
-            "targets",
-            frame,
-            shown,
-            empty,
-            "gives no target",
-            "give target_wait_days, target_fill_rate or target_in_window, or drop the row",
-        )
-    if problems:
-        raise DataError(problems)
+    wishes = _wishes(frame, [])
     part_group = (
         names.get_indexer(pd.Index(parts["group"])) if grouped else np.zeros(len(parts), dtype=np.int64)
     )
@@ -204,16 +257,10 @@ def read_windows(
     asked = targets["target_in_window"].notna().to_numpy()
     if not asked.any():
         return pipelines, *none
-    problems: list[Problem] = []
-    given = numbers(targets, "window_days", "targets", problems, default=np.nan)
-    own = numbers(parts, "window_days", "parts", problems, default=np.nan)
-    if not problems and np.isnan(own).any():
-        column = "window_days" if "window_days" in targets else "target_in_window"
-        problems += rows_problem(
-            "targets", targets, column, asked & np.isnan(given), "has no window", "give window_days"
-        )
-    if problems:
+    if problems := _window_problems(targets, parts):
         raise DataError(problems)
+    given = numbers(targets, "window_days", "targets", [], default=np.nan)
+    own = numbers(parts, "window_days", "parts", [], default=np.nan)
     place = pipelines.forest_rows
     part = forest.part[place]
     keys = [pd.Series(forest.site_ids.take(forest.site[place]))]

@@ -9,13 +9,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spareplan.config import StockingOptions
+from spareplan.errors import DataError
 from spareplan.results import StockLevels
+from spareplan.stocking._faults import refuse_no_tables
 from spareplan.stocking.asked import Asked
+from spareplan.stocking.caps import cap_problems
 from spareplan.stocking.ceilings import PLANNER, RULE_WORDS
 from spareplan.stocking.finding import Found
+from spareplan.stocking.limits import planner_problems
 from spareplan.stocking.pipelines import ANY_STOCK, weighted_sum
 from spareplan.stocking.promises import Promises
-from spareplan.stocking.steady import Steady, keep_steady, read_before
+from spareplan.stocking.steady import Steady, keep_steady, previous_problems, read_before
 from spareplan.stocking.wishes import PlanTables
 
 FloatArray = NDArray[np.float64]
@@ -29,6 +33,35 @@ DECISIONS = {
 THIRD_PARTY = "third_party"
 # Shares of the fee that are tried until a budget holds.
 EASINGS = (1.0, 0.5, 0.25, 0.1)
+
+
+def refuse_faulty_wishes(
+    sites: pd.DataFrame,
+    parts: pd.DataFrame,
+    fixed: pd.DataFrame | None,
+    bounds: pd.DataFrame | None,
+    caps: pd.DataFrame | None,
+    previous: pd.DataFrame | None,
+) -> None:
+    """Refuse faults of all tables of wishes at once, before anything is searched.
+
+    Parameters
+    ----------
+    sites, parts : DataFrame
+        site_id, region_id; part_id.
+    fixed, bounds, caps, previous : DataFrame or None
+        As in `optimize_levels`.
+
+    Raises
+    ------
+    DataError
+    """
+    given = {"fixed": fixed, "bounds": bounds, "caps": caps, "previous": previous}
+    refuse_no_tables("optimize_levels", {}, **given)
+    problems = planner_problems(fixed, bounds, parts, sites) + cap_problems(caps, sites)
+    problems += previous_problems(previous)
+    if problems:
+        raise DataError(problems)
 
 
 def hold_steady(
