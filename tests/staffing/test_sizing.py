@@ -402,3 +402,26 @@ def test_the_rule_for_variable_repairs_is_near_a_simulation_by_ciw(test_data, ca
         late = state.waiting[0] * queue_tail(rows, state, servers, times[None])[0]
         error = late - table[f"p_gt_{name}"].to_numpy()
         assert ((error >= low) & (error <= high)).all()
+
+
+def test_a_crowd_that_drives_from_afar_and_only_just_works_itself_off_is_not_planned_for():
+    table, pace = unit_square_table(48), 0.026
+    drives = table.mean[None] * 150 * pace, table.quantiles[None] * 150 * pace
+    far = float(drives[0][0, 0])
+    asked = Promises(np.full(1, 2e3), np.full(1, np.nan), np.full(1, 0.95), np.zeros(1, dtype=bool))
+    for servers in (10, 20, 30):
+        for load in (0.98, 0.995):
+            rates = np.array([[load * servers / (4.0 + far)]])
+            rows = RegionRows(rates, np.array([[4.0]]), np.ones(1), np.zeros(1, int), *drives)
+            found = int(size_rows(rows, asked).servers[0])
+            assert found == (servers if load < 0.985 else servers + 1)
+            # Without a road there is no such crowd: the exact law stands.
+            near = RegionRows(
+                np.array([[0.995 * servers / 4.0]]),
+                rows.work,
+                rows.scv,
+                rows.place,
+                *(0.0 * part for part in drives),
+            )
+            exact = servers_needed_rows(near.rates, np.array([0.25]), asked.respond[None], asked.target[None])
+            assert size_rows(near, asked).servers.tolist() == exact.tolist()

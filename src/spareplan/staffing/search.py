@@ -21,13 +21,13 @@ from spareplan.staffing.looks import (
     Searched,
     Skills,
 )
-from spareplan.staffing.sizing import Promises
+from spareplan.staffing.sizing import FULL_LOAD, Promises
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 # Above this load of a region in which everybody waits, a run from an idle start says little; there the start
-# by formula is not undercut; at full load no run is long enough.
-HEAVY_LOAD, FULL_LOAD = 0.95, 0.985
+# by formula is not undercut; at full load (`FULL_LOAD`) no run is long enough.
+HEAVY_LOAD = 0.95
 # Nobody is searched for beyond this many times the start, and some.
 _CEILING, _SPARE = 3, 20
 # Steps up from a start that fails before the ceiling is tried.

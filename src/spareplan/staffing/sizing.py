@@ -41,6 +41,9 @@ __all__ = [
 FloatArray = NDArray[np.float64]
 # Tables of drives grow by this factor when more engineers are looked at than they reach.
 _WIDER = 1.5
+# Most load of a region in which everybody waits and drives from afar, and the part of road in it from which
+# such a crowd is feared.
+FULL_LOAD, _MUCH_ROAD = 0.985, 0.1
 
 
 @dataclass(frozen=True)
@@ -343,7 +346,10 @@ def _least_for_load(rows: RegionRows, max_utilisation: float, phases: Phases) ->
     far = rows.travel[rows.place, :1] * (1.0 if rows.follow is None else 1.0 - rows.follow)
     queued = (rows.rates * (rows.work + far)).sum(axis=1)
     at_work = (rows.rates * rows.work).sum(axis=1) / max_utilisation
-    servers = np.floor(np.maximum(queued, at_work)).astype(np.int64) + 1
+    # Where the road is much of that, a crowd that only just works itself off stays for months.
+    road = queued - (rows.rates * rows.work).sum(axis=1)
+    crowd = np.where(road > _MUCH_ROAD * queued, np.ceil(queued / FULL_LOAD), np.floor(queued) + 1.0)
+    servers = np.maximum(crowd, np.floor(at_work) + 1.0).astype(np.int64)
     open_ = np.flatnonzero(rate > 0)
     while len(open_):
         some = rows.pick(open_)
