@@ -9,6 +9,7 @@ import pytest
 import spareplan as sp
 from spareplan.config import StaffingOptions
 from spareplan.errors import DataError
+from spareplan.staffing.cures import STOCK_COLUMNS
 from spareplan.staffing.headcount import can_size
 from spareplan.tables.dataset import Dataset
 
@@ -207,6 +208,14 @@ def test_missing_parts_bind_and_stock_cures_them():
     assert (empty.table["bound_p2"] == "parts").all()
     assert not (full.table["bound_p2"] == "parts").any()
     assert empty.workload["visits"].sum() > full.workload["visits"].sum()
+    assert "told where stock levels are given" not in empty.summary()
+
+
+def test_without_stock_levels_the_plan_says_that_they_would_name_the_pieces():
+    result = size(part_missing_share=0.5, parts_wait_hours=300.0)
+    assert (result.table["bound_p2"] == "parts").any()
+    assert result.stock_cures.empty and result.stock_cures.columns.tolist() == STOCK_COLUMNS
+    assert "pieces of stock would cure parts-bound promises is told where stock levels" in result.summary()
 
 
 def test_long_repairs_bind_whatever_the_staff():

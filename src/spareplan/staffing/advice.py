@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from spareplan.config import StaffingOptions
 from spareplan.staffing.bases import base_cures
-from spareplan.staffing.cures import repair_cures, stock_cures, stock_of_regions
+from spareplan.staffing.causes import PARTS
+from spareplan.staffing.cures import STOCK_COLUMNS, repair_cures, stock_cures, stock_of_regions
 from spareplan.staffing.model import RegionModel
 from spareplan.staffing.sizing import Phases, Promises, Sized
 from spareplan.staffing.visits import PRIORITIES
@@ -54,7 +57,7 @@ def find_cures(
     """
     names = regions.to_numpy()[model.rows.place].tolist()
     judged = (names, PRIORITIES, model.rows, sized, promises, model.repairs)
-    stock = pd.DataFrame()
+    stock = pd.DataFrame(columns=STOCK_COLUMNS)
     if levels is not None:
         shelves = stock_of_regions(levels.table, demand.table, data.parts, data.sites, regions)
         stock = stock_cures(*judged, shelves, phases)
@@ -65,9 +68,27 @@ def find_cures(
     }
 
 
-def cure_lines(cures: dict[str, pd.DataFrame]) -> list[str]:
-    """Say what would cure the promises, dearest first."""
+def cure_lines(cures: dict[str, pd.DataFrame], bound: NDArray[np.str_], levels: bool) -> list[str]:
+    """Say what would cure the promises, cheapest first.
+
+    Parameters
+    ----------
+    cures : dict of str to DataFrame
+        As of `find_cures`.
+    bound : ndarray of str, shape (R * M, K)
+        What keeps each promise from being kept.
+    levels : bool
+        Whether stock levels were given.
+
+    Returns
+    -------
+    list of str
+    """
     lines = []
+    if not levels and (bound == PARTS).any():
+        lines.append(
+            "Which pieces of stock would cure parts-bound promises is told where stock levels are given"
+        )
     stock = cures["stock_cures"]
     if len(stock):
         named = stock[stock["part_id"].notna()]
@@ -77,11 +98,11 @@ def cure_lines(cures: dict[str, pd.DataFrame]) -> list[str]:
         if told:
             more = f" and {len(told) - NAMED} more" if len(told) > NAMED else ""
             lines.append(f"More stock would cure: {', '.join(told[:NAMED])}{more}")
-        lost = stock.loc[stock["part_id"].isna(), ["region_id", "priority"]].drop_duplicates()
+        lost = stock.loc[stock["missing_needed"].isna(), ["region_id", "priority"]].drop_duplicates()
         if len(lost):
             names = [f"{region} {priority}" for region, priority in lost.to_numpy().tolist()]
             more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-            lines.append(f"Not even all parts at hand would cure: {', '.join(names[:NAMED])}{more}")
+            lines.append(f"All parts at hand alone would not cure: {', '.join(names[:NAMED])}{more}")
     bases = cures["base_cures"]
     if len(bases):
         first = bases.drop_duplicates(["region_id", "priority"], keep="last")

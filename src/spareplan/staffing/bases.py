@@ -23,6 +23,7 @@ from spareplan.staffing.queues import erlang_c
 from spareplan.staffing.resolution import CELLS, Repairs, resolution_kept
 from spareplan.staffing.sizing import Promises, Sized, promises_kept
 from spareplan.staffing.travel import flat_km
+from spareplan.staffing.words import promised, share_against
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -297,10 +298,10 @@ def _base_rows(
     machines = np.bincount(found.nearest, minlength=len(found.chosen))
     at = own.iloc[found.chosen]
     last = float(found.share[-1])
-    verdict = "" if last >= target else f", not the {target:.0%} promised"
+    verdict = "" if last >= target else f", not the {promised(target)} promised"
     reason = (
-        f"{now:.0%} of orders kept now; from {len(found.chosen)} "
-        f"{'base' if len(found.chosen) == 1 else 'bases'} {last:.0%} could be{verdict}"
+        f"{share_against(now, target)} of orders kept now; from {len(found.chosen)} "
+        f"{'base' if len(found.chosen) == 1 else 'bases'} {share_against(last, target)} could be{verdict}"
     )
     return pd.DataFrame(
         {

@@ -121,7 +121,7 @@ def resolve_at_best(rows: RegionRows, ceiling: IntArray, promises: Promises, rep
 def largest_loss(
     rows: RegionRows, ceiling: IntArray, promises: Promises, repairs: Repairs
 ) -> NDArray[np.str_]:
-    """Which of repair, parts and distance breaks the promise alone; else the one whose absence mends most.
+    """Which of repair, parts and distance breaks the promise of a solution most.
 
     Parameters
     ----------
@@ -133,14 +133,24 @@ def largest_loss(
     Returns
     -------
     ndarray of str, shape (R, K)
+        Of those that break it alone, the two others away, the one that leaves the smallest share in time: to
+        mend another one of them would not do. Where none breaks it alone, parts or distance, whichever mends
+        more by being away.
     """
     nothing = np.zeros_like(repairs.missing)
     stocked = replace(repairs, missing=nothing, known=nothing)
+    no_work = np.zeros_like(repairs.work)
     at_once = np.zeros((*rows.rates.shape, CELLS + 1))
     at_once[..., 0] = 1.0
+    alone = {
+        REPAIR: resolution_kept(at_once, stocked, promises.resolve),
+        PARTS: resolution_kept(at_once, replace(repairs, work=no_work), promises.resolve),
+        REACH: resolve_at_best(rows, ceiling, promises, replace(stocked, work=no_work)),
+    }
+    shares = np.stack(list(alone.values()))
+    worst = np.array(list(alone))[np.argmin(np.nan_to_num(shares, nan=1.0), axis=0)]
     without_drive = resolution_kept(at_once, repairs, promises.resolve)
     without_parts = resolve_at_best(rows, ceiling, promises, stocked)
-    alone = resolution_kept(at_once, stocked, promises.resolve)
-    repair = (alone < promises.target) | np.isnan(alone)
     distance = (without_drive >= promises.target) & (without_drive >= without_parts)
-    return np.where(repair, REPAIR, np.where(distance, REACH, PARTS))
+    breaks = (shares < promises.target).any(axis=0)
+    return np.where(breaks, worst, np.where(distance, REACH, PARTS))

@@ -22,6 +22,7 @@ from spareplan.staffing.parts_wait import level_rows
 from spareplan.staffing.reading import Tables
 from spareplan.staffing.resolution import Repairs, resolution_kept
 from spareplan.staffing.sizing import ALL_DAY, Phases, Promises, Sized
+from spareplan.staffing.words import repair_reason, stock_reason
 
 FloatArray = NDArray[np.float64]
 STOCK_COLUMNS = [
@@ -194,8 +195,9 @@ def stock_cures(
                 "resolve_now": float(need.resolve[row, k]),
             }
             chosen, left = _pieces(shelves.get(region), wanted)
-            then = _resolve_then(rows, sized, promises, repairs, phases, int(row), left)[k]
-            out.append(_stock_rows(head, chosen, float(then), float(promises.target[k]), region in shelves))
+            then, work = _at_hand(rows, sized, promises, repairs, phases, int(row), left, k)
+            target = float(promises.target[k])
+            out.append(_stock_rows(head, chosen, then, target, region in shelves, work))
     if not out:
         return pd.DataFrame(columns=STOCK_COLUMNS)
     return pd.concat(out, ignore_index=True)[STOCK_COLUMNS]
@@ -300,18 +302,7 @@ def repair_cures(
     )
     worst = table.sort_values(["region_id", "place", "resolve_now"], kind="stable")
     table = worst.drop_duplicates(["region_id", "place"]).reset_index(drop=True)
-    needed, stocked_hours = table["repair_hours_needed"], table["repair_hours_with_parts"]
-    table["reason"] = (
-        "repairs alone end within "
-        + table["limit_hours"].map("{:.3g} h for ".format)
-        + table["in_time_now"].map("{:.1%}".format)
-        + " of orders; "
-        + needed.map("a mean of {:.2g} h".format).where(needed.notna(), "no shorter mean")
-        + table["repair_hours_now"].map(" instead of {:.2g} h would do".format)
-        + stocked_hours.map(", {:.2g} h with all parts at hand".format).where(
-            stocked_hours.notna(), ", nor with all parts at hand"
-        )
-    )
+    table["reason"] = [repair_reason(one) for one in table.to_dict("records")]
     return table[REPAIR_COLUMNS]
 
 
@@ -337,7 +328,7 @@ def _pieces(shelf: pd.DataFrame | None, wanted: float) -> tuple[pd.DataFrame, fl
     return told[pieces > 0].sort_values("money", ascending=False, kind="stable"), left
 
 
-def _resolve_then(
+def _at_hand(
     rows: RegionRows,
     sized: Sized,
     promises: Promises,
@@ -345,29 +336,32 @@ def _resolve_then(
     phases: Phases,
     row: int,
     left: float,
-) -> FloatArray:
+    k: int,
+) -> tuple[float, tuple[float, float]]:
+    """Share solved in time with fewer parts missing; repairs [hours] now and, if all are at hand, needed."""
     one = np.array([row])
     now = repairs.pick(one)
     laws = best_laws(rows.pick(one), picked(sized, one), promises, now, phases)
     then = replace(now, missing=now.missing * left, known=now.known * left)
-    return laws.kept(promises, then)[0]
+    solved = float(laws.kept(promises, then)[0, k])
+    if left > 0:
+        return solved, (float(now.work[0, k]), np.nan)
+    share = largest_share(
+        lambda part: laws.kept(promises, replace(then, work=now.work * part)), promises.target, now.work.shape
+    )
+    return solved, (float(now.work[0, k]), float((now.work * share)[0, k]))
 
 
 def _stock_rows(
-    head: dict[str, Any], chosen: pd.DataFrame, then: float, target: float, listed: bool
+    head: dict[str, Any],
+    chosen: pd.DataFrame,
+    then: float,
+    target: float,
+    listed: bool,
+    work: tuple[float, float],
 ) -> pd.DataFrame:
     total, money = int(chosen["pieces"].sum()), float(chosen["money"].sum())
-    share = f"{head['missing_now']:.1%} of orders miss their part"
-    if np.isnan(head["missing_needed"]):
-        reason = f"{share}; even with all parts at hand {then:.1%} are solved in time, not {target:.0%}"
-    elif chosen.empty:
-        known = "the stock listed meets its demand" if listed else "no stock of the region is known"
-        reason = f"{share}, {head['missing_needed']:.1%} would do; {known}"
-    else:
-        reason = (
-            f"{share}, {head['missing_needed']:.1%} would do: {total} pieces for {money:,.0f} in all lift "
-            f"solutions in time from {head['resolve_now']:.1%} to {then:.1%} ({target:.0%} promised)"
-        )
+    reason = stock_reason(head, total, money, then, target, listed, work)
     if chosen.empty:
         blank = {"part_id": [np.nan], "site_id": [np.nan], "pieces": [0], "money": [0.0]}
         chosen = pd.DataFrame(blank).astype({"part_id": object, "site_id": object})

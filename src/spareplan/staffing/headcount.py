@@ -198,7 +198,9 @@ def size_headcount(
     regions = region_table(table, workload)
     view = headquarters_view(table, workload, regions, shown, model, teams, phases, known, seed)
     cures = find_cures(data, demand, levels, teams.regions, model, sized, promises, phases, options, seed)
-    lines = summary_lines(table, plan, bound, answered, teams, ahead) + tuple(cure_lines(cures))
+    lines = summary_lines(table, plan, bound, answered, teams, ahead) + tuple(
+        cure_lines(cures, bound, levels is not None)
+    )
     lines += tuple(night_lines(nights, duty))
     if duty.round_the_clock:
         simulated = pd.DataFrame()

@@ -17,6 +17,7 @@ from spareplan.staffing.field import USUAL_PROMISES, coverage_hours, duty_share
 from spareplan.staffing.shift_cycle import check_duty, shift_hours
 from spareplan.staffing.sizing import Promises
 from spareplan.staffing.visits import PRIORITIES, note
+from spareplan.staffing.words import promised, share_against
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -332,6 +333,7 @@ def _night_reason(
     if counts:
         return f"{wait}, which does not count"
     if best < target:
-        most = f"at most {best:.1%} are answered within {limit:g} h, promised {target:.0%}"
+        told = share_against(best, target, 1)
+        most = f"at most {told} are answered within {limit:g} h, promised {promised(target)}"
         return f"{wait}: {most}; no engineer cures it"
     return f"{wait}; {best:.1%} can be answered within {limit:g} h"
