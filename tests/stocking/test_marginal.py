@@ -11,8 +11,9 @@ import pytest
 
 from spareplan.errors import DataError
 from spareplan.stocking import evaluate_levels, solve_levels
-from spareplan.stocking.marginal import marginal_allocation
+from spareplan.stocking.marginal import best_for_budget, marginal_allocation
 from spareplan.stocking.policy import expected_backorders
+from spareplan.stocking.reading import read_pipelines
 
 
 def test_marginal_allocation_follows_the_published_efficient_points(test_data):
@@ -56,3 +57,83 @@ def test_a_budget_at_one_site_buys_what_enumeration_finds_on_the_efficient_point
         )
         assert found.cost <= budget and ebo == pytest.approx(best, rel=1e-9)
         assert found.gap < 1e-6
+
+
+@pytest.mark.parametrize("seed", [41, 42, 43])
+def test_no_levels_for_the_money_wait_less_than_is_said(seed):
+    draw = np.random.default_rng(seed)
+    sites = pd.DataFrame({"site_id": ["HQ", "A"], "parent_id": [None, "HQ"], "lead_time_days": [0.0, 3.0]})
+    cost = draw.integers(5, 30, 3).astype(float)
+    parts = pd.DataFrame(
+        {"part_id": list("abc"), "unit_cost": cost, "lead_time_days": draw.uniform(5, 40, 3)}
+    )
+    rates = pd.DataFrame(
+        {"part_id": list("abc"), "site_id": "A", "demand_per_day": draw.uniform(0.01, 0.04, 3)}
+    )
+    budget = float(draw.uniform(0.5, 3.0) * cost.sum())
+    _, pipelines = read_pipelines(sites, parts, rates, "exact")
+    bought = best_for_budget(pipelines, budget)
+    pairs = list(itertools.product(range(7), repeat=2))
+    # Every pair of levels of every part as a part of its own, evaluated in one call.
+    named = pd.DataFrame(
+        [(part, f"{part}{head}{shelf}", head, shelf) for part in "abc" for head, shelf in pairs],
+        columns=["part_id", "name", "HQ", "A"],
+    )
+    many = [
+        frame.merge(named[["part_id", "name"]]).drop(columns="part_id").rename(columns={"name": "part_id"})
+        for frame in (parts, rates)
+    ]
+    levels = named.melt("name", ["HQ", "A"], "site_id", "base_stock").rename(columns={"name": "part_id"})
+    seen = evaluate_levels(sites, *many, levels)
+    owed = seen[seen["site_id"] == "A"].set_index("part_id")["ebo"][named["name"]].to_numpy().reshape(3, -1)
+    paid = cost[:, None] * named[["HQ", "A"]].sum(axis=1).to_numpy().reshape(3, -1)
+    money = paid[0][:, None, None] + paid[1][:, None] + paid[2]
+    waiting = owed[0][:, None, None] + owed[1][:, None] + owed[2]
+    best = waiting[money <= budget + 1e-9].min()
+    assert bought.waiting == pytest.approx(best, rel=1e-6)
+    assert bought.least_waiting <= best * (1 + 1e-9)
+    assert bought.least_waiting > 0.999 * best
+    said = solve_levels(sites, parts, rates, budget=budget).summary()
+    days = bought.waiting / rates["demand_per_day"].sum()
+    assert f"the mean wait is {days:.4g} days; no levels for this money wait less than" in said
+    assert "promise" not in said
+
+
+def test_without_promises_and_money_nothing_is_bought_and_that_is_said():
+    sites = pd.DataFrame({"site_id": ["HQ"], "parent_id": [None], "lead_time_days": [0.0]})
+    parts = pd.DataFrame({"part_id": ["a"], "unit_cost": [12.0], "lead_time_days": [6.0]})
+    rates = pd.DataFrame({"part_id": ["a"], "site_id": ["HQ"], "demand_per_day": [0.05]})
+    free = solve_levels(sites, parts, rates)
+    assert free.cost == 0 and free.lines[1].startswith("nothing is promised, so nothing is stocked")
+    none = solve_levels(sites, parts, rates, budget=0)
+    assert none.cost == 0 and none.gap == 0
+    assert "0.0% of all demand is met from the shelf and the mean wait is 6 days" in none.lines[1]
+    idle = solve_levels(sites, parts, rates.assign(demand_per_day=0.0), budget=50)
+    assert idle.lines[1] == "nothing is asked for, so nothing is bought for the money"
+
+
+def test_parts_that_cost_nothing_are_published_at_no_value():
+    sites = pd.DataFrame({"site_id": ["HQ", "A"], "parent_id": [None, "HQ"], "lead_time_days": [0.0, 2.0]})
+    parts = pd.DataFrame({"part_id": ["a", "b"], "unit_cost": [0.0, 20.0], "lead_time_days": [30.0, 40.0]})
+    rates = pd.DataFrame({"part_id": ["a", "b"], "site_id": "A", "demand_per_day": [0.1, 0.02]})
+    targets = pd.DataFrame({"site_id": ["A"], "target_fill_rate": [0.9]})
+    plan = solve_levels(sites, parts, rates, targets)
+    free = plan.table["part_id"] == "a"
+    assert plan.table.loc[free, "base_stock"].sum() > 0 and (plan.table.loc[free, "value"] == 0).all()
+    assert plan.cost == plan.table["value"].sum() == 20 * plan.table.loc[~free, "base_stock"].sum()
+    assert plan.lower_bound <= plan.cost and plan.gap < 1e-6
+    assert not any(line.startswith("the next") for line in plan.lines)
+    assert "parts_without_price" in plan.assumptions["name"].tolist()
+    nothing = solve_levels(sites, parts.assign(unit_cost=0.0), rates, targets)
+    assert nothing.cost == nothing.lower_bound == nothing.table["value"].sum() == 0
+    assert "costs 0" not in nothing.summary() and nothing.service["kept"].all()
+
+
+def test_a_promise_of_nothing_is_reached_with_nothing_and_never_below():
+    sites = pd.DataFrame({"site_id": ["HQ", "A"], "parent_id": [None, "HQ"], "lead_time_days": [0.0, 2.0]})
+    parts = pd.DataFrame({"part_id": ["a", "b"], "unit_cost": [10.0, 20.0], "lead_time_days": [30.0, 40.0]})
+    rates = pd.DataFrame({"part_id": ["a", "b"], "site_id": "A", "demand_per_day": [0.1, 0.02]})
+    plan = solve_levels(sites, parts, rates, pd.DataFrame({"site_id": ["A"], "target_fill_rate": [0.0]}))
+    assert plan.cost == 0 and "-0" not in plan.summary()
+    assert (plan.service["reached"] >= 0).all() and (plan.curve()["service"] >= 0).all()
+    assert (plan.table["fill_rate"].dropna() >= 0).all()

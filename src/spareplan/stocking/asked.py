@@ -19,6 +19,7 @@ from spareplan.stocking.pipelines import Pipelines
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.reading import read_pipelines
 from spareplan.stocking.targets import read_targets, read_windows, target_problems
+from spareplan.stocking.unpriced import unpriced_rows
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Asked:
         Rows whose share within the window is priced exactly, not only on the safe side.
     ceilings : Ceilings, optional
         Rules that hold levels down.
+    unpriced : ndarray of bool, shape (rows,), optional
+        Rows, in the order of the forest, of parts that cost nothing; None: all have a price.
     """
 
     forest: Forest
@@ -46,6 +49,7 @@ class Asked:
     window_days: NDArray[np.float64]
     exact: NDArray[np.bool_]
     ceilings: Ceilings | None = None
+    unpriced: NDArray[np.bool_] | None = None
 
     @property
     def eased(self) -> Promises | None:
@@ -98,4 +102,6 @@ def read_wishes(
         refuse_clashes(forest, pipelines, promises)
     except InfeasibleError as error:
         raise error if ceilings is None else name_ceilings(error, forest, pipelines, ceilings) from error
-    return Asked(forest, pipelines, promises, method, window_days, exact, ceilings)
+    return Asked(
+        forest, pipelines, promises, method, window_days, exact, ceilings, unpriced_rows(parts, forest)
+    )

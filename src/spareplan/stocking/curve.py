@@ -204,7 +204,9 @@ class Frontier:
                 {
                     "scope": scope.labels,
                     "money": total(pipelines.row_cost * state.levels),
-                    "service": np.where(demand > 0, 1 - total(own * state.miss) / demand, np.nan),
+                    "service": np.maximum(
+                        np.where(demand > 0, 1 - total(own * state.miss) / demand, np.nan), 0.0
+                    ),
                     "what": what,
                     "mean_wait_days": np.where(demand > 0, waiting / demand, np.nan),
                     "in_window": 1 - total(late) / np.where(total(within) > 0, total(within), np.nan),

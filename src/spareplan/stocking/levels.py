@@ -25,9 +25,8 @@ from spareplan.stocking.finding import Found
 from spareplan.stocking.in_window import served_in_window
 from spareplan.stocking.leadtime import network_tables, pipeline_rates
 from spareplan.stocking.limits import PLANNER
-from spareplan.stocking.marginal import best_for_budget
+from spareplan.stocking.marginal import Bought, best_for_budget
 from spareplan.stocking.pipelines import MODELS
-from spareplan.stocking.pricing import price
 from spareplan.stocking.publish import (
     level_table,
     run_assumptions,
@@ -35,12 +34,13 @@ from spareplan.stocking.publish import (
     shadow_price_table,
     with_reached_windows,
 )
-from spareplan.stocking.reading import read_pipelines
 from spareplan.stocking.shortage import Shortage, serve_or_refuse
 from spareplan.stocking.steps import as_one
 from spareplan.stocking.telling import level_lines
+from spareplan.stocking.unpriced import at_true_prices
 from spareplan.stocking.wanted import (
     hold_steady,
+    own_levels,
     own_money,
     planner_lines,
     refuse_faulty_wishes,
@@ -51,7 +51,7 @@ from spareplan.stocking.wanted import (
     without_third_party_in_caps,
 )
 from spareplan.stocking.whole import FEW_ROWS
-from spareplan.stocking.wishes import PlanTables, plan_tables, today_levels
+from spareplan.stocking.wishes import plan_tables, today_levels
 
 if TYPE_CHECKING:
     from spareplan.results import DemandForecast
@@ -140,7 +140,7 @@ def solve_levels(
     check_engine("solve_levels", engine)
     given = {"sites": sites, "parts": parts, "rates": rates}
     refuse_no_tables("solve_levels", given, targets=targets, limits=limits, caps=caps)
-    told = as_one(progress)
+    told, bought = as_one(progress), None
     if told:
         told("read", 0, 1)
     asked = read_wishes(sites, parts, rates, targets, method, limits, caps)
@@ -149,7 +149,8 @@ def solve_levels(
         found = _find(asked, told)
     else:
         refuse_floors(asked.forest, asked.pipelines, budget)
-        found = best_for_budget(asked.pipelines, budget, told)
+        bought = best_for_budget(asked.pipelines, budget, told)
+        found = bought.found
     least = found.cost if budget is not None and len(asked.promises) else None
     short = serve_or_refuse(asked, found, budget, short_budget, progress=told)
     found = found if short is None else short.found
@@ -164,6 +165,7 @@ def solve_levels(
             short,
             least_budget=least,
             frontier=Frontier(asked.pipelines, asked.promises, found, _scopes(asked, parts, sites)),
+            bought=bought,
         )
 
     result = _published(tables, found)
@@ -296,7 +298,7 @@ def optimize_levels(
             ),
         )
         if (tables.limits["who"] == PLANNER).any():
-            result.table["model_base_stock"] = _own_levels(asked, tables, found, options.method)
+            result.table["model_base_stock"] = own_levels(asked, tables, found, options.method)
         lines = with_limit_columns(result.table, asked, tables.limits, found)
         lines += with_steadiness(result.table, asked, free, steady, before, options)
         result = with_plan_columns(result, region, grades.table, tables, asked.promises)
@@ -340,21 +342,13 @@ def _find(asked: Asked, told: Callable[[str, int, int], None] | None) -> Found:
     return branch_on_stocks(asked.pipelines, promises, found, told) if few else found
 
 
-def _own_levels(asked: Asked, tables: PlanTables, found: Found, method: str) -> np.ndarray:
-    """Base stocks as in the table, and where planners set one the model's own at the prices of this plan."""
-    planned = tables.limits["who"] == PLANNER
-    free = read_pipelines(tables.sites, tables.parts, tables.rates, method, tables.limits[~planned])[1]
-    free = replace(free, windows=asked.pipelines.windows)
-    own = price(free, asked.promises.worth(found.prices), guess=found.levels).levels
-    forest = asked.forest
-    back = np.argsort(free.forest_rows, kind="stable")
-    rows = pd.MultiIndex.from_arrays([forest.part_ids.take(forest.part), forest.site_ids.take(forest.site)])
-    fixed = rows.isin(pd.MultiIndex.from_frame(tables.limits.loc[planned, ["part_id", "site_id"]]))
-    return np.where(fixed, own[back], found.levels[back])
-
-
 def stock_levels(
-    asked: Asked, found: Found, assumptions: pd.DataFrame, short: Shortage | None = None, **more: Any
+    asked: Asked,
+    found: Found,
+    assumptions: pd.DataFrame,
+    short: Shortage | None = None,
+    bought: Bought | None = None,
+    **more: Any,
 ) -> StockLevels:
     """Assemble the result from levels that were found.
 
@@ -366,6 +360,8 @@ def stock_levels(
         Of the result.
     short : Shortage, optional
         Where a budget does not pay for all promises.
+    bought : Bought, optional
+        Where a budget was spent and nothing was promised.
     **more
         Further fields of the result.
 
@@ -384,11 +380,13 @@ def stock_levels(
         own, window_days = asked.pipelines.own, asked.window_days
         service = with_reached_windows(service, asked.promises, shares, own, window_days)
     prices = shadow_price_table(asked.promises, found.prices)
+    found, assumptions = at_true_prices(asked, table, assumptions, found)
+    least = more.get("least_budget")
     return StockLevels(
         table=table,
         assumptions=assumptions,
         lines=level_lines(
-            table, service, prices, asked.pipelines, asked.promises, found, short, more.get("least_budget")
+            table, service, prices, asked.pipelines, asked.promises, found, short, least, bought
         ),
         cost=found.cost,
         lower_bound=found.bound,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -43,9 +43,30 @@ def waiting_promise(pipelines: Pipelines) -> Promises:
     return Promises(table, np.zeros(1), np.where(own, 0, -1), np.full(rows, -1), factor, np.zeros(rows))
 
 
+@dataclass(frozen=True)
+class Bought:
+    """The best plan for a budget without promises.
+
+    Parameters
+    ----------
+    found : Found
+        `bound` is the least money that reaches the same demand x wait.
+    budget : float
+        [money]
+    waiting, least_waiting : float
+        Pieces that customers wait for on average, and the least that any levels for the money could reach.
+        [pieces]
+    """
+
+    found: Found
+    budget: float
+    waiting: float
+    least_waiting: float
+
+
 def best_for_budget(
     pipelines: Pipelines, budget: float, progress: Callable[[str, int, int], None] | None = None
-) -> Found:
+) -> Bought:
     """Least demand x wait for the money.
 
     Parameters
@@ -58,8 +79,7 @@ def best_for_budget(
 
     Returns
     -------
-    Found
-        `bound` is the least money that reaches the same demand x wait.
+    Bought
     """
     promise = waiting_promise(pipelines)
     low, high = 0.0, float(pipelines.row_cost.max(initial=1.0))
@@ -96,15 +116,15 @@ def best_for_budget(
     except KeyboardInterrupt:
         interrupted = True
     levels = spend_rest(pipelines, promise, best.levels, budget)
+    least = max(0.0, *((value - budget) / worth for worth, value, _ in visited if worth > 0), 0.0)
     if len(pipelines.stop) <= EXCHANGE_ROWS and not interrupted:
-        least = max(((value - budget) / worth for worth, value, _ in visited if worth > 0), default=0.0)
-        levels = exchange(pipelines, promise, levels, budget, float(least))
+        levels, least = exchange(pipelines, promise, levels, budget, least)
     state = measure(pipelines, levels)
     used = promise.used(state)
     bounds = [(value - u * float(used[0]), u) for u, value, _ in visited]
     bound, at = max(bounds)
     cost = money(pipelines, levels)
-    return Found(
+    found = Found(
         levels,
         state,
         cost,
@@ -113,6 +133,7 @@ def best_for_budget(
         "multiplier on money",
         interrupted,
     )
+    return Bought(found, budget, float(used[0]), min(least, float(used[0])))
 
 
 def _point(pipelines: Pipelines, worth: float, priced: Priced) -> tuple[float, float, float]:
@@ -141,7 +162,7 @@ def spend_rest(pipelines: Pipelines, promise: Promises, levels: IntArray, budget
 
 def exchange(
     pipelines: Pipelines, promise: Promises, levels: IntArray, budget: float, least: float
-) -> IntArray:
+) -> tuple[IntArray, float]:
     """Better a budget's plan of few parts: the smallest use of the promise that the budget still pays for.
 
     Parameters
@@ -158,11 +179,13 @@ def exchange(
 
     Returns
     -------
-    ndarray of int, shape (rows,)
-        A plan within the budget that uses at most as much.
+    levels : ndarray of int, shape (rows,)
+        A plan within the budget that uses at most as much. [pieces]
+    least : float
+        Use that no plan within the budget goes below, as far as it could be proved.
     """
     high = float(promise.used(measure(pipelines, levels))[0])
-    low = max(least, 0.0)
+    low = least
     for _ in range(EXCHANGE_STEPS):
         if high - low <= 1e-4 * high:
             break
@@ -173,9 +196,11 @@ def exchange(
             high = float(promise.used(found.state)[0])
         else:
             low = middle
+            if found.bound > budget * (1 + 1e-9):
+                least = middle
         if found.interrupted:
             break
-    return levels
+    return levels, least
 
 
 def marginal_allocation(

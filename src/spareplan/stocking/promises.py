@@ -135,7 +135,9 @@ class Promises:
             per_piece = used / self.table["demand_per_day"].to_numpy()
         measure = self.table["measure"].to_numpy()
         return np.where(
-            measure == "money", used, np.where(measure == "mean_wait_days", per_piece, 1 - per_piece)
+            measure == "money",
+            used,
+            np.where(measure == "mean_wait_days", per_piece, np.maximum(1 - per_piece, 0.0)),
         )
 
     def kept(self, used: FloatArray) -> NDArray[np.bool_]:

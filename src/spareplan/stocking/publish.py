@@ -77,7 +77,7 @@ def level_table(forest: Forest, pipelines: Pipelines, promises: Promises, found:
             "order_quantity": quantity,
             "demand_per_day": demand,
             "ebo": state.ebo[back],
-            "fill_rate": np.where(demand > 0, 1 - state.miss[back], np.nan),
+            "fill_rate": np.where(demand > 0, np.maximum(1 - state.miss[back], 0.0), np.nan),
             "mean_wait_days": wait,
             "in_window": np.full(len(levels), np.nan),
             "value": levels * pipelines.row_cost[back],

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from spareplan.stocking.curve import Frontier
 from spareplan.stocking.finding import Found
+from spareplan.stocking.marginal import Bought
 from spareplan.stocking.pipelines import Pipelines
 from spareplan.stocking.promises import Promises
 from spareplan.stocking.shortage import Shortage
@@ -19,6 +20,8 @@ SHOWN = 3
 NEXT_SHARE = 0.01
 # Beyond so many rows it is left to `StockLevels.next_money`.
 TOLD_ROWS = 12_000
+# A point of a promise is told as dear from about this share of the plan's money.
+TOLD_SHARE = 1e-5
 MEASURE_WORDS = {
     "fill_rate": "fill rate {:.1%} for {:.1%}",
     "in_window": "{:.1%} within the window for {:.1%}",
@@ -41,6 +44,7 @@ def level_lines(
     found: Found,
     short: Shortage | None = None,
     least_budget: float | None = None,
+    bought: Bought | None = None,
 ) -> tuple[str, ...]:
     """Sentences for `StockLevels.lines`, most important first.
 
@@ -54,6 +58,8 @@ def level_lines(
         Where the budget does not pay for all promises.
     least_budget : float, optional
         What would. [money]
+    bought : Bought, optional
+        Where a budget was spent and nothing was promised.
 
     Returns
     -------
@@ -62,7 +68,7 @@ def level_lines(
     lines = [
         f"{found.cost:,.0f} in base stock for {table['part_id'].nunique():,} parts at "
         f"{table['site_id'].nunique():,} sites ({int(table['base_stock'].sum()):,} pieces)",
-        _proof(found, short),
+        _for_budget(pipelines, bought) if bought is not None else _proof(promises, found, short),
     ]
     asked = service[(service["demand_per_day"] > 0) | (service["measure"] == "money")]
     if len(asked):
@@ -75,21 +81,26 @@ def level_lines(
             + ", ".join(idle["group"].head(SHOWN).astype(str))
             + more
         )
-    dear = shadow_prices[(shadow_prices["one_point_costs"] > 0) & (shadow_prices["measure"] != "money")]
+    # What costs next to nothing, as the parts without a price do, is no dear promise.
+    worth_telling = shadow_prices["one_point_costs"] > (TOLD_SHARE * found.cost if found.cost > 0 else np.inf)
+    dear = shadow_prices[worth_telling & (shadow_prices["measure"] != "money")]
     dear = dear.nlargest(SHOWN, "one_point_costs")
     if len(dear):
         lines.append(
             "dearest promises, to first order: "
             + ", ".join(
-                f"{POINT_WORDS[str(row.measure)]} for {row.group} costs {row.one_point_costs:,.0f}"
-                for row in dear.itertuples()
+                f"{POINT_WORDS[row['measure']]} for {row['group']} costs {_amount(row['one_point_costs'])}"
+                for row in dear.to_dict("records")
             )
         )
-    bought = next_money_line(pipelines, promises, found)
-    if bought:
-        lines.append(bought)
+    # Pieces of parts that cost nothing are bought by no money.
+    unpriced = ((table["base_stock"] > 0) & (table["value"] <= 0)).any()
+    more_buys = "" if unpriced else next_money_line(pipelines, promises, found)
+    if more_buys:
+        lines.append(more_buys)
     parts = table.groupby("part_id", sort=True, observed=True)["value"].sum().nlargest(SHOWN)
-    if len(parts) and parts.iloc[0] > 0:
+    parts = parts[parts > 0]
+    if len(parts):
         lines.append("most money in " + ", ".join(f"{part} ({value:,.0f})" for part, value in parts.items()))
     return tuple(lines)
 
@@ -103,7 +114,7 @@ def next_money_line(pipelines: Pipelines, promises: Promises, found: Found) -> s
     if bought["pieces_more"] <= 0:
         return ""
     return (
-        f"the next {amount:,.0f} would buy {bought['pieces_more']:,} pieces: "
+        f"the next {_amount(amount)} would buy {bought['pieces_more']:,} pieces: "
         f"{bought['points_of_fill']:.2g} points of fill rate over all demand and "
         f"{bought['machine_hours_saved_per_year']:,.0f} machine-hours of waiting a year less"
     )
@@ -124,7 +135,30 @@ def nice_amount(amount: float) -> float:
     return float(round(steps[int(np.abs(np.log(steps * power / amount)).argmin())] * power, 12))
 
 
-def _proof(found: Found, short: Shortage | None) -> str:
+def _for_budget(pipelines: Pipelines, bought: Bought) -> str:
+    """What a budget without promises buys, and what no levels for it could reach."""
+    found, asked = bought.found, float(pipelines.own.sum())
+    if not asked > 0:
+        return "nothing is asked for, so nothing is bought for the money"
+    fill = max(1 - float((pipelines.own * found.state.miss).sum()) / asked, 0.0)
+    gap = bought.waiting / bought.least_waiting - 1 if bought.least_waiting > 0 else np.inf
+    apart = f": gap {gap:.3%}" if np.isfinite(gap) else ""
+    return (
+        f"for {_amount(bought.budget)} {fill:.1%} of all demand is met from the shelf and the mean wait is "
+        f"{bought.waiting / asked:.4g} days; no levels for this money wait less than "
+        f"{bought.least_waiting / asked:.4g} days{apart}"
+        + (" (broken off early)" if found.interrupted else "")
+    )
+
+
+def _amount(money: float) -> str:
+    """Money in whole units, small amounts in two figures."""
+    return f"{money:,.0f}" if money >= 10 or money == round(money) else f"{money:.2g}"
+
+
+def _proof(promises: Promises, found: Found, short: Shortage | None) -> str:
+    if promises.is_cap.all():
+        return "nothing is promised, so nothing is stocked beyond floors and order quantities"
     if short is not None:
         return (
             f"the best service for the money: what is missed weighs {short.shortfall:,.0f} at the prices of "

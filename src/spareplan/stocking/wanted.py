@@ -18,7 +18,9 @@ from spareplan.stocking.ceilings import PLANNER, RULE_WORDS
 from spareplan.stocking.finding import Found
 from spareplan.stocking.limits import planner_problems
 from spareplan.stocking.pipelines import ANY_STOCK, weighted_sum
+from spareplan.stocking.pricing import price
 from spareplan.stocking.promises import Promises
+from spareplan.stocking.reading import read_pipelines
 from spareplan.stocking.steady import Steady, keep_steady, previous_problems, read_before
 from spareplan.stocking.wishes import PlanTables
 
@@ -317,3 +319,29 @@ def own_money(asked: Asked, found: Found, theirs: NDArray[np.bool_]) -> Found:
         return found
     money = weighted_sum(asked.pipelines.row_cost[theirs], found.levels[theirs])
     return replace(found, cost=found.cost - money, bound=max(found.bound - money, 0.0))
+
+
+def own_levels(asked: Asked, tables: PlanTables, found: Found, method: str) -> NDArray[np.int64]:
+    """Base stocks as in the table, and where planners set one the model's own at the prices of this plan.
+
+    Parameters
+    ----------
+    asked, tables, found
+        Of the plan.
+    method : str
+        Evaluation.
+
+    Returns
+    -------
+    ndarray of int, shape (rows,)
+        In the order of the forest. [pieces]
+    """
+    planned = tables.limits["who"] == PLANNER
+    free = read_pipelines(tables.sites, tables.parts, tables.rates, method, tables.limits[~planned])[1]
+    free = replace(free, windows=asked.pipelines.windows)
+    own = price(free, asked.promises.worth(found.prices), guess=found.levels).levels
+    forest = asked.forest
+    back = np.argsort(free.forest_rows, kind="stable")
+    rows = pd.MultiIndex.from_arrays([forest.part_ids.take(forest.part), forest.site_ids.take(forest.site)])
+    fixed = rows.isin(pd.MultiIndex.from_frame(tables.limits.loc[planned, ["part_id", "site_id"]]))
+    return np.where(fixed, own[back], found.levels[back])
