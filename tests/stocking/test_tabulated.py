@@ -26,7 +26,9 @@ MEASURES = ("ebo", "miss", "late")
 GAINS = ("over", "under", "at", "below", "late_at", "late_below")
 
 
-def random_pipelines(seed: int, depth: int, method: str = "exact") -> tuple[Pipelines, Worth]:
+def random_pipelines(
+    seed: int, depth: int, method: str = "exact", busy: float = 1.0
+) -> tuple[Pipelines, Worth]:
     """Three parts on a small tree, in lots or overdispersed, with windows, limits and worths of all kinds."""
     rng = np.random.default_rng(seed)
     parent = TREES[depth]
@@ -48,7 +50,7 @@ def random_pipelines(seed: int, depth: int, method: str = "exact") -> tuple[Pipe
     )
     asked = [s for s in names if rng.random() < 0.8] or [names[-1]]
     rates = pd.DataFrame(list(itertools.product(parts["part_id"], asked)), columns=["part_id", "site_id"])
-    rates["demand_per_day"] = rng.gamma(0.7, 0.03, len(rates)) + 1e-6
+    rates["demand_per_day"] = busy * (rng.gamma(0.7, 0.03, len(rates)) + 1e-6)
     wild = rates["part_id"].isin(parts["part_id"][rng.random(3) < 0.4])
     rates["vmr"] = np.where(wild, rng.uniform(1.0, 3.0, len(rates)), 1.0)
     rates["rate_cv2"] = np.where(wild, rng.uniform(0.0, 0.4, len(rates)), 0.0)
@@ -87,6 +89,44 @@ def test_tables_and_kernels_price_alike(seed, depth, method):
     paid = pipelines.row_cost * worth.cost_factor * looked_up.levels
     paid += worth.backorder * state.ebo + worth.miss * state.miss + worth.late * state.late
     assert np.add.reduceat(paid, pipelines.starts[:-1]) == pytest.approx(searched.value, rel=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_tables_and_kernels_price_fast_movers_alike(seed):
+    pipelines, worth = random_pipelines(seed, 2, busy=60.0)
+    made = tabulate(pipelines, 10**8)
+    looked_up, searched = price_tables(made, pipelines, worth), price(compiled(pipelines), worth)
+    assert looked_up.value == pytest.approx(searched.value, rel=1e-9)
+    state = measure(compiled(pipelines), searched.levels)
+    paid = pipelines.row_cost * worth.cost_factor * searched.levels
+    paid += worth.backorder * state.ebo + worth.miss * state.miss + worth.late * state.late
+    assert np.add.reduceat(paid, pipelines.starts[:-1]) == pytest.approx(searched.value, rel=1e-9)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.9, 0.9999])
+def test_thousands_of_pieces_on_order_are_priced_at_their_least(share):
+    frames = tables(
+        [-1, 0, 0], [30.0, 3.0, 5.0], np.array([0.0, 100.0 * share, 100.0 * (1 - share)]), np.zeros(3)
+    )
+    forest, pipelines = read_pipelines(*frames[:3], "exact")
+    pipelines = replace(pipelines, windows=lay_windows(forest, pipelines, np.array([np.nan, 1.0, 0.5]))[0])
+    worth = Worth(*(np.array([0.0, value, value]) for value in (40.0, 300.0, 500.0)))
+    best = price(pipelines, worth)
+    value = float(best.value[0])
+
+    def paid(levels):
+        state = measure(pipelines, levels)
+        return float(
+            (pipelines.row_cost * levels).sum()
+            + (worth.backorder * state.ebo + worth.miss * state.miss + worth.late * state.late).sum()
+        )
+
+    assert paid(best.levels) == pytest.approx(value, rel=1e-9)
+    assert pipelines.mean[0] == pytest.approx(3_000)
+    rng = np.random.default_rng(3)
+    for _ in range(25):
+        other = np.maximum(best.levels + rng.integers(-3, 4, 3) * rng.choice([1, 1, 20]), 0)
+        assert paid(other) >= value * (1 - 1e-12)
 
 
 @FEW

@@ -46,3 +46,10 @@ TOLD_ALWAYS = 3
 # Entries of the thinned laws that are carried from stock to stock.
 KNOWN = 12
 AT_STOCK, NOT_LAID, TOO_FEW = 3 * KNOWN, -1.0, -2.0
+# Whole laws of leaves with more pieces on order, carried from stock to stock: for which stock, and how far
+# they reach (on order, and of those the ones still to come when the window closes).
+WHOLE_AT, WHOLE_END, WHOLE_LATE_END = AT_STOCK + 1, AT_STOCK + 2, AT_STOCK + 3
+LAWS_WIDTH = WHOLE_LATE_END + 1
+# Rows of them: while the site above is short, and without anything from there; the same two, still to come.
+SHORT, ALONE, LATE_SHORT, LATE_ALONE = range(4)
+WHOLE_ROWS = 4

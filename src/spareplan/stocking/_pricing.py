@@ -28,9 +28,9 @@ from spareplan.stocking._columns import (
     FIRST,
     FREE,
     HIGH,
-    KNOWN,
     LATENESS,
     LATES,
+    LAWS_WIDTH,
     LENGTH,
     LOSS,
     LOW,
@@ -49,6 +49,7 @@ from spareplan.stocking._columns import (
     TWO_MOMENT,
     UP,
     WALK,
+    WHOLE_ROWS,
     WORK_ROWS,
     WORTH,
     WRITE,
@@ -59,7 +60,7 @@ from spareplan.stocking._sweep import highest_stock, only_near_leaves, sweep
 
 
 @njit(nogil=True)
-def price_part(begin, end, model, batch_top, F, N, out, mode, wk, kept, told, free, laws):
+def price_part(begin, end, model, batch_top, F, N, out, mode, wk, kept, told, free, laws, whole):
     """Least cost of one part at its worths; its stock goes in as a guess and comes out as the answer."""
     depth = wk.shape[0]
     write = mode == WRITE
@@ -121,6 +122,7 @@ def price_part(begin, end, model, batch_top, F, N, out, mode, wk, kept, told, fr
                     told,
                     free,
                     laws,
+                    whole,
                     model,
                     write,
                 )
@@ -250,10 +252,25 @@ def _door(sources: int):
         wk = np.zeros((depth, WORK_ROWS, room))
         kept = np.zeros((depth, width), np.int64)
         told = np.zeros((depth, width, TOLD_ALWAYS))
-        laws = np.zeros((width, 3 * KNOWN + 1))
+        laws = np.zeros((width, LAWS_WIDTH))
+        # Not zeros: only what the laws of fast movers fill is ever laid into memory.
+        whole = np.empty((width if depth > 1 else 1, WHOLE_ROWS, room))
         for i in range(first, last):
             values[i] = price_part(
-                starts[i], starts[i + 1], models[i], batches[i], F, N, out, mode, wk, kept, told, free, laws
+                starts[i],
+                starts[i + 1],
+                models[i],
+                batches[i],
+                F,
+                N,
+                out,
+                mode,
+                wk,
+                kept,
+                told,
+                free,
+                laws,
+                whole,
             )
 
     return price_parts

@@ -37,6 +37,8 @@ IntArray = NDArray[np.int64]
 Progress = Callable[[str, int, int], None]
 # Rows in all splits, each about .7 ms of work: 15 splits of a group of 1,000 rows.
 WORK = 15_000
+# The law of a fast mover takes time with the square of its pieces on order: 100 of them weigh like a row.
+PIECES_A_ROW = 100.0
 MOST_SPLITS = 60
 # Rounds of column generation at the root and in a range; prices change little from one to the next.
 ROOT_ROUNDS, ROUNDS = 25, 6
@@ -102,7 +104,7 @@ def branch_on_stocks(
     trees = [_Tree(group, found) for group in separate(pipelines, promises)]
     wide = [tree for tree in trees if tree.distance > SETTLED * found.cost]
     apart = sum(tree.distance for tree in wide)
-    splits = [min(round(WORK * tree.distance / apart / len(tree.group.rows)), MOST_SPLITS) for tree in wide]
+    splits = [min(round(WORK * tree.distance / apart / tree.work), MOST_SPLITS) for tree in wide]
     interrupted = False
     try:
         for number, (tree, most) in enumerate(zip(wide, splits)):
@@ -155,6 +157,11 @@ class _Tree:
         """Of levels and bound. [money]."""
         return self.cost - self.bound
 
+    @property
+    def work(self) -> float:
+        """Of one look at the group. [rows]."""
+        return len(self.group.rows) + float(((self.group.pipelines.mean / PIECES_A_ROW) ** 2).sum())
+
     def split(self, most: int, told: Callable[[int], None]) -> None:
         """Split ranges, lowest bound first."""
         if not most:
@@ -191,7 +198,8 @@ class _Tree:
         below, above = here.laid.most.copy(), here.laid.least.copy()
         below[row], above[row] = last, last + 1
         out = []
-        for laid in (replace(here.laid, most=below), replace(here.laid, least=above)):
+        least, most = here.laid.least, here.laid.most
+        for laid in (here.laid.between(least, below), here.laid.between(above, most)):
             columns = here.columns.within(laid, row)
             levels = np.clip(here.search.priced.levels, laid.least, laid.most)
             prices = here.search.prices

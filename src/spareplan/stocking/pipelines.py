@@ -114,6 +114,12 @@ class Pipelines:
         """Unit cost of each row."""
         return np.repeat(self.unit_cost, np.diff(self.starts))
 
+    def between(self, least: IntArray, most: IntArray) -> Pipelines:
+        """Lay out the same with narrower floors and ceilings; tables hold for all of them."""
+        out = replace(self, least=least, most=most)
+        out.__dict__["tables"] = self.tables
+        return out
+
     def take(self, parts: IntArray) -> Pipelines:
         """Lay out some parts, in any order, also more than once."""
         counts = np.diff(self.starts)[parts]
