@@ -179,6 +179,13 @@ def test_orders_follow_the_forecast_failures(crew):
     )
 
 
+def test_the_reason_names_the_promise_that_decides_the_waits():
+    result = size(search_by_simulation="none", simulate_orders=0, plan_alternatives=False)
+    reasons = result.table.groupby("region_id")["reason"].first()
+    assert reasons.str.contains(r"waits decide(?: \(P[1-4] response\))?: \d on duty").all()
+    assert reasons.str.contains("waits decide (P3 response): 2 on duty round the clock", regex=False).any()
+
+
 def test_more_failures_need_no_fewer_people(crew):
     more = size(monthly=160.0)
     assert more.table["required"].sum() > crew.table["required"].sum()

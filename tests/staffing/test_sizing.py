@@ -212,6 +212,73 @@ def test_what_no_engineer_can_cure_is_named():
     assert reach["bound_p1"].tolist() == ["reach"]
 
 
+def deciding(**changes):
+    regions = pd.DataFrame({"region_id": ["r"], "area_km2": [20_000.0]})
+    orders = pd.DataFrame(
+        {"region_id": "r", "priority": ["P1", "P2"], "work_hours": 2.0, "orders_per_day": 4.0}
+    )
+    promises = pd.DataFrame({"priority": ["P1", "P2"], "respond_hours": [2.0, 4.0], "target": 0.95})
+    orders = orders.assign(**changes.pop("orders", {}))
+    return staffing.size_regions(
+        regions, orders, promises.assign(**changes.pop("promises", {})), **changes
+    ).iloc[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"promises": {"respond_hours": [2.0, 24.0]}}, "waits decide: response of P1 within 2 h needs"),
+        ({"promises": {"respond_hours": [24.0, 1.0]}}, "waits decide: response of P2 within 1 h needs"),
+        ({"promises": {"respond_hours": np.nan}}, "hours decide: "),
+        ({"promises": {"respond_hours": 40.0}, "orders": {"orders_per_day": 0.05}}, "one engineer is enough"),
+        (
+            {"promises": {"respond_hours": [12.0, 24.0], "resolve_hours": [9.0, np.nan]}},
+            "solutions decide: solution of P1 within 9 h needs",
+        ),
+        (
+            {"promises": {"response_mode": "arrival"}, "orders": {"orders_per_day": 0.1}},
+            "distance decides: arrival of P1 within 2 h needs",
+        ),
+    ],
+)
+def test_the_reason_names_what_decides_the_number(changes, told):
+    assert f"; {told}" in deciding(**changes)["reason"]
+
+
+def test_the_reason_names_the_share_that_one_engineer_fewer_would_keep():
+    row = deciding(promises={"respond_hours": [2.0, 24.0], "response_mode": "arrival"})
+    share = float(row["reason"].split("(")[1].split("%")[0]) / 100
+    limits = {"respond_hours": [2.0, 24.0], "response_mode": "arrival", "target": [share - 0.006, 0.1]}
+    assert deciding(promises=limits)["required"] == row["required"] - 1
+    assert deciding(promises=limits | {"target": [share + 0.006, 0.1]})["required"] == row["required"]
+
+
+def test_the_reason_names_what_is_left_out():
+    row = deciding(promises={"respond_hours": [0.05, 1.5], "response_mode": "arrival"})
+    assert row["bound_p1"] == "reach"
+    assert "arrival of P2 within 1.5 h" in row["reason"]
+    assert row["reason"].endswith("left out, as no engineer cures them: P1 reach-bound")
+
+
+def test_promises_of_p1_to_p4_are_sorted_and_others_keep_their_order():
+    regions = pd.DataFrame({"region_id": ["r"], "area_km2": [20_000.0]})
+    names = [f"P{k}" for k in (1, 2, 3, 4)]
+    orders = pd.DataFrame({"region_id": "r", "priority": names, "work_hours": 3.0, "orders_per_day": 3.0})
+    asked = pd.DataFrame({"priority": names, "respond_hours": [1.0, 4.0, 8.0, 24.0]})
+    expected = staffing.size_regions(regions, orders, asked)
+    shuffled = staffing.size_regions(regions, orders, asked.iloc[[2, 0, 3, 1]])
+    pd.testing.assert_frame_equal(shuffled, expected)
+    renamed = dict(zip(names, ["red", "blue", "green", "grey"], strict=True))
+    other = [frame.assign(priority=frame["priority"].map(renamed)) for frame in (orders, asked)]
+    first = staffing.size_regions(regions, *other)
+    assert first["required"].tolist() == expected["required"].tolist()
+    assert first["respond_red"].tolist() == expected["respond_p1"].tolist()
+    last = staffing.size_regions(regions, other[0], other[1].iloc[::-1])
+    assert last["required"].iloc[0] > first["required"].iloc[0]
+    crew = [staffing.simulate_region(orders.iloc[rows], 4, days=60) for rows in ([0, 1, 2, 3], [3, 1, 0, 2])]
+    pd.testing.assert_frame_equal(crew[0].orders, crew[1].orders)
+
+
 def test_months_are_sized_apart_and_regions_without_orders_need_nobody():
     regions = pd.DataFrame({"region_id": ["a", "b"], "area_km2": [1e4, np.nan]})
     months = pd.to_datetime(["2026-01-01", "2026-02-01"])

@@ -165,3 +165,11 @@ def plain_number(value: Any) -> float:
     """Give a plain number as it is; NaN for anything else."""
     number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
     return float(value) if number else np.nan
+
+
+def most_urgent_first(table: pd.DataFrame) -> pd.DataFrame:
+    """Sort rows by priority where all are named P1, P2 and so on; else keep their order."""
+    rank = table["priority"].astype(str).str.extract(r"^P(\d+)$", expand=False)
+    if rank.isna().any():
+        return table
+    return table.iloc[np.argsort(rank.astype(int).to_numpy(), kind="stable")].reset_index(drop=True)

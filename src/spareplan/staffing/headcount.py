@@ -14,6 +14,7 @@ from spareplan.maths.units import HOURS_PER_DAY, days_in_month, months_after
 from spareplan.results import Headcount, assumptions_frame
 from spareplan.staffing.advice import cure_lines, find_cures
 from spareplan.staffing.congestion import RegionRows
+from spareplan.staffing.deciding import decided_short, what_decides
 from spareplan.staffing.desk import DeskPlan, desk_calls, plan_desk
 from spareplan.staffing.field import read_promises
 from spareplan.staffing.headquarters import headquarters_view
@@ -166,8 +167,12 @@ def size_headcount(
     bound = _bounds(kept, sized, promises)
     worked = hours["hours"] + moved_hours(plan, needed, teams, ahead).reshape(-1)
     used = worked / np.maximum(effective * hours["paid_hours"], 1e-9)
+    decided = None
+    if duty.round_the_clock:
+        of = what_decides(rows, sized.servers, sized, promises, repairs, phases)
+        decided = decided_short(of, promises, PRIORITIES)
     table = headcount_table(
-        teams, ahead, load, plan, by_skill, used, respond, kept.resolve, bound, sized, hours, duty
+        teams, ahead, load, plan, by_skill, used, respond, kept.resolve, bound, sized, hours, duty, decided
     )
     notes = [
         *option_rows("staffing", options),

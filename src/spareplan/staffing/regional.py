@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from spareplan.errors import DataError, Problem
 from spareplan.maths.units import HOURS_PER_DAY
+from spareplan.staffing._arguments import most_urgent_first
 from spareplan.staffing.causes import NONE, REACH_ENGINEERS
 from spareplan.staffing.congestion import RegionRows
+from spareplan.staffing.deciding import decided_words, what_decides
 from spareplan.staffing.months import search_months
 from spareplan.staffing.reading import DEFAULT_TARGET, check_tables, order_arrays, place_columns
 from spareplan.staffing.resolution import Repairs
-from spareplan.staffing.sizing import Promises, promises_kept, size_rows
+from spareplan.staffing.sizing import Kept, Promises, Sized, promises_kept, size_rows
 from spareplan.staffing.travel import (
     QUANTILES,
     distance_table,
@@ -58,8 +60,9 @@ def size_regions(
         missing at the call: the visit waits for it), again_share (of the visits made with the part, each
         anew, that do not mend the machine), parts_scv (1).
     promises : DataFrame
-        A row per priority, most urgent first: priority, respond_hours; optional target (0.95), resolve_hours,
-        response_mode ("dispatch": set out, "arrival": be there). NaN: no promise.
+        A row per priority: priority, respond_hours; optional target (0.95), resolve_hours, response_mode
+        ("dispatch": set out, "arrival": be there). NaN: no promise. P1 is the most urgent, then P2 and so on;
+        where a priority has another name, the first row is.
     units : DataFrame, optional
         Where orders come from: region_id, and latitude and longitude [degrees] or east and north [km].
     max_utilisation : float
@@ -83,7 +86,7 @@ def size_regions(
     DataFrame
         A row per region (and month), sorted: required (engineers on duty), utilisation, waiting_share,
         drive_hours, and per priority p: respond_p, resolve_p (share kept), bound_p (none, parts, repair,
-        reach), reason.
+        reach), reason (with what decides the number: hours, waits, solutions or distance of which priority).
 
     Raises
     ------
@@ -101,6 +104,7 @@ def size_regions(
         "reach_engineers": reach_engineers,
     }
     check_tables(regions, orders, promises, units, scalars)
+    promises = most_urgent_first(promises)
     keys = ["region_id", "month"] if "month" in orders else ["region_id"]
     names = promises["priority"].astype(str).tolist()
     table = orders.sort_values(keys, kind="stable")
@@ -221,9 +225,11 @@ def _result(
     rows: RegionRows,
     limits: Promises,
     repairs: Repairs | None,
-    sized: Any,
+    sized: Sized,
 ) -> pd.DataFrame:
-    kept = promises_kept(rows, np.maximum(servers, 1), limits, repairs)
+    kept = sized.kept
+    if (servers != sized.servers).any():
+        kept = promises_kept(rows, np.maximum(servers, 1), limits, repairs)
     nobody = servers < 1
     out = groups.assign(
         required=servers,
@@ -237,16 +243,39 @@ def _result(
         out[f"resolve_{column}"] = np.where(nobody, np.nan, kept.resolve[:, k])
         cause = np.where(sized.resolve_cause[:, k] != NONE, sized.resolve_cause[:, k], NONE)
         out[f"bound_{column}"] = np.where(sized.respond_cause[:, k] != NONE, sized.respond_cause[:, k], cause)
-    load = (rows.rates.sum(axis=1)) * HOURS_PER_DAY
-    out["reason"] = [
-        "no orders"
-        if n < 1
-        else f"{visits:.1f} visits a day, {drive:.1f} h drive each, {busy:.0%} busy; "
-        f"{waits:.0%} of orders find nobody free"
-        for n, visits, drive, busy, waits in zip(
-            servers, load, kept.drive, kept.utilisation, kept.waiting, strict=True
+    out["reason"] = _reasons(names, servers, rows, limits, repairs, sized, kept)
+    return out
+
+
+def _reasons(
+    names: list[str],
+    servers: NDArray[np.int64],
+    rows: RegionRows,
+    limits: Promises,
+    repairs: Repairs | None,
+    sized: Sized,
+    kept: Kept,
+) -> list[str]:
+    """Say how busy the engineers are, what decides their number, and which promises were left out of it."""
+    visits = rows.rates.sum(axis=1) * HOURS_PER_DAY
+    decided = what_decides(rows, servers, sized, limits, repairs)
+    told = decided_words(decided, servers, rows, limits, names)
+    out = []
+    for i, why in enumerate(told):
+        if servers[i] < 1:
+            out.append("no orders")
+            continue
+        left = [
+            f"{name} {cause}-bound"
+            for k, name in enumerate(names)
+            for cause in dict.fromkeys((sized.respond_cause[i, k], sized.resolve_cause[i, k]))
+            if cause != NONE
+        ]
+        out.append(
+            f"{visits[i]:.1f} visits a day, {kept.drive[i]:.1f} h drive each, "
+            f"{kept.utilisation[i]:.0%} busy, {kept.waiting[i]:.0%} of orders find nobody free; {why}"
+            + (f"; left out, as no engineer cures them: {', '.join(left)}" if left else "")
         )
-    ]
     return out
 
 

@@ -33,8 +33,12 @@ def headcount_table(
     sized: Sized,
     hours: dict[str, FloatArray],
     duty: Duty = Duty(),  # noqa: B008 - frozen
+    decided: list[str] | None = None,
 ) -> pd.DataFrame:
-    """Lay out the head count, a row per region, month and skill (columns of the result table Headcount)."""
+    """Lay out the head count, a row per region, month and skill (columns of the result table Headcount).
+
+    `decided` says for each region and month which promise decides the waits; empty or None: not known.
+    """
     count, periods, skills = len(teams.regions), len(months), len(SKILLS)
     heads = np.broadcast_to(teams.heads[:, :, None], required.shape)
 
@@ -63,7 +67,9 @@ def headcount_table(
         table[f"bound_{priority.lower()}"] = bound[row, k]
     ordered = [f"{what}_p{k}" for what in ("respond", "resolve", "bound") for k in range(1, 5)]
     table = table[[c for c in table.columns if c not in ordered] + ordered]
-    table["reason"] = _reasons(load, sized, bound, hours, count * periods, duty_words(duty))[row]
+    table["reason"] = _reasons(
+        load, sized, bound, hours, duty_words(duty), decided or [""] * (count * periods)
+    )[row]
     return table
 
 
@@ -72,9 +78,10 @@ def _reasons(
     sized: Sized,
     bound: NDArray[np.str_],
     hours: dict[str, FloatArray],
-    count: int,
     when: str,
+    decided: list[str],
 ) -> NDArray[Any]:
+    count = len(decided)
     out = np.empty(count, dtype=object)
     orders = load.months.sort_values(["region_id", "month"])["orders"].to_numpy()
     waits = hours["by_waits"] >= hours["by_hours"]
@@ -87,7 +94,7 @@ def _reasons(
             f"({hours['drive'][i] + hours['back'][i]:.1f} h on the road per visit); "
         )
         text += (
-            f"waits decide: {sized.servers[i]} on duty {when}"
+            f"waits decide{f' ({decided[i]})' if decided[i] else ''}: {sized.servers[i]} on duty {when}"
             if waits[i]
             else f"hours decide: {hours['by_hours'][i]:.1f} engineers, waits need {sized.servers[i]} {when}"
         )

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spareplan.maths.units import HOURS_PER_DAY
-from spareplan.staffing._arguments import checked_together
+from spareplan.staffing._arguments import checked_together, most_urgent_first
 from spareplan.staffing._kernels import dispatch_for
 from spareplan.staffing.calls import VisitLaw, by_profile, draw_classes, draw_places, draw_visits
 from spareplan.staffing.region_inputs import SKILLS, check_run, checked_crew, checked_orders
@@ -78,7 +78,8 @@ def simulate_region(
     Parameters
     ----------
     orders : DataFrame
-        A row per priority, most urgent first: priority, orders_per_day, work_hours; optional work_scv (1),
+        A row per priority, P1 the most urgent, then P2 and so on (where a priority has another name, the
+        first row is): priority, orders_per_day, work_hours; optional work_scv (1),
         respond_hours, resolve_hours, target (0.95), response_mode (dispatch, arrival), missing_share (part
         found missing on site: second visit when it has come), known_share (part known to be missing at the
         call: the visit waits for it), parts_hours and parts_scv (1) of their wait, diagnose_hours (1),
@@ -136,6 +137,7 @@ def simulate_region(
         lambda: checked_orders(orders),
         lambda: checked_crew(engineers, cycle_hours),
     )
+    classes = most_urgent_first(classes)
     generator = np.random.default_rng(seed)
     span = (days + warm_up_days) * HOURS_PER_DAY
     rate = classes["orders_per_day"].to_numpy() / HOURS_PER_DAY

@@ -124,6 +124,8 @@ class Sized(NamedTuple):
         Most engineers that were considered.
     respond_cause, resolve_cause : ndarray of str, shape (R, K)
         "none", or what breaks the promise whatever the number of engineers: "parts", "repair", "reach".
+    least : ndarray of int, shape (R,), optional
+        Engineers that the load alone needs.
     """
 
     servers: IntArray
@@ -131,6 +133,7 @@ class Sized(NamedTuple):
     ceiling: IntArray
     respond_cause: NDArray[np.str_]
     resolve_cause: NDArray[np.str_]
+    least: IntArray | None = None
 
 
 class Drives(NamedTuple):
@@ -298,7 +301,7 @@ def size_rows(
         kept = _add_for_resolution(
             rows, servers, kept, ceiling, resolve_cause, promises, repairs, phases, least_gain, drives
         )
-    return Sized(servers, kept, ceiling, respond_cause, resolve_cause)
+    return Sized(servers, kept, ceiling, respond_cause, resolve_cause, least)
 
 
 def _add_for_resolution(
