@@ -95,7 +95,7 @@ def test_no_levels_for_the_money_wait_less_than_is_said(seed):
     assert bought.least_waiting > 0.999 * best
     said = solve_levels(sites, parts, rates, budget=budget).summary()
     days = bought.waiting / rates["demand_per_day"].sum()
-    assert f"the mean wait is {days:.4g} days; no levels for this money wait less than" in said
+    assert f"a mean wait of {days:.4g} days; no levels for this money wait less than" in said
     assert "promise" not in said
 
 
@@ -107,7 +107,7 @@ def test_without_promises_and_money_nothing_is_bought_and_that_is_said():
     assert free.cost == 0 and free.lines[1].startswith("nothing is promised, so nothing is stocked")
     none = solve_levels(sites, parts, rates, budget=0)
     assert none.cost == 0 and none.gap == 0
-    assert "0.0% of all demand is met from the shelf and the mean wait is 6 days" in none.lines[1]
+    assert "0 buys a fill rate of 0.0% over all demand and a mean wait of 6 days" in none.lines[1]
     idle = solve_levels(sites, parts, rates.assign(demand_per_day=0.0), budget=50)
     assert idle.lines[1] == "nothing is asked for, so nothing is bought for the money"
 

@@ -107,7 +107,8 @@ def solve_levels(
         and a bound that is valid for it, and what was left out is said; before all parts have been priced
         once there is no plan yet, and the interrupt is passed on, as is a second one.
     limits : DataFrame, optional
-        part_id, site_id, at_least and/or at_most (empty: none): floors and ceilings of base stock. [pieces]
+        part_id, site_id, at_least and/or at_most (empty: none): floors and ceilings of base stock, in whole
+        pieces. A floor holds where nothing is demanded, too. [pieces]
     caps : DataFrame, optional
         region_id, cap: what the base stock of a region's sites may cost in all (sites carry region_id).
         [money]

@@ -143,11 +143,11 @@ def _for_budget(pipelines: Pipelines, bought: Bought) -> str:
     fill = max(1 - float((pipelines.own * found.state.miss).sum()) / asked, 0.0)
     gap = bought.waiting / bought.least_waiting - 1 if bought.least_waiting > 0 else np.inf
     apart = f": gap {gap:.3%}" if np.isfinite(gap) else ""
+    early = " (broken off early)" if found.interrupted else ""
     return (
-        f"for {_amount(bought.budget)} {fill:.1%} of all demand is met from the shelf and the mean wait is "
+        f"{_amount(bought.budget)} buys a fill rate of {fill:.1%} over all demand and a mean wait of "
         f"{bought.waiting / asked:.4g} days; no levels for this money wait less than "
-        f"{bought.least_waiting / asked:.4g} days{apart}"
-        + (" (broken off early)" if found.interrupted else "")
+        f"{bought.least_waiting / asked:.4g} days{apart}{early}"
     )
 
 
