@@ -270,8 +270,8 @@ def evaluate_levels(
         never seen by the parent; orders of the sites below are for good pieces, and none is repaired).
     levels : DataFrame
         part_id, site_id, base_stock; optionally reorder_point and order_quantity, which stand together and
-        replace base_stock at HQ, and at any site that orders more than one piece at a time. Missing rows are 0; rows
-        where nothing is demanded below are left aside.
+        replace base_stock at HQ, and at any site that orders more than one piece at a time. Missing rows are
+        0; rows where nothing is demanded below are left aside.
     method : {"exact", "two_moment", "metric"}
         "exact" is exact for Poisson demand; parts with vmr above 1 or rate_cv2 above 0 are taken by two
         moments. A vmr below 1 alone counts as Poisson, the safe side.
