@@ -335,5 +335,5 @@ def _night_reason(
     if best < target:
         told = share_against(best, target, 1)
         most = f"at most {told} are answered within {limit:g} h, promised {promised(target)}"
-        return f"{wait}: {most}; no engineer cures it"
+        return f"{wait}: {most}; no engineer cures it without a longer shift"
     return f"{wait}; {best:.1%} can be answered within {limit:g} h"
