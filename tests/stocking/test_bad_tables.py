@@ -147,3 +147,19 @@ def test_messages_name_table_row_column_value_and_the_way_out():
         evaluate_levels(*tables.values())
     assert "rates[row 9].part_id = 'P-77': is not in parts; add the part or drop the row" in str(caught.value)
     assert list(problems["value"]) == ["P-77"]
+
+
+def test_more_pieces_on_order_than_a_law_is_laid_out_for_are_refused_by_part_and_row():
+    from spareplan.stocking import solve_levels
+
+    tables = sound()
+    rates = tables["rates"].copy()
+    worst = rates.index[(rates["part_id"] == "P2") & (rates["site_id"] == "S5")][0]
+    rates.loc[worst, "demand_per_day"] = 1e6
+    parts = tables["parts"].assign(unit_cost=10.0)
+    targets = pd.DataFrame({"site_id": ["S5"], "target_fill_rate": [0.9]})
+    with pytest.raises(DataError, match="pieces of P2 on order") as refused:
+        solve_levels(tables["sites"], parts, rates, targets)
+    problem = refused.value.problems.iloc[0]
+    assert (problem["table"], problem["row"], problem["column"]) == ("rates", worst + 2, "demand_per_day")
+    assert len(refused.value.problems) == 1

@@ -37,8 +37,8 @@ IntArray = NDArray[np.int64]
 Progress = Callable[[str, int, int], None]
 # Rows in all splits, each about .7 ms of work: 15 splits of a group of 1,000 rows.
 WORK = 15_000
-# The law of a fast mover takes time with the square of its pieces on order: 100 of them weigh like a row.
-PIECES_A_ROW = 100.0
+# The law of a fast mover takes time with the square of its pieces on order: 150 of them weigh like a row.
+PIECES_A_ROW = 150.0
 MOST_SPLITS = 60
 # Rounds of column generation at the root and in a range; prices change little from one to the next.
 ROOT_ROUNDS, ROUNDS = 25, 6

@@ -17,6 +17,8 @@ from spareplan.stocking.pipelines import Pipelines, lay_out
 
 # A part that costs nothing is priced at this share of the mean part, so that its level stays finite.
 LEAST_COST_SHARE = 1e-6
+# Laws of so many pieces take minutes: time grows with their square.
+MOST_ON_ORDER = 10_000.0
 
 
 def read_pipelines(
@@ -77,9 +79,37 @@ def read_pipelines(
     pipelines = lay_out(
         forest, np.maximum(cost, LEAST_COST_SHARE * typical), method, quantity.astype(np.int64)
     )
+    _refuse_too_many(rates, forest, pipelines)
     if limits is not None and len(limits):
         pipelines = _lay_limits(limits, forest, pipelines)
     return forest, pipelines
+
+
+def _refuse_too_many(rates: pd.DataFrame, forest: Forest, pipelines: Pipelines) -> None:
+    """Refuse parts with more pieces on order than laws are laid out for: mostly a wrong unit."""
+    most = np.maximum.reduceat(pipelines.mean, pipelines.starts[:-1])
+    ids = forest.part_ids.take(forest.part[pipelines.forest_rows[pipelines.starts[:-1]]])
+    on_order = pd.Series(most, index=ids)
+    on_order = on_order[on_order > MOST_ON_ORDER]
+    if on_order.empty:
+        return
+    per_day = rates["demand_per_day"].to_numpy(dtype=float)
+    problems = []
+    for part, pieces in zip(on_order.index.tolist(), on_order.tolist(), strict=True):
+        own = np.flatnonzero(rates["part_id"].to_numpy(dtype=object) == part)
+        row = int(own[per_day[own].argmax()])
+        problems.append(
+            Problem(
+                "rates",
+                row + 2,
+                "demand_per_day",
+                f"{per_day[row]:g}",
+                f"brings {pieces:,.0f} pieces of {part} on order at a time; levels are found up to "
+                f"{MOST_ON_ORDER:,.0f}",
+                "check that it is pieces per day and the lead time days, or count the part in packs",
+            )
+        )
+    raise DataError(problems)
 
 
 def limit_problems(limits: pd.DataFrame | None, parts: pd.DataFrame, sites: pd.DataFrame) -> list[Problem]:
