@@ -267,6 +267,15 @@ def test_parts_are_the_cause_where_they_cost_more_than_repairs_a_little_too_long
     assert longer.resolve_cause[0, 0] == "repair"
 
 
+def test_repairs_a_hair_too_long_are_the_cause_only_where_parts_cost_less():
+    # Missing parts alone keep 92 %, so they break nothing alone; repairs alone keep a little below 90 %.
+    some = model(work=(4.36, 3.0), missing=0.09, limits=(10.0, 96.0), side=0.5)
+    assert 0.895 < solved_alone(some[2], some[1]) < 0.9
+    assert some[3].resolve_cause[0, 0] == "parts"
+    none = model(work=(4.36, 3.0), missing=0.0, limits=(10.0, 96.0), side=0.5)
+    assert none[3].resolve_cause[0, 0] == "repair"
+
+
 def solved_alone(repairs, promises):
     """Share of repairs of the first class, again and again until mended, that end within its limit."""
     generator = np.random.default_rng(3)

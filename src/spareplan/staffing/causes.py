@@ -21,6 +21,8 @@ NONE, STAFF, PARTS, REPAIR, REACH = "none", "staff", "parts", "repair", "reach"
 SPARE_ENGINEERS = 10
 # Most engineers posted in a region for the sake of distance alone.
 REACH_ENGINEERS = 50
+# What alone keeps a share this near below the target does not break the promise clearly.
+CLEARLY = 0.005
 
 
 def engineers_considered(
@@ -133,9 +135,9 @@ def largest_loss(
     Returns
     -------
     ndarray of str, shape (R, K)
-        Of those that break it alone, the two others away, the one that leaves the smallest share in time: to
-        mend another one of them would not do. Where none breaks it alone, parts or distance, whichever mends
-        more by being away.
+        Of those that break it clearly alone, the two others away, the one that leaves the smallest share in
+        time: to mend another one of them would not do. Where none does, parts or distance, whichever mends
+        more by being away; repairs a hair too long only where both cost less than that hair.
     """
     nothing = np.zeros_like(repairs.missing)
     stocked = replace(repairs, missing=nothing, known=nothing)
@@ -151,6 +153,11 @@ def largest_loss(
     worst = np.array(list(alone))[np.argmin(np.nan_to_num(shares, nan=1.0), axis=0)]
     without_drive = resolution_kept(at_once, repairs, promises.resolve)
     without_parts = resolve_at_best(rows, ceiling, promises, stocked)
-    distance = (without_drive >= promises.target) & (without_drive >= without_parts)
-    breaks = (shares < promises.target).any(axis=0)
-    return np.where(breaks, worst, np.where(distance, REACH, PARTS))
+    kept = resolve_at_best(rows, ceiling, promises, repairs)
+    short = promises.target - alone[REPAIR]
+    # Repairs a hair too long are the cause only where parts and drives cost even less.
+    hair = (short > 0) & (np.maximum(without_parts, without_drive) - kept <= short)
+    enough = (without_drive >= promises.target) | (short > 0)
+    distance = enough & (without_drive >= without_parts)
+    breaks = (shares < promises.target - CLEARLY).any(axis=0)
+    return np.where(breaks, worst, np.where(hair, REPAIR, np.where(distance, REACH, PARTS)))
