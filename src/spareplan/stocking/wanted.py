@@ -16,6 +16,7 @@ from spareplan.stocking.asked import Asked
 from spareplan.stocking.caps import cap_problems
 from spareplan.stocking.ceilings import PLANNER, RULE_WORDS
 from spareplan.stocking.finding import Found
+from spareplan.stocking.limits import PLANNER as BY_PLANNER
 from spareplan.stocking.limits import planner_problems
 from spareplan.stocking.pipelines import ANY_STOCK, weighted_sum
 from spareplan.stocking.pricing import price
@@ -336,7 +337,7 @@ def own_levels(asked: Asked, tables: PlanTables, found: Found, method: str) -> N
     ndarray of int, shape (rows,)
         In the order of the forest. [pieces]
     """
-    planned = tables.limits["who"] == PLANNER
+    planned = tables.limits["who"] == BY_PLANNER
     free = read_pipelines(tables.sites, tables.parts, tables.rates, method, tables.limits[~planned])[1]
     free = replace(free, windows=asked.pipelines.windows)
     own = price(free, asked.promises.worth(found.prices), guess=found.levels).levels
