@@ -214,9 +214,10 @@ def inspections_table(case: PeopleCase, names: Names, figures: Figures) -> pd.Da
     region, month = np.nonzero((came > LEAST) | (gone > LEAST))
     due = case.movable[region, month]
     early, late, taken = (a[region, month] for a in (figures.earlier, figures.later, came))
+    said = ("a month earlier", "a month later", "taken from neighbouring months")
     reasons = [
-        f"{e:.1f} a month earlier, {d:.1f} a month later, {c:.1f} taken from neighbouring months"
-        for e, d, c in zip(early, late, taken, strict=True)
+        ", ".join(f"{n:.1f} {what}" for n, what in zip(moved, said, strict=True) if n >= 0.05 or n == max(moved))
+        for moved in zip(early, late, taken, strict=True)
     ]
     return pd.DataFrame(
         {
