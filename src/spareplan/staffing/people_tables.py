@@ -15,6 +15,9 @@ from spareplan.staffing.people_search import Found
 
 FloatArray = NDArray[np.float64]
 
+# Fewer inspections than this would be told as 0.0.
+LEAST_SHOWN = 0.05
+
 
 def month_names(months: Any) -> NDArray[Any]:
     """Months as words."""
@@ -215,10 +218,12 @@ def inspections_table(case: PeopleCase, names: Names, figures: Figures) -> pd.Da
     due = case.movable[region, month]
     early, late, taken = (a[region, month] for a in (figures.earlier, figures.later, came))
     said = ("a month earlier", "a month later", "taken from neighbouring months")
-    reasons = [
-        ", ".join(f"{n:.1f} {what}" for n, what in zip(moved, said, strict=True) if n >= 0.05 or n == max(moved))
-        for moved in zip(early, late, taken, strict=True)
-    ]
+    reasons = []
+    for moved in zip(early, late, taken, strict=True):
+        shown = min(max(moved), LEAST_SHOWN)
+        reasons.append(
+            ", ".join(f"{n:.1f} {what}" for n, what in zip(moved, said, strict=True) if n >= shown)
+        )
     return pd.DataFrame(
         {
             "region_id": pd.Index(names.regions).take(region),
