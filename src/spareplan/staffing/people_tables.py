@@ -14,7 +14,6 @@ from spareplan.staffing.people_model import PeopleCase
 from spareplan.staffing.people_search import Found
 
 FloatArray = NDArray[np.float64]
-
 # Fewer inspections than this would be told as 0.0.
 LEAST_SHOWN = 0.05
 
