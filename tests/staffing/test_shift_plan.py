@@ -4,13 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import spareplan as sp
 from spareplan.config import StaffingOptions
 from spareplan.staffing.duty import Duty
 from spareplan.staffing.night import duty_people, duty_words, on_duty
 from spareplan.staffing.proof import simulated_shares
 from spareplan.staffing.shift_cycle import from_shift_start
 from spareplan.staffing.shift_plan import NIGHT, size_shifts
-from tests.staffing.test_headcount import frames, size
+from spareplan.tables.dataset import Dataset
+from tests.staffing.test_headcount import demand, frames
 from tests.staffing.test_proof import plan, units
 
 __all__ = ["units"]
@@ -24,9 +26,16 @@ def working_promises() -> dict[str, pd.DataFrame]:
     return {"promises": promises}
 
 
+def size(changes: dict | None = None, **options):
+    """Two months of the small plan."""
+    data = Dataset.from_frames(frames() | (changes or {}))
+    chosen = StaffingOptions(**options, plan_alternatives=False)
+    return sp.size_headcount(data, demand(), None, months=2, options=chosen)
+
+
 @pytest.fixture(scope="module")
 def office():
-    return size(working_promises(), **OFFICE, plan_alternatives=False)
+    return size(working_promises(), **OFFICE)
 
 
 @pytest.mark.parametrize(
@@ -76,14 +85,14 @@ def test_the_plan_puts_the_searched_engineers_on_duty_and_says_when(office):
 
 
 def test_promises_in_working_hours_mean_office_hours_without_any_option():
-    crew = size(working_promises(), plan_alternatives=False, search_by_simulation="none")
+    crew = size(working_promises(), search_by_simulation="none")
     assert "On duty from 9:00 to 17:00 5 days a week" in crew.lines
     assert crew.assumptions["name"].isin(["duty"]).any()
     assert crew.searched.empty
 
 
 def test_no_engineer_on_the_shift_keeps_a_promise_that_the_weekend_breaks():
-    crew = size(**OFFICE, plan_alternatives=False)
+    crew = size(**OFFICE)
     late = crew.nights.set_index("priority").loc["P3"]
     assert late["best_share"] < late["target"]
     assert (crew.table["bound_p3"] == "staff").all()
