@@ -17,7 +17,7 @@ demo: $(VENV)/core.stamp
 	@$(BIN)/spareplan demo --out out
 
 test: $(VENV)/dev.stamp lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --nbmake --nbmake-timeout=300 notebooks tests
+	$(BIN)/python -m pytest -n logical --maxprocesses=4 --dist loadfile --no-loadscope-reorder --nbmake --nbmake-timeout=300 notebooks tests
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
